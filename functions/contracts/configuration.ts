@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { SourceId } from './identifiers.ts';
+
+/** `schema.table`, or `table` for `public.table`; lower-case or quoted names as PostgreSQL prints them, without quotes. */
+const TableName = z.string().regex(/^(?:[^.\s"]+\.)?[^.\s"]+$/);
+
+/** One RDS for PostgreSQL database to protect. */
+export const DatabaseConfiguration = z.strictObject({
+  id: SourceId,
+  /** The RDS DB instance identifier. */
+  instanceId: z.string().regex(/^[a-z](?:-?[a-z0-9])*$/),
+  databaseName: z.string().min(1),
+  /** The table with one row for each tenant, and the column that holds the tenant's id. */
+  rootTable: TableName,
+  rootColumn: z.string().min(1),
+  /** The role, with IAM authentication, that fingerprints are taken with. */
+  readerUser: z.string().default('daybreak_reader'),
+});
+export type DatabaseConfiguration = z.infer<typeof DatabaseConfiguration>;
+
+/** One S3 bucket to protect. */
+export const BucketConfiguration = z.strictObject({
+  id: SourceId,
+  name: z.string().min(3).max(63),
+  /** Where one tenant's keys begin, e.g. `schools/{tenant}/` or `{tenant}/`. */
+  tenantPrefix: z.string().regex(/^(?:[^{}]*\/)?\{tenant\}\/$/),
+});
+export type BucketConfiguration = z.infer<typeof BucketConfiguration>;
+
+/** What the functions need to know of the supplier's choices. It travels as JSON in `DAYBREAK_CONFIGURATION`. */
+export const Configuration = z.strictObject({
+  databases: z.array(DatabaseConfiguration),
+  buckets: z.array(BucketConfiguration),
+  restoreTest: z.strictObject({
+    /** How many objects of each tenant and bucket are restored and compared, or all of them. */
+    objectsPerTenant: z.union([z.literal('all'), z.int().min(1)]).default(20),
+    /** A passed test has compared at least this share of the rows exactly. */
+    minimumCoveragePercent: z.number().min(1).max(100).default(95),
+    instanceClass: z.string().default('db.t4g.medium'),
+    subnetGroupName: z.string(),
+    securityGroupId: z.string(),
+    parameterGroupName: z.string().optional(),
+    /** After this many milliseconds the janitor takes an instance of a restore test for abandoned. */
+    abandonedAfterMs: z
+      .int()
+      .min(60_000)
+      .default(6 * 60 * 60 * 1000),
+  }),
+});
+export type Configuration = z.infer<typeof Configuration>;
+
+/** The names of what the stacks deployed. It travels as JSON in `DAYBREAK_DEPLOYMENT`. */
+export const Deployment = z.strictObject({
+  accountId: z.string().regex(/^\d{12}$/),
+  region: z.literal('eu-west-2'),
+  vaultBucket: z.string(),
+  evidenceBucket: z.string(),
+  /** Work files and restored objects: short-lived, never locked, expired by a lifecycle rule. */
+  workBucket: z.string(),
+  vaultKeyArn: z.string(),
+  signingKeyArn: z.string(),
+});
+export type Deployment = z.infer<typeof Deployment>;

@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import { InstantText, RecoveryPointId, Sha256 } from './identifiers.ts';
+import { LedgerDraft } from './ledger.ts';
+import { TenantBackupResult } from './object-manifest.ts';
+import { DatabaseRecoveryPoint } from './recovery-point.ts';
+
+/** Input of the `daily-backup` workflow. The recovery point's id comes from it, so a rerun finishes the same one. */
+export const DailyBackupInput = z.strictObject({ scheduledAt: InstantText });
+
+/** Where a database answers. */
+export const DatabaseEndpoint = z.strictObject({ host: z.string(), port: z.int() });
+
+const DatabaseRef = z.strictObject({ recoveryPointId: RecoveryPointId, databaseId: z.string() });
+
+/** `backup/plan`: outside the VPC, because it asks RDS for the endpoints. */
+export const PlanInput = DailyBackupInput;
+export const PlanOutput = z.strictObject({
+  recoveryPointId: RecoveryPointId,
+  scheduledAt: InstantText,
+  databases: z.array(DatabaseRef.extend({ endpoint: DatabaseEndpoint })),
+});
+
+/** `backup/fingerprint`: inside the VPC. Called again with what it returned until `done`; a finished one answers at once. */
+export const FingerprintInput = DatabaseRef.extend({ endpoint: DatabaseEndpoint, moment: z.enum(['before', 'after']) });
+export const FingerprintOutput = z.strictObject({ done: z.boolean() });
+
+/** `backup/create-snapshot`, `backup/copy-snapshot`: start, or find what an earlier run started. */
+export const SnapshotInput = DatabaseRef;
+export const SnapshotOutput = z.strictObject({ snapshotId: z.string() });
+
+/** `backup/describe-snapshot` throws `SnapshotFailedError` for a snapshot that failed or is gone. */
+export const DescribeSnapshotInput = z.strictObject({ snapshotId: z.string() });
+export const DescribeSnapshotOutput = z.strictObject({ available: z.boolean(), progressPercent: z.int() });
+
+/** `backup/delete-intermediate`: only once the copy was read back as available and encrypted under the vault key. */
+export const DeleteIntermediateInput = DatabaseRef;
+export const DeleteIntermediateOutput = z.strictObject({});
+
+/** What one iteration over databases returns; `failure` is the error's name. */
+export const DatabaseOutcome = z.strictObject({ databaseId: z.string(), failure: z.string().nullable() });
+
+/** `backup/list-tenants`: after the snapshots. Writes the items of the distributed map to the work bucket (`itemsKey`). */
+export const ListTenantsInput = z.strictObject({ recoveryPointId: RecoveryPointId });
+export const ListTenantsOutput = z.strictObject({ itemsKey: z.string(), itemCount: z.int() });
+
+/** A part of a bucket's keys: all below `prefix`, or only those without a further `/` (`direct`). */
+export const ListingPart = z.strictObject({ prefix: z.string(), direct: z.boolean() });
+
+/** One item: one tenant in one bucket, or (tenant null) what lies under no tenant's prefix. */
+export const TenantItem = z.strictObject({
+  recoveryPointId: RecoveryPointId,
+  bucketId: z.string(),
+  tenant: z.string().nullable(),
+  listing: z.array(ListingPart),
+  previousManifestSha256: Sha256.nullable(),
+});
+export type TenantItem = z.infer<typeof TenantItem>;
+
+/** `tenants/ensure-key`: creates, aliases and tags the tenant's key at first sight; the vault key for tenant null. */
+export const EnsureKeyInput = z.strictObject({ tenant: z.string().nullable() });
+export const EnsureKeyOutput = z.strictObject({ keyArn: z.string() });
+
+/** Where a step that stopped for time goes on. */
+export const TenantCursor = z.strictObject({
+  listingIndex: z.int(),
+  /** The last source key that the parts already written hold. */
+  afterKey: z.string(),
+  partCount: z.int(),
+  progress: TenantBackupResult,
+});
+
+/** `backup/back-up-tenant`: inside the distributed map. With `result` it is done; with `cursor` it wants to go on. */
+export const BackUpTenantInput = z.strictObject({
+  item: TenantItem,
+  keyArn: z.string(),
+  cursor: TenantCursor.nullable(),
+});
+export const BackUpTenantOutput = z.strictObject({
+  result: TenantBackupResult.nullable(),
+  cursor: TenantCursor.nullable(),
+});
+
+/** `backup/complete`: reads everything back, writes and signs the root manifest, and drafts the ledger entry. */
+export const CompleteInput = z.strictObject({
+  recoveryPointId: RecoveryPointId,
+  scheduledAt: InstantText,
+  databases: z.array(DatabaseOutcome),
+  /** The result writer's manifest in the work bucket (`ResultWriterDetails.Key`). */
+  tenantResultsKey: z.string(),
+});
+export const CompleteOutput = z.strictObject({
+  recoveryPointId: RecoveryPointId,
+  status: z.enum(['good', 'incomplete']),
+  databases: z.array(DatabaseRecoveryPoint),
+  draft: LedgerDraft,
+});
+
+/** `evidence/append-entry`: records the draft once, whatever else is being appended, and signs the head. */
+export const AppendEntryInput = z.strictObject({ draft: LedgerDraft });
+export const AppendEntryOutput = z.strictObject({ sequence: z.int(), entrySha256: Sha256 });
+
+/** `workflows/start-execution`: what a schedule calls. A second call for the same instant finds the execution there. */
+export const StartExecutionInput = z.strictObject({
+  workflow: z.enum(['daily-backup', 'restore-test']),
+  scheduledAt: z.string(),
+});
+export const StartExecutionOutput = z.strictObject({ executionArn: z.string(), started: z.boolean() });

@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import { InstantText, Sha256 } from './identifiers.ts';
+
+/**
+ * One line of a tenant's manifest: one current object of one source bucket, and the vault object that holds its content.
+ * Lines are JSON with the keys in this order, end with `\n`, and are sorted by the source key's UTF-8 bytes.
+ */
+export const ObjectManifestLine = z.strictObject({
+  key: z.string(),
+  eTag: z.string(),
+  lastModified: InstantText,
+  sizeBytes: z.int().min(0),
+  contentType: z.string().optional(),
+  contentEncoding: z.string().optional(),
+  contentLanguage: z.string().optional(),
+  contentDisposition: z.string().optional(),
+  cacheControl: z.string().optional(),
+  /** The `Expires` header as S3 returned it (`ExpiresString`). */
+  expires: z.string().optional(),
+  websiteRedirectLocation: z.string().optional(),
+  metadata: z.record(z.string(), z.string()).optional(),
+  tags: z.record(z.string(), z.string()).optional(),
+  /** The source's own checksums, by S3's algorithm name, with their type. */
+  sourceChecksum: z.object({ algorithm: z.string(), value: z.string(), type: z.string() }).optional(),
+  /** The last part of the vault object's key. */
+  vaultName: z.string(),
+  vaultVersionId: z.string(),
+  /** SHA-256 (hex) of the content; for an object that was copied in parts, see `parts`. */
+  sha256: Sha256.optional(),
+  /** For content over 5 GB: S3 then keeps a SHA-256 of each part, not of the whole. */
+  parts: z.object({ partSizeBytes: z.int(), sha256: z.array(Sha256) }).optional(),
+});
+export type ObjectManifestLine = z.infer<typeof ObjectManifestLine>;
+
+/** Why an object is not in a recovery point. */
+export const NotCoveredReason = z.enum([
+  'encrypted-with-customer-key',
+  'archived',
+  'access-denied',
+  'kept-changing',
+  'delete-raced',
+  'copy-failed',
+]);
+export type NotCoveredReason = z.infer<typeof NotCoveredReason>;
+
+/** An object that could not be backed up: a line of `not-covered`, kept beside the manifest, under the same key. */
+export const NotCoveredObject = z.strictObject({ key: z.string(), reason: NotCoveredReason });
+export type NotCoveredObject = z.infer<typeof NotCoveredObject>;
+
+/** What backing up one tenant's objects in one bucket came to. No file name in it: it goes into the root manifest. */
+export const TenantBackupResult = z.strictObject({
+  bucketId: z.string(),
+  /** null: the objects under no tenant's prefix. */
+  tenant: z.string().nullable(),
+  /** Of the manifest's uncompressed lines; null when the tenant could not be backed up. */
+  manifestSha256: Sha256.nullable(),
+  /** The newest manifest that exists, from an earlier run, when `manifestSha256` is null. */
+  previousManifestSha256: Sha256.nullable(),
+  objectCount: z.int(),
+  byteCount: z.int(),
+  copiedObjectCount: z.int(),
+  copiedByteCount: z.int(),
+  /** How often an object changed while it was copied and was copied again. */
+  recopiedObjectCount: z.int(),
+  notCovered: z.partialRecord(NotCoveredReason, z.int()),
+  /** The error's name, when the tenant could not be backed up. */
+  failure: z.string().nullable(),
+});
+export type TenantBackupResult = z.infer<typeof TenantBackupResult>;

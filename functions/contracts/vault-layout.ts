@@ -1,0 +1,58 @@
+/** Where everything lies in the three buckets. Every key is built here, and nowhere else. */
+
+/** The KMS alias of a tenant's key. */
+export const tenantKeyAlias = (tenant: string): string => `alias/daybreak/tenant/${tenant}`;
+
+/** A tenant's part of the vault bucket; objects under no tenant's prefix lie under `shared/`, under the vault key. */
+export const tenantRoot = (tenant: string | null): string => (tenant === null ? 'shared/' : `tenants/${tenant}/`);
+
+/** The secret that object names are derived from: 32 random bytes, readable only with the tenant's key. */
+export const namingSecretKey = (tenant: string | null): string => `${tenantRoot(tenant)}naming-secret`;
+export const objectPrefix = (tenant: string | null): string => `${tenantRoot(tenant)}objects/`;
+export const objectKey = (tenant: string | null, name: string): string => `${objectPrefix(tenant)}${name}`;
+/** `sha256` is the digest of the manifest's uncompressed lines. */
+export const manifestKey = (tenant: string | null, sha256: string): string =>
+  `${tenantRoot(tenant)}manifests/${sha256}.jsonl.zst`;
+
+export const RECOVERY_POINT_PREFIX = 'recovery-points/';
+/** The signed root manifest. */
+export const rootManifestKey = (recoveryPointId: string): string => `${RECOVERY_POINT_PREFIX}${recoveryPointId}.json`;
+/** The fingerprint of one database at one moment, in the vault bucket: zstd-compressed JSON, under the vault key. */
+export const fingerprintKey = (recoveryPointId: string, databaseId: string, moment: 'before' | 'after'): string =>
+  `fingerprints/${recoveryPointId}/${databaseId}/${moment}.json.zst`;
+
+/** In the evidence bucket. */
+export const LEDGER_PREFIX = 'ledger/';
+export const ledgerEntryKey = (sequence: number): string =>
+  `${LEDGER_PREFIX}${String(sequence).padStart(12, '0')}.json`;
+export const segmentKey = (segment: number): string => `segments/${String(segment).padStart(9, '0')}.json`;
+export const HEAD_PREFIX = 'heads/';
+export const headKey = (sequence: number): string => `${HEAD_PREFIX}${String(sequence).padStart(12, '0')}.json`;
+export const restoreTestRecordKey = (restoreTestId: string): string => `restore-tests/${restoreTestId}.json`;
+
+/** In the work bucket. */
+export const workPrefix = (id: string): string => `work/${id}/`;
+/** The items (JSONL) of a distributed map. */
+export const itemsKey = (id: string): string => `${workPrefix(id)}items.jsonl`;
+/** Progress of one database's fingerprint between two calls. */
+export const fingerprintProgressKey = (id: string, databaseId: string, moment: string): string =>
+  `${workPrefix(id)}fingerprints/${databaseId}/${moment}.json.zst`;
+/** Part of a manifest, kept between two calls of a step that stopped for time. */
+export const manifestPartKey = (id: string, bucketId: string, tenant: string | null, part: number): string =>
+  `${workPrefix(id)}manifests/${bucketId}/${tenant ?? ''}/${part}.jsonl.zst`;
+/** Where a restore test puts the objects that it restores. */
+export const scratchPrefix = (restoreTestId: string): string => `scratch/${restoreTestId}/`;
+
+/** RDS identifiers: lower-case, at most 63 characters for instances, 255 for snapshots. */
+export const intermediateSnapshotId = (recoveryPointId: string, databaseId: string): string =>
+  `daybreak-intermediate-${databaseId}-${recoveryPointId}`;
+export const vaultSnapshotId = (recoveryPointId: string, databaseId: string): string =>
+  `daybreak-${databaseId}-${recoveryPointId}`;
+export const restoreTestInstanceId = (restoreTestId: string, databaseId: string): string =>
+  `daybreak-test-${databaseId}-${restoreTestId.replace('t', '').slice(2, 14)}`;
+
+/** The tags by which Daybreak finds what it made. */
+export const PURPOSE_TAG = 'daybreak:purpose';
+export const TENANT_TAG = 'daybreak:tenant';
+export const RECOVERY_POINT_TAG = 'daybreak:recovery-point';
+export const RESTORE_TEST_TAG = 'daybreak:restore-test';

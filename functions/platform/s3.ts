@@ -1,0 +1,300 @@
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import {
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  GetObjectTaggingCommand,
+  HeadObjectCommand,
+  type HeadObjectCommandOutput,
+  ListObjectsV2Command,
+  ListObjectVersionsCommand,
+  PutObjectCommand,
+  S3Client,
+  S3ServiceException,
+} from '@aws-sdk/client-s3';
+import { PermanentError, RetryableError } from './errors.ts';
+import { awsClient } from './runtime.ts';
+
+/** There is no such object (or bucket, or version). */
+export class ObjectNotFoundError extends PermanentError {}
+/** A condition of the request (`If-Match`, `If-None-Match`) did not hold, or another write to the same key won. */
+export class PreconditionFailedError extends PermanentError {}
+/** S3 or KMS refused the request. */
+export class ObjectAccessDeniedError extends PermanentError {}
+/** The object lies in an archive tier and cannot be read without being restored first. */
+export class ObjectArchivedError extends PermanentError {}
+/** S3 refused the request for another lasting reason. */
+export class ObjectStorageError extends PermanentError {}
+
+/** Runs one S3 call on this runtime's client and translates its errors. `what` names the object in messages; never a source key. */
+export async function callS3<T>(what: string, call: (client: S3Client) => Promise<T>): Promise<T> {
+  try {
+    return await call(awsClient(S3Client));
+  } catch (error) {
+    throw translate(what, error);
+  }
+}
+
+function translate(what: string, cause: unknown): unknown {
+  if (!(cause instanceof Error)) return cause;
+  const status = cause instanceof S3ServiceException ? cause.$metadata.httpStatusCode : undefined;
+  const name = cause.name;
+  if (status === 404 || ['NoSuchKey', 'NotFound', 'NoSuchBucket', 'NoSuchVersion'].includes(name)) {
+    return new ObjectNotFoundError(`${what}: not found (${name})`, { cause });
+  }
+  if (status === 412 || name === 'PreconditionFailed' || name === 'ConditionalRequestConflict') {
+    return new PreconditionFailedError(`${what}: the condition of the request did not hold (${name})`, { cause });
+  }
+  if (name === 'InvalidObjectState') return new ObjectArchivedError(`${what}: archived`, { cause });
+  if (status === 403 || name === 'AccessDenied') {
+    return new ObjectAccessDeniedError(
+      `${what}: refused (${name}); check the role's, the bucket's and the key's policies`,
+      {
+        cause,
+      },
+    );
+  }
+  if (status === undefined || status >= 500 || status === 429 || name === 'SlowDown' || name === 'RequestTimeout') {
+    return new RetryableError(`${what}: S3 did not answer well (${name}: ${cause.message})`, { cause });
+  }
+  return new ObjectStorageError(`${what}: S3 refused (${name}: ${cause.message})`, { cause });
+}
+
+/** An object's content as it arrives. The SDK's checksum validation stays on. */
+export async function readObject(
+  bucket: string,
+  key: string,
+  options: { versionId?: string; ifMatch?: string; range?: string } = {},
+): Promise<{ body: Readable; sizeBytes: number; eTag: string; versionId: string | undefined }> {
+  const response = await callS3(`s3://${bucket}/${key}`, client =>
+    client.send(
+      new GetObjectCommand({
+        Bucket: bucket,
+        Key: key,
+        VersionId: options.versionId,
+        IfMatch: options.ifMatch,
+        Range: options.range,
+      }),
+    ),
+  );
+  return {
+    body: response.Body as Readable,
+    sizeBytes: response.ContentLength ?? 0,
+    eTag: response.ETag ?? '',
+    versionId: response.VersionId,
+  };
+}
+
+/** A small object's content as a whole. @throws ObjectNotFoundError */
+export async function readBytes(bucket: string, key: string, options: { versionId?: string } = {}): Promise<Buffer> {
+  const { body } = await readObject(bucket, key, options);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) chunks.push(chunk as Uint8Array);
+  return Buffer.concat(chunks);
+}
+
+/** The same, or undefined where there is no such object. */
+export async function readBytesIfThere(bucket: string, key: string): Promise<Buffer | undefined> {
+  try {
+    return await readBytes(bucket, key);
+  } catch (error) {
+    if (error instanceof ObjectNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Writes a small object with its SHA-256 (S3 refuses content that arrives altered).
+ * @param options.onlyIfAbsent fails with PreconditionFailedError when the key already has a current version.
+ * @param options.keyArn the KMS key; without it the bucket's default encryption applies.
+ */
+export async function writeBytes(
+  bucket: string,
+  key: string,
+  body: Uint8Array,
+  options: { contentType?: string; keyArn?: string; onlyIfAbsent?: boolean } = {},
+): Promise<{ versionId: string | undefined }> {
+  const response = await callS3(`s3://${bucket}/${key}`, client =>
+    client.send(
+      new PutObjectCommand({
+        Bucket: bucket,
+        Key: key,
+        Body: body,
+        ContentLength: body.byteLength,
+        ContentType: options.contentType,
+        ChecksumSHA256: createHash('sha256').update(body).digest('base64'),
+        ...(options.onlyIfAbsent ? { IfNoneMatch: '*' } : {}),
+        ...(options.keyArn
+          ? { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: options.keyArn, BucketKeyEnabled: false }
+          : {}),
+      }),
+    ),
+  );
+  return { versionId: response.VersionId };
+}
+
+/** Writes what another run of the same step may have written already: the first one stands. Returns false when it stood. */
+export async function writeBytesOnce(
+  bucket: string,
+  key: string,
+  body: Uint8Array,
+  options: { contentType?: string; keyArn?: string } = {},
+): Promise<boolean> {
+  try {
+    await writeBytes(bucket, key, body, { ...options, onlyIfAbsent: true });
+    return true;
+  } catch (error) {
+    if (error instanceof PreconditionFailedError) return false;
+    throw error;
+  }
+}
+
+/** An object's headers, with its checksums; undefined where there is no such object. */
+export async function describeObject(
+  bucket: string,
+  key: string,
+  options: { versionId?: string; ifMatch?: string } = {},
+): Promise<HeadObjectCommandOutput | undefined> {
+  try {
+    return await callS3(`s3://${bucket}/${key}`, client =>
+      client.send(
+        new HeadObjectCommand({
+          Bucket: bucket,
+          Key: key,
+          VersionId: options.versionId,
+          IfMatch: options.ifMatch,
+          ChecksumMode: 'ENABLED',
+        }),
+      ),
+    );
+  } catch (error) {
+    if (error instanceof ObjectNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** An object's tags, as a record sorted by name. */
+export async function readTags(bucket: string, key: string, versionId?: string): Promise<Record<string, string>> {
+  const { TagSet } = await callS3(`s3://${bucket}/${key}`, client =>
+    client.send(new GetObjectTaggingCommand({ Bucket: bucket, Key: key, VersionId: versionId })),
+  );
+  const tags = (TagSet ?? []).map(({ Key, Value }) => [Key ?? '', Value ?? ''] as const);
+  return Object.fromEntries(tags.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+export interface ListedObject {
+  key: string;
+  eTag: string;
+  sizeBytes: number;
+  lastModified: string;
+  storageClass: string;
+}
+
+/**
+ * The current objects below a prefix, page by page (1,000 for each call), in the order of their keys' UTF-8 bytes.
+ * With a delimiter, `commonPrefixes` holds what was rolled up.
+ */
+export async function* listObjects(
+  bucket: string,
+  prefix: string,
+  options: { startAfter?: string; delimiter?: string } = {},
+): AsyncGenerator<{ objects: ListedObject[]; commonPrefixes: string[] }> {
+  let token: string | undefined;
+  do {
+    const page = await callS3(`s3://${bucket}`, client =>
+      client.send(
+        new ListObjectsV2Command({
+          Bucket: bucket,
+          Prefix: prefix,
+          Delimiter: options.delimiter,
+          ...(token === undefined ? { StartAfter: options.startAfter } : { ContinuationToken: token }),
+          EncodingType: 'url',
+        }),
+      ),
+    );
+    yield {
+      objects: (page.Contents ?? []).map(object => ({
+        key: decodeListed(object.Key ?? ''),
+        eTag: object.ETag ?? '',
+        sizeBytes: object.Size ?? 0,
+        lastModified: object.LastModified?.toISOString() ?? '',
+        storageClass: object.StorageClass ?? 'STANDARD',
+      })),
+      commonPrefixes: (page.CommonPrefixes ?? []).map(({ Prefix }) => decodeListed(Prefix ?? '')),
+    };
+    token = page.NextContinuationToken;
+  } while (token !== undefined);
+}
+
+/** With `EncodingType: url` S3 percent-encodes keys and writes a space as `+`; keys that XML cannot hold survive so. */
+function decodeListed(encoded: string): string {
+  return decodeURIComponent(encoded.replaceAll('+', ' '));
+}
+
+/** Every version and delete marker below a prefix. */
+export async function* listVersions(
+  bucket: string,
+  prefix: string,
+): AsyncGenerator<{ key: string; versionId: string; isLatest: boolean; isDeleteMarker: boolean; sizeBytes: number }> {
+  let keyMarker: string | undefined;
+  let versionMarker: string | undefined;
+  for (;;) {
+    const page = await callS3(`s3://${bucket}`, client =>
+      client.send(
+        new ListObjectVersionsCommand({
+          Bucket: bucket,
+          Prefix: prefix,
+          KeyMarker: keyMarker,
+          VersionIdMarker: versionMarker,
+          EncodingType: 'url',
+        }),
+      ),
+    );
+    const versions = [
+      ...(page.Versions ?? []).map(version => ({ ...version, isDeleteMarker: false, sizeBytes: version.Size ?? 0 })),
+      ...(page.DeleteMarkers ?? []).map(marker => ({ ...marker, isDeleteMarker: true, sizeBytes: 0 })),
+    ];
+    for (const { Key, VersionId, IsLatest, isDeleteMarker, sizeBytes } of versions) {
+      yield {
+        key: decodeListed(Key ?? ''),
+        versionId: VersionId ?? '',
+        isLatest: IsLatest ?? false,
+        isDeleteMarker,
+        sizeBytes,
+      };
+    }
+    if (!page.IsTruncated) return;
+    keyMarker = page.NextKeyMarker === undefined ? undefined : decodeListed(page.NextKeyMarker);
+    versionMarker = page.NextVersionIdMarker;
+  }
+}
+
+/** Deletes named versions, up to 1,000 a call. @throws ObjectStorageError naming how many S3 refused, and why the first. */
+export async function deleteVersions(
+  bucket: string,
+  versions: readonly { key: string; versionId: string }[],
+): Promise<void> {
+  for (let from = 0; from < versions.length; from += 1000) {
+    const batch = versions.slice(from, from + 1000);
+    const { Errors } = await callS3(`s3://${bucket}`, client =>
+      client.send(
+        new DeleteObjectsCommand({
+          Bucket: bucket,
+          Delete: { Quiet: true, Objects: batch.map(({ key, versionId }) => ({ Key: key, VersionId: versionId })) },
+          ChecksumAlgorithm: 'SHA256',
+        }),
+      ),
+    );
+    if (Errors?.length) {
+      throw new ObjectStorageError(
+        `s3://${bucket}: ${Errors.length} of ${batch.length} versions were not deleted (${Errors[0]?.Code})`,
+      );
+    }
+  }
+}
+
+/** `CopySource` for an object, percent-encoded as S3 wants it. */
+export function copySource(bucket: string, key: string, versionId?: string): string {
+  const path = `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`;
+  return versionId === undefined ? path : `${path}?versionId=${encodeURIComponent(versionId)}`;
+}

@@ -1,0 +1,79 @@
+import type { Readable } from 'node:stream';
+
+/** Who makes a request. */
+export interface Principal {
+  /**
+   * `role`: a function or workflow under its synthesized role. `root`: the account itself, which the local cloud uses to
+   * deploy, seed and inspect; identity policies allow it everything, resource policies still bind it.
+   */
+  readonly kind: 'role' | 'root';
+  /** `arn:aws:iam::<account>:role/<name>` (what `aws:PrincipalArn` holds), or `arn:aws:iam::<account>:root`. */
+  readonly arn: string;
+}
+
+/** The services that the local cloud knows, by the name that the SDK signs for. */
+export type ServiceName = 's3' | 'kms' | 'rds' | 'states' | 'lambda' | 'scheduler' | 'monitoring' | 'sns';
+
+/** An AWS request, whatever brought it: an SDK client in process, or HTTP. */
+export interface AwsRequest {
+  readonly service: ServiceName;
+  readonly method: string;
+  /** For S3 in path style: `/bucket/key`, percent-encoded as sent. */
+  readonly path: string;
+  readonly query: Readonly<Record<string, string | string[] | null>>;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array | Readable | undefined;
+  readonly principal: Principal;
+  /** True over TLS and in process; false over plain HTTP (`aws:SecureTransport`). */
+  readonly secure: boolean;
+}
+
+/** An AWS response. */
+export interface AwsResponse {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+  readonly body?: Uint8Array | string | Readable;
+}
+
+/** One service's core. It answers AWS errors as responses in the service's own protocol; it throws only for bugs. */
+export interface Service {
+  handle(request: AwsRequest): Promise<AwsResponse>;
+}
+
+/** A request to be allowed, as IAM sees it. */
+export interface AuthorizationRequest {
+  readonly principal: Principal;
+  /** `s3:PutObject` */
+  readonly action: string;
+  /** The resource's ARN, or `*` where the action has none. */
+  readonly resource: string;
+  /** The bucket's or key's policy document, if it has one. */
+  readonly resourcePolicy?: unknown;
+  /** KMS: the key policy must allow (also by naming the account); identity policies alone never do. */
+  readonly resourcePolicyRequired?: boolean;
+  /** Condition keys (`s3:object-lock-mode`, `kms:ViaService`, …) with their values; absent keys are left out. */
+  readonly context: Readonly<Record<string, string | readonly string[]>>;
+}
+
+/** The local IAM: judges by the role's identity policies, its permissions boundary, and the resource's policy. */
+export interface Authorizer {
+  /** @throws AccessDenied when anything denies, or nothing allows. */
+  authorize(request: AuthorizationRequest): void;
+}
+
+/** AWS's `AccessDenied`: cores translate it into their own protocol's error. */
+export class AccessDenied extends Error {
+  override readonly name = 'AccessDenied';
+}
+
+/**
+ * What the local cloud does not implement: an operation, header, parameter, state field, or condition operator, by name.
+ * Cores answer it as an error response, so that it is never a silent success.
+ */
+export class NotImplementedLocally extends Error {
+  override readonly name = 'NotImplementedLocally';
+  constructor(what: string) {
+    super(`the local cloud does not implement ${what}`);
+  }
+}
