@@ -77,3 +77,30 @@ export class NotImplementedLocally extends Error {
     super(`the local cloud does not implement ${what}`);
   }
 }
+
+/** What S3 and RDS ask of KMS on behalf of the principal whose request they serve (`kms:ViaService`). */
+export interface KeyOperations {
+  /** `kms:GenerateDataKey`: a fresh 256-bit key, in plain and wrapped. `keyId` is an id, an ARN, or an alias. */
+  generateDataKey(request: KeyUse & { keyId: string }): { plaintext: Buffer; ciphertext: Buffer; keyArn: string };
+  /** `kms:Decrypt` of a wrapped data key. @throws KeyOperationError when the key is disabled, pending deletion or gone. */
+  decryptDataKey(request: KeyUse & { ciphertext: Uint8Array }): { plaintext: Buffer; keyArn: string };
+  /** The key's ARN and state, after checking `kms:DescribeKey` and, where `grants` is set, `kms:CreateGrant` with `kms:GrantIsForAWSResource`. */
+  describeForService(request: KeyUse & { keyId: string; grants: boolean }): { keyArn: string; enabled: boolean };
+}
+
+interface KeyUse {
+  readonly principal: Principal;
+  /** `s3.eu-west-2.amazonaws.com` */
+  readonly viaService: string;
+  readonly encryptionContext: Readonly<Record<string, string>>;
+}
+
+/** KMS refused: `code` is KMS's own (`DisabledException`, `KMSInvalidStateException`, `NotFoundException`, …). */
+export class KeyOperationError extends Error {
+  override readonly name = 'KeyOperationError';
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
