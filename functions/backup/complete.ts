@@ -1,0 +1,191 @@
+import { zstdDecompressSync } from 'node:zlib';
+import type { z } from 'zod';
+import type { Deployment } from '../contracts/configuration.ts';
+import { CompleteInput, CompleteOutput, type DatabaseOutcome, TenantItem } from '../contracts/daily-backup.ts';
+import { DatabaseFingerprint } from '../contracts/fingerprint.ts';
+import { TenantBackupResult } from '../contracts/object-manifest.ts';
+import type { DatabaseRecoveryPoint, RecoveryPoint } from '../contracts/recovery-point.ts';
+import { fingerprintKey, itemsKey, rootManifestKey, vaultSnapshotId } from '../contracts/vault-layout.ts';
+import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
+import { parseInstant } from '../platform/clock.ts';
+import { describeError, PermanentError } from '../platform/errors.ts';
+import { handler as step } from '../platform/handler.ts';
+import { signDocument } from '../platform/kms.ts';
+import { log } from '../platform/log.ts';
+import { readItems, readMapResults } from '../platform/map-results.ts';
+import { publishMetrics } from '../platform/metrics.ts';
+import { findSnapshot } from '../platform/rds.ts';
+import { readRootManifest } from '../platform/root-manifest.ts';
+import { readBytes, writeBytes } from '../platform/s3.ts';
+import { checkVaultCopy } from './check-vault-copy.ts';
+import { judgeRecoveryPoint } from './judge-recovery-point.ts';
+
+/** The root manifest that was just written does not read back as written. */
+export class RootManifestNotReadBackError extends PermanentError {}
+
+const GIB = 1024 ** 3;
+
+/**
+ * Closes a recovery point: reads back each snapshot and fingerprint, gathers the tenants' results, judges, signs and
+ * writes the root manifest, and reads it back. A good one that is there already stands; an incomplete one is superseded
+ * by a new version, so that a rerun can finish it.
+ */
+export const handler = step({
+  input: CompleteInput,
+  output: CompleteOutput,
+  run: async (input, { now, configuration, deployment }) => {
+    const { recoveryPointId, scheduledAt } = input;
+    const existing = await readRootManifest(deployment, recoveryPointId);
+    const closed =
+      existing?.recoveryPoint.status === 'good'
+        ? existing
+        : await close(
+            input,
+            now,
+            deployment,
+            configuration.databases.map(({ id }) => id),
+          );
+    const { recoveryPoint, sha256 } = closed;
+    publish(recoveryPoint, now.getTime() - parseInstant(scheduledAt).getTime());
+    const total = (pick: (tenant: TenantBackupResult) => number) =>
+      recoveryPoint.tenants.reduce((sum, tenant) => sum + pick(tenant), 0);
+    return {
+      recoveryPointId,
+      status: recoveryPoint.status,
+      databases: recoveryPoint.databases,
+      draft: {
+        eventId: `backup/${recoveryPointId}/${sha256}`,
+        kind: 'backup.completed' as const,
+        actor: 'workflow/daily-backup',
+        subject: recoveryPointId,
+        body: {
+          recoveryPointId,
+          status: recoveryPoint.status,
+          completedAt: recoveryPoint.completedAt,
+          rootManifestSha256: sha256,
+          databaseCount: recoveryPoint.databases.length,
+          rowCount: recoveryPoint.databases.reduce((sum, { rowCount }) => sum + rowCount, 0),
+          tenantCount: new Set(recoveryPoint.tenants.map(({ tenant }) => tenant).filter(tenant => tenant !== null))
+            .size,
+          objectCount: total(({ objectCount }) => objectCount),
+          byteCount: total(({ byteCount }) => byteCount),
+          copiedObjectCount: total(({ copiedObjectCount }) => copiedObjectCount),
+          reasonCount: recoveryPoint.reasons.length,
+        },
+      },
+    };
+  },
+});
+
+async function close(
+  { recoveryPointId, scheduledAt, databases: outcomes, tenantResultsKey }: z.output<typeof CompleteInput>,
+  now: Date,
+  deployment: Deployment,
+  databaseIds: readonly string[],
+): Promise<{ recoveryPoint: RecoveryPoint; sha256: string }> {
+  const databases = await Promise.all(outcomes.map(outcome => readBackDatabase(recoveryPointId, outcome, deployment)));
+  const tenants = await Array.fromAsync(readMapResults(deployment.workBucket, tenantResultsKey, TenantBackupResult));
+  tenants.sort((a, b) => compareText(a.bucketId, b.bucketId) || compareText(a.tenant ?? '', b.tenant ?? ''));
+  const items = await readItems(deployment.workBucket, itemsKey(recoveryPointId), TenantItem);
+  const recoveryPoint: RecoveryPoint = {
+    version: 1,
+    recoveryPointId,
+    scheduledAt,
+    completedAt: now.toISOString(),
+    ...judgeRecoveryPoint({ databases, tenants, expected: { databaseIds, items } }),
+    databases,
+    tenants,
+  };
+  const body = Buffer.from(canonicalJson(await signDocument(recoveryPoint, deployment.signingKeyArn)));
+  await writeBytes(deployment.vaultBucket, rootManifestKey(recoveryPointId), body, {
+    contentType: 'application/json',
+    keyArn: deployment.vaultKeyArn,
+  });
+  const readBack = await readRootManifest(deployment, recoveryPointId);
+  if (readBack?.sha256 !== sha256Hex(body)) {
+    throw new RootManifestNotReadBackError(
+      `${rootManifestKey(recoveryPointId)} does not read back as written; another run may be writing it: run the backup again`,
+    );
+  }
+  return readBack;
+}
+
+async function readBackDatabase(
+  recoveryPointId: string,
+  { databaseId, failure }: z.output<typeof DatabaseOutcome>,
+  { vaultBucket, vaultKeyArn }: Deployment,
+): Promise<DatabaseRecoveryPoint> {
+  const failed = (reason: string) => ({ databaseId, snapshot: null, fingerprints: null, rowCount: 0, failure: reason });
+  if (failure !== null) return failed(failure);
+  const snapshotId = vaultSnapshotId(recoveryPointId, databaseId);
+  const snapshot = await findSnapshot(snapshotId);
+  const problems = checkVaultCopy(snapshot, vaultKeyArn);
+  const takenAt = snapshot?.OriginalSnapshotCreateTime ?? snapshot?.SnapshotCreateTime;
+  if (problems.length > 0 || snapshot?.DBSnapshotArn === undefined || takenAt === undefined) {
+    return failed(`its snapshot does not read back: ${problems.join(', ') || 'it has no ARN or time'}`);
+  }
+  try {
+    const before = await readFingerprint(vaultBucket, recoveryPointId, databaseId, 'before');
+    const after = await readFingerprint(vaultBucket, recoveryPointId, databaseId, 'after');
+    return {
+      databaseId,
+      snapshot: {
+        id: snapshotId,
+        arn: snapshot.DBSnapshotArn,
+        takenAt: takenAt.toISOString(),
+        kmsKeyArn: vaultKeyArn,
+        engineVersion: snapshot.EngineVersion ?? '',
+        allocatedStorageBytes: (snapshot.AllocatedStorage ?? 0) * GIB,
+      },
+      fingerprints: { before: before.sha256, after: after.sha256 },
+      rowCount: before.rowCount,
+      failure: null,
+    };
+  } catch (error) {
+    if (!(error instanceof PermanentError)) throw error;
+    log('error', 'a fingerprint does not read back', { databaseId, error: describeError(error) });
+    return failed(`its fingerprints do not read back: ${error.name}`);
+  }
+}
+
+/** A stored fingerprint is not readable as one. */
+class FingerprintUnreadableError extends PermanentError {}
+
+async function readFingerprint(
+  vaultBucket: string,
+  recoveryPointId: string,
+  databaseId: string,
+  moment: 'before' | 'after',
+): Promise<{ sha256: string; rowCount: number }> {
+  const key = fingerprintKey(recoveryPointId, databaseId, moment);
+  const bytes = await readBytes(vaultBucket, key);
+  try {
+    const { tables } = DatabaseFingerprint.parse(JSON.parse(zstdDecompressSync(bytes).toString('utf8')));
+    const rowCount = tables
+      .flatMap(({ settled, recent }) => [...Object.values(settled), ...Object.values(recent)])
+      .reduce((sum, { rows }) => sum + rows, 0);
+    return { sha256: sha256Hex(bytes), rowCount };
+  } catch (cause) {
+    throw new FingerprintUnreadableError(`${key} is not readable as a fingerprint`, { cause });
+  }
+}
+
+function publish({ status, databases, tenants }: RecoveryPoint, durationMs: number): void {
+  const count = (value: number) => ({ unit: 'Count' as const, value });
+  publishMetrics(
+    { Workflow: 'daily-backup' },
+    {
+      RecoveryPointGood: count(status === 'good' ? 1 : 0),
+      RowsBackedUp: count(databases.reduce((sum, { rowCount }) => sum + rowCount, 0)),
+      ObjectsBackedUp: count(tenants.reduce((sum, { objectCount }) => sum + objectCount, 0)),
+      ObjectsCopied: count(tenants.reduce((sum, { copiedObjectCount }) => sum + copiedObjectCount, 0)),
+      BytesCopied: { unit: 'Bytes', value: tenants.reduce((sum, { copiedByteCount }) => sum + copiedByteCount, 0) },
+      TenantsFailed: count(tenants.filter(({ failure }) => failure !== null).length),
+      BackupDuration: { unit: 'Milliseconds', value: durationMs },
+    },
+  );
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,39 @@
+import type { TenantBackupResult } from '../contracts/object-manifest.ts';
+import type { DatabaseRecoveryPoint, RecoveryPoint } from '../contracts/recovery-point.ts';
+
+/**
+ * Decides whether a recovery point is good: everything configured is in it, whole. Whatever is missing is a reason, and
+ * one reason makes it incomplete. No reason holds a file name.
+ */
+export function judgeRecoveryPoint(parts: {
+  databases: readonly Pick<DatabaseRecoveryPoint, 'databaseId' | 'failure'>[];
+  tenants: readonly Pick<TenantBackupResult, 'bucketId' | 'tenant' | 'failure' | 'notCovered'>[];
+  /** What was to be backed up. */
+  expected: { databaseIds: readonly string[]; items: readonly { bucketId: string; tenant: string | null }[] };
+}): Pick<RecoveryPoint, 'status' | 'reasons'> {
+  const databases = new Set(parts.databases.map(({ databaseId }) => databaseId));
+  const tenants = new Set(parts.tenants.map(nameTenant));
+  const reasons = [
+    ...parts.expected.databaseIds.filter(id => !databases.has(id)).map(id => `database ${id}: no result`),
+    ...parts.databases.flatMap(({ databaseId, failure }) =>
+      failure === null ? [] : [`database ${databaseId}: ${failure}`],
+    ),
+    ...parts.expected.items
+      .filter(item => !tenants.has(nameTenant(item)))
+      .map(item => `${nameTenant(item)}: no result`),
+    ...parts.tenants.flatMap(result => [
+      ...(result.failure === null ? [] : [`${nameTenant(result)}: ${result.failure}`]),
+      ...Object.entries(result.notCovered)
+        .filter(([, count]) => count > 0)
+        .map(
+          ([reason, count]) =>
+            `${nameTenant(result)}: ${count} ${count === 1 ? 'object' : 'objects'} not covered: ${reason}`,
+        ),
+    ]),
+  ];
+  return { status: reasons.length === 0 ? 'good' : 'incomplete', reasons };
+}
+
+function nameTenant({ bucketId, tenant }: { bucketId: string; tenant: string | null }): string {
+  return tenant === null ? `objects of no tenant in bucket ${bucketId}` : `tenant ${tenant} in bucket ${bucketId}`;
+}

@@ -1,0 +1,199 @@
+import {
+  CopyDBSnapshotCommand,
+  CreateDBSnapshotCommand,
+  type DBInstance,
+  type DBSnapshot,
+  DeleteDBInstanceCommand,
+  DeleteDBSnapshotCommand,
+  DescribeDBInstancesCommand,
+  DescribeDBSnapshotsCommand,
+  RDSClient,
+  RDSServiceException,
+  RestoreDBInstanceFromDBSnapshotCommand,
+  type RestoreDBInstanceFromDBSnapshotMessage,
+} from '@aws-sdk/client-rds';
+import { PermanentError, RetryableError } from './errors.ts';
+import { awsClient } from './runtime.ts';
+
+export type { DBInstance, DBSnapshot };
+
+/** There is no such instance or snapshot. */
+export class DatabaseResourceNotFoundError extends PermanentError {}
+/** An instance or snapshot of that name is there already. */
+export class DatabaseResourceExistsError extends PermanentError {}
+/** The instance or snapshot is in a state that does not allow this now; it may in a minute. */
+export class DatabaseResourceBusyError extends RetryableError {}
+/** A quota of the account is used up. */
+export class DatabaseQuotaError extends PermanentError {}
+/** RDS cannot use the KMS key: it is disabled, deleted, or the role may not grant it. */
+export class DatabaseKeyError extends PermanentError {}
+/** RDS refused the request for another lasting reason. */
+export class DatabaseServiceError extends PermanentError {}
+
+// RDS drops the suffix in some codes and keeps it in others; the SDK's class names always have it.
+function translate(what: string, cause: unknown): unknown {
+  if (!(cause instanceof Error)) return cause;
+  const name = cause.name.replace(/Fault$/, '');
+  const status = cause instanceof RDSServiceException ? cause.$metadata.httpStatusCode : undefined;
+  const text = `${what}: ${name}: ${cause.message}`;
+  if (/NotFound$/.test(name)) return new DatabaseResourceNotFoundError(text, { cause });
+  if (/AlreadyExists$/.test(name)) return new DatabaseResourceExistsError(text, { cause });
+  if (/^InvalidDB(Instance|Snapshot)State$/.test(name)) return new DatabaseResourceBusyError(text, { cause });
+  if (/QuotaExceeded$/.test(name)) return new DatabaseQuotaError(text, { cause });
+  if (/^KMSKey/.test(name)) return new DatabaseKeyError(text, { cause });
+  if (status === undefined || status >= 500 || /^(Throttling|RequestLimitExceeded)/.test(name)) {
+    return new RetryableError(text, { cause });
+  }
+  return new DatabaseServiceError(text, { cause });
+}
+
+async function callRds<T>(what: string, call: (client: RDSClient) => Promise<T>): Promise<T> {
+  try {
+    return await call(awsClient(RDSClient));
+  } catch (error) {
+    throw translate(what, error);
+  }
+}
+
+const tagList = (tags: Record<string, string>) => Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
+
+/** The value of a tag, or undefined. */
+export function tagOf(resource: DBInstance | DBSnapshot, name: string): string | undefined {
+  return resource.TagList?.find(({ Key }) => Key === name)?.Value;
+}
+
+/** One instance; undefined where there is none of that name. */
+export async function findInstance(instanceId: string): Promise<DBInstance | undefined> {
+  try {
+    const { DBInstances } = await callRds(`instance ${instanceId}`, client =>
+      client.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: instanceId })),
+    );
+    return DBInstances?.[0];
+  } catch (error) {
+    if (error instanceof DatabaseResourceNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** Every instance of the account in this Region whose name begins with `prefix`. */
+export async function listInstances(prefix: string): Promise<DBInstance[]> {
+  const found: DBInstance[] = [];
+  let marker: string | undefined;
+  do {
+    const page = await callRds('instances', client => client.send(new DescribeDBInstancesCommand({ Marker: marker })));
+    found.push(
+      ...(page.DBInstances ?? []).filter(({ DBInstanceIdentifier }) => DBInstanceIdentifier?.startsWith(prefix)),
+    );
+    marker = page.Marker;
+  } while (marker !== undefined);
+  return found;
+}
+
+/** One manual snapshot; undefined where there is none of that name. */
+export async function findSnapshot(snapshotId: string): Promise<DBSnapshot | undefined> {
+  try {
+    const { DBSnapshots } = await callRds(`snapshot ${snapshotId}`, client =>
+      client.send(new DescribeDBSnapshotsCommand({ DBSnapshotIdentifier: snapshotId })),
+    );
+    return DBSnapshots?.[0];
+  } catch (error) {
+    if (error instanceof DatabaseResourceNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** Starts a snapshot; one of that name that is there already is left as it is. */
+export async function startSnapshot(
+  instanceId: string,
+  snapshotId: string,
+  tags: Record<string, string>,
+): Promise<void> {
+  await unlessThere(() =>
+    callRds(`snapshot ${snapshotId}`, client =>
+      client.send(
+        new CreateDBSnapshotCommand({
+          DBInstanceIdentifier: instanceId,
+          DBSnapshotIdentifier: snapshotId,
+          Tags: tagList(tags),
+        }),
+      ),
+    ),
+  );
+}
+
+/**
+ * Starts a copy under another key; one of that name that is there already is left as it is. The first copy of an
+ * instance's snapshots under a key is full, later ones are incremental while the previous one exists.
+ */
+export async function startSnapshotCopy(
+  sourceArn: string,
+  snapshotId: string,
+  keyArn: string,
+  tags: Record<string, string>,
+): Promise<void> {
+  await unlessThere(() =>
+    callRds(`snapshot ${snapshotId}`, client =>
+      client.send(
+        new CopyDBSnapshotCommand({
+          SourceDBSnapshotIdentifier: sourceArn,
+          TargetDBSnapshotIdentifier: snapshotId,
+          KmsKeyId: keyArn,
+          CopyTags: false,
+          Tags: tagList(tags),
+        }),
+      ),
+    ),
+  );
+}
+
+/** Deletes a snapshot; one that is gone already is no error. */
+export async function deleteSnapshot(snapshotId: string): Promise<void> {
+  await unlessGone(() =>
+    callRds(`snapshot ${snapshotId}`, client =>
+      client.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: snapshotId })),
+    ),
+  );
+}
+
+/** Starts restoring an instance; one of that name that is there already is left as it is. */
+export async function startRestore(
+  request: Omit<RestoreDBInstanceFromDBSnapshotMessage, 'Tags'>,
+  tags: Record<string, string>,
+): Promise<void> {
+  await unlessThere(() =>
+    callRds(`instance ${request.DBInstanceIdentifier}`, client =>
+      client.send(new RestoreDBInstanceFromDBSnapshotCommand({ ...request, Tags: tagList(tags) })),
+    ),
+  );
+}
+
+/** Starts deleting an instance with its automated backups and without a last snapshot; one that is gone is no error. */
+export async function deleteInstance(instanceId: string): Promise<void> {
+  await unlessGone(() =>
+    callRds(`instance ${instanceId}`, client =>
+      client.send(
+        new DeleteDBInstanceCommand({
+          DBInstanceIdentifier: instanceId,
+          SkipFinalSnapshot: true,
+          DeleteAutomatedBackups: true,
+        }),
+      ),
+    ),
+  );
+}
+
+async function unlessThere(start: () => Promise<unknown>): Promise<void> {
+  try {
+    await start();
+  } catch (error) {
+    if (!(error instanceof DatabaseResourceExistsError)) throw error;
+  }
+}
+
+async function unlessGone(remove: () => Promise<unknown>): Promise<void> {
+  try {
+    await remove();
+  } catch (error) {
+    if (!(error instanceof DatabaseResourceNotFoundError)) throw error;
+  }
+}

@@ -1,0 +1,43 @@
+import { type RecoveryPoint, SignedRecoveryPoint } from '../contracts/recovery-point.ts';
+import { rootManifestKey } from '../contracts/vault-layout.ts';
+import { sha256Hex } from './canonical-json.ts';
+import { PermanentError } from './errors.ts';
+import { verifyDocument } from './kms.ts';
+import { readBytesIfThere } from './s3.ts';
+
+/** A root manifest that cannot be trusted: not readable as one, for another recovery point, or its signature does not fit. */
+export class RootManifestInvalidError extends PermanentError {}
+
+/**
+ * Reads a recovery point's root manifest and verifies that the deployment's signing key signed exactly it.
+ * @returns undefined where there is none.
+ * @throws RootManifestInvalidError
+ */
+export async function readRootManifest(
+  deployment: { vaultBucket: string; signingKeyArn: string },
+  recoveryPointId: string,
+): Promise<{ recoveryPoint: RecoveryPoint; sha256: string } | undefined> {
+  const key = rootManifestKey(recoveryPointId);
+  const bytes = await readBytesIfThere(deployment.vaultBucket, key);
+  if (bytes === undefined) return undefined;
+  const invalid = (what: string, cause?: unknown) =>
+    new RootManifestInvalidError(
+      `${key}: ${what}; do not restore from it; compare its versions in the vault bucket and see who wrote them`,
+      { cause },
+    );
+  const parsed = SignedRecoveryPoint.safeParse(parseJson(bytes));
+  if (!parsed.success) throw invalid('it is not a root manifest', parsed.error);
+  if (!(await verifyDocument(parsed.data, deployment.signingKeyArn))) throw invalid('its signature does not verify');
+  if (parsed.data.document.recoveryPointId !== recoveryPointId) {
+    throw invalid(`it belongs to recovery point ${parsed.data.document.recoveryPointId}`);
+  }
+  return { recoveryPoint: parsed.data.document, sha256: sha256Hex(bytes) };
+}
+
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
