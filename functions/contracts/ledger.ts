@@ -39,3 +39,10 @@ export const LedgerEntry = LedgerDraft.extend({
   previousSha256: Sha256,
 });
 export type LedgerEntry = z.infer<typeof LedgerEntry>;
+
+/** An entry as a reader meets it: a later release may have written a kind that this one does not know. */
+export const StoredLedgerEntry = LedgerEntry.extend({ kind: z.string().min(1) });
+export type StoredLedgerEntry = z.infer<typeof StoredLedgerEntry>;
+
+/** `previousSha256` of the first entry. */
+export const NO_ENTRY_SHA256 = '0'.repeat(64);

@@ -31,6 +31,8 @@ export const headKey = (sequence: number): string => `${HEAD_PREFIX}${String(seq
 export const restoreTestRecordKey = (restoreTestId: string): string => `restore-tests/${restoreTestId}.json`;
 
 /** In the work bucket. */
+/** The cached fold of the ledger. Its name changes with its form, so that a new release never reads an old one. */
+export const LEDGER_PROJECTION_KEY = 'ledger-projection/1.json.zst';
 export const workPrefix = (id: string): string => `work/${id}/`;
 /** The items (JSONL) of a distributed map. */
 export const itemsKey = (id: string): string => `${workPrefix(id)}items.jsonl`;
@@ -48,8 +50,9 @@ export const intermediateSnapshotId = (recoveryPointId: string, databaseId: stri
   `daybreak-intermediate-${databaseId}-${recoveryPointId}`;
 export const vaultSnapshotId = (recoveryPointId: string, databaseId: string): string =>
   `daybreak-${databaseId}-${recoveryPointId}`;
+export const RESTORE_TEST_INSTANCE_PREFIX = 'daybreak-test-';
 export const restoreTestInstanceId = (restoreTestId: string, databaseId: string): string =>
-  `daybreak-test-${databaseId}-${restoreTestId.replace('t', '').slice(2, 14)}`;
+  `${RESTORE_TEST_INSTANCE_PREFIX}${databaseId}-${restoreTestId.replace('t', '').slice(2, 14)}`;
 
 /** The tags by which Daybreak finds what it made. */
 export const PURPOSE_TAG = 'daybreak:purpose';

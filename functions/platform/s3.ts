@@ -60,6 +60,12 @@ function translate(what: string, cause: unknown): unknown {
   return new ObjectStorageError(`${what}: S3 refused (${name}: ${cause.message})`, { cause });
 }
 
+/** Whether the object that was not found is hidden by a delete marker: S3 then answers `x-amz-delete-marker: true`. */
+export function isDeleteMarker(error: ObjectNotFoundError): boolean {
+  const { cause } = error;
+  return cause instanceof S3ServiceException && cause.$response?.headers['x-amz-delete-marker'] === 'true';
+}
+
 /** An object's content as it arrives. The SDK's checksum validation stays on. */
 export async function readObject(
   bucket: string,
@@ -140,12 +146,17 @@ export async function writeBytesOnce(
   body: Uint8Array,
   options: { contentType?: string; keyArn?: string } = {},
 ): Promise<boolean> {
-  try {
-    await writeBytes(bucket, key, body, { ...options, onlyIfAbsent: true });
-    return true;
-  } catch (error) {
-    if (error instanceof PreconditionFailedError) return false;
-    throw error;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await writeBytes(bucket, key, body, { ...options, onlyIfAbsent: true });
+      return true;
+    } catch (error) {
+      if (!(error instanceof PreconditionFailedError)) throw error;
+      // A conflict (409) with another request under way does not say that the other one wrote: S3 wants it tried again.
+      if (!(error.cause instanceof Error && error.cause.name === 'ConditionalRequestConflict')) return false;
+      if (attempt === 5)
+        throw new RetryableError(`s3://${bucket}/${key}: another write is under way`, { cause: error });
+    }
   }
 }
 
@@ -231,7 +242,7 @@ function decodeListed(encoded: string): string {
   return decodeURIComponent(encoded.replaceAll('+', ' '));
 }
 
-/** Every version and delete marker below a prefix. */
+/** Every version and delete marker below a prefix, in the order of their keys' UTF-8 bytes. */
 export async function* listVersions(
   bucket: string,
   prefix: string,
@@ -253,16 +264,15 @@ export async function* listVersions(
     const versions = [
       ...(page.Versions ?? []).map(version => ({ ...version, isDeleteMarker: false, sizeBytes: version.Size ?? 0 })),
       ...(page.DeleteMarkers ?? []).map(marker => ({ ...marker, isDeleteMarker: true, sizeBytes: 0 })),
-    ];
-    for (const { Key, VersionId, IsLatest, isDeleteMarker, sizeBytes } of versions) {
-      yield {
-        key: decodeListed(Key ?? ''),
-        versionId: VersionId ?? '',
-        isLatest: IsLatest ?? false,
-        isDeleteMarker,
-        sizeBytes,
-      };
-    }
+    ].map(({ Key, VersionId, IsLatest, isDeleteMarker, sizeBytes }) => ({
+      key: decodeListed(Key ?? ''),
+      versionId: VersionId ?? '',
+      isLatest: IsLatest ?? false,
+      isDeleteMarker,
+      sizeBytes,
+    }));
+    // The SDK hands out versions and markers apart; within a page S3 mixes them by key.
+    yield* versions.sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
     if (!page.IsTruncated) return;
     keyMarker = page.NextKeyMarker === undefined ? undefined : decodeListed(page.NextKeyMarker);
     versionMarker = page.NextVersionIdMarker;

@@ -1,0 +1,185 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { InstantText, RecoveryPointId, RestoreTestId, Sha256 } from '../contracts/identifiers.ts';
+import { NO_ENTRY_SHA256, type StoredLedgerEntry } from '../contracts/ledger.ts';
+import { Verdict } from '../contracts/restore-test-record.ts';
+import { PermanentError } from './errors.ts';
+
+/** The ledger is not what was appended: an entry is altered, missing, or follows another one. */
+export class LedgerBrokenError extends PermanentError {}
+
+const TestOfRecoveryPoint = z.strictObject({ restoreTestId: RestoreTestId, verdict: Verdict, recordedAt: InstantText });
+
+/** What the ledger says of one recovery point. */
+export const RecordedRecoveryPoint = z.strictObject({
+  recoveryPointId: RecoveryPointId,
+  status: z.enum(['good', 'incomplete']),
+  /** The instant at which the ledger recorded it. */
+  recordedAt: InstantText,
+  sequence: z.int(),
+  rootManifestSha256: Sha256.nullable(),
+  /** Every restore test of it, oldest first, also those that could not start. */
+  tests: z.array(TestOfRecoveryPoint),
+});
+export type RecordedRecoveryPoint = z.infer<typeof RecordedRecoveryPoint>;
+
+/** A run that ended without a result. */
+const RecordedFailure = z.strictObject({
+  kind: z.enum(['backup.failed', 'restore-test.failed']),
+  subject: z.string(),
+  recordedAt: InstantText,
+  sequence: z.int(),
+});
+
+/** An event id as the projection remembers it: 72 bits of its SHA-256, as 12 characters. */
+const EVENT_DIGEST_LENGTH = 12;
+const FAILURES_KEPT = 100;
+
+/**
+ * The ledger's present state: the fold of entries 1 to `lastSequence`. Nothing depends on a stored copy of it; it is
+ * folded again from the entries whenever one is missing or does not fit.
+ */
+export const LedgerProjection = z
+  .strictObject({
+    lastSequence: z.int().min(0),
+    lastEntrySha256: Sha256,
+    lastRecordedAt: InstantText.nullable(),
+    recoveryPoints: z.record(RecoveryPointId, RecordedRecoveryPoint),
+    restoreTests: z.record(
+      RestoreTestId,
+      z.strictObject({
+        restoreTestId: RestoreTestId,
+        recoveryPointId: RecoveryPointId.nullable(),
+        verdict: Verdict,
+        recordedAt: InstantText,
+        sequence: z.int(),
+      }),
+    ),
+    /** The newest 100, oldest first. */
+    failures: z.array(RecordedFailure),
+    /** Sequences (the newest 100) of entries of a known kind whose body this release does not understand. */
+    notUnderstood: z.array(z.int()),
+    /** 12 characters for each entry, in their order: which event it records. A match is confirmed by reading the entry. */
+    eventDigests: z.string(),
+  })
+  .refine(state => state.eventDigests.length === state.lastSequence * EVENT_DIGEST_LENGTH);
+export type LedgerProjection = z.infer<typeof LedgerProjection>;
+
+/** The state of an empty ledger. */
+export const EMPTY_PROJECTION: LedgerProjection = {
+  lastSequence: 0,
+  lastEntrySha256: NO_ENTRY_SHA256,
+  lastRecordedAt: null,
+  recoveryPoints: {},
+  restoreTests: {},
+  failures: [],
+  notUnderstood: [],
+  eventDigests: '',
+};
+
+// Loose, because a later release may say more.
+const BackupCompleted = z.looseObject({
+  recoveryPointId: RecoveryPointId,
+  status: z.enum(['good', 'incomplete']),
+  rootManifestSha256: Sha256.nullish(),
+});
+const RestoreTestCompleted = z.looseObject({
+  restoreTestId: RestoreTestId,
+  recoveryPointId: RecoveryPointId.nullable(),
+  verdict: Verdict,
+});
+
+/**
+ * The state after one more entry. An unknown kind only moves the end of the chain.
+ * @param entrySha256 SHA-256 of the entry's stored bytes.
+ * @throws LedgerBrokenError when the entry does not follow the state's last one.
+ */
+export function fold(state: LedgerProjection, entry: StoredLedgerEntry, entrySha256: string): LedgerProjection {
+  if (entry.sequence !== state.lastSequence + 1) {
+    throw new LedgerBrokenError(
+      `ledger entry ${state.lastSequence + 1} calls itself ${entry.sequence}; see runbooks/ledger-broken.md`,
+    );
+  }
+  if (entry.previousSha256 !== state.lastEntrySha256) {
+    throw new LedgerBrokenError(
+      `ledger entry ${entry.sequence} does not follow entry ${state.lastSequence}: it names another hash; see runbooks/ledger-broken.md`,
+    );
+  }
+  const next: LedgerProjection = {
+    ...state,
+    lastSequence: entry.sequence,
+    lastEntrySha256: entrySha256,
+    lastRecordedAt: entry.recordedAt,
+    eventDigests: state.eventDigests + eventDigest(entry.eventId),
+  };
+  switch (entry.kind) {
+    case 'backup.completed':
+      return foldBackup(next, entry);
+    case 'restore-test.completed':
+      return foldRestoreTest(next, entry);
+    case 'backup.failed':
+    case 'restore-test.failed': {
+      const { kind, subject, recordedAt, sequence } = entry;
+      return { ...next, failures: [...state.failures, { kind, subject, recordedAt, sequence }].slice(-FAILURES_KEPT) };
+    }
+    default:
+      return next;
+  }
+}
+
+function foldBackup(state: LedgerProjection, entry: StoredLedgerEntry): LedgerProjection {
+  const { data: body } = BackupCompleted.safeParse(entry.body);
+  if (body === undefined) return notUnderstood(state, entry);
+  const { recoveryPointId, status, rootManifestSha256 = null } = body;
+  const recorded: RecordedRecoveryPoint = {
+    recoveryPointId,
+    status,
+    recordedAt: entry.recordedAt,
+    sequence: entry.sequence,
+    rootManifestSha256,
+    tests: state.recoveryPoints[recoveryPointId]?.tests ?? [],
+  };
+  return { ...state, recoveryPoints: { ...state.recoveryPoints, [recoveryPointId]: recorded } };
+}
+
+function foldRestoreTest(state: LedgerProjection, entry: StoredLedgerEntry): LedgerProjection {
+  const { data: body } = RestoreTestCompleted.safeParse(entry.body);
+  if (body === undefined) return notUnderstood(state, entry);
+  const { restoreTestId, recoveryPointId, verdict } = body;
+  const { recordedAt, sequence } = entry;
+  const restoreTests = {
+    ...state.restoreTests,
+    [restoreTestId]: { restoreTestId, recoveryPointId, verdict, recordedAt, sequence },
+  };
+  const tested = recoveryPointId === null ? undefined : state.recoveryPoints[recoveryPointId];
+  if (tested === undefined) return { ...state, restoreTests };
+  const tests = [...tested.tests, { restoreTestId, verdict, recordedAt }];
+  return {
+    ...state,
+    restoreTests,
+    recoveryPoints: { ...state.recoveryPoints, [tested.recoveryPointId]: { ...tested, tests } },
+  };
+}
+
+function notUnderstood(state: LedgerProjection, entry: StoredLedgerEntry): LedgerProjection {
+  return { ...state, notUnderstood: [...state.notUnderstood, entry.sequence].slice(-FAILURES_KEPT) };
+}
+
+/** Whether a restore test of it came to a verdict on the backup; a test that could not start says nothing about it. */
+export function isTested({ tests }: RecordedRecoveryPoint): boolean {
+  return tests.some(({ verdict }) => verdict !== 'could-not-start');
+}
+
+/** Sequences of the entries that may record this event: all that do, and (about once in 10^21) one that does not. */
+export function sequencesOfEvent(state: LedgerProjection, eventId: string): number[] {
+  const digest = eventDigest(eventId);
+  const sequences: number[] = [];
+  for (let at = state.eventDigests.indexOf(digest); at >= 0; at = state.eventDigests.indexOf(digest, at + 1)) {
+    if (at % EVENT_DIGEST_LENGTH === 0) sequences.push(at / EVENT_DIGEST_LENGTH + 1);
+  }
+  return sequences;
+}
+
+function eventDigest(eventId: string): string {
+  return createHash('sha256').update(eventId).digest().subarray(0, 9).toString('base64url');
+}

@@ -1,0 +1,125 @@
+import { promisify } from 'node:util';
+import { zstdCompress, zstdDecompress } from 'node:zlib';
+import type { Deployment } from '../contracts/configuration.ts';
+import { StoredLedgerEntry } from '../contracts/ledger.ts';
+import { LEDGER_PROJECTION_KEY, ledgerEntryKey } from '../contracts/vault-layout.ts';
+import { canonicalJson, sha256Hex } from './canonical-json.ts';
+import { describeError } from './errors.ts';
+import { EMPTY_PROJECTION, fold, LedgerBrokenError, LedgerProjection } from './ledger-projection.ts';
+import { log } from './log.ts';
+import { isDeleteMarker, ObjectNotFoundError, readBytesIfThere, readObject, writeBytes } from './s3.ts';
+
+/** An entry with the hash that the next one names. */
+export interface ReadLedgerEntry {
+  readonly entry: StoredLedgerEntry;
+  /** SHA-256 of the stored bytes. */
+  readonly sha256: string;
+  readonly bytes: Buffer;
+}
+
+/** No entry is larger: a draft travels through Step Functions, whose payloads end at 256 KiB. */
+export const MAXIMUM_ENTRY_BYTES = 1024 * 1024;
+const WIDEST_READ = 64;
+
+/**
+ * The ledger's state at this moment: the cached fold, brought up to date with what was appended since. Costs three
+ * requests when nothing was; a missing or unfitting cache costs one for each entry.
+ * @throws LedgerBrokenError when what it reads is not an unbroken chain. It does not look for deleted or doubled
+ * versions of old entries: that is what `daybreak evidence verify` does.
+ */
+export async function readLedgerState(
+  deployment: Pick<Deployment, 'evidenceBucket' | 'workBucket'>,
+): Promise<LedgerProjection> {
+  const cached = await readCachedState(deployment);
+  const state = await readOn(deployment.evidenceBucket, cached);
+  if (state.lastSequence > cached.lastSequence) await cacheLedgerState(deployment.workBucket, state);
+  return state;
+}
+
+/** Folds every entry that follows `state`, reading more at a time the more there are. */
+export async function readOn(evidenceBucket: string, state: LedgerProjection): Promise<LedgerProjection> {
+  let current = state;
+  for (let width = 1; ; width = Math.min(width * 2, WIDEST_READ)) {
+    const first = current.lastSequence + 1;
+    const sequences = Array.from({ length: width }, (_, index) => first + index);
+    const entries = await Promise.all(sequences.map(sequence => readLedgerEntry(evidenceBucket, sequence)));
+    const end = entries.indexOf(undefined);
+    for (const { entry, sha256 } of entries.slice(0, end < 0 ? width : end).filter(found => found !== undefined)) {
+      current = fold(current, entry, sha256);
+    }
+    if (end < 0) continue;
+    if (entries.slice(end).every(entry => entry === undefined)) return current;
+    // Reads at the same time may meet an append between them: only what is still missing afterwards is a gap.
+    if ((await readLedgerEntry(evidenceBucket, first + end)) === undefined) {
+      throw new LedgerBrokenError(
+        `ledger entry ${first + end} is missing, but a later one exists; see runbooks/ledger-broken.md`,
+      );
+    }
+  }
+}
+
+/**
+ * One entry; undefined where it was never written.
+ * @throws LedgerBrokenError when it was deleted, or is not a ledger entry.
+ */
+export async function readLedgerEntry(evidenceBucket: string, sequence: number): Promise<ReadLedgerEntry | undefined> {
+  const key = ledgerEntryKey(sequence);
+  try {
+    const { body, sizeBytes } = await readObject(evidenceBucket, key);
+    if (sizeBytes > MAXIMUM_ENTRY_BYTES) {
+      body.destroy();
+      throw new LedgerBrokenError(`${key}: ${sizeBytes} bytes are no ledger entry; see runbooks/ledger-broken.md`);
+    }
+    return parseLedgerEntry(key, Buffer.concat(await body.toArray()));
+  } catch (error) {
+    if (!(error instanceof ObjectNotFoundError)) throw error;
+    if (isDeleteMarker(error)) {
+      throw new LedgerBrokenError(`${key}: a delete marker hides it; see runbooks/ledger-broken.md`, { cause: error });
+    }
+    return undefined;
+  }
+}
+
+/** Reads the stored bytes of an entry. @throws LedgerBrokenError when they are not the canonical JSON of one. */
+export function parseLedgerEntry(key: string, bytes: Buffer): ReadLedgerEntry {
+  let value: unknown;
+  let canonical: string;
+  let entry: StoredLedgerEntry | undefined;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+    canonical = canonicalJson(value);
+    entry = StoredLedgerEntry.safeParse(value).data;
+  } catch (cause) {
+    // Too deep a nesting is a RangeError, of the parser or of what walks the value.
+    throw new LedgerBrokenError(`${key}: not readable as JSON`, { cause });
+  }
+  if (!bytes.equals(Buffer.from(canonical, 'utf8'))) throw new LedgerBrokenError(`${key}: not canonical JSON`);
+  if (entry === undefined) throw new LedgerBrokenError(`${key}: not the form of a ledger entry`);
+  return { entry, sha256: sha256Hex(bytes), bytes };
+}
+
+/** Keeps the state for the next reader. A cache that cannot be written costs time, nothing else. */
+export async function cacheLedgerState(workBucket: string, state: LedgerProjection): Promise<void> {
+  try {
+    await writeBytes(workBucket, LEDGER_PROJECTION_KEY, await promisify(zstdCompress)(JSON.stringify(state)));
+  } catch (error) {
+    log('warn', 'ledger projection not cached', { error: describeError(error) });
+  }
+}
+
+async function readCachedState({
+  evidenceBucket,
+  workBucket,
+}: Pick<Deployment, 'evidenceBucket' | 'workBucket'>): Promise<LedgerProjection> {
+  let state: LedgerProjection;
+  try {
+    const stored = await readBytesIfThere(workBucket, LEDGER_PROJECTION_KEY);
+    if (stored === undefined) return EMPTY_PROJECTION;
+    state = LedgerProjection.parse(JSON.parse((await promisify(zstdDecompress)(stored)).toString('utf8')));
+  } catch (error) {
+    log('warn', 'ledger projection not usable, folding again', { error: describeError(error) });
+    return EMPTY_PROJECTION;
+  }
+  const last = state.lastSequence === 0 ? undefined : await readLedgerEntry(evidenceBucket, state.lastSequence);
+  return last?.sha256 === state.lastEntrySha256 ? state : EMPTY_PROJECTION;
+}
