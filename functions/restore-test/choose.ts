@@ -1,0 +1,59 @@
+import type { Deployment } from '../contracts/configuration.ts';
+import { idOfInstant } from '../contracts/identifiers.ts';
+import { ChooseInput, ChooseOutput } from '../contracts/restore-test.ts';
+import type { Finding } from '../contracts/restore-test-record.ts';
+import { rootManifestKey } from '../contracts/vault-layout.ts';
+import { handler as step } from '../platform/handler.ts';
+import { readLedgerState } from '../platform/ledger.ts';
+import { RootManifestInvalidError, readRootManifest } from '../platform/root-manifest.ts';
+import { chooseRecoveryPoint } from './choose-recovery-point.ts';
+
+/** Chooses the recovery point to test, and checks that its root manifest is the one that was signed and recorded. */
+export const handler = step({
+  input: ChooseInput,
+  output: ChooseOutput,
+  run: async ({ scheduledAt, recoveryPointId: requestedId, objects }, { configuration, deployment }) => {
+    const restoreTestId = idOfInstant(scheduledAt);
+    const allObjects = (objects ?? configuration.restoreTest.objectsPerTenant) === 'all';
+    const ledger = await readLedgerState(deployment);
+    const recoveryPoints = Object.values(ledger.recoveryPoints);
+    const history = { recoveryPoints, restoreTests: Object.values(ledger.restoreTests) };
+    const { recoveryPointId, reason } = chooseRecoveryPoint(history, { restoreTestId, requestedId });
+    if (recoveryPointId === null) {
+      return { restoreTestId, recoveryPointId, reason, findings: [], databases: [], allObjects };
+    }
+    const recordedSha256 = ledger.recoveryPoints[recoveryPointId]?.rootManifestSha256 ?? null;
+    const checked = await checkRootManifest(deployment, recoveryPointId, recordedSha256);
+    if ('finding' in checked) {
+      const { finding } = checked;
+      return { restoreTestId, recoveryPointId, reason: finding.detail, findings: [finding], databases: [], allObjects };
+    }
+    const databases = checked.databaseIds.map(databaseId => ({ restoreTestId, recoveryPointId, databaseId }));
+    return { restoreTestId, recoveryPointId, reason: null, findings: [], databases, allObjects };
+  },
+});
+
+async function checkRootManifest(
+  deployment: Deployment,
+  recoveryPointId: string,
+  recordedSha256: string | null,
+): Promise<{ databaseIds: string[] } | { finding: Finding }> {
+  const altered = (kind: Finding['kind'], detail: string) => ({
+    finding: { kind, place: rootManifestKey(recoveryPointId), detail },
+  });
+  try {
+    const manifest = await readRootManifest(deployment, recoveryPointId);
+    if (manifest === undefined) return altered('manifest-altered', 'the root manifest is missing');
+    if (recordedSha256 !== null && manifest.sha256 !== recordedSha256) {
+      return altered('manifest-altered', 'the root manifest is not the one that the ledger recorded');
+    }
+    return {
+      databaseIds: manifest.recoveryPoint.databases
+        .filter(({ snapshot }) => snapshot !== null)
+        .map(({ databaseId }) => databaseId),
+    };
+  } catch (error) {
+    if (!(error instanceof RootManifestInvalidError)) throw error;
+    return altered('signature-invalid', error.message);
+  }
+}

@@ -1,0 +1,110 @@
+import type { z } from 'zod';
+import { ConcludeInput, ConcludeOutput, ObjectTestItem } from '../contracts/restore-test.ts';
+import { ObjectVerification, RestoreTestRecord } from '../contracts/restore-test-record.ts';
+import { itemsKey, restoreTestRecordKey } from '../contracts/vault-layout.ts';
+import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
+import { handler as step } from '../platform/handler.ts';
+import { readItems, readMapResults } from '../platform/map-results.ts';
+import { publishMetrics } from '../platform/metrics.ts';
+import { readBytes, writeBytesOnce } from '../platform/s3.ts';
+import { judgeRestoreTest } from './judge-restore-test.ts';
+
+const FINDINGS_KEPT = 100;
+
+/** Judges a restore test and writes its record to the evidence bucket. The first record of a test stands. */
+export const handler = step({
+  input: ConcludeInput,
+  output: ConcludeOutput,
+  run: async (input, { now, configuration, deployment }) => {
+    const objects = await readObjectResults(deployment.workBucket, input);
+    const decision = judgeRestoreTest({
+      notStarted: notStarted(input),
+      findings: input.chosen?.findings ?? [],
+      databases: input.databases,
+      objects,
+      failure: input.failure,
+      minimumCoveragePercent: configuration.restoreTest.minimumCoveragePercent,
+    });
+    const results = objects?.results ?? [];
+    const sum = (pick: (result: ObjectVerification) => number) =>
+      results.reduce((total, result) => total + pick(result), 0);
+    const record: RestoreTestRecord = {
+      version: 1,
+      restoreTestId: input.restoreTestId,
+      recoveryPointId: input.chosen?.recoveryPointId ?? null,
+      verdict: decision.verdict,
+      reasons: decision.reasons,
+      startedAt: input.startedAt,
+      completedAt: now.toISOString(),
+      rowCoveragePercent: decision.rowCoveragePercent,
+      databases: input.databases.flatMap(({ verification }) => (verification === null ? [] : [verification])),
+      objects: {
+        tenantCount: new Set(results.map(({ tenant }) => tenant).filter(tenant => tenant !== null)).size,
+        objectCount: sum(({ objectCount }) => objectCount),
+        objectsRestored: sum(({ objectsRestored }) => objectsRestored),
+        bytesRestored: sum(({ bytesRestored }) => bytesRestored),
+      },
+      findingCount: decision.findings.length,
+      findings: decision.findings.slice(0, FINDINGS_KEPT),
+      phases: [...input.phases, ...input.databases.flatMap(({ phases }) => phases)],
+    };
+    const recordKey = restoreTestRecordKey(input.restoreTestId);
+    await writeBytesOnce(deployment.evidenceBucket, recordKey, Buffer.from(canonicalJson(record)), {
+      contentType: 'application/json',
+    });
+    const stored = await readBytes(deployment.evidenceBucket, recordKey);
+    const kept = RestoreTestRecord.parse(JSON.parse(stored.toString('utf8')));
+    publish(kept);
+    return {
+      verdict: kept.verdict,
+      recordKey,
+      draft: {
+        eventId: `restore-test/${kept.restoreTestId}`,
+        kind: 'restore-test.completed' as const,
+        actor: 'workflow/restore-test',
+        subject: kept.recoveryPointId ?? kept.restoreTestId,
+        body: {
+          restoreTestId: kept.restoreTestId,
+          recoveryPointId: kept.recoveryPointId,
+          verdict: kept.verdict,
+          completedAt: kept.completedAt,
+          rowCoveragePercent: kept.rowCoveragePercent,
+          objectsRestored: kept.objects.objectsRestored,
+          findingCount: kept.findingCount,
+          recordSha256: sha256Hex(stored),
+        },
+      },
+    };
+  },
+});
+
+function notStarted({ chosen, failure }: z.output<typeof ConcludeInput>): string | null {
+  if (chosen === null) return `nothing was chosen to test: ${failure ?? 'the first step did not answer'}`;
+  return chosen.findings.length > 0 ? null : chosen.reason;
+}
+
+async function readObjectResults(workBucket: string, input: z.output<typeof ConcludeInput>) {
+  if (input.objectResultsKey === null) return null;
+  const items = await readItems(workBucket, itemsKey(input.restoreTestId), ObjectTestItem);
+  const results: ObjectVerification[] = [];
+  for await (const result of readMapResults(workBucket, input.objectResultsKey, ObjectVerification))
+    results.push(result);
+  return { expectedItems: items.length, results };
+}
+
+function publish(record: RestoreTestRecord): void {
+  const count = (value: number) => ({ unit: 'Count' as const, value });
+  publishMetrics(
+    { Workflow: 'restore-test' },
+    {
+      RestoreTestPassed: count(record.verdict === 'passed' ? 1 : 0),
+      RestoreTestFailed: count(record.verdict === 'failed' ? 1 : 0),
+      RestoreTestFindings: count(record.findingCount),
+      ObjectsRestored: count(record.objects.objectsRestored),
+      BytesRestored: { unit: 'Bytes', value: record.objects.bytesRestored },
+      ...(record.rowCoveragePercent === null
+        ? {}
+        : { RowCoverage: { unit: 'Percent' as const, value: record.rowCoveragePercent } }),
+    },
+  );
+}

@@ -1,0 +1,97 @@
+import type { DatabaseVerification, Finding, ObjectVerification, Verdict } from '../contracts/restore-test-record.ts';
+
+/** What a restore test found out, before it is judged. */
+export interface RestoreTestEvidence {
+  /** Why no test could start; null when one did. */
+  notStarted: string | null;
+  /** What was wrong before anything was restored. */
+  findings: readonly Finding[];
+  databases: readonly {
+    databaseId: string;
+    verification: DatabaseVerification | null;
+    failure: string | null;
+    restored: boolean;
+  }[];
+  /** Null when the objects were not reached. */
+  objects: { expectedItems: number; results: readonly ObjectVerification[] } | null;
+  /** The name of the error that ended the test early. */
+  failure: string | null;
+  minimumCoveragePercent: number;
+}
+
+/** Failures before the restored copy answered that are the backup's fault, and not the test's. */
+const BAD_BACKUP = new Set(['SnapshotAlteredError', 'DatabaseKeyError']);
+
+/** Reasons of `notChecked` that leave rows of a table unread; the others concern what holds no rows of ours. */
+const UNREAD = /: (permission-denied|row-level-security|locked|unreadable|large-objects)$/;
+
+/**
+ * Decides a restore test's verdict. Whatever is found altered makes it `failed`. `passed` needs everything read and
+ * enough compared exactly; a copy that came up but was not fully compared is `inconclusive`; one that never came up for
+ * reasons of its own is `could-not-start`, which says nothing about the backup.
+ */
+export function judgeRestoreTest(evidence: RestoreTestEvidence): {
+  verdict: Verdict;
+  reasons: string[];
+  rowCoveragePercent: number | null;
+  findings: Finding[];
+} {
+  const verifications = evidence.databases.flatMap(({ verification }) => (verification === null ? [] : [verification]));
+  const findings = [
+    ...evidence.findings,
+    ...verifications.flatMap(verification => verification.findings),
+    ...(evidence.objects?.results ?? []).flatMap(result => result.findings),
+  ];
+  const rowCoveragePercent = coverage(verifications);
+
+  const failed = [
+    ...findings.slice(0, 10).map(({ kind, place }) => `${kind}: ${place}`),
+    ...(findings.length > 10 ? [`and ${findings.length - 10} more findings`] : []),
+    ...evidence.databases
+      .filter(({ failure }) => failure !== null && BAD_BACKUP.has(failure))
+      .map(({ databaseId, failure }) => `database ${databaseId}: ${failure}`),
+  ];
+  const anythingRestored = evidence.databases.some(({ restored }) => restored);
+  const couldNotStart = [
+    ...(evidence.notStarted === null ? [] : [evidence.notStarted]),
+    ...evidence.databases
+      .filter(({ failure, restored }) => failure !== null && !restored)
+      .map(({ databaseId, failure }) => `database ${databaseId} was not restored: ${failure}`),
+    ...(evidence.failure === null || anythingRestored ? [] : [`the test ended early: ${evidence.failure}`]),
+  ];
+  const inconclusive = [
+    ...(evidence.failure === null ? [] : [`the test ended early: ${evidence.failure}`]),
+    ...evidence.databases
+      .filter(({ failure, restored, verification }) => restored && (failure !== null || verification === null))
+      .map(({ databaseId, failure }) => `database ${databaseId} was restored but not fully verified: ${failure}`),
+    ...verifications.flatMap(({ databaseId, notChecked }) =>
+      notChecked.filter(entry => UNREAD.test(entry)).map(entry => `database ${databaseId}: not read: ${entry}`),
+    ),
+    ...(verifications.length > 0 && rowCoveragePercent === null ? ['no row was compared'] : []),
+    ...(rowCoveragePercent !== null && rowCoveragePercent < evidence.minimumCoveragePercent
+      ? [`${rowCoveragePercent} % of the rows were compared exactly; ${evidence.minimumCoveragePercent} % are needed`]
+      : []),
+    ...(evidence.objects === null
+      ? ['the objects were not compared']
+      : evidence.objects.results.length < evidence.objects.expectedItems
+        ? [`${evidence.objects.expectedItems - evidence.objects.results.length} tenants' objects were not compared`]
+        : []),
+  ];
+
+  const [verdict, reasons]: [Verdict, string[]] =
+    failed.length > 0
+      ? ['failed', failed]
+      : couldNotStart.length > 0
+        ? ['could-not-start', couldNotStart]
+        : inconclusive.length > 0
+          ? ['inconclusive', inconclusive]
+          : ['passed', []];
+  return { verdict, reasons, rowCoveragePercent, findings };
+}
+
+/** Rows compared exactly, of all rows, in percent with two decimals, rounded down so that 100 means all. */
+function coverage(verifications: readonly DatabaseVerification[]): number | null {
+  const exact = verifications.reduce((sum, { rowsComparedExactly }) => sum + rowsComparedExactly, 0);
+  const all = exact + verifications.reduce((sum, { driftRowCount }) => sum + driftRowCount, 0);
+  return all === 0 ? null : Math.floor((exact * 10_000) / all) / 100;
+}

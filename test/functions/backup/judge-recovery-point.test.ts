@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest';
+import { judgeRecoveryPoint } from '../../../functions/backup/judge-recovery-point.ts';
+
+const expected = {
+  databaseIds: ['app'],
+  items: [
+    { bucketId: 'uploads', tenant: 'oak' },
+    { bucketId: 'uploads', tenant: null },
+  ],
+};
+const whole = {
+  databases: [{ databaseId: 'app', failure: null }],
+  tenants: [
+    { bucketId: 'uploads', tenant: 'oak', failure: null, notCovered: {} },
+    { bucketId: 'uploads', tenant: null, failure: null, notCovered: { archived: 0 } },
+  ],
+  expected,
+};
+
+describe('judgeRecoveryPoint', () => {
+  it('calls a recovery point good when everything expected is whole', () => {
+    expect(judgeRecoveryPoint(whole)).toEqual({ status: 'good', reasons: [] });
+  });
+
+  it.each([
+    ['a database without a result', { ...whole, databases: [] }, 'database app: no result'],
+    [
+      'a database that failed',
+      { ...whole, databases: [{ databaseId: 'app', failure: 'SnapshotFailedError' }] },
+      'database app: SnapshotFailedError',
+    ],
+    [
+      'a tenant without a result',
+      { ...whole, tenants: whole.tenants.slice(1) },
+      'tenant oak in bucket uploads: no result',
+    ],
+    [
+      'no result for the rest',
+      { ...whole, tenants: whole.tenants.slice(0, 1) },
+      'objects of no tenant in bucket uploads: no result',
+    ],
+    [
+      'a tenant that failed',
+      {
+        ...whole,
+        tenants: whole.tenants.map((tenant, index) =>
+          index === 0 ? { ...tenant, failure: 'RetryableError' } : tenant,
+        ),
+      },
+      'tenant oak in bucket uploads: RetryableError',
+    ],
+    [
+      'objects that cannot be read',
+      {
+        ...whole,
+        tenants: whole.tenants.map((tenant, index) =>
+          index === 0 ? { ...tenant, notCovered: { archived: 2 } } : tenant,
+        ),
+      },
+      'tenant oak in bucket uploads: 2 objects not covered: archived',
+    ],
+  ])('calls it incomplete for %s', (_name, parts, reason) => {
+    expect(judgeRecoveryPoint(parts)).toEqual({ status: 'incomplete', reasons: [reason] });
+  });
+});

@@ -1,0 +1,156 @@
+import { describe, expect, it } from 'vitest';
+import type {
+  DatabaseVerification,
+  Finding,
+  ObjectVerification,
+} from '../../../functions/contracts/restore-test-record.ts';
+import { judgeRestoreTest, type RestoreTestEvidence } from '../../../functions/restore-test/judge-restore-test.ts';
+
+const verification: DatabaseVerification = {
+  databaseId: 'app',
+  tableCount: 3,
+  rowCount: 1000,
+  rowsComparedExactly: 1000,
+  driftRowCount: 0,
+  foreignKeysChecked: 2,
+  indexesChecked: 3,
+  heapRelationsChecked: 3,
+  notChecked: [],
+  findings: [],
+};
+const objects: ObjectVerification = {
+  bucketId: 'uploads',
+  tenant: 'oak',
+  objectCount: 5,
+  objectsRestored: 5,
+  bytesRestored: 50,
+  findings: [],
+};
+const finding: Finding = { kind: 'rows-changed', place: 'public.note bucket 3/8', detail: '1 bucket differs' };
+const passing: RestoreTestEvidence = {
+  notStarted: null,
+  findings: [],
+  databases: [{ databaseId: 'app', verification, failure: null, restored: true }],
+  objects: { expectedItems: 1, results: [objects] },
+  failure: null,
+  minimumCoveragePercent: 95,
+};
+const database = (change: Partial<RestoreTestEvidence['databases'][number]>) => ({
+  ...passing,
+  databases: [{ databaseId: 'app', verification, failure: null, restored: true, ...change }],
+});
+const verified = (change: Partial<DatabaseVerification>) => database({ verification: { ...verification, ...change } });
+
+describe('judgeRestoreTest', () => {
+  it('passes when everything was read and compared', () => {
+    expect(judgeRestoreTest(passing)).toEqual({
+      verdict: 'passed',
+      reasons: [],
+      rowCoveragePercent: 100,
+      findings: [],
+    });
+  });
+
+  it.each([
+    [
+      'a difference in the database',
+      verified({ findings: [finding] }),
+      'failed',
+      'rows-changed: public.note bucket 3/8',
+    ],
+    [
+      'a difference among the objects',
+      {
+        ...passing,
+        objects: {
+          expectedItems: 1,
+          results: [{ ...objects, findings: [{ ...finding, kind: 'object-altered', place: 'x' }] }],
+        },
+      },
+      'failed',
+      'object-altered: x',
+    ],
+    [
+      'a root manifest that does not verify, though nothing was restored',
+      {
+        ...passing,
+        findings: [{ ...finding, kind: 'signature-invalid', place: 'm' }],
+        databases: [],
+        objects: null,
+      },
+      'failed',
+      'signature-invalid: m',
+    ],
+    [
+      'a snapshot that is gone',
+      database({ verification: null, failure: 'SnapshotAlteredError', restored: false }),
+      'failed',
+      'database app: SnapshotAlteredError',
+    ],
+    [
+      'a quota that left no room to restore',
+      database({ verification: null, failure: 'DatabaseQuotaError', restored: false }),
+      'could-not-start',
+      'database app was not restored: DatabaseQuotaError',
+    ],
+    [
+      'nothing to test',
+      { ...passing, notStarted: 'there is nothing', databases: [], objects: null },
+      'could-not-start',
+      'there is nothing',
+    ],
+    [
+      'a verification that broke off',
+      database({ verification: null, failure: 'RetryableError' }),
+      'inconclusive',
+      'database app was restored but not fully verified: RetryableError',
+    ],
+    [
+      'an end after the restore',
+      { ...passing, failure: 'States.Timeout' },
+      'inconclusive',
+      'the test ended early: States.Timeout',
+    ],
+    [
+      'a table rewritten meanwhile',
+      verified({ rowsComparedExactly: 949, driftRowCount: 51 }),
+      'inconclusive',
+      '94.9 % of the rows were compared exactly; 95 % are needed',
+    ],
+    ['an empty comparison', verified({ rowsComparedExactly: 0 }), 'inconclusive', 'no row was compared'],
+    [
+      'a table that the reader cannot see',
+      verified({ notChecked: ['public.note: permission-denied'] }),
+      'inconclusive',
+      'database app: not read: public.note: permission-denied',
+    ],
+    [
+      "a tenant's objects without a result",
+      { ...passing, objects: { expectedItems: 2, results: [objects] } },
+      'inconclusive',
+      "1 tenants' objects were not compared",
+    ],
+    ['objects that were not reached', { ...passing, objects: null }, 'inconclusive', 'the objects were not compared'],
+  ])('judges %s', (_name, evidence, verdict, reason) => {
+    const decision = judgeRestoreTest(evidence);
+    expect({ verdict: decision.verdict, reasons: decision.reasons }).toEqual({ verdict, reasons: [reason] });
+  });
+
+  it('accepts coverage at the bound, what holds no rows, and rounds down', () => {
+    expect(judgeRestoreTest(verified({ rowsComparedExactly: 950, driftRowCount: 50 })).verdict).toBe('passed');
+    expect(judgeRestoreTest(verified({ notChecked: ['public.scratch: unlogged'] })).verdict).toBe('passed');
+    expect(judgeRestoreTest(verified({ rowsComparedExactly: 99_999, driftRowCount: 1 })).rowCoveragePercent).toBe(
+      99.99,
+    );
+  });
+
+  it('lists the first ten findings and counts the rest', () => {
+    const { verdict, reasons, findings } = judgeRestoreTest(verified({ findings: Array<Finding>(13).fill(finding) }));
+    expect([verdict, reasons.length, reasons.at(-1), findings.length]).toEqual([
+      'failed',
+      11,
+      'and 3 more findings',
+      13,
+    ]);
+  });
+});
