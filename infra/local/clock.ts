@@ -15,8 +15,8 @@ interface Sleeper {
 export class LocalClock implements Clock {
   #offsetMs: number;
   #busy = 0;
-  #sleepers: Sleeper[] = [];
-  #appointments: Sleeper[] = [];
+  readonly #sleepers = new Set<Sleeper>();
+  readonly #appointments = new Set<Sleeper>();
   #checking = false;
   readonly #flowing: boolean;
   readonly #insideBusy = new AsyncLocalStorage<boolean>();
@@ -31,20 +31,36 @@ export class LocalClock implements Clock {
     return new Date(this.#nowMs());
   }
 
-  /** Sleeps through `durationMs` of this time. Work that sleeps does not count as busy meanwhile. */
-  async sleep(durationMs: number): Promise<void> {
+  /**
+   * Sleeps through `durationMs` of this time, or until `signal` aborts: then it returns early, and time no longer jumps
+   * to its end. Work that sleeps does not count as busy meanwhile.
+   */
+  async sleep(durationMs: number, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    if (signal?.aborted) return;
     const interruptsWork = this.#insideBusy.getStore() === true;
     if (interruptsWork) this.#busy--;
     await new Promise<void>(wake => {
-      this.#sleepers.push({ atMs: this.#nowMs() + durationMs, wake });
+      const sleeper = { atMs: this.#nowMs() + durationMs, wake };
+      this.#sleepers.add(sleeper);
+      signal?.addEventListener('abort', () => {
+        this.#sleepers.delete(sleeper);
+        wake();
+      });
       this.#scheduleCheck();
     });
     if (interruptsWork) this.#busy++;
   }
 
-  /** Calls `callback` once time has reached `when`; unlike a sleeper it never makes time jump. */
-  at(when: Date, callback: () => void): void {
-    this.#appointments.push({ atMs: when.getTime(), wake: callback });
+  /**
+   * Calls `callback` once time has reached `when`; unlike a sleeper it never makes time jump. What it returns cancels the
+   * appointment.
+   */
+  at(when: Date, callback: () => void): () => void {
+    const appointment = { atMs: when.getTime(), wake: callback };
+    this.#appointments.add(appointment);
+    return () => {
+      this.#appointments.delete(appointment);
+    };
   }
 
   /** Holds time while `work` (real work of the machine: a handler, a file copy, a server's start) is under way. */
@@ -76,12 +92,14 @@ export class LocalClock implements Clock {
 
   #jumpTo(atMs: number): void {
     this.#offsetMs += Math.max(0, atMs - this.#nowMs());
-    for (const due of this.#appointments.filter(appointment => appointment.atMs <= this.#nowMs())) this.#wake(due);
+    for (const appointment of this.#appointments) {
+      if (appointment.atMs <= this.#nowMs()) this.#wake(appointment);
+    }
   }
 
   #wake(next: Sleeper): void {
-    this.#sleepers = this.#sleepers.filter(other => other !== next);
-    this.#appointments = this.#appointments.filter(other => other !== next);
+    this.#sleepers.delete(next);
+    this.#appointments.delete(next);
     this.#jumpTo(next.atMs);
     next.wake();
   }
@@ -102,9 +120,8 @@ export class LocalClock implements Clock {
   }
 }
 
-function earliest(sleepers: readonly Sleeper[]): Sleeper | undefined {
-  return sleepers.reduce<Sleeper | undefined>(
-    (first, sleeper) => (first === undefined || sleeper.atMs < first.atMs ? sleeper : first),
-    undefined,
-  );
+function earliest(sleepers: Iterable<Sleeper>): Sleeper | undefined {
+  let first: Sleeper | undefined;
+  for (const sleeper of sleepers) if (first === undefined || sleeper.atMs < first.atMs) first = sleeper;
+  return first;
 }
