@@ -43,15 +43,14 @@ export const DatabaseOutcome = z.strictObject({ databaseId: z.string(), failure:
 export const ListTenantsInput = z.strictObject({ recoveryPointId: RecoveryPointId });
 export const ListTenantsOutput = z.strictObject({ itemsKey: z.string(), itemCount: z.int() });
 
-/** A part of a bucket's keys: all below `prefix`, or only those without a further `/` (`direct`). */
-export const ListingPart = z.strictObject({ prefix: z.string(), direct: z.boolean() });
-
-/** One item: one tenant in one bucket, or (tenant null) what lies under no tenant's prefix. */
+/**
+ * One item: one tenant in one bucket, or (tenant null) what lies under no tenant's prefix. It holds no keys: an item may
+ * have 256 KiB at most, and what stands in a state machine's history cannot be erased.
+ */
 export const TenantItem = z.strictObject({
   recoveryPointId: RecoveryPointId,
   bucketId: z.string(),
   tenant: z.string().nullable(),
-  listing: z.array(ListingPart),
   previousManifestSha256: Sha256.nullable(),
 });
 export type TenantItem = z.infer<typeof TenantItem>;
@@ -60,12 +59,10 @@ export type TenantItem = z.infer<typeof TenantItem>;
 export const EnsureKeyInput = z.strictObject({ tenant: z.string().nullable() });
 export const EnsureKeyOutput = z.strictObject({ keyArn: z.string() });
 
-/** Where a step that stopped for time goes on. */
+/** Where a step that stopped for time goes on. The last key that it came to is in the last part, under the tenant's key. */
 export const TenantCursor = z.strictObject({
-  listingIndex: z.int(),
-  /** The last source key that the parts already written hold. */
-  afterKey: z.string(),
-  partCount: z.int(),
+  /** SHA-256 of the uncompressed lines of each part (`manifestPartKey`) written so far. */
+  partSha256s: z.array(Sha256),
   progress: TenantBackupResult,
 });
 

@@ -23,7 +23,7 @@ export const ObjectManifestLine = z.strictObject({
   /** The source's own checksums, by S3's algorithm name, with their type. */
   sourceChecksum: z.object({ algorithm: z.string(), value: z.string(), type: z.string() }).optional(),
   /** The last part of the vault object's key. */
-  vaultName: z.string(),
+  vaultName: z.string().regex(/^[0-9a-f]{64}$/),
   vaultVersionId: z.string(),
   /** SHA-256 (hex) of the content; for an object that was copied in parts, see `parts`. */
   sha256: Sha256.optional(),
@@ -63,6 +63,8 @@ export const TenantBackupResult = z.strictObject({
   /** How often an object changed while it was copied and was copied again. */
   recopiedObjectCount: z.int(),
   notCovered: z.partialRecord(NotCoveredReason, z.int()),
+  /** Of the uncompressed lines of the list of what is not covered (`notCoveredKey`); absent when everything is. */
+  notCoveredSha256: Sha256.optional(),
   /** The error's name, when the tenant could not be backed up. */
   failure: z.string().nullable(),
 });

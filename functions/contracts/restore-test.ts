@@ -80,14 +80,17 @@ export const ObjectTestItem = z.strictObject({
 });
 export type ObjectTestItem = z.infer<typeof ObjectTestItem>;
 
+/** Where it goes on: how many of the manifest's lines are done. */
+export const ObjectTestCursor = z.strictObject({ lineCount: z.int(), progress: ObjectVerification });
+
 /** `restore-test/verify-objects`: copies to the work bucket's scratch prefix, reads back, compares. */
 export const VerifyObjectsInput = z.strictObject({
   item: ObjectTestItem,
-  cursor: z.strictObject({ afterKey: z.string(), progress: ObjectVerification }).nullable(),
+  cursor: ObjectTestCursor.nullable(),
 });
 export const VerifyObjectsOutput = z.strictObject({
   result: ObjectVerification.nullable(),
-  cursor: z.strictObject({ afterKey: z.string(), progress: ObjectVerification }).nullable(),
+  cursor: ObjectTestCursor.nullable(),
 });
 
 /** `restore-test/tear-down`: called again until `done`: every instance is gone and every scratch object deleted. */

@@ -14,6 +14,10 @@ export const objectKey = (tenant: string | null, name: string): string => `${obj
 export const manifestKey = (tenant: string | null, sha256: string): string =>
   `${tenantRoot(tenant)}manifests/${sha256}.jsonl.zst`;
 
+/** The list of what could not be backed up: zstd-compressed lines (`NotCoveredObject`), named by their digest. */
+export const notCoveredKey = (tenant: string | null, sha256: string): string =>
+  `${tenantRoot(tenant)}not-covered/${sha256}.jsonl.zst`;
+
 export const RECOVERY_POINT_PREFIX = 'recovery-points/';
 /** The signed root manifest. */
 export const rootManifestKey = (recoveryPointId: string): string => `${RECOVERY_POINT_PREFIX}${recoveryPointId}.json`;
@@ -42,6 +46,8 @@ export const fingerprintProgressKey = (id: string, databaseId: string, moment: s
 /** Part of a manifest, kept between two calls of a step that stopped for time. */
 export const manifestPartKey = (id: string, bucketId: string, tenant: string | null, part: number): string =>
   `${workPrefix(id)}manifests/${bucketId}/${tenant ?? ''}/${part}.jsonl.zst`;
+/** Who is creating a tenant's key: written before the key, so that a run that was killed in between is noticed. */
+export const tenantKeyClaimKey = (tenant: string): string => `work/tenant-keys/${tenant}.json`;
 /** Where a restore test puts the objects that it restores. */
 export const scratchPrefix = (restoreTestId: string): string => `scratch/${restoreTestId}/`;
 
