@@ -51,7 +51,7 @@ describe('judgeRestoreTest', () => {
     });
   });
 
-  it.each([
+  it.each<[string, RestoreTestEvidence, Verdict, string]>([
     [
       'a difference in the database',
       verified({ findings: [finding] }),

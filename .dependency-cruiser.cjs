@@ -1,0 +1,67 @@
+/** Imports point one way: steps to decisions to nothing; functions never see infra; capabilities never see each other. */
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      comment: 'A cycle hides which way knowledge flows.',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'functions-never-import-infra',
+      severity: 'error',
+      comment: 'What runs in Lambda must not depend on what deploys it or stands in for AWS on a laptop.',
+      from: { path: '^functions/' },
+      to: { path: '^(infra|runbooks|test)/' },
+    },
+    {
+      name: 'capabilities-do-not-import-each-other',
+      severity: 'error',
+      comment: 'Capabilities meet in contracts/ and platform/ only.',
+      from: { path: '^functions/([^/]+)/', pathNot: '^functions/(contracts|platform)/' },
+      to: { path: '^functions/[^/]+/', pathNot: ['^functions/$1/', '^functions/(contracts|platform)/'] },
+    },
+    {
+      name: 'platform-knows-no-capability',
+      severity: 'error',
+      comment: 'platform/ serves every capability, so it depends on none.',
+      from: { path: '^functions/platform/' },
+      to: { path: '^functions/', pathNot: '^functions/(contracts|platform)/' },
+    },
+    {
+      name: 'contracts-import-nothing-of-ours',
+      severity: 'error',
+      comment: 'contracts/ holds shapes; it must load anywhere.',
+      from: { path: '^functions/contracts/' },
+      to: { path: '^(functions|infra|runbooks)/', pathNot: '^functions/contracts/' },
+    },
+    {
+      name: 'sdk-clients-only-in-platform',
+      severity: 'error',
+      comment: 'One module for each AWS service translates its errors; other code asks that module.',
+      from: { path: '^functions/', pathNot: '^functions/platform/' },
+      to: { path: '^node_modules/(@aws-sdk|@smithy|pg)/' },
+    },
+    {
+      name: 'nothing-imports-tests',
+      severity: 'error',
+      comment: 'Product code does not depend on its tests.',
+      from: { pathNot: '^test/' },
+      to: { path: '^test/' },
+    },
+    {
+      name: 'no-unresolvable',
+      severity: 'error',
+      comment: 'An import that resolves to nothing would be skipped by every other rule.',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] },
+  },
+};
