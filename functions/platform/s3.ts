@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import {
   DeleteObjectsCommand,
   GetObjectCommand,
+  type GetObjectCommandOutput,
   GetObjectTaggingCommand,
   HeadObjectCommand,
   type HeadObjectCommandOutput,
@@ -23,6 +24,10 @@ export class PreconditionFailedError extends PermanentError {}
 export class ObjectAccessDeniedError extends PermanentError {}
 /** The object lies in an archive tier and cannot be read without being restored first. */
 export class ObjectArchivedError extends PermanentError {}
+/** The KMS key that the object is, or is to be, encrypted under is disabled, going to be deleted, or gone. */
+export class ObjectKeyUnusableError extends PermanentError {}
+/** The object is encrypted under a key that its owner sends with each request (SSE-C), which nobody else can read. */
+export class ObjectUnderCustomerKeyError extends PermanentError {}
 /** S3 refused the request for another lasting reason. */
 export class ObjectStorageError extends PermanentError {}
 
@@ -37,7 +42,7 @@ export async function callS3<T>(what: string, call: (client: S3Client) => Promis
 
 function translate(what: string, cause: unknown): unknown {
   if (!(cause instanceof Error)) return cause;
-  const status = cause instanceof S3ServiceException ? cause.$metadata.httpStatusCode : undefined;
+  const status = statusOf(cause);
   const name = cause.name;
   if (status === 404 || ['NoSuchKey', 'NotFound', 'NoSuchBucket', 'NoSuchVersion'].includes(name)) {
     return new ObjectNotFoundError(`${what}: not found (${name})`, { cause });
@@ -45,6 +50,8 @@ function translate(what: string, cause: unknown): unknown {
   if (status === 412 || name === 'PreconditionFailed' || name === 'ConditionalRequestConflict') {
     return new PreconditionFailedError(`${what}: the condition of the request did not hold (${name})`, { cause });
   }
+  if (name.startsWith('KMS.'))
+    return new ObjectKeyUnusableError(`${what}: its key cannot be used (${name})`, { cause });
   if (name === 'InvalidObjectState') return new ObjectArchivedError(`${what}: archived`, { cause });
   if (status === 403 || name === 'AccessDenied') {
     return new ObjectAccessDeniedError(
@@ -66,13 +73,22 @@ export function isDeleteMarker(error: ObjectNotFoundError): boolean {
   return cause instanceof S3ServiceException && cause.$response?.headers['x-amz-delete-marker'] === 'true';
 }
 
+interface ReadOptions {
+  versionId?: string;
+  ifMatch?: string;
+  /** What messages call the object instead of its key: a key of a source bucket is personal. */
+  calledInMessages?: string;
+}
+
 /** An object's content as it arrives. The SDK's checksum validation stays on. */
 export async function readObject(
   bucket: string,
   key: string,
-  options: { versionId?: string; ifMatch?: string; range?: string } = {},
-): Promise<{ body: Readable; sizeBytes: number; eTag: string; versionId: string | undefined }> {
-  const response = await callS3(`s3://${bucket}/${key}`, client =>
+  options: ReadOptions & { range?: string } = {},
+): Promise<
+  GetObjectCommandOutput & { body: Readable; sizeBytes: number; eTag: string; versionId: string | undefined }
+> {
+  const response = await callS3(options.calledInMessages ?? `s3://${bucket}/${key}`, client =>
     client.send(
       new GetObjectCommand({
         Bucket: bucket,
@@ -84,6 +100,7 @@ export async function readObject(
     ),
   );
   return {
+    ...response,
     body: response.Body as Readable,
     sizeBytes: response.ContentLength ?? 0,
     eTag: response.ETag ?? '',
@@ -160,14 +177,19 @@ export async function writeBytesOnce(
   }
 }
 
-/** An object's headers, with its checksums; undefined where there is no such object. */
+/**
+ * An object's headers, with its checksums; undefined where there is no such object.
+ * @throws ObjectUnderCustomerKeyError, ObjectKeyUnusableError: S3 answers both with a bare 400 to HEAD, so that a GET of
+ * one byte has to tell which it is.
+ */
 export async function describeObject(
   bucket: string,
   key: string,
-  options: { versionId?: string; ifMatch?: string } = {},
+  options: ReadOptions = {},
 ): Promise<HeadObjectCommandOutput | undefined> {
+  const what = options.calledInMessages ?? `s3://${bucket}/${key}`;
   try {
-    return await callS3(`s3://${bucket}/${key}`, client =>
+    return await callS3(what, client =>
       client.send(
         new HeadObjectCommand({
           Bucket: bucket,
@@ -180,14 +202,31 @@ export async function describeObject(
     );
   } catch (error) {
     if (error instanceof ObjectNotFoundError) return undefined;
+    if (!(error instanceof ObjectStorageError && statusOf(error.cause) === 400)) throw error;
+    try {
+      (await readObject(bucket, key, { ...options, range: 'bytes=0-0' })).body.destroy();
+    } catch (reason) {
+      if (!(reason instanceof ObjectStorageError && statusOf(reason.cause) === 400)) throw reason;
+      throw new ObjectUnderCustomerKeyError(`${what}: encrypted under a key that only its writer has`, {
+        cause: reason.cause,
+      });
+    }
     throw error;
   }
 }
 
+function statusOf(cause: unknown): number | undefined {
+  return cause instanceof S3ServiceException ? cause.$metadata.httpStatusCode : undefined;
+}
+
 /** An object's tags, as a record sorted by name. */
-export async function readTags(bucket: string, key: string, versionId?: string): Promise<Record<string, string>> {
-  const { TagSet } = await callS3(`s3://${bucket}/${key}`, client =>
-    client.send(new GetObjectTaggingCommand({ Bucket: bucket, Key: key, VersionId: versionId })),
+export async function readTags(
+  bucket: string,
+  key: string,
+  options: Omit<ReadOptions, 'ifMatch'> = {},
+): Promise<Record<string, string>> {
+  const { TagSet } = await callS3(options.calledInMessages ?? `s3://${bucket}/${key}`, client =>
+    client.send(new GetObjectTaggingCommand({ Bucket: bucket, Key: key, VersionId: options.versionId })),
   );
   const tags = (TagSet ?? []).map(({ Key, Value }) => [Key ?? '', Value ?? ''] as const);
   return Object.fromEntries(tags.sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -234,6 +273,9 @@ export async function* listObjects(
       commonPrefixes: (page.CommonPrefixes ?? []).map(({ Prefix }) => decodeListed(Prefix ?? '')),
     };
     token = page.NextContinuationToken;
+    if (page.IsTruncated && token === undefined) {
+      throw new ObjectStorageError(`s3://${bucket}: a listing says that it goes on, and not where; run the step again`);
+    }
   } while (token !== undefined);
 }
 
