@@ -1,0 +1,219 @@
+/** The part of the Amazon States Language that Daybreak's workflows use, in JSONata. */
+
+/** A JSONata expression in `{% … %}`. */
+type Expression = string;
+type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
+type Assignments = Readonly<Record<string, Json>>;
+type Transition = { readonly Next: string } | { readonly End: true };
+
+interface Catcher {
+  readonly ErrorEquals: readonly string[];
+  readonly Assign?: Assignments;
+  readonly Output?: Json;
+  readonly Next: string;
+}
+
+interface Retrier {
+  readonly ErrorEquals: readonly string[];
+  readonly IntervalSeconds: number;
+  readonly BackoffRate: number;
+  readonly MaxAttempts: number;
+  readonly MaxDelaySeconds: number;
+  readonly JitterStrategy: 'FULL';
+}
+
+type TaskState = Transition & {
+  readonly Type: 'Task';
+  readonly Resource: string;
+  readonly Arguments: Json;
+  readonly Output?: Json;
+  readonly Assign?: Assignments;
+  readonly TimeoutSeconds: number;
+  readonly Retry: readonly Retrier[];
+  readonly Catch?: readonly Catcher[];
+};
+type PassState = Transition & { readonly Type: 'Pass'; readonly Output?: Json; readonly Assign?: Assignments };
+type WaitState = Transition & { readonly Type: 'Wait'; readonly Seconds: number };
+interface ChoiceState {
+  readonly Type: 'Choice';
+  readonly Choices: readonly { readonly Condition: Expression; readonly Assign?: Assignments; readonly Next: string }[];
+  readonly Default: string;
+}
+interface SucceedState {
+  readonly Type: 'Succeed';
+  readonly Output?: Json;
+}
+interface FailState {
+  readonly Type: 'Fail';
+  readonly Error: string;
+  readonly Cause: string;
+}
+type InlineMapState = Transition & {
+  readonly Type: 'Map';
+  readonly Items: Expression;
+  readonly MaxConcurrency: number;
+  readonly ItemProcessor: States & { readonly ProcessorConfig: { readonly Mode: 'INLINE' } };
+  readonly Assign?: Assignments;
+  readonly Catch?: readonly Catcher[];
+};
+type DistributedMapState = Transition & {
+  readonly Type: 'Map';
+  readonly ItemReader: {
+    readonly Resource: 'arn:aws:states:::s3:getObject';
+    readonly ReaderConfig: { readonly InputType: 'JSONL' };
+    readonly Arguments: { readonly Bucket: string; readonly Key: Expression };
+  };
+  readonly ItemProcessor: States & {
+    readonly ProcessorConfig: { readonly Mode: 'DISTRIBUTED'; readonly ExecutionType: 'STANDARD' };
+  };
+  readonly MaxConcurrency: number;
+  readonly ToleratedFailurePercentage: number;
+  readonly ResultWriter: {
+    readonly Resource: 'arn:aws:states:::s3:putObject';
+    readonly WriterConfig: { readonly OutputType: 'JSONL'; readonly Transformation: 'COMPACT' };
+    readonly Arguments: { readonly Bucket: string; readonly Prefix: Expression };
+  };
+  readonly Assign?: Assignments;
+  readonly Catch?: readonly Catcher[];
+};
+
+type State =
+  | TaskState
+  | PassState
+  | WaitState
+  | ChoiceState
+  | SucceedState
+  | FailState
+  | InlineMapState
+  | DistributedMapState;
+
+export interface States {
+  readonly StartAt: string;
+  readonly States: Readonly<Record<string, State>>;
+}
+
+/** A whole definition, as `CreateStateMachine` takes it in JSON. */
+export interface WorkflowDefinition extends States {
+  readonly Comment: string;
+  readonly QueryLanguage: 'JSONata';
+  readonly TimeoutSeconds: number;
+}
+
+/** What a workflow's definition refers to. */
+export interface WorkflowReferences {
+  /** The ARN of the function of a step, e.g. of `backup/plan`. */
+  readonly functionArn: (step: string) => string;
+  readonly workBucket: string;
+}
+
+/** Longer than any function may run, so that Lambda's own limit speaks first. */
+const TASK_TIMEOUT_SECONDS = 16 * 60;
+
+/**
+ * What is worth another try: what a step itself calls passing, what Lambda could not start, and a function that was
+ * killed (its time or memory ran out, its sandbox was lost), because every step may run twice.
+ * https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception
+ */
+const RETRY: readonly Retrier[] = [
+  {
+    ErrorEquals: [
+      'RetryableError',
+      'Lambda.ServiceException',
+      'Lambda.AWSLambdaException',
+      'Lambda.SdkClientException',
+      'Lambda.TooManyRequestsException',
+    ],
+    IntervalSeconds: 5,
+    BackoffRate: 2,
+    MaxAttempts: 5,
+    MaxDelaySeconds: 120,
+    JitterStrategy: 'FULL',
+  },
+  {
+    ErrorEquals: ['Sandbox.Timedout', 'Runtime.ExitError', 'States.Timeout'],
+    IntervalSeconds: 5,
+    BackoffRate: 2,
+    MaxAttempts: 2,
+    MaxDelaySeconds: 120,
+    JitterStrategy: 'FULL',
+  },
+];
+
+/** Calls the function of a step. Its output, unless said otherwise, is what the function returned. */
+export function invoke(
+  functionArn: string,
+  state: Transition & {
+    Payload: Json;
+    Assign?: Assignments;
+    Catch?: readonly Catcher[];
+    /** How often to try again while the step says that it may pass. @default 5, about three minutes */
+    attempts?: number;
+  },
+): TaskState {
+  const { Payload, attempts, ...rest } = state;
+  return {
+    Type: 'Task',
+    Resource: 'arn:aws:states:::lambda:invoke',
+    Arguments: { FunctionName: functionArn, Payload },
+    Output: '{% $states.result.Payload %}',
+    TimeoutSeconds: TASK_TIMEOUT_SECONDS,
+    Retry: RETRY.map((retrier, index) =>
+      index === 0 && attempts !== undefined ? { ...retrier, MaxAttempts: attempts } : retrier,
+    ),
+    ...rest,
+  };
+}
+
+/**
+ * Any error leads to `next`, with the error's name in a variable. A map's iterations need a variable of their own: what
+ * an outer scope assigns, an inner one cannot.
+ * https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html
+ */
+export function catchAll(next: string, variable = 'failure'): readonly Catcher[] {
+  return [{ ErrorEquals: ['States.ALL'], Assign: { [variable]: '{% $states.errorOutput.Error %}' }, Next: next }];
+}
+
+/** When the present state was entered, always with milliseconds (Step Functions leaves them out when they are zero). */
+export const ENTERED_AT = '$fromMillis($toMillis($states.context.State.EnteredTime))';
+
+/** Milliseconds from the instant in the variable `since` until the present state was entered. */
+export function elapsedMs(since: string): string {
+  return `($toMillis($states.context.State.EnteredTime) - $toMillis($${since}))`;
+}
+
+/** The condition that more than `hours` have passed since the instant in the variable `since`. */
+export function longerThan(hours: number, since: string): Expression {
+  return `{% ${elapsedMs(since)} > ${hours * 60 * 60 * 1000} %}`;
+}
+
+/** A distributed map over the lines of a file in the work bucket; a child's failure never stops the others. */
+export function mapOverLines(
+  state: Transition & {
+    workBucket: string;
+    itemsKey: Expression;
+    resultsPrefix: Expression;
+    maxConcurrency: number;
+    processor: States;
+    Assign: Assignments;
+    Catch: readonly Catcher[];
+  },
+): DistributedMapState {
+  const { workBucket, itemsKey, resultsPrefix, maxConcurrency, processor, ...rest } = state;
+  return {
+    Type: 'Map',
+    ItemReader: {
+      Resource: 'arn:aws:states:::s3:getObject',
+      ReaderConfig: { InputType: 'JSONL' },
+      Arguments: { Bucket: workBucket, Key: itemsKey },
+    },
+    ItemProcessor: { ProcessorConfig: { Mode: 'DISTRIBUTED', ExecutionType: 'STANDARD' }, ...processor },
+    MaxConcurrency: maxConcurrency,
+    ToleratedFailurePercentage: 100,
+    ResultWriter: {
+      Resource: 'arn:aws:states:::s3:putObject',
+      WriterConfig: { OutputType: 'JSONL', Transformation: 'COMPACT' },
+      Arguments: { Bucket: workBucket, Prefix: resultsPrefix },
+    },
+    ...rest,
+  };
+}
