@@ -3,6 +3,7 @@ import type {
   DatabaseVerification,
   Finding,
   ObjectVerification,
+  Verdict,
 } from '../../../functions/contracts/restore-test-record.ts';
 import { judgeRestoreTest, type RestoreTestEvidence } from '../../../functions/restore-test/judge-restore-test.ts';
 
