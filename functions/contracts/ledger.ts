@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { InstantText, Sha256 } from './identifiers.ts';
+import { signed } from './recovery-point.ts';
 
 /** What happened. A kind is never renamed: the ledger cannot be rewritten. */
 export const LedgerKind = z.enum([
@@ -46,3 +47,36 @@ export type StoredLedgerEntry = z.infer<typeof StoredLedgerEntry>;
 
 /** `previousSha256` of the first entry. */
 export const NO_ENTRY_SHA256 = '0'.repeat(64);
+
+/** So many entries make one segment: segment 1 holds entries 1 to 1,000. */
+export const SEGMENT_LENGTH = 1000;
+
+/** `heads/<sequence>.json`, without its signature: the ledger as far as this entry, fixed by a signature. */
+export const LedgerHead = z.strictObject({
+  version: z.literal(1),
+  sequence: z.int().min(1),
+  /** SHA-256 of the entry's stored bytes; through the hash chain it stands for all before it. */
+  entrySha256: Sha256,
+  /**
+   * The Merkle tree (RFC 6962) over the stored bytes of this segment's entries up to this one, as the roots of its
+   * complete subtrees, largest first. It can be extended without reading those entries again.
+   */
+  segmentTree: z.array(Sha256).min(1),
+  signedAt: InstantText,
+});
+export type LedgerHead = z.infer<typeof LedgerHead>;
+export const SignedLedgerHead = signed(LedgerHead);
+
+/** `segments/<segment>.json`, without its signature: a full segment, closed. */
+export const LedgerSegment = z.strictObject({
+  version: z.literal(1),
+  segment: z.int().min(1),
+  firstSequence: z.int().min(1),
+  lastSequence: z.int().min(1),
+  lastEntrySha256: Sha256,
+  /** The Merkle tree hash (RFC 6962, 2.1) over the stored bytes of its entries. */
+  rootSha256: Sha256,
+  closedAt: InstantText,
+});
+export type LedgerSegment = z.infer<typeof LedgerSegment>;
+export const SignedLedgerSegment = signed(LedgerSegment);

@@ -29,7 +29,8 @@ export const fingerprintKey = (recoveryPointId: string, databaseId: string, mome
 export const LEDGER_PREFIX = 'ledger/';
 export const ledgerEntryKey = (sequence: number): string =>
   `${LEDGER_PREFIX}${String(sequence).padStart(12, '0')}.json`;
-export const segmentKey = (segment: number): string => `segments/${String(segment).padStart(9, '0')}.json`;
+export const SEGMENT_PREFIX = 'segments/';
+export const segmentKey = (segment: number): string => `${SEGMENT_PREFIX}${String(segment).padStart(9, '0')}.json`;
 export const HEAD_PREFIX = 'heads/';
 export const headKey = (sequence: number): string => `${HEAD_PREFIX}${String(sequence).padStart(12, '0')}.json`;
 export const restoreTestRecordKey = (restoreTestId: string): string => `restore-tests/${restoreTestId}.json`;
