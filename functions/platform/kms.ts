@@ -1,4 +1,12 @@
-import { DescribeKeyCommand, KMSClient, KMSServiceException, SignCommand, VerifyCommand } from '@aws-sdk/client-kms';
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import {
+  DescribeKeyCommand,
+  GetPublicKeyCommand,
+  KMSClient,
+  KMSServiceException,
+  SignCommand,
+  VerifyCommand,
+} from '@aws-sdk/client-kms';
 import { canonicalJson, sha256Hex } from './canonical-json.ts';
 import { PermanentError, RetryableError } from './errors.ts';
 import { awsClient } from './runtime.ts';
@@ -88,6 +96,12 @@ export async function verifyDocument(
     if (error instanceof Error && error.name === 'KMSInvalidSignatureException') return false;
     return callKms(keyArn, () => Promise.reject(error));
   }
+}
+
+/** The public half of a signing key, to verify any number of signatures with `hasValidSignature` without a call for each. */
+export async function readPublicKey(keyArn: string): Promise<KeyObject> {
+  const { PublicKey } = await callKms(keyArn, client => client.send(new GetPublicKeyCommand({ KeyId: keyArn })));
+  return createPublicKey({ key: Buffer.from(PublicKey ?? []), format: 'der', type: 'spki' });
 }
 
 function digest(document: unknown): Uint8Array {

@@ -8,20 +8,14 @@ import { PermanentError } from './errors.ts';
 /** The ledger is not what was appended: an entry is altered, missing, or follows another one. */
 export class LedgerBrokenError extends PermanentError {}
 
-const TestOfRecoveryPoint = z.strictObject({ restoreTestId: RestoreTestId, verdict: Verdict, recordedAt: InstantText });
-
-/** What the ledger says of one recovery point. */
-export const RecordedRecoveryPoint = z.strictObject({
+const RecordedRecoveryPoint = z.strictObject({
   recoveryPointId: RecoveryPointId,
   status: z.enum(['good', 'incomplete']),
   /** The instant at which the ledger recorded it. */
   recordedAt: InstantText,
   sequence: z.int(),
   rootManifestSha256: Sha256.nullable(),
-  /** Every restore test of it, oldest first, also those that could not start. */
-  tests: z.array(TestOfRecoveryPoint),
 });
-export type RecordedRecoveryPoint = z.infer<typeof RecordedRecoveryPoint>;
 
 /** A run that ended without a result. */
 const RecordedFailure = z.strictObject({
@@ -131,14 +125,8 @@ function foldBackup(state: LedgerProjection, entry: StoredLedgerEntry): LedgerPr
   const { data: body } = BackupCompleted.safeParse(entry.body);
   if (body === undefined) return notUnderstood(state, entry);
   const { recoveryPointId, status, rootManifestSha256 = null } = body;
-  const recorded: RecordedRecoveryPoint = {
-    recoveryPointId,
-    status,
-    recordedAt: entry.recordedAt,
-    sequence: entry.sequence,
-    rootManifestSha256,
-    tests: state.recoveryPoints[recoveryPointId]?.tests ?? [],
-  };
+  const { recordedAt, sequence } = entry;
+  const recorded = { recoveryPointId, status, recordedAt, sequence, rootManifestSha256 };
   return { ...state, recoveryPoints: { ...state.recoveryPoints, [recoveryPointId]: recorded } };
 }
 
@@ -147,27 +135,12 @@ function foldRestoreTest(state: LedgerProjection, entry: StoredLedgerEntry): Led
   if (body === undefined) return notUnderstood(state, entry);
   const { restoreTestId, recoveryPointId, verdict } = body;
   const { recordedAt, sequence } = entry;
-  const restoreTests = {
-    ...state.restoreTests,
-    [restoreTestId]: { restoreTestId, recoveryPointId, verdict, recordedAt, sequence },
-  };
-  const tested = recoveryPointId === null ? undefined : state.recoveryPoints[recoveryPointId];
-  if (tested === undefined) return { ...state, restoreTests };
-  const tests = [...tested.tests, { restoreTestId, verdict, recordedAt }];
-  return {
-    ...state,
-    restoreTests,
-    recoveryPoints: { ...state.recoveryPoints, [tested.recoveryPointId]: { ...tested, tests } },
-  };
+  const recorded = { restoreTestId, recoveryPointId, verdict, recordedAt, sequence };
+  return { ...state, restoreTests: { ...state.restoreTests, [restoreTestId]: recorded } };
 }
 
 function notUnderstood(state: LedgerProjection, entry: StoredLedgerEntry): LedgerProjection {
   return { ...state, notUnderstood: [...state.notUnderstood, entry.sequence].slice(-FAILURES_KEPT) };
-}
-
-/** Whether a restore test of it came to a verdict on the backup; a test that could not start says nothing about it. */
-export function isTested({ tests }: RecordedRecoveryPoint): boolean {
-  return tests.some(({ verdict }) => verdict !== 'could-not-start');
 }
 
 /** Sequences of the entries that may record this event: all that do, and (about once in 10^21) one that does not. */

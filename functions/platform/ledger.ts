@@ -7,6 +7,7 @@ import { canonicalJson, sha256Hex } from './canonical-json.ts';
 import { describeError } from './errors.ts';
 import { EMPTY_PROJECTION, fold, LedgerBrokenError, LedgerProjection } from './ledger-projection.ts';
 import { log } from './log.ts';
+import { readAhead } from './read-ahead.ts';
 import { isDeleteMarker, ObjectNotFoundError, readBytesIfThere, readObject, writeBytes } from './s3.ts';
 
 /** An entry with the hash that the next one names. */
@@ -77,6 +78,33 @@ export async function readLedgerEntry(evidenceBucket: string, sequence: number):
       throw new LedgerBrokenError(`${key}: a delete marker hides it; see runbooks/ledger-broken.md`, { cause: error });
     }
     return undefined;
+  }
+}
+
+/**
+ * Entries `first` to `last` in their order, read ahead many at a time.
+ * @throws LedgerBrokenError when one is missing, deleted, no ledger entry, or does not follow the one before it.
+ */
+export async function* readLedgerEntries(
+  evidenceBucket: string,
+  first: number,
+  last: number,
+): AsyncGenerator<ReadLedgerEntry> {
+  let previousSha256: string | undefined;
+  const sequences = Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index);
+  for await (const [sequence, found] of readAhead(sequences, WIDEST_READ, async sequence => {
+    return [sequence, await readLedgerEntry(evidenceBucket, sequence)] as const;
+  })) {
+    if (found === undefined) {
+      throw new LedgerBrokenError(`${ledgerEntryKey(sequence)}: missing; see runbooks/ledger-broken.md`);
+    }
+    if (previousSha256 !== undefined && found.entry.previousSha256 !== previousSha256) {
+      throw new LedgerBrokenError(
+        `${ledgerEntryKey(sequence)}: names another hash than the entry before it has; see runbooks/ledger-broken.md`,
+      );
+    }
+    previousSha256 = found.sha256;
+    yield found;
   }
 }
 
