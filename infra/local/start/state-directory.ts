@@ -1,0 +1,65 @@
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { UsageError } from './arguments.ts';
+
+const LOCK = 'lock';
+/** What the local cloud itself puts into its state directory. */
+const OWN = new Set([LOCK, 'deployment.json', 's3', 'kms', 'rds', 'cdk.out', 'tls']);
+
+/**
+ * Takes a state directory for this run and empties it of an earlier run's state. Nothing that the local cloud did not
+ * put there is ever deleted: a directory that holds something else is refused.
+ * @returns a function that gives the directory back.
+ * @throws UsageError when another run holds it, or it is somebody else's.
+ */
+export function takeStateDirectory(directory: string): () => void {
+  mkdirSync(directory, { recursive: true });
+  const foreign = readdirSync(directory).find(name => !OWN.has(name) && !name.startsWith(`${LOCK}.`));
+  if (foreign !== undefined) {
+    throw new UsageError(
+      `--state ${directory}: holds ${foreign}, which is not the local cloud's; give another directory`,
+    );
+  }
+  const lock = join(directory, LOCK);
+  takeLock(lock, directory);
+  for (const name of readdirSync(directory)) {
+    if (name !== LOCK) rmSync(join(directory, name), { recursive: true, force: true });
+  }
+  return () => rmSync(lock, { force: true });
+}
+
+function takeLock(lock: string, directory: string): void {
+  // Written first and then linked, so that nobody ever reads a lock without its holder in it.
+  const draft = `${lock}.${process.pid}`;
+  writeFileSync(draft, String(process.pid));
+  try {
+    for (let attempt = 0; attempt < 3; attempt++) {
+      try {
+        linkSync(draft, lock);
+        return;
+      } catch (error) {
+        if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+        const holder = existsSync(lock) ? Number(readFileSync(lock, 'utf8')) : Number.NaN;
+        if (isAlive(holder)) {
+          throw new UsageError(
+            `${directory}: in use by another run (process ${holder}); wait for it, or give --state DIR`,
+          );
+        }
+        rmSync(lock, { force: true });
+      }
+    }
+    throw new UsageError(`${directory}: another run is taking it; try again, or give --state DIR`);
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}

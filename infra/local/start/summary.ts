@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import { RestoreTestRecord, Verdict } from '../../../functions/contracts/restore-test-record.ts';
+
+const BackupSummary = z.strictObject({
+  recoveryPointId: z.string(),
+  status: z.enum(['good', 'incomplete']),
+  durationMs: z.int(),
+  databases: z.int(),
+  rows: z.int(),
+  tenants: z.int(),
+  objects: z.int(),
+  bytes: z.int(),
+  objectsCopied: z.int(),
+  bytesCopied: z.int(),
+  /** S3 requests by operation. */
+  s3Requests: z.record(z.string(), z.int()),
+});
+
+/** What `npm start -- --report DIR` writes as `summary.json`. A field is never renamed without another `version`. */
+export const Summary = z.strictObject({
+  version: z.literal(1),
+  /** `failed` also when a backup or the run itself failed. */
+  verdict: Verdict,
+  startedAt: z.iso.datetime(),
+  durationMs: z.int(),
+  peakResidentBytes: z.int(),
+  node: z.string(),
+  input: z.strictObject({
+    source: z.enum(['sample', 'own']),
+    rows: z.int(),
+    files: z.int(),
+    bytes: z.int(),
+    tenants: z.int(),
+    /** Files outside every tenant's folder. */
+    untenantedFiles: z.int(),
+  }),
+  backups: z.array(BackupSummary),
+  /** Null when the restore test left no record. */
+  restoreTest: RestoreTestRecord.nullable(),
+  phases: z.array(z.strictObject({ phase: z.string(), durationMs: z.int() })),
+});
+export type Summary = z.infer<typeof Summary>;
