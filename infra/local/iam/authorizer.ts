@@ -1,0 +1,174 @@
+import type { LocalClock } from '../clock.ts';
+import { AccessDenied, type AuthorizationRequest, type Authorizer, type Principal } from '../service.ts';
+import type { ConditionContext } from './condition.ts';
+import { managedPolicy } from './managed-policies.ts';
+import { Policy, type PolicyRequest, type PolicyVerdict } from './policy.ts';
+import { accountOf } from './principal.ts';
+
+/** A role with everything that is attached to it. */
+export interface RoleDefinition {
+  /** `arn:aws:iam::111122223333:role/daybreak-backup-plan` */
+  readonly arn: string;
+  /** Policy documents: inline and customer-managed. */
+  readonly policies: readonly unknown[];
+  /** AWS's managed policies, by ARN or name. */
+  readonly managedPolicies?: readonly string[];
+  /** The document of the permissions boundary. */
+  readonly boundary?: unknown;
+}
+
+interface Role {
+  readonly policies: readonly Policy[];
+  readonly boundary: Policy | undefined;
+}
+
+const MAX_REMEMBERED_TEXTS = 1000;
+
+/**
+ * The local IAM, for one account: an explicit deny anywhere denies; else the role's identity policies or the resource's
+ * policy must allow (for KMS the key's policy must, by naming the role or by leaving it to the account), and the
+ * permissions boundary too.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+ */
+export class LocalIam implements Authorizer {
+  readonly #clock: Pick<LocalClock, 'now'>;
+  readonly #roles = new Map<string, Role>();
+  readonly #used = new Map<string, Set<string>>();
+  readonly #policyOfObject = new WeakMap<object, Policy>();
+  readonly #policyOfText = new Map<string, Policy>();
+
+  constructor(options: { clock: Pick<LocalClock, 'now'> }) {
+    this.#clock = options.clock;
+  }
+
+  /**
+   * Adds a role, or replaces it with everything attached to it.
+   * @throws MalformedPolicyError, NotImplementedLocally for a policy that cannot be judged exactly.
+   */
+  putRole({ arn, policies, managedPolicies = [], boundary }: RoleDefinition): void {
+    const documents = [...policies, ...managedPolicies.map(managedPolicy)];
+    this.#roles.set(arn, {
+      policies: documents.map(document => new Policy(document, 'identity')),
+      boundary: boundary === undefined ? undefined : new Policy(boundary, 'identity'),
+    });
+  }
+
+  deleteRole(arn: string): void {
+    this.#roles.delete(arn);
+  }
+
+  hasRole(arn: string): boolean {
+    return this.#roles.has(arn);
+  }
+
+  /** The actions that were asked for and allowed under a role so far, sorted: what its policies grant beyond is unused. */
+  usedActions(roleArn: string): string[] {
+    return [...(this.#used.get(roleArn) ?? [])].sort();
+  }
+
+  authorize(request: AuthorizationRequest): void {
+    const { principal, action, resource } = request;
+    const reason = this.#reasonToDeny(request);
+    if (reason !== undefined) {
+      throw new AccessDenied(
+        `User: ${principal.arn} is not authorized to perform: ${action} on resource: ${resource} ${reason}`,
+      );
+    }
+    let used = this.#used.get(principal.arn);
+    if (used === undefined) {
+      used = new Set();
+      this.#used.set(principal.arn, used);
+    }
+    used.add(action);
+  }
+
+  #reasonToDeny({
+    principal,
+    action,
+    resource,
+    resourcePolicy,
+    resourcePolicyRequired,
+    context,
+  }: AuthorizationRequest): string | undefined {
+    const role = this.#roles.get(principal.arn);
+    let conditions: ConditionContext | undefined;
+    const conditionContext = () => {
+      conditions ??= this.#conditionContext(principal, context);
+      return conditions;
+    };
+    const request: PolicyRequest = {
+      principal,
+      action,
+      resource,
+      context: conditionContext,
+      lookUp: name => {
+        const value = conditionContext().get(name.toLowerCase());
+        return typeof value === 'string' ? value : undefined;
+      },
+      bounded: role?.boundary !== undefined,
+    };
+    const identity = principal.kind === 'root' ? 'allow' : judgeAll(role?.policies ?? [], request);
+    if (identity === 'deny') return 'with an explicit deny in an identity-based policy';
+    const boundary = role?.boundary?.judge(request) ?? 'allow';
+    if (boundary === 'deny') return 'with an explicit deny in a permissions boundary';
+    const ofResource = resourcePolicy === undefined ? 'silent' : this.#resourcePolicy(resourcePolicy).judge(request);
+    if (ofResource === 'deny') return 'with an explicit deny in a resource-based policy';
+    if (ofResource !== 'allow') {
+      if (resourcePolicyRequired && ofResource === 'silent') {
+        return `because no resource-based policy allows the ${action} action`;
+      }
+      if (identity !== 'allow') return `because no identity-based policy allows the ${action} action`;
+    }
+    if (boundary !== 'allow') return `because no permissions boundary allows the ${action} action`;
+    return undefined;
+  }
+
+  #conditionContext(principal: Principal, given: AuthorizationRequest['context']): ConditionContext {
+    const account = accountOf(principal.arn);
+    const now = this.#clock.now();
+    const context = new Map<string, string | readonly string[]>([
+      ['aws:principalarn', principal.arn],
+      ['aws:principalaccount', account],
+      ['aws:principaltype', principal.kind === 'root' ? 'Account' : 'AssumedRole'],
+      ['aws:principalisawsservice', 'false'],
+      ['aws:viaawsservice', 'false'],
+      ['aws:requestedregion', 'eu-west-2'],
+      ['aws:resourceaccount', account],
+      ['aws:securetransport', 'true'],
+      ['aws:currenttime', now.toISOString()],
+      ['aws:epochtime', String(Math.floor(now.getTime() / 1000))],
+    ]);
+    for (const key in given) {
+      const value = given[key];
+      if (value !== undefined) context.set(key.toLowerCase(), value);
+    }
+    return context;
+  }
+
+  // Services hand over the same document for each request; it is read once.
+  #resourcePolicy(document: unknown): Policy {
+    const known =
+      typeof document === 'string'
+        ? this.#policyOfText.get(document)
+        : typeof document === 'object' && document !== null
+          ? this.#policyOfObject.get(document)
+          : undefined;
+    if (known !== undefined) return known;
+    const policy = new Policy(document, 'resource');
+    if (typeof document === 'string') {
+      if (this.#policyOfText.size >= MAX_REMEMBERED_TEXTS) this.#policyOfText.clear();
+      this.#policyOfText.set(document, policy);
+    } else this.#policyOfObject.set(document as object, policy);
+    return policy;
+  }
+}
+
+function judgeAll(policies: readonly Policy[], request: PolicyRequest): PolicyVerdict {
+  let verdict: PolicyVerdict = 'silent';
+  for (const policy of policies) {
+    const one = policy.judge(request);
+    if (one === 'deny') return 'deny';
+    if (one === 'allow') verdict = 'allow';
+  }
+  return verdict;
+}

@@ -1,0 +1,165 @@
+import type { Principal } from '../service.ts';
+import { type Condition, type ConditionContext, compileCondition, MalformedPolicyError } from './condition.ts';
+import { checkConditionKey } from './condition-key.ts';
+import { compilePrincipals, type PrincipalMatcher } from './principal.ts';
+import { compilePattern, type PatternMatcher, type VariableLookup } from './wildcard.ts';
+
+/** One request, as statements see it. */
+export interface PolicyRequest {
+  readonly principal: Principal;
+  readonly action: string;
+  readonly resource: string;
+  /** Made when a statement first asks for it. */
+  context(): ConditionContext;
+  readonly lookUp: VariableLookup;
+  /** True when a permissions boundary limits the principal. */
+  readonly bounded: boolean;
+}
+
+/**
+ * What a policy says of a request. `allow-account`: a resource policy allows the whole account, which leaves the decision
+ * to identity policies.
+ */
+export type PolicyVerdict = 'deny' | 'allow' | 'allow-account' | 'silent';
+
+interface Statement {
+  readonly effect: 'Allow' | 'Deny';
+  readonly principals: PrincipalMatcher | undefined;
+  matchesAction(action: string): boolean;
+  readonly resources: { readonly matchers: readonly PatternMatcher[]; readonly inverted: boolean };
+  readonly conditions: readonly Condition[];
+}
+
+/** A policy document, read once and asked often. */
+export class Policy {
+  readonly #statements: readonly Statement[];
+  readonly #byAction = new Map<string, readonly Statement[]>();
+
+  /**
+   * @param document the policy as an object, or its JSON text.
+   * @param kind `resource`: each statement names principals. `identity`: none does.
+   * @throws MalformedPolicyError naming what IAM would refuse; NotImplementedLocally naming what is not implemented.
+   */
+  constructor(document: unknown, kind: 'identity' | 'resource') {
+    const { Version, Id, Statement, ...unknown } = asRecord(parseIfText(document), 'the policy');
+    refuseUnknown(unknown, 'a policy');
+    if (Version !== undefined && Version !== '2012-10-17' && Version !== '2008-10-17') {
+      throw new MalformedPolicyError(`the policy version ${String(Version)} does not exist`);
+    }
+    if (Id !== undefined) asText(Id, 'Id');
+    const statements = Array.isArray(Statement) ? Statement : [Statement];
+    const variables = Version === '2012-10-17';
+    this.#statements = statements.map(statement => compileStatement(statement, kind, variables));
+  }
+
+  /** What this policy says of `request`: an explicit deny wins, then an allow. */
+  judge(request: PolicyRequest): PolicyVerdict {
+    let verdict: PolicyVerdict = 'silent';
+    for (const statement of this.#statementsFor(request.action)) {
+      const match = statement.principals?.(request.principal, request.bounded) ?? 'itself';
+      if (match === 'none' || !matchesResource(statement, request)) continue;
+      if (!statement.conditions.every(holds => holds(request.context(), request.lookUp))) continue;
+      if (statement.effect === 'Deny') return 'deny';
+      if (match === 'itself') verdict = 'allow';
+      else if (verdict === 'silent') verdict = 'allow-account';
+    }
+    return verdict;
+  }
+
+  #statementsFor(action: string): readonly Statement[] {
+    let statements = this.#byAction.get(action);
+    if (statements === undefined) {
+      statements = this.#statements.filter(statement => statement.matchesAction(action));
+      this.#byAction.set(action, statements);
+    }
+    return statements;
+  }
+}
+
+function matchesResource({ resources }: Statement, { resource, lookUp }: PolicyRequest): boolean {
+  return resources.matchers.some(matches => matches(resource, lookUp)) !== resources.inverted;
+}
+
+function compileStatement(statement: unknown, kind: 'identity' | 'resource', variables: boolean): Statement {
+  const { Sid, Effect, Principal, NotPrincipal, Action, NotAction, Resource, NotResource, Condition, ...unknown } =
+    asRecord(statement, 'a statement');
+  refuseUnknown(unknown, 'a statement');
+  if (Sid !== undefined) asText(Sid, 'Sid');
+  if (Effect !== 'Allow' && Effect !== 'Deny') throw new MalformedPolicyError('Effect must be Allow or Deny');
+  if (kind === 'identity' && (Principal !== undefined || NotPrincipal !== undefined)) {
+    throw new MalformedPolicyError('an identity policy has no principal');
+  }
+  const actions = exactlyOne({ Action, NotAction });
+  const resources = exactlyOne({ Resource, NotResource });
+  const actionMatchers = actions.values.map(action => {
+    if (action !== '*' && !/^[a-z0-9-]+:[A-Za-z0-9*?]+$/i.test(action)) {
+      throw new MalformedPolicyError(`not an action: ${action}`);
+    }
+    return compilePattern(action.toLowerCase(), { wildcards: true, variables: false });
+  });
+  return {
+    effect: Effect,
+    principals: kind === 'resource' ? compilePrincipals(Effect, Principal, NotPrincipal) : undefined,
+    matchesAction: action =>
+      actionMatchers.some(matches => matches(action.toLowerCase(), () => undefined)) !== actions.inverted,
+    resources: {
+      matchers: resources.values.map(resource => compilePattern(completeArn(resource), { wildcards: true, variables })),
+      inverted: resources.inverted,
+    },
+    conditions: Object.entries(Condition === undefined ? {} : asRecord(Condition, 'Condition')).flatMap(
+      ([operator, keys]) =>
+        Object.entries(asRecord(keys, operator)).map(([key, values]) => {
+          checkConditionKey(key);
+          return compileCondition(operator, key, asTexts(values, key), variables);
+        }),
+    ),
+  };
+}
+
+/** IAM reads an ARN with fewer than six fields as if the missing ones were `*`. */
+function completeArn(resource: string): string {
+  if (resource === '*' || resource.startsWith('${')) return resource;
+  if (!resource.startsWith('arn:')) throw new MalformedPolicyError(`the resource ${resource} must be an ARN or *`);
+  const fields = resource.split(':').length;
+  return fields >= 6 ? resource : resource + ':*'.repeat(6 - fields);
+}
+
+function exactlyOne(elements: Record<string, unknown>): { values: readonly string[]; inverted: boolean } {
+  const [given, ...rest] = Object.entries(elements).filter(([, value]) => value !== undefined);
+  if (given === undefined || rest.length > 0) {
+    throw new MalformedPolicyError(`a statement has exactly one of ${Object.keys(elements).join(' and ')}`);
+  }
+  return { values: asTexts(given[1], given[0]), inverted: given[0].startsWith('Not') };
+}
+
+function parseIfText(document: unknown): unknown {
+  if (typeof document !== 'string') return document;
+  try {
+    return JSON.parse(document);
+  } catch (cause) {
+    throw new MalformedPolicyError('the policy is not JSON', { cause });
+  }
+}
+
+function asRecord(value: unknown, what: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new MalformedPolicyError(`${what} must be an object`);
+  }
+  return value as Record<string, unknown>;
+}
+
+function asText(value: unknown, what: string): string {
+  if (typeof value === 'string') return value;
+  throw new MalformedPolicyError(`${what} must be text`);
+}
+
+function asTexts(value: unknown, what: string): readonly string[] {
+  const values: unknown[] = Array.isArray(value) ? value : [value];
+  if (values.length === 0) throw new MalformedPolicyError(`${what} is empty`);
+  return values.map(one => (typeof one === 'boolean' || typeof one === 'number' ? String(one) : asText(one, what)));
+}
+
+function refuseUnknown(unknown: Record<string, unknown>, where: string): void {
+  const [name] = Object.keys(unknown);
+  if (name !== undefined) throw new MalformedPolicyError(`${where} has no element ${name}`);
+}
