@@ -1,0 +1,144 @@
+import { z } from 'zod';
+import {
+  BucketConfiguration,
+  type Configuration,
+  Configuration as ConfigurationSchema,
+  DatabaseConfiguration,
+  type Deployment,
+} from '../../functions/contracts/configuration.ts';
+import { findConflicts } from './find-conflicts.ts';
+
+/** The one AWS Region in the United Kingdom. */
+export const REGION = 'eu-west-2';
+
+const keyArn = z
+  .string()
+  .regex(
+    /^arn:aws:kms:eu-west-2:\d{12}:key\/[A-Za-z0-9-]+$/,
+    'must be the ARN of a KMS key in eu-west-2 (an alias is none)',
+  );
+const idOf = (prefix: string) =>
+  z.string().regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `must be an id as AWS prints it: ${prefix}-…`);
+
+// 02:30 exists, and exists once, on every day of the year; 01:30 does not.
+const timeOfDay = z
+  .strictObject({ hour: z.int().min(0).max(23), minute: z.int().min(0).max(59) })
+  .refine(({ hour }) => hour !== 1, {
+    error:
+      'no schedule between 01:00 and 01:59 Europe/London: the last Sunday of March has no such time, and the last Sunday of October has it twice',
+  });
+
+const LockMode = z.enum(['governance', 'compliance']);
+
+const ProtectedDatabase = DatabaseConfiguration.extend({
+  /** The instance's `DbiResourceId` (`db-…`), which `rds-db:connect` is granted on. */
+  resourceId: z.string().regex(/^db-[A-Z0-9]+$/, 'must be the DbiResourceId that DescribeDBInstances prints: db-…'),
+  port: z.int().min(1150).max(65535).default(5432),
+  /** The key that the instance's storage is under; null for unencrypted storage. */
+  kmsKeyArn: keyArn.nullable(),
+  /** Daybreak's functions are let into this group, on `port`. */
+  securityGroupId: idOf('sg'),
+});
+
+const ProtectedBucket = BucketConfiguration.extend({
+  /** The keys that objects in the bucket are under; empty where none is under a KMS key of yours. */
+  kmsKeyArns: z.array(keyArn).default([]),
+});
+
+/** Everything that a supplier chooses. The functions get the part that concerns them (`runtimeConfiguration`). */
+export const SupplierConfiguration = z
+  .strictObject({
+    account: z.string().regex(/^\d{12}$/, 'must be a 12-digit AWS account id, in quotes'),
+    region: z.literal(REGION, {
+      error: `must be ${REGION}: backups of UK schools stay in the United Kingdom, and the UK has one AWS Region`,
+    }),
+    databases: z.array(ProtectedDatabase),
+    buckets: z.array(ProtectedBucket).min(1, 'must name at least one bucket'),
+    vault: z.strictObject({
+      /** In `governance` mode a role with `s3:BypassGovernanceRetention` can still delete; in `compliance` mode no one can. */
+      lockMode: LockMode,
+      /** How long the lock goes on after what needed an object has let it go. */
+      eventHoldDays: z.int().min(1).max(3650),
+    }),
+    evidence: z.strictObject({ lockMode: LockMode, retentionYears: z.int().min(1).max(100) }),
+    network: z.strictObject({
+      vpcId: idOf('vpc'),
+      /** Subnets without a route to the internet, in two Availability Zones at least, as a DB subnet group demands. */
+      isolatedSubnets: z
+        .array(z.strictObject({ subnetId: idOf('subnet'), availabilityZone: z.string(), routeTableId: idOf('rtb') }))
+        .min(2, 'must name two subnets at least, in different Availability Zones'),
+      /** The Region's managed prefix list `com.amazonaws.eu-west-2.s3`. */
+      s3PrefixListId: idOf('pl'),
+      /** Whether the subnets' route tables have an S3 gateway endpoint already; otherwise Daybreak creates it. */
+      hasS3Endpoint: z.boolean(),
+      /** The security group of the VPC's KMS interface endpoint (with private DNS); null: Daybreak creates the endpoint. */
+      kmsEndpointSecurityGroupId: idOf('sg').nullable(),
+    }),
+    schedules: z.strictObject({
+      /** Wall-clock times in Europe/London. */
+      dailyBackup: timeOfDay,
+      restoreTest: z.strictObject({
+        /** Every month has it. */
+        dayOfMonth: z.int().min(1).max(28),
+        at: timeOfDay,
+      }),
+    }),
+    restoreTest: ConfigurationSchema.shape.restoreTest.omit({ subnetGroupName: true, securityGroupId: true }),
+    /** A policy that bounds every role that Daybreak creates, where the account demands one. */
+    permissionsBoundaryArn: z
+      .string()
+      .regex(/^arn:aws:iam::\d{12}:policy\/.+$/, 'must be the ARN of a customer managed policy')
+      .optional(),
+    /** People's roles that may read what lies under the vault key; `*` stands for any text, as in `AWSReservedSSO_Ops_*`. */
+    operatorRoleArns: z
+      .array(z.string().regex(/^arn:aws:iam::\d{12}:role\/.+$/, 'must be the ARN of a role'))
+      .default([]),
+  })
+  .superRefine((configuration, context) => {
+    for (const { path, message } of findConflicts(configuration)) {
+      context.addIssue({ code: 'custom', path: [...path], message });
+    }
+  });
+export type SupplierConfiguration = z.output<typeof SupplierConfiguration>;
+
+/** The configuration cannot be deployed; the message has one line for each problem, with its path. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError';
+}
+
+/** Reads a configuration. @throws ConfigurationError */
+export function readConfiguration(configuration: z.input<typeof SupplierConfiguration>): SupplierConfiguration {
+  const parsed = SupplierConfiguration.safeParse(configuration);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(
+    ({ path, message }) => `- ${z.core.toDotPath(path) || 'configuration'}: ${message}`,
+  );
+  throw new ConfigurationError(['the configuration cannot be deployed:', ...problems].join('\n'));
+}
+
+/** The part of the configuration that the functions get, with the names of what the workflow stack made for them. */
+export function runtimeConfiguration(
+  { databases, buckets, restoreTest }: SupplierConfiguration,
+  isolation: { subnetGroupName: string; securityGroupId: string },
+): Configuration {
+  return {
+    databases: databases.map(({ id, instanceId, databaseName, rootTable, rootColumn, readerUser }) => ({
+      id,
+      instanceId,
+      databaseName,
+      rootTable,
+      rootColumn,
+      readerUser,
+    })),
+    buckets: buckets.map(({ id, name, tenantPrefix }) => ({ id, name, tenantPrefix })),
+    restoreTest: { ...restoreTest, ...isolation },
+  };
+}
+
+/** The names of the buckets, which are fixed, so that a workflow stack that is deployed again finds the vault. */
+export function bucketNames({
+  account,
+}: Pick<SupplierConfiguration, 'account'>): Pick<Deployment, 'vaultBucket' | 'evidenceBucket' | 'workBucket'> {
+  const name = (purpose: string) => `daybreak-${purpose}-${account}-${REGION}`;
+  return { vaultBucket: name('vault'), evidenceBucket: name('evidence'), workBucket: name('work') };
+}

@@ -1,0 +1,45 @@
+import type { z } from 'zod';
+import type { SupplierConfiguration } from './configuration.ts';
+
+/** A supplier with one database and one bucket. Copy it, and put your own ids in. */
+export const exampleConfiguration: z.input<typeof SupplierConfiguration> = {
+  account: '111122223333',
+  region: 'eu-west-2',
+  databases: [
+    {
+      id: 'wellbeing',
+      instanceId: 'wellbeing-production',
+      resourceId: 'db-EXAMPLE0000000000000000000',
+      databaseName: 'wellbeing',
+      rootTable: 'school',
+      rootColumn: 'id',
+      kmsKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-00000000000a',
+      securityGroupId: 'sg-0000000000000000a',
+    },
+  ],
+  buckets: [
+    {
+      id: 'uploads',
+      name: 'example-wellbeing-uploads',
+      tenantPrefix: 'schools/{tenant}/',
+      kmsKeyArns: ['arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-00000000000b'],
+    },
+  ],
+  vault: { lockMode: 'governance', eventHoldDays: 35 },
+  evidence: { lockMode: 'governance', retentionYears: 7 },
+  network: {
+    vpcId: 'vpc-0000000000000000a',
+    isolatedSubnets: [
+      { subnetId: 'subnet-0000000000000000a', availabilityZone: 'eu-west-2a', routeTableId: 'rtb-0000000000000000a' },
+      { subnetId: 'subnet-0000000000000000b', availabilityZone: 'eu-west-2b', routeTableId: 'rtb-0000000000000000b' },
+    ],
+    s3PrefixListId: 'pl-0000000000000000a',
+    hasS3Endpoint: false,
+    kmsEndpointSecurityGroupId: null,
+  },
+  schedules: {
+    dailyBackup: { hour: 2, minute: 30 },
+    restoreTest: { dayOfMonth: 5, at: { hour: 4, minute: 30 } },
+  },
+  restoreTest: { instanceClass: 'db.t4g.medium' },
+};
