@@ -59,10 +59,10 @@ export type TenantItem = z.infer<typeof TenantItem>;
 export const EnsureKeyInput = z.strictObject({ tenant: z.string().nullable() });
 export const EnsureKeyOutput = z.strictObject({ keyArn: z.string() });
 
-/** Where a step that stopped for time goes on. The last key that it came to is in the last part, under the tenant's key. */
+/** Where a step that stopped for time goes on. */
 export const TenantCursor = z.strictObject({
-  /** SHA-256 of the uncompressed lines of each part (`manifestPartKey`) written so far. */
-  partSha256s: z.array(Sha256),
+  /** SHA-256 of the lines of the unfinished manifest (`unfinishedManifestKey`), which also holds the last key it came to. */
+  unfinishedSha256: Sha256,
   progress: TenantBackupResult,
 });
 

@@ -44,9 +44,9 @@ export const itemsKey = (id: string): string => `${workPrefix(id)}items.jsonl`;
 /** Progress of one database's fingerprint between two calls. */
 export const fingerprintProgressKey = (id: string, databaseId: string, moment: string): string =>
   `${workPrefix(id)}fingerprints/${databaseId}/${moment}.json.zst`;
-/** Part of a manifest, kept between two calls of a step that stopped for time. */
-export const manifestPartKey = (id: string, bucketId: string, tenant: string | null, part: number): string =>
-  `${workPrefix(id)}manifests/${bucketId}/${tenant ?? ''}/${part}.jsonl.zst`;
+/** A manifest as far as it came, under the tenant's key, kept between two calls of a step that stopped for time. */
+export const unfinishedManifestKey = (id: string, bucketId: string, tenant: string | null, sha256: string): string =>
+  `${workPrefix(id)}manifests/${bucketId}/${tenant ?? ''}/${sha256}.zst`;
 /** Who is creating a tenant's key: written before the key, so that a run that was killed in between is noticed. */
 export const tenantKeyClaimKey = (tenant: string): string => `work/tenant-keys/${tenant}.json`;
 /** Where a restore test puts the objects that it restores. */

@@ -13,6 +13,10 @@ import { awsClient } from './runtime.ts';
 
 /** The key does not exist, is disabled, or is going to be deleted. */
 export class KeyUnusableError extends PermanentError {}
+/**
+ * A tenant's key cannot be used, so the tenant cannot be backed up or read: an erased tenant never gets a new key by itself.
+ */
+export class TenantKeyUnusableError extends KeyUnusableError {}
 /** KMS refused the request for another lasting reason. */
 export class KeyServiceError extends PermanentError {}
 
