@@ -10,7 +10,7 @@ export const handler = stepHandler({
   output: AppendEntryOutput,
   run: async ({ draft }, { now, deployment }) => {
     const { sequence, entrySha256, state } = await append(draft, now, deployment);
-    await signHead(sequence, now, deployment);
+    await signHead({ sequence, entrySha256 }, now, deployment);
     await closeSegments(state.lastSequence, now, deployment);
     return { sequence, entrySha256 };
   },

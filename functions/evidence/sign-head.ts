@@ -13,13 +13,24 @@ import { parseDocument } from './parse-document.ts';
 /**
  * Makes sure that a signed head stands at entry `sequence` or after it. What it signs, it has read: the entries since the
  * newest head whose own signature verifies, or else those since the segment began; never a cached state.
- * @throws LedgerBrokenError when the entries do not follow each other, or do not follow that head.
+ * @throws LedgerBrokenError when the entries do not follow each other or that head, or when another entry was signed here.
  */
-export async function signHead(sequence: number, now: Date, deployment: Deployment): Promise<void> {
+export async function signHead(
+  { sequence, entrySha256: expectedSha256 }: { sequence: number; entrySha256: string },
+  now: Date,
+  deployment: Deployment,
+): Promise<void> {
   const { evidenceBucket, signingKeyArn } = deployment;
   const segmentStart = sequence - ((sequence - 1) % SEGMENT_LENGTH);
   const heads = await listHeads(evidenceBucket, segmentStart);
-  if (heads.some(key => key >= headKey(sequence))) return;
+  if (heads.includes(headKey(sequence))) {
+    const signed = parseDocument(SignedLedgerHead, await readBytes(evidenceBucket, headKey(sequence)));
+    if (signed?.document.entrySha256 === expectedSha256) return;
+    throw new LedgerBrokenError(
+      `${headKey(sequence)}: signed for another entry than the ledger holds there; see runbooks/ledger-broken.md`,
+    );
+  }
+  if (heads.some(key => key > headKey(sequence))) return;
 
   const base = await readTrustedHead(heads.at(-1), deployment);
   let subtrees: readonly Buffer[] = (base?.segmentTree ?? []).map(hash => Buffer.from(hash, 'hex'));

@@ -1,0 +1,132 @@
+import type { KeyObject } from 'node:crypto';
+import type { z } from 'zod';
+import { SEGMENT_LENGTH, SignedLedgerHead, SignedLedgerSegment } from '../contracts/ledger.ts';
+import {
+  HEAD_PREFIX,
+  headKey,
+  LEDGER_PREFIX,
+  ledgerEntryKey,
+  SEGMENT_PREFIX,
+  segmentKey,
+} from '../contracts/vault-layout.ts';
+import { readPublicKey } from '../platform/kms.ts';
+import { MAXIMUM_ENTRY_BYTES } from '../platform/ledger.ts';
+import { readAhead } from '../platform/read-ahead.ts';
+import { describeObject, ObjectAccessDeniedError, readBytes } from '../platform/s3.ts';
+import { hasValidSignature } from '../platform/signature.ts';
+import { ChainCheck, type CheckedDocument } from './check-chain.ts';
+import type { LedgerReport } from './ledger-report.ts';
+import { listNumbered, type NumberedKey } from './list-numbered.ts';
+import { parseDocument } from './parse-document.ts';
+
+const READS_AT_ONCE = 64;
+
+/**
+ * Checks the whole ledger against itself and the signing key: every version of every entry, the hash chain, every head
+ * and every segment. It trusts no cache and nothing that it did not read. One request for each object, one for each
+ * thousand listed, and one to KMS; the memory that it needs does not grow with the ledger.
+ *
+ * What it cannot see: entries taken off the end together with their heads. Compare the newest head with one that stands
+ * on an earlier report.
+ */
+export async function verifyLedger(
+  { evidenceBucket, signingKeyArn }: { evidenceBucket: string; signingKeyArn: string },
+  now: Date,
+): Promise<LedgerReport> {
+  const publicKey = await readPublicKey(signingKeyArn);
+  const check = new ChainCheck();
+  const list = (prefix: string, keyOf: (number: number) => string) =>
+    listNumbered(evidenceBucket, prefix, keyOf, key => check.foreign(key));
+  const heads = walk(
+    readAhead(list(HEAD_PREFIX, headKey), READS_AT_ONCE, stored =>
+      readSigned(evidenceBucket, stored, publicKey, SignedLedgerHead, ({ sequence }) => sequence),
+    ),
+  );
+  const segments = walk(
+    readAhead(list(SEGMENT_PREFIX, segmentKey), READS_AT_ONCE, stored =>
+      readSigned(evidenceBucket, stored, publicKey, SignedLedgerSegment, ({ segment }) => segment),
+    ),
+  );
+  const entries = readAhead(list(LEDGER_PREFIX, ledgerEntryKey), READS_AT_ONCE, async stored => {
+    return { stored, bytes: await readOldest(evidenceBucket, stored) };
+  });
+  for await (const { stored, bytes } of entries) {
+    check.entry(stored, bytes);
+    const head = await heads.find(stored.number);
+    if (head !== undefined) check.head(head);
+    if (stored.number % SEGMENT_LENGTH === 0) {
+      const closed = await segments.find(stored.number / SEGMENT_LENGTH);
+      check.segment(closed, await segments.hasMore());
+    }
+  }
+  // A head beyond the last listed entry is one that was appended meanwhile, or all that is left of one that was deleted.
+  const signedSequence = Math.max((await heads.last()) ?? 0, ((await segments.last()) ?? 0) * SEGMENT_LENGTH);
+  if (
+    signedSequence > check.lastSequence &&
+    (await describeObject(evidenceBucket, ledgerEntryKey(signedSequence))) === undefined
+  ) {
+    check.missing(signedSequence);
+  }
+  return check.report(now);
+}
+
+/** Undefined for what cannot be the content of an entry, a head or a segment: nothing, too much, or damaged. */
+async function readOldest(bucket: string, { key, oldest }: NumberedKey): Promise<Buffer | undefined> {
+  if (oldest === undefined || oldest.sizeBytes > MAXIMUM_ENTRY_BYTES) return undefined;
+  const { versionId } = oldest;
+  try {
+    return await readBytes(bucket, key, { versionId });
+  } catch (error) {
+    if (error instanceof ObjectAccessDeniedError) throw error;
+    // Where S3 still describes the object, it is this content that cannot be read, not S3 that cannot be reached.
+    if ((await describeObject(bucket, key, { versionId })) === undefined) throw error;
+    return undefined;
+  }
+}
+
+async function readSigned<T>(
+  bucket: string,
+  stored: NumberedKey,
+  publicKey: KeyObject,
+  schema: z.ZodType<{ document: T; signature: { value: string } }>,
+  numberOf: (document: T) => number,
+): Promise<CheckedDocument<T>> {
+  const bytes = await readOldest(bucket, stored);
+  const signed = bytes === undefined ? undefined : parseDocument(schema, bytes);
+  const valid =
+    signed !== undefined && numberOf(signed.document) === stored.number && hasValidSignature(signed, publicKey);
+  return { stored, document: valid ? signed.document : undefined };
+}
+
+/** Goes forward through documents in the order of their numbers. */
+function walk<T>(documents: AsyncGenerator<CheckedDocument<T>>) {
+  let next: Promise<IteratorResult<CheckedDocument<T>, unknown>> | undefined;
+  const peek = () => {
+    next ??= documents.next();
+    return next;
+  };
+  return {
+    /** The document of this number; those before it are passed over, because their entry is already known to be missing. */
+    async find(number: number): Promise<CheckedDocument<T> | undefined> {
+      for (;;) {
+        const { done, value } = await peek();
+        if (done || value.stored.number > number) return undefined;
+        next = undefined;
+        if (value.stored.number === number) return value;
+      }
+    },
+    async hasMore(): Promise<boolean> {
+      return !(await peek()).done;
+    },
+    /** The number of the last document of those that are left. */
+    async last(): Promise<number | undefined> {
+      let last: number | undefined;
+      for (;;) {
+        const { done, value } = await peek();
+        if (done) return last;
+        next = undefined;
+        last = value.stored.number;
+      }
+    },
+  };
+}
