@@ -1,0 +1,215 @@
+import type { z } from 'zod';
+import { BackUpTenantInput, BackUpTenantOutput, type TenantItem } from '../contracts/daily-backup.ts';
+import type { NotCoveredReason, TenantBackupResult } from '../contracts/object-manifest.ts';
+import { manifestKey, notCoveredKey, unfinishedManifestKey } from '../contracts/vault-layout.ts';
+import { describeError } from '../platform/errors.ts';
+import { findBucket } from '../platform/find-configured.ts';
+import { type StepContext, handler as step } from '../platform/handler.ts';
+import { TenantKeyUnusableError } from '../platform/kms.ts';
+import type { SpooledLines } from '../platform/line-spool.ts';
+import { log } from '../platform/log.ts';
+import { COPY_LIMITS, type CopyLimits } from '../platform/object-copy.ts';
+import { ManifestAlteredError, openLines, readManifest, storeLines } from '../platform/object-manifest.ts';
+import { ObjectKeyUnusableError, ObjectNotFoundError } from '../platform/s3.ts';
+import { type ComparedObject, compareListing } from './compare-listing.ts';
+import { type CopyOutcome, type CopyTask, copyToVault } from './copy-to-vault.ts';
+import { inOrder } from './in-order.ts';
+import { readNamingSecret } from './object-name.ts';
+import { tenantPrefix } from './tenant-prefix.ts';
+import { UnfinishedManifest } from './unfinished-manifest.ts';
+import { walkOutsideTenants, walkPrefix } from './walk-bucket.ts';
+
+const COPIES_UNDER_WAY = 32;
+const RESULTS_WAITING = 4096;
+
+/**
+ * Backs up one tenant's objects of one bucket: lists them, copies what is new or changed into the vault, and stores the
+ * manifest. Where nothing changed it writes nothing. Stopped for time, it keeps what it has and returns a cursor.
+ *
+ * An object that was deleted between listing and copying is left out, as if it had been deleted before.
+ */
+export const handler = step({
+  input: BackUpTenantInput,
+  output: BackUpTenantOutput,
+  run: (input, context) => backUpTenant(input, context, COPY_LIMITS),
+});
+
+/** @throws TenantKeyUnusableError when the tenant's key refuses; the item's other failures under their own names. */
+export async function backUpTenant(
+  { item, keyArn, cursor }: z.output<typeof BackUpTenantInput>,
+  { configuration, deployment, timeIsShort }: StepContext,
+  limits: CopyLimits,
+): Promise<z.input<typeof BackUpTenantOutput>> {
+  const bucket = findBucket(configuration, item.bucketId);
+  const { vaultBucket, workBucket } = deployment;
+  const { recoveryPointId, tenant } = item;
+  const progress = cursor?.progress ?? nothingYet(item);
+  const unfinishedKey = (sha256: string) => unfinishedManifestKey(recoveryPointId, item.bucketId, tenant, sha256);
+
+  const previous = await openPreviousManifest(item, vaultBucket);
+  let manifest: UnfinishedManifest | undefined;
+  try {
+    manifest =
+      cursor === null
+        ? await UnfinishedManifest.start()
+        : await resume(workBucket, unfinishedKey(cursor.unfinishedSha256), cursor.unfinishedSha256);
+
+    let secret: Promise<Uint8Array> | undefined;
+    const task: CopyTask = {
+      source: { bucket: bucket.name, bucketId: bucket.id },
+      vault: { bucket: vaultBucket, tenant, keyArn },
+      namingSecret: () => {
+        secret ??= readNamingSecret(vaultBucket, tenant, keyArn);
+        return secret;
+      },
+      limits,
+      timeIsShort,
+    };
+    const listing =
+      tenant === null
+        ? walkOutsideTenants(bucket.name, bucket.tenantPrefix, manifest.lastKey)
+        : walkPrefix(bucket.name, tenantPrefix(bucket.tenantPrefix, tenant), manifest.lastKey);
+    const compared = compareListing(listing, previous?.lines() ?? noLines());
+    const finished = await gather(manifest, progress, compared, task);
+
+    if (!finished) {
+      const suspended = await manifest.suspend();
+      await storeLines(workBucket, unfinishedKey(suspended.sha256), suspended, keyArn);
+      return { result: null, cursor: { unfinishedSha256: suspended.sha256, progress } };
+    }
+    const { lines, notCovered } = await manifest.end();
+    if (lines.sha256 !== previous?.sha256) {
+      await storeLines(vaultBucket, manifestKey(tenant, lines.sha256), lines, keyArn);
+    }
+    if (notCovered.lineCount > 0) {
+      await storeLines(vaultBucket, notCoveredKey(tenant, notCovered.sha256), notCovered, keyArn);
+      progress.notCoveredSha256 = notCovered.sha256;
+    }
+    return { result: { ...progress, manifestSha256: lines.sha256, previousManifestSha256: null }, cursor: null };
+  } catch (error) {
+    if (!(error instanceof ObjectKeyUnusableError)) throw error;
+    throw new TenantKeyUnusableError(
+      `the key of ${tenant === null ? 'the vault' : `tenant ${tenant}`} cannot be used: see its state in KMS`,
+      { cause: error },
+    );
+  } finally {
+    await manifest?.close();
+    await previous?.close();
+  }
+}
+
+/** Adds everything listed to the manifest, in order. Returns false when it stopped for time. */
+async function gather(
+  manifest: UnfinishedManifest,
+  progress: TenantBackupResult,
+  compared: AsyncIterable<ComparedObject>,
+  task: CopyTask,
+): Promise<boolean> {
+  const outcomes = inOrder(
+    untilTimeIsShort(compared, task),
+    next => (next === 'out-of-time' || next.unchanged !== undefined ? next : copyCompared(next, task)),
+    { underWay: COPIES_UNDER_WAY, waiting: RESULTS_WAITING },
+  );
+  for await (const next of outcomes) {
+    if (next === 'out-of-time') return false;
+    const { object } = next;
+    if ('outcome' in next) {
+      const { outcome } = next;
+      if (outcome.kind === 'out-of-time') return false;
+      await addOutcome(manifest, progress, object.key, outcome);
+    } else {
+      progress.objectCount++;
+      progress.byteCount += object.sizeBytes;
+      await manifest.addLine(next.unchanged ?? '');
+    }
+    manifest.lastKey = object.key;
+  }
+  return true;
+}
+
+async function copyCompared({ object }: ComparedObject, task: CopyTask) {
+  return { object, outcome: await copyToVault(object, task) };
+}
+
+async function addOutcome(
+  manifest: UnfinishedManifest,
+  progress: TenantBackupResult,
+  key: string,
+  outcome: Exclude<CopyOutcome, { kind: 'out-of-time' }>,
+): Promise<void> {
+  if (outcome.kind === 'gone') return;
+  progress.recopiedObjectCount += outcome.recopied;
+  if (outcome.kind === 'not-covered') {
+    progress.notCovered[outcome.reason] = (progress.notCovered[outcome.reason] ?? 0) + 1;
+    await manifest.addNotCovered(key, outcome.reason);
+    return;
+  }
+  progress.objectCount++;
+  progress.byteCount += outcome.line.sizeBytes;
+  if (outcome.written) {
+    progress.copiedObjectCount++;
+    progress.copiedByteCount += outcome.line.sizeBytes;
+  }
+  await manifest.addLine(outcome.line);
+}
+
+async function* untilTimeIsShort(
+  compared: AsyncIterable<ComparedObject>,
+  { timeIsShort }: CopyTask,
+): AsyncGenerator<ComparedObject | 'out-of-time'> {
+  for await (const next of compared) {
+    if (timeIsShort()) {
+      yield 'out-of-time';
+      return;
+    }
+    yield next;
+  }
+}
+
+/**
+ * The previous manifest, verified. Where it is altered or missing everything is compared with the vault again instead:
+ * that costs calls, and never leaves an object out.
+ */
+async function openPreviousManifest({ tenant, bucketId, previousManifestSha256 }: TenantItem, vaultBucket: string) {
+  if (previousManifestSha256 === null) return undefined;
+  const key = manifestKey(tenant, previousManifestSha256);
+  try {
+    const spooled = await openLines(vaultBucket, key, previousManifestSha256);
+    return { sha256: spooled.sha256, lines: () => readManifest(spooled, key), close: () => spooled.close() };
+  } catch (error) {
+    if (!(error instanceof ManifestAlteredError || error instanceof ObjectNotFoundError)) throw error;
+    log('error', 'the previous manifest cannot be trusted; every object is compared with the vault', {
+      tenant,
+      bucketId,
+      error: describeError(error),
+    });
+    return undefined;
+  }
+}
+
+async function resume(workBucket: string, key: string, sha256: string): Promise<UnfinishedManifest> {
+  const suspended: SpooledLines = await openLines(workBucket, key, sha256);
+  try {
+    return await UnfinishedManifest.resume(suspended);
+  } finally {
+    await suspended.close();
+  }
+}
+
+function nothingYet({ bucketId, tenant }: TenantItem): TenantBackupResult {
+  return {
+    bucketId,
+    tenant,
+    manifestSha256: null,
+    previousManifestSha256: null,
+    objectCount: 0,
+    byteCount: 0,
+    copiedObjectCount: 0,
+    copiedByteCount: 0,
+    recopiedObjectCount: 0,
+    notCovered: {} satisfies Partial<Record<NotCoveredReason, number>>,
+    failure: null,
+  };
+}
+
+async function* noLines(): AsyncGenerator<never> {}

@@ -1,0 +1,69 @@
+import { compareKeys } from '../platform/key-order.ts';
+import { type ListedObject, listObjects } from '../platform/s3.ts';
+import { parentOfTenants, tenantOfPrefix } from './tenant-prefix.ts';
+
+type List = typeof listObjects;
+
+/** The last key that can follow a prefix's keys, but for keys that begin with this very character behind the prefix. */
+const LAST_CHARACTER = '\u{10FFFF}';
+
+/** Objects below a prefix after `afterKey`, in the order of their keys. */
+export async function* walkPrefix(
+  bucket: string,
+  prefix: string,
+  afterKey: string | undefined,
+  list: List = listObjects,
+): AsyncGenerator<ListedObject> {
+  for await (const { objects } of list(bucket, prefix, afterKey === undefined ? {} : { startAfter: afterKey })) {
+    yield* objects;
+  }
+}
+
+/**
+ * The objects under no tenant's prefix, after `afterKey`, in the order of their keys. Tenants' prefixes are stepped over
+ * as a whole, 1,000 of them with each call; prefixes beside them, and those whose name is not a valid tenant id, are
+ * listed with all that is below.
+ */
+export async function* walkOutsideTenants(
+  bucket: string,
+  template: string,
+  afterKey: string | undefined,
+  list: List = listObjects,
+): AsyncGenerator<ListedObject> {
+  yield* walkLevel('', afterKey);
+
+  async function* walkLevel(level: string, after: string | undefined): AsyncGenerator<ListedObject> {
+    let done = after;
+    const resumed = after === undefined ? undefined : childPrefixOf(level, after);
+    if (resumed !== undefined) {
+      // S3 does not document whether a prefix is still reported when the listing starts inside it.
+      yield* walkChild(resumed, after);
+      done = resumed + LAST_CHARACTER;
+    }
+    const options = { delimiter: '/', ...(done === undefined ? {} : { startAfter: done }) };
+    for await (const { objects, commonPrefixes } of list(bucket, level, options)) {
+      const entries = [...objects, ...commonPrefixes.filter(prefix => prefix !== resumed)];
+      for (const entry of entries.sort((a, b) => compareKeys(nameOf(a), nameOf(b)))) {
+        if (typeof entry === 'string') yield* walkChild(entry, undefined);
+        else yield entry;
+      }
+    }
+  }
+
+  async function* walkChild(prefix: string, after: string | undefined): AsyncGenerator<ListedObject> {
+    if (tenantOfPrefix(template, prefix) !== undefined) return;
+    if (parentOfTenants(template).startsWith(prefix)) yield* walkLevel(prefix, after);
+    else yield* walkPrefix(bucket, prefix, after, list);
+  }
+}
+
+function nameOf(entry: ListedObject | string): string {
+  return typeof entry === 'string' ? entry : entry.key;
+}
+
+/** The prefix directly below `level` that `key` lies in, or is; undefined when the key lies in none. */
+function childPrefixOf(level: string, key: string): string | undefined {
+  if (!key.startsWith(level)) return undefined;
+  const end = key.indexOf('/', level.length);
+  return end === -1 ? undefined : key.slice(0, end + 1);
+}
