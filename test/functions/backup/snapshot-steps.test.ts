@@ -1,0 +1,213 @@
+import {
+  CopyDBSnapshotCommand,
+  CreateDBSnapshotCommand,
+  DBSnapshotAlreadyExistsFault,
+  DBSnapshotNotFoundFault,
+  DeleteDBSnapshotCommand,
+  DescribeDBInstancesCommand,
+  DescribeDBSnapshotsCommand,
+  InvalidDBInstanceStateFault,
+  RDSClient,
+  SnapshotQuotaExceededFault,
+} from '@aws-sdk/client-rds';
+import { mockClient } from 'aws-sdk-client-mock';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { handler as copySnapshot } from '../../../functions/backup/copy-snapshot.ts';
+import { handler as createSnapshot } from '../../../functions/backup/create-snapshot.ts';
+import { handler as deleteIntermediate } from '../../../functions/backup/delete-intermediate.ts';
+import { handler as describeSnapshot } from '../../../functions/backup/describe-snapshot.ts';
+import { handler as plan } from '../../../functions/backup/plan.ts';
+import { callStep, deployment } from '../../fixtures/deployment.ts';
+
+const rds = mockClient(RDSClient);
+const ref = { recoveryPointId: '20261122t023000z', databaseId: 'app' };
+const intermediate = 'daybreak-intermediate-app-20261122t023000z';
+const copy = 'daybreak-app-20261122t023000z';
+const metadata = { $metadata: { httpStatusCode: 400 }, message: 'as RDS says it' };
+const notFound = () => new DBSnapshotNotFoundFault(metadata);
+const arn = (id: string) => `arn:aws:rds:eu-west-2:111122223333:snapshot:${id}`;
+const proven = { Status: 'available', StorageEncryptionType: 'sse-kms', KmsKeyId: deployment.vaultKeyArn } as const;
+
+/** Lets RDS know these snapshots and no others. */
+function withSnapshots(snapshots: Record<string, object>): void {
+  rds.on(DescribeDBSnapshotsCommand).callsFake(({ DBSnapshotIdentifier: id }: { DBSnapshotIdentifier: string }) => {
+    const known = snapshots[id];
+    if (known === undefined) throw notFound();
+    return { DBSnapshots: [{ DBSnapshotIdentifier: id, DBSnapshotArn: arn(id), ...known }] };
+  });
+}
+
+beforeEach(() => rds.reset());
+
+describe('plan', () => {
+  it('names the recovery point and the endpoint of each database', async () => {
+    rds.on(DescribeDBInstancesCommand).resolves({ DBInstances: [{ Endpoint: { Address: 'db.example', Port: 5432 } }] });
+    const { output } = await callStep(plan, { scheduledAt: '2026-11-22T02:30:00.000Z' });
+    expect(output).toEqual({
+      recoveryPointId: '20261122t023000z',
+      scheduledAt: '2026-11-22T02:30:00.000Z',
+      databases: [{ ...ref, endpoint: { host: 'db.example', port: 5432 } }],
+    });
+  });
+
+  it('refuses an instance without an endpoint, and an instant that is none', async () => {
+    rds.on(DescribeDBInstancesCommand).resolves({ DBInstances: [{}] });
+    await expect(callStep(plan, { scheduledAt: '2026-11-22T02:30:00.000Z' })).rejects.toThrow(
+      expect.objectContaining({ name: 'InstanceUnavailableError' }),
+    );
+    await expect(callStep(plan, { scheduledAt: 'tomorrow' })).rejects.toThrow(
+      expect.objectContaining({ name: 'InvalidInputError' }),
+    );
+  });
+});
+
+describe('create-snapshot', () => {
+  it('starts the intermediate snapshot, tagged with its recovery point', async () => {
+    withSnapshots({});
+    rds.on(CreateDBSnapshotCommand).resolves({});
+    expect((await callStep(createSnapshot, ref)).output).toEqual({ snapshotId: intermediate });
+    expect(rds.commandCalls(CreateDBSnapshotCommand).map(({ args }) => args[0].input)).toEqual([
+      {
+        DBInstanceIdentifier: 'school-app',
+        DBSnapshotIdentifier: intermediate,
+        Tags: [
+          { Key: 'daybreak:purpose', Value: 'intermediate' },
+          { Key: 'daybreak:recovery-point', Value: ref.recoveryPointId },
+        ],
+      },
+    ]);
+  });
+
+  it('finds what an earlier run started', async () => {
+    withSnapshots({ [intermediate]: { Status: 'creating' } });
+    rds.on(CreateDBSnapshotCommand).rejects(new DBSnapshotAlreadyExistsFault(metadata));
+    expect((await callStep(createSnapshot, ref)).output).toEqual({ snapshotId: intermediate });
+  });
+
+  it('answers with the copy once there is one, and snapshots nothing anew', async () => {
+    withSnapshots({ [copy]: { Status: 'copying' } });
+    expect((await callStep(createSnapshot, ref)).output).toEqual({ snapshotId: copy });
+    expect(rds.commandCalls(CreateDBSnapshotCommand)).toEqual([]);
+  });
+
+  it('replaces a failed snapshot', async () => {
+    withSnapshots({ [intermediate]: { Status: 'failed' } });
+    rds.on(DeleteDBSnapshotCommand).resolves({});
+    rds.on(CreateDBSnapshotCommand).resolves({});
+    await callStep(createSnapshot, ref);
+    expect(rds.commandCalls(DeleteDBSnapshotCommand).map(({ args }) => args[0].input.DBSnapshotIdentifier)).toEqual([
+      intermediate,
+    ]);
+    expect(rds.commandCalls(CreateDBSnapshotCommand)).toHaveLength(1);
+  });
+
+  it.each([
+    ['a busy instance', new InvalidDBInstanceStateFault(metadata), 'RetryableError'],
+    ['a full quota', new SnapshotQuotaExceededFault(metadata), 'DatabaseQuotaError'],
+    ['a lost connection', new Error('socket hang up'), 'RetryableError'],
+  ])('tells %s apart', async (_name, cause, name) => {
+    withSnapshots({});
+    rds.on(CreateDBSnapshotCommand).rejects(cause);
+    await expect(callStep(createSnapshot, ref)).rejects.toThrow(expect.objectContaining({ name }));
+  });
+});
+
+describe('describe-snapshot', () => {
+  it.each([
+    ['creating', { available: false, progressPercent: 40 }],
+    ['copying', { available: false, progressPercent: 40 }],
+    ['available', { available: true, progressPercent: 40 }],
+  ])('answers for one that is %s', async (Status, answer) => {
+    withSnapshots({ [copy]: { Status, PercentProgress: 40 } });
+    expect((await callStep(describeSnapshot, { snapshotId: copy })).output).toEqual(answer);
+  });
+
+  it.each([
+    ['failed', { [copy]: { Status: 'failed' } }, `snapshot ${copy} is failed`],
+    ['gone', {}, `snapshot ${copy} is missing`],
+  ])('throws for one that is %s', async (_name, snapshots, message) => {
+    withSnapshots(snapshots);
+    await expect(callStep(describeSnapshot, { snapshotId: copy })).rejects.toThrow(
+      expect.objectContaining({ name: 'SnapshotFailedError', message: expect.stringContaining(message) }),
+    );
+  });
+});
+
+describe('copy-snapshot', () => {
+  it('starts a copy under the vault key', async () => {
+    withSnapshots({ [intermediate]: { Status: 'available' } });
+    rds.on(CopyDBSnapshotCommand).resolves({});
+    expect((await callStep(copySnapshot, ref)).output).toEqual({ snapshotId: copy });
+    expect(rds.commandCalls(CopyDBSnapshotCommand).map(({ args }) => args[0].input)).toEqual([
+      {
+        SourceDBSnapshotIdentifier: arn(intermediate),
+        TargetDBSnapshotIdentifier: copy,
+        KmsKeyId: deployment.vaultKeyArn,
+        CopyTags: false,
+        Tags: [
+          { Key: 'daybreak:purpose', Value: 'recovery-point' },
+          { Key: 'daybreak:recovery-point', Value: ref.recoveryPointId },
+        ],
+      },
+    ]);
+  });
+
+  it('finds the copy of an earlier run, and replaces a failed one', async () => {
+    withSnapshots({ [copy]: { Status: 'copying' } });
+    expect((await callStep(copySnapshot, ref)).output).toEqual({ snapshotId: copy });
+    expect(rds.commandCalls(CopyDBSnapshotCommand)).toEqual([]);
+
+    withSnapshots({ [copy]: { Status: 'failed' }, [intermediate]: { Status: 'available' } });
+    rds.on(DeleteDBSnapshotCommand).resolves({});
+    rds.on(CopyDBSnapshotCommand).resolves({});
+    await callStep(copySnapshot, ref);
+    expect(rds.commandCalls(DeleteDBSnapshotCommand).map(({ args }) => args[0].input.DBSnapshotIdentifier)).toEqual([
+      copy,
+    ]);
+    expect(rds.commandCalls(CopyDBSnapshotCommand)).toHaveLength(1);
+  });
+
+  it('names a missing source', async () => {
+    withSnapshots({});
+    await expect(callStep(copySnapshot, ref)).rejects.toThrow(
+      expect.objectContaining({ name: 'SnapshotFailedError', message: expect.stringContaining(intermediate) }),
+    );
+  });
+});
+
+describe('delete-intermediate', () => {
+  it('deletes once the copy is proven, reads back, and does nothing a second time', async () => {
+    const snapshots: Record<string, object> = { [copy]: proven, [intermediate]: { Status: 'available' } };
+    withSnapshots(snapshots);
+    rds.on(DeleteDBSnapshotCommand).callsFake(({ DBSnapshotIdentifier: id }: { DBSnapshotIdentifier: string }) => {
+      if (snapshots[id] === undefined) throw notFound();
+      delete snapshots[id];
+      return {};
+    });
+    await callStep(deleteIntermediate, ref);
+    expect(Object.keys(snapshots)).toEqual([copy]);
+    await callStep(deleteIntermediate, ref);
+    expect(Object.keys(snapshots)).toEqual([copy]);
+  });
+
+  it.each([
+    ['missing', {}],
+    ['not finished', { [copy]: { ...proven, Status: 'copying' } }],
+    ['under another key', { [copy]: { ...proven, KmsKeyId: 'another' } }],
+    ['not under a KMS key', { [copy]: { ...proven, StorageEncryptionType: 'none' } }],
+  ])('keeps the intermediate while the copy is %s', async (_name, snapshots) => {
+    withSnapshots({ ...snapshots, [intermediate]: { Status: 'available' } });
+    await expect(callStep(deleteIntermediate, ref)).rejects.toThrow(
+      expect.objectContaining({ name: 'VaultCopyNotProvenError' }),
+    );
+    expect(rds.commandCalls(DeleteDBSnapshotCommand)).toEqual([]);
+  });
+
+  it('asks to be run again while the deletion has not shown', async () => {
+    withSnapshots({ [copy]: proven, [intermediate]: { Status: 'deleting' } });
+    rds.on(DeleteDBSnapshotCommand).resolves({});
+    await expect(callStep(deleteIntermediate, ref)).rejects.toThrow(
+      expect.objectContaining({ name: 'RetryableError' }),
+    );
+  });
+});
