@@ -16,7 +16,8 @@ export function publishMetrics(
 ): void {
   const metrics = new Metrics({ namespace: METRIC_NAMESPACE, serviceName: 'daybreak', singleMetric: false });
   metrics.addDimensions(dimensions);
-  metrics.setTimestamp(currentRuntime().clock.now());
   for (const [name, { unit, value }] of Object.entries(values)) metrics.addMetric(name, unit, value);
-  currentRuntime().writeLine(JSON.stringify(metrics.serializeMetrics()));
+  const { clock, writeLine } = currentRuntime();
+  const document = metrics.serializeMetrics();
+  writeLine(JSON.stringify({ ...document, _aws: { ...document._aws, Timestamp: clock.now().getTime() } }));
 }
