@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy, Stack, Tags } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Stack, Tags, Validations } from 'aws-cdk-lib';
 import { AnyPrincipal, Effect, PolicyStatement, type PolicyStatementProps } from 'aws-cdk-lib/aws-iam';
 import { type Key, KeySpec, KeyUsage } from 'aws-cdk-lib/aws-kms';
 import { BlockPublicAccess, Bucket, BucketEncryption, type BucketProps, type CfnBucket } from 'aws-cdk-lib/aws-s3';
@@ -155,6 +155,11 @@ export class VaultStack extends Stack {
       sid: 'KeysAreNotSwapped',
       actions: ['s3:UpdateObjectEncryption'],
       resources: [bucket.arnForObjects('*')],
+    });
+    Validations.of(bucket).acknowledge({
+      id: 'AwsSolutions::AwsSolutions-S1',
+      reason:
+        'Access logs come on best effort and would outlive what they name; CloudTrail data events are the audit trail.',
     });
     bucket.policy?.applyRemovalPolicy(RemovalPolicy.RETAIN);
     return bucket;

@@ -1,0 +1,98 @@
+import { Validations } from 'aws-cdk-lib';
+import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
+import type { Permission } from './permissions.ts';
+
+/** Why a resource with a `*` in it cannot be named more narrowly: the first pattern that fits gives the reason. */
+export const WILDCARD_REASONS: readonly { readonly resource: RegExp; readonly reason: string }[] = [
+  {
+    resource: /^arn:aws:s3:::daybreak-(?:vault|evidence|work)-[^/]+\/[a-z-]+\/\*$/,
+    reason: 'Objects are named at run time; the role reaches one kind of them, by its prefix.',
+  },
+  {
+    resource: /^arn:aws:s3:::[^/*]+\/\*$/,
+    reason: 'A backup reads every object of a bucket that the configuration names.',
+  },
+  {
+    resource: /^arn:aws:rds:[^*]+:snapshot:daybreak-[a-z0-9-]+-\*$/,
+    reason: 'A snapshot is named after its recovery point, at run time.',
+  },
+  {
+    resource: /^arn:aws:rds:[^*]+:db:daybreak-test-\*$/,
+    reason: 'A restored instance is named after its restore test, at run time.',
+  },
+  {
+    resource: /^arn:aws:rds:[^*]+:db:\*$/,
+    reason:
+      'What a dead restore test left is found by listing; the role can delete only what is named and tagged as one.',
+  },
+  {
+    resource: /^arn:aws:rds:[^*]+:(?:og:default:|pg:default\.)\*$/,
+    reason:
+      "A restore without groups of one's own uses RDS's default groups, which are named after the engine's version.",
+  },
+  {
+    resource: /^arn:aws:rds-db:[^*]+:dbuser:\*\/[^*]+$/,
+    reason: 'A restored instance has a new resource id, unknown before it exists; the database user bounds the role.',
+  },
+  {
+    resource: /^arn:aws:kms:[^*]+:key\/\*$/,
+    reason: "Tenants' keys are made at run time; each one's own policy names the roles that may use it.",
+  },
+  {
+    resource: /^arn:aws:kms:[^*]+:alias\/daybreak\/tenant\/\*$/,
+    reason: "The aliases of tenants' keys are made at run time.",
+  },
+  {
+    resource: /^arn:aws:states:[^*]+:execution:daybreak-[a-z-]+(?:\/\*)?:\*$/,
+    reason: 'Executions, and the children of a distributed map, are named at run time.',
+  },
+];
+
+/** Actions that know no narrower resource. */
+export const ACTIONS_WITHOUT_RESOURCE: readonly { readonly actions: RegExp; readonly reason: string }[] = [
+  {
+    actions: /^kms:CreateKey$/,
+    reason: 'A key that does not exist yet has no ARN; the guardrails allow this role alone.',
+  },
+  {
+    actions:
+      /^ec2:(?:Create|Delete|Describe)NetworkInterfaces?$|^ec2:DescribeSubnets$|^ec2:(?:Una|A)ssignPrivateIpAddresses$/,
+    reason: "Lambda makes a function's network interfaces under its role; code in the function is denied all of it.",
+  },
+  {
+    actions: /^logs:\w*(?:LogDelivery|LogDeliveries|ResourcePolicy|ResourcePolicies|LogGroups)$/,
+    reason: 'Step Functions sets up its log delivery under the role; these actions know no resource.',
+  },
+];
+
+/**
+ * Allows a role what a permission says. A resource with a `*` needs a written reason, which cdk-nag records.
+ * @throws Error naming a wildcard without a reason.
+ */
+export function allow(role: Role, { actions, resources, conditions }: Permission): void {
+  for (const resource of resources.filter(resource => resource.includes('*'))) {
+    acknowledge(role, resource, reasonFor(actions, resource));
+  }
+  role.addToPolicy(
+    new PolicyStatement({ actions: [...actions], resources: [...resources], ...(conditions && { conditions }) }),
+  );
+}
+
+/** Records the reason for a wildcard that another construct adds to the role. */
+export function acknowledge(role: Role, resource: string, reason: string): void {
+  Validations.of(role).acknowledge({ id: `AwsSolutions::AwsSolutions-IAM5[Resource::${resource}]`, reason });
+}
+
+/** @throws Error when there is none. */
+export function reasonFor(actions: readonly string[], resource: string): string {
+  const found =
+    resource === '*'
+      ? ACTIONS_WITHOUT_RESOURCE.find(known => actions.every(action => known.actions.test(action)))
+      : WILDCARD_REASONS.find(known => known.resource.test(resource));
+  if (found === undefined) {
+    throw new Error(
+      `${actions.join(', ')} on ${resource}: name the resources, or write the reason for the * in infra/allow.ts`,
+    );
+  }
+  return found.reason;
+}

@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs';
+import { App, Validations } from 'aws-cdk-lib';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import type { z } from 'zod';
+import { readConfiguration, type SupplierConfiguration } from './config/configuration.ts';
+import { exampleConfiguration } from './config/example.ts';
+import { VaultStack } from './vault-stack.ts';
+import { WorkflowStack } from './workflow-stack.ts';
+
+interface AppOptions {
+  /** Where the assembly goes. @default cdk.out, or where the CDK CLI wants it */
+  readonly outdir?: string;
+  /** False leaves the functions' code out of the assembly: the local cloud runs it from its source. @default true */
+  readonly bundle?: boolean;
+}
+
+/**
+ * The CDK app for a configuration.
+ * @throws ConfigurationError naming each problem of the configuration.
+ */
+export function createApp(configuration: z.input<typeof SupplierConfiguration>, options: AppOptions = {}): App {
+  const checked = readConfiguration(configuration);
+  const { context } = JSON.parse(readFileSync(new URL('../cdk.json', import.meta.url), 'utf8'));
+  const app = new App({
+    ...(options.outdir === undefined ? {} : { outdir: options.outdir }),
+    context: { ...context, ...(options.bundle === false ? { 'aws:cdk:bundling-stacks': [] } : {}) },
+    analyticsReporting: false,
+  });
+  const vault = new VaultStack(app, 'DaybreakVault', checked);
+  new WorkflowStack(app, 'DaybreakWorkflows', checked, vault);
+  Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+  return app;
+}
+
+if (import.meta.main) createApp(exampleConfiguration).synth();

@@ -1,0 +1,125 @@
+import { Duration, RemovalPolicy, Size } from 'aws-cdk-lib';
+import type { ISecurityGroup, IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
+import { Effect, type IManagedPolicy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Architecture, type CfnFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
+import { LogLevel, NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import { allow } from '../allow.ts';
+import type { Permission } from '../permissions.ts';
+import { type Step, stepName } from '../role-names.ts';
+
+/** Lambda's limit for all of a function's environment variables together. */
+const ENVIRONMENT_LIMIT_BYTES = 4096;
+
+interface StepLambdaProps {
+  readonly step: Step;
+  readonly permissions: readonly Permission[];
+  /** What every role of Daybreak is denied. */
+  readonly guardrails: IManagedPolicy;
+  readonly environment: Readonly<Record<string, string>>;
+  /** The length of the environment's values, once everything in them is known. */
+  readonly environmentBytes: number;
+  readonly size: StepSize;
+  /** Present for the steps that talk to PostgreSQL. */
+  readonly placement?: { vpc: IVpc; vpcSubnets: SubnetSelection; securityGroups: ISecurityGroup[] } | undefined;
+}
+
+export interface StepSize {
+  readonly timeoutMinutes: number;
+  readonly memoryMib: number;
+  /** Room in /tmp. @default 512 */
+  readonly spoolMib?: number;
+}
+
+/** The function of one step, with its own role under the same fixed name, and its own log group. */
+export class StepLambda extends Construct {
+  readonly function: NodejsFunction;
+  readonly role: Role;
+
+  constructor(scope: Construct, id: string, props: StepLambdaProps) {
+    super(scope, id);
+    const { step, size, placement } = props;
+    if (props.environmentBytes > ENVIRONMENT_LIMIT_BYTES) {
+      throw new Error(
+        `${step}: its environment would take ${props.environmentBytes} bytes, and Lambda allows ${ENVIRONMENT_LIMIT_BYTES}: name fewer databases and buckets, or shorten their ids`,
+      );
+    }
+    const functionName = stepName(step);
+    this.role = new Role(this, 'Role', {
+      roleName: functionName,
+      description: `Daybreak: the step ${step}`,
+      assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
+      managedPolicies: [props.guardrails],
+    });
+    for (const permission of merge(props.permissions)) allow(this.role, permission);
+    if (placement !== undefined) allowNetworkInterfaces(this.role, functionName);
+    const logGroup = new LogGroup(this, 'Log', {
+      retention: RetentionDays.THIRTEEN_MONTHS,
+      removalPolicy: RemovalPolicy.RETAIN,
+    });
+    logGroup.grantWrite(this.role);
+    const entry = `functions/${step}.ts`;
+    this.function = new NodejsFunction(this, 'Function', {
+      functionName,
+      description: `Daybreak: ${step}`,
+      entry: new URL(`../../${entry}`, import.meta.url).pathname,
+      depsLockFilePath: new URL('../../package-lock.json', import.meta.url).pathname,
+      projectRoot: new URL('../../', import.meta.url).pathname,
+      runtime: Runtime.NODEJS_24_X,
+      architecture: Architecture.ARM_64,
+      timeout: Duration.minutes(size.timeoutMinutes),
+      memorySize: size.memoryMib,
+      ephemeralStorageSize: Size.mebibytes(size.spoolMib ?? 512),
+      role: this.role.withoutPolicyUpdates(),
+      logGroup,
+      environment: { ...props.environment, NODE_OPTIONS: '--enable-source-maps' },
+      bundling: {
+        format: OutputFormat.ESM,
+        target: 'node24',
+        // Workflows match errors by their classes' names, which bundling would change where two modules share one.
+        keepNames: true,
+        sourceMap: true,
+        sourcesContent: false,
+        logLevel: LogLevel.WARNING,
+        // The SDK that Lambda brings along is older than what Daybreak needs of S3 and RDS.
+        bundleAwsSDK: true,
+        // `pg` asks for its native binding only where someone asks for that; CommonJS packages in an ES module need `require`.
+        externalModules: ['pg-native'],
+        banner: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+      },
+      ...placement,
+    });
+    (this.function.node.defaultChild as CfnFunction).addMetadata('daybreak:entry', entry);
+  }
+}
+
+/**
+ * Lambda manages a function's network interfaces under the function's own role. The code in it gets none of that.
+ * https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
+ */
+function allowNetworkInterfaces(role: Role, functionName: string): void {
+  const actions = [
+    'ec2:CreateNetworkInterface',
+    'ec2:DeleteNetworkInterface',
+    'ec2:DescribeNetworkInterfaces',
+    'ec2:DescribeSubnets',
+    'ec2:AssignPrivateIpAddresses',
+    'ec2:UnassignPrivateIpAddresses',
+  ];
+  allow(role, { actions, resources: ['*'] });
+  role.addToPolicy(
+    new PolicyStatement({
+      effect: Effect.DENY,
+      actions,
+      resources: ['*'],
+      conditions: { ArnLike: { 'lambda:SourceFunctionArn': `arn:aws:lambda:*:*:function:${functionName}` } },
+    }),
+  );
+}
+
+// The same permission asked for by two reasons is written once.
+function merge(permissions: readonly Permission[]): readonly Permission[] {
+  const seen = new Map(permissions.map(permission => [JSON.stringify(permission), permission]));
+  return [...seen.values()];
+}

@@ -1,0 +1,274 @@
+import type { PolicyStatementProps } from 'aws-cdk-lib/aws-iam';
+import { RESTORE_TEST_INSTANCE_PREFIX } from '../functions/contracts/vault-layout.ts';
+import { REGION, type SupplierConfiguration } from './config/configuration.ts';
+import type { Step } from './role-names.ts';
+
+/** What steps may be allowed to reach. */
+export interface Reach {
+  readonly configuration: SupplierConfiguration;
+  readonly vaultBucket: string;
+  readonly evidenceBucket: string;
+  readonly workBucket: string;
+  readonly vaultKeyArn: string;
+  readonly signingKeyArn: string;
+  readonly subnetGroupName: string;
+  readonly stateMachineArns: readonly string[];
+}
+
+/** A statement that allows. */
+export interface Permission {
+  readonly actions: readonly string[];
+  readonly resources: readonly string[];
+  readonly conditions?: PolicyStatementProps['conditions'];
+}
+
+const S3 = `s3.${REGION}.amazonaws.com`;
+const RDS = `rds.${REGION}.amazonaws.com`;
+const objects = (bucket: string, ...prefixes: string[]) => prefixes.map(prefix => `arn:aws:s3:::${bucket}/${prefix}*`);
+const throughS3 = (...objectArns: string[]) => ({
+  StringEquals: { 'kms:ViaService': S3 },
+  StringLike: { 'kms:EncryptionContext:aws:s3:arn': objectArns },
+});
+
+/** What each step may do, and nothing else: one entry for each function's own role. */
+export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]> {
+  const { configuration, vaultBucket, evidenceBucket, workBucket, vaultKeyArn, signingKeyArn } = reach;
+  const { account, databases, buckets } = configuration;
+
+  // Without s3:ListBucket S3 answers 403 for an object that is not there, and "not there" would look like "refused".
+  // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+  const read = (bucket: string, ...prefixes: string[]): Permission[] => [
+    { actions: ['s3:ListBucket'], resources: [`arn:aws:s3:::${bucket}`] },
+    { actions: ['s3:GetObject'], resources: objects(bucket, ...prefixes) },
+    {
+      actions: ['kms:Decrypt'],
+      resources: [vaultKeyArn],
+      conditions: throughS3(...objects(bucket, ...prefixes)),
+    },
+  ];
+  const write = (bucket: string, ...prefixes: string[]): Permission[] => [
+    { actions: ['s3:PutObject'], resources: objects(bucket, ...prefixes) },
+    {
+      actions: ['kms:GenerateDataKey'],
+      resources: [vaultKeyArn],
+      conditions: throughS3(...objects(bucket, ...prefixes)),
+    },
+  ];
+  // Tenants' keys are made at run time, so their ARNs are unknown here. Each one's own policy names the roles as well.
+  const useTenantKeys = (actions: readonly string[], ...objectArns: string[]): Permission => ({
+    actions,
+    resources: [`arn:aws:kms:${REGION}:${account}:key/*`],
+    conditions: throughS3(...objectArns),
+  });
+  const tenantObjects = objects(vaultBucket, 'tenants/');
+  const sign: Permission = { actions: ['kms:Sign'], resources: [signingKeyArn] };
+  const verify: Permission = { actions: ['kms:Verify'], resources: [signingKeyArn] };
+  const readRootManifest = [...read(vaultBucket, 'recovery-points/'), verify];
+  const readLedger = [
+    ...read(evidenceBucket, 'ledger/'),
+    ...read(workBucket, 'ledger-projection/'),
+    ...write(workBucket, 'ledger-projection/'),
+  ];
+
+  const rds = (kind: string, name: string) => `arn:aws:rds:${REGION}:${account}:${kind}:${name}`;
+  const sourceInstances = databases.map(({ instanceId }) => rds('db', instanceId));
+  const testInstances = rds('db', `${RESTORE_TEST_INSTANCE_PREFIX}*`);
+  const intermediates = rds('snapshot', 'daybreak-intermediate-*');
+  const vaultCopies = databases.map(({ id }) => rds('snapshot', `daybreak-${id}-*`));
+  const describeSnapshots: Permission = {
+    actions: ['rds:DescribeDBSnapshots'],
+    resources: [intermediates, ...vaultCopies],
+  };
+  const listTestInstances: Permission = { actions: ['rds:DescribeDBInstances'], resources: [rds('db', '*')] };
+  const deleteTestInstances: Permission = {
+    actions: ['rds:DeleteDBInstance'],
+    resources: [testInstances],
+    conditions: { StringEquals: { 'aws:ResourceTag/daybreak:purpose': 'restore-test' } },
+  };
+  const databaseKeyArns = databases.flatMap(({ kmsKeyArn }) => (kmsKeyArn === null ? [] : [kmsKeyArn]));
+  // RDS works with the key through a grant that it makes in the caller's name.
+  // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.Encryption.Keys.html
+  const letRdsUse = (...keyArns: string[]): Permission[] => [
+    {
+      actions: [
+        'kms:DescribeKey',
+        'kms:Decrypt',
+        'kms:GenerateDataKey',
+        'kms:GenerateDataKeyWithoutPlaintext',
+        'kms:ReEncryptFrom',
+        'kms:ReEncryptTo',
+      ],
+      resources: keyArns,
+      conditions: { StringEquals: { 'kms:ViaService': RDS } },
+    },
+    {
+      actions: ['kms:CreateGrant'],
+      resources: keyArns,
+      conditions: { StringEquals: { 'kms:ViaService': RDS }, Bool: { 'kms:GrantIsForAWSResource': 'true' } },
+    },
+  ];
+  // A restored instance's resource id exists only once it is restored; the user is what bounds this.
+  const readers = [...new Set(databases.map(({ readerUser }) => readerUser))];
+  const connectToRestored: Permission = {
+    actions: ['rds-db:connect'],
+    resources: readers.map(reader => `arn:aws:rds-db:${REGION}:${account}:dbuser:*/${reader}`),
+  };
+
+  const sourceBuckets = buckets.map(({ name }) => `arn:aws:s3:::${name}`);
+  const sourceObjects = buckets.flatMap(({ name }) => objects(name, ''));
+  const sourceKeyArns = buckets.flatMap(({ kmsKeyArns }) => kmsKeyArns);
+  const listSources: Permission = { actions: ['s3:ListBucket'], resources: sourceBuckets };
+  const multipart = (bucket: string, ...prefixes: string[]): Permission[] => [
+    { actions: ['s3:ListBucketMultipartUploads'], resources: [`arn:aws:s3:::${bucket}`] },
+    {
+      actions: ['s3:AbortMultipartUpload', 's3:ListMultipartUploadParts'],
+      resources: objects(bucket, ...prefixes),
+    },
+  ];
+
+  return {
+    'backup/plan': [{ actions: ['rds:DescribeDBInstances'], resources: sourceInstances }],
+    'backup/fingerprint': [
+      {
+        actions: ['rds-db:connect'],
+        resources: databases.map(
+          ({ resourceId, readerUser }) => `arn:aws:rds-db:${REGION}:${account}:dbuser:${resourceId}/${readerUser}`,
+        ),
+      },
+      ...read(vaultBucket, 'fingerprints/'),
+      ...write(vaultBucket, 'fingerprints/'),
+      ...read(workBucket, 'work/'),
+      ...write(workBucket, 'work/'),
+    ],
+    'backup/create-snapshot': [
+      describeSnapshots,
+      { actions: ['rds:CreateDBSnapshot'], resources: [...sourceInstances, intermediates] },
+      { actions: ['rds:AddTagsToResource', 'rds:DeleteDBSnapshot'], resources: [intermediates] },
+    ],
+    'backup/describe-snapshot': [describeSnapshots],
+    'backup/copy-snapshot': [
+      describeSnapshots,
+      { actions: ['rds:CopyDBSnapshot'], resources: [intermediates, ...vaultCopies] },
+      { actions: ['rds:AddTagsToResource', 'rds:DeleteDBSnapshot'], resources: vaultCopies },
+      ...letRdsUse(vaultKeyArn, ...databaseKeyArns),
+    ],
+    'backup/delete-intermediate': [
+      describeSnapshots,
+      { actions: ['rds:DeleteDBSnapshot'], resources: [intermediates] },
+    ],
+    'backup/list-tenants': [
+      listSources,
+      ...readRootManifest,
+      ...read(workBucket, 'work/'),
+      ...write(workBucket, 'work/'),
+    ],
+    'backup/back-up-tenant': [
+      listSources,
+      {
+        actions: ['s3:GetObject', 's3:GetObjectVersion', 's3:GetObjectTagging', 's3:GetObjectVersionTagging'],
+        resources: sourceObjects,
+      },
+      ...(sourceKeyArns.length === 0
+        ? []
+        : [
+            {
+              actions: ['kms:Decrypt'],
+              resources: sourceKeyArns,
+              conditions: { StringEquals: { 'kms:ViaService': S3 } },
+            },
+          ]),
+      ...read(vaultBucket, 'tenants/', 'shared/'),
+      ...write(vaultBucket, 'tenants/', 'shared/'),
+      ...multipart(vaultBucket, 'tenants/', 'shared/'),
+      { actions: ['s3:GetObjectAttributes'], resources: objects(vaultBucket, 'tenants/', 'shared/') },
+      ...read(workBucket, 'work/'),
+      ...write(workBucket, 'work/'),
+      useTenantKeys(['kms:Decrypt', 'kms:GenerateDataKey'], ...tenantObjects, ...objects(workBucket, 'work/')),
+    ],
+    'backup/complete': [
+      describeSnapshots,
+      ...readRootManifest,
+      ...read(vaultBucket, 'fingerprints/'),
+      ...write(vaultBucket, 'recovery-points/'),
+      ...read(workBucket, 'work/'),
+      sign,
+    ],
+    'tenants/ensure-key': [
+      { actions: ['kms:CreateKey'], resources: ['*'] },
+      {
+        actions: ['kms:CreateAlias', 'kms:DescribeKey'],
+        resources: [
+          `arn:aws:kms:${REGION}:${account}:alias/daybreak/tenant/*`,
+          `arn:aws:kms:${REGION}:${account}:key/*`,
+        ],
+      },
+      { actions: ['kms:TagResource'], resources: [`arn:aws:kms:${REGION}:${account}:key/*`] },
+      ...read(workBucket, 'work/'),
+      ...write(workBucket, 'work/'),
+    ],
+    'evidence/append-entry': [
+      ...readLedger,
+      ...read(evidenceBucket, 'segments/', 'heads/'),
+      ...write(evidenceBucket, 'ledger/', 'segments/', 'heads/'),
+      sign,
+    ],
+    'restore-test/choose': [...readLedger, ...readRootManifest],
+    'restore-test/restore-database': [
+      ...readRootManifest,
+      describeSnapshots,
+      {
+        actions: ['rds:RestoreDBInstanceFromDBSnapshot'],
+        resources: [
+          ...vaultCopies,
+          testInstances,
+          rds('subgrp', reach.subnetGroupName),
+          rds('pg', configuration.restoreTest.parameterGroupName ?? 'default.*'),
+          rds('og', 'default:*'),
+        ],
+      },
+      { actions: ['rds:DescribeDBInstances', 'rds:AddTagsToResource'], resources: [testInstances] },
+      ...letRdsUse(vaultKeyArn),
+    ],
+    'restore-test/describe-instance': [{ actions: ['rds:DescribeDBInstances'], resources: [testInstances] }],
+    'restore-test/hydrate': [connectToRestored, ...read(workBucket, 'work/'), ...write(workBucket, 'work/')],
+    'restore-test/verify-database': [
+      connectToRestored,
+      ...readRootManifest,
+      ...read(vaultBucket, 'fingerprints/'),
+      ...read(workBucket, 'work/'),
+      ...write(workBucket, 'work/'),
+    ],
+    'restore-test/plan-objects': [...readRootManifest, ...read(workBucket, 'work/'), ...write(workBucket, 'work/')],
+    'restore-test/verify-objects': [
+      ...read(vaultBucket, 'tenants/', 'shared/'),
+      {
+        actions: ['s3:GetObjectVersion', 's3:GetObjectAttributes', 's3:GetObjectVersionAttributes'],
+        resources: objects(vaultBucket, 'tenants/', 'shared/'),
+      },
+      ...read(workBucket, 'scratch/'),
+      ...write(workBucket, 'scratch/'),
+      ...multipart(workBucket, 'scratch/'),
+      { actions: ['s3:PutObjectTagging', 's3:GetObjectTagging'], resources: objects(workBucket, 'scratch/') },
+      useTenantKeys(['kms:Decrypt', 'kms:GenerateDataKey'], ...tenantObjects, ...objects(workBucket, 'scratch/')),
+    ],
+    'restore-test/tear-down': [
+      listTestInstances,
+      deleteTestInstances,
+      { actions: ['s3:ListBucketVersions'], resources: [`arn:aws:s3:::${workBucket}`] },
+      { actions: ['s3:DeleteObject', 's3:DeleteObjectVersion'], resources: objects(workBucket, 'scratch/') },
+    ],
+    'restore-test/conclude': [
+      ...read(workBucket, 'work/'),
+      ...read(evidenceBucket, 'restore-tests/'),
+      ...write(evidenceBucket, 'restore-tests/'),
+    ],
+    'restore-test/remove-abandoned': [listTestInstances, deleteTestInstances],
+    'workflows/start-execution': [
+      { actions: ['states:StartExecution'], resources: reach.stateMachineArns },
+      {
+        actions: ['states:DescribeExecution'],
+        resources: reach.stateMachineArns.map(arn => `${arn.replace(':stateMachine:', ':execution:')}:*`),
+      },
+    ],
+  };
+}

@@ -1,0 +1,256 @@
+import { PermissionsBoundary, Stack, Tags, Validations } from 'aws-cdk-lib';
+import { Effect, ManagedPolicy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { CfnSchedule } from 'aws-cdk-lib/aws-scheduler';
+import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
+import type { Construct } from 'constructs';
+import type { Configuration, Deployment } from '../functions/contracts/configuration.ts';
+import { acknowledge, allow, reasonFor } from './allow.ts';
+import { bucketNames, REGION, runtimeConfiguration, type SupplierConfiguration } from './config/configuration.ts';
+import { KEY_CHANGES } from './constructs/daybreak-key.ts';
+import { Isolation } from './constructs/isolation.ts';
+import { StepLambda, type StepSize } from './constructs/step-lambda.ts';
+import { type Permission, permissionsOf } from './permissions.ts';
+import { roleArn, STEPS, type Step, stepName, WORKFLOWS, type Workflow, workflowName } from './role-names.ts';
+import type { VaultStack } from './vault-stack.ts';
+import { dailyBackup } from './workflows/daily-backup.ts';
+import { restoreTest } from './workflows/restore-test.ts';
+
+const SHORT: StepSize = { timeoutMinutes: 3, memoryMib: 512 };
+/** Steps that go on where they stopped get all the time that Lambda has. */
+const LONG: StepSize = { timeoutMinutes: 15, memoryMib: 1024 };
+const SIZES: Partial<Record<Step, StepSize>> = {
+  'backup/fingerprint': LONG,
+  'backup/list-tenants': LONG,
+  // Manifests are spooled to disk: a million objects take about half a gigabyte.
+  'backup/back-up-tenant': { ...LONG, spoolMib: 4096 },
+  'backup/complete': { ...LONG, memoryMib: 2048 },
+  'evidence/append-entry': LONG,
+  'restore-test/hydrate': LONG,
+  'restore-test/verify-database': { ...LONG, memoryMib: 2048 },
+  'restore-test/plan-objects': LONG,
+  'restore-test/verify-objects': { ...LONG, spoolMib: 4096 },
+  'restore-test/tear-down': LONG,
+  'restore-test/conclude': { ...LONG, memoryMib: 2048 },
+};
+const INSIDE_VPC: readonly Step[] = ['backup/fingerprint', 'restore-test/hydrate', 'restore-test/verify-database'];
+const DEFINITIONS = { 'daily-backup': dailyBackup, 'restore-test': restoreTest };
+/** As long as the longest id that AWS gives to a security group. */
+const SAMPLE_SECURITY_GROUP_ID = 'sg-00000000000000000';
+
+/** Everything that runs: the steps, the workflows and their schedules. It holds no data, and can be destroyed and deployed again. */
+export class WorkflowStack extends Stack {
+  readonly #steps = new Map<Step, StepLambda>();
+
+  constructor(scope: Construct, id: string, configuration: SupplierConfiguration, vault: VaultStack) {
+    const { account, region } = configuration;
+    super(scope, id, { env: { account, region }, description: 'Daybreak: backup and restore test' });
+    Tags.of(this).add('daybreak:purpose', 'workflow');
+    if (configuration.permissionsBoundaryArn !== undefined) {
+      PermissionsBoundary.of(this).apply(
+        ManagedPolicy.fromManagedPolicyArn(this, 'Boundary', configuration.permissionsBoundaryArn),
+      );
+    }
+
+    const isolation = new Isolation(this, 'Isolation', configuration);
+    const deployment: Deployment = {
+      accountId: account,
+      region: REGION,
+      ...bucketNames(configuration),
+      vaultKeyArn: vault.vaultKey.keyArn,
+      signingKeyArn: vault.signingKey.keyArn,
+    };
+    const runtime = (securityGroupId: string): Configuration =>
+      runtimeConfiguration(configuration, { subnetGroupName: Isolation.SUBNET_GROUP_NAME, securityGroupId });
+    const environment = {
+      DAYBREAK_CONFIGURATION: this.toJsonString(runtime(isolation.restored.securityGroupId)),
+      DAYBREAK_DEPLOYMENT: this.toJsonString(deployment),
+    };
+    const sampleKeyArn = `arn:aws:kms:${REGION}:${account}:key/00000000-0000-0000-0000-000000000000`;
+    const environmentBytes = Buffer.byteLength(
+      JSON.stringify([
+        { ...environment, DAYBREAK_CONFIGURATION: '', DAYBREAK_DEPLOYMENT: '' },
+        runtime(SAMPLE_SECURITY_GROUP_ID),
+        { ...deployment, vaultKeyArn: sampleKeyArn, signingKeyArn: sampleKeyArn },
+      ]),
+    );
+    const guardrails = this.#createGuardrails(account);
+    const permissions = permissionsOf({
+      ...deployment,
+      configuration,
+      subnetGroupName: Isolation.SUBNET_GROUP_NAME,
+      stateMachineArns: WORKFLOWS.map(workflow => this.#stateMachineArn(workflow)),
+    });
+    for (const step of STEPS) {
+      this.#steps.set(
+        step,
+        new StepLambda(this, step.replace('/', '-'), {
+          step,
+          permissions: permissions[step],
+          guardrails,
+          environment,
+          environmentBytes,
+          size: SIZES[step] ?? SHORT,
+          placement: INSIDE_VPC.includes(step)
+            ? { vpc: isolation.vpc, vpcSubnets: isolation.vpcSubnets, securityGroups: [isolation.functions] }
+            : undefined,
+        }),
+      );
+    }
+    for (const workflow of WORKFLOWS) this.#createWorkflow(workflow, deployment, guardrails);
+    this.#createSchedules(configuration, guardrails);
+  }
+
+  #lambda(step: string): StepLambda {
+    const found = this.#steps.get(step as Step);
+    if (found === undefined) throw new Error(`a workflow calls the step ${step}, which STEPS does not name`);
+    return found;
+  }
+
+  #stateMachineArn(workflow: Workflow): string {
+    return `arn:aws:states:${REGION}:${this.account}:stateMachine:${workflowName(workflow)}`;
+  }
+
+  /** What no role of Daybreak may do, whatever else its policies come to say. */
+  #createGuardrails(account: string): ManagedPolicy {
+    const deny = (actions: string[], conditions?: Record<string, Record<string, string>>) =>
+      new PolicyStatement({ effect: Effect.DENY, actions, resources: ['*'], ...(conditions && { conditions }) });
+    return new ManagedPolicy(this, 'Guardrails', {
+      managedPolicyName: 'daybreak-guardrails',
+      description: 'What no role of Daybreak may do',
+      statements: [
+        deny(KEY_CHANGES),
+        deny(['kms:CreateGrant'], { StringNotEquals: { 'kms:ViaService': `rds.${REGION}.amazonaws.com` } }),
+        deny(['kms:CreateGrant'], { Bool: { 'kms:GrantIsForAWSResource': 'false' } }),
+        deny(['kms:CreateKey'], {
+          ArnNotEquals: { 'aws:PrincipalArn': roleArn(account, stepName('tenants/ensure-key')) },
+        }),
+        deny([
+          's3:UpdateObjectEncryption',
+          's3:BypassGovernanceRetention',
+          's3:PutBucketPolicy',
+          's3:DeleteBucketPolicy',
+          's3:PutBucketObjectLockConfiguration',
+          's3:PutBucketVersioning',
+          's3:PutLifecycleConfiguration',
+          's3:PutReplicationConfiguration',
+        ]),
+        deny(['rds:ModifyDBSnapshotAttribute']),
+        // Backups of UK schools stay in the United Kingdom.
+        deny(['s3:*', 'rds:*', 'kms:*'], { StringNotEquals: { 'aws:RequestedRegion': REGION } }),
+      ],
+    });
+  }
+
+  #createWorkflow(workflow: Workflow, deployment: Deployment, guardrails: ManagedPolicy): void {
+    const called = new Set<string>();
+    const definition = DEFINITIONS[workflow]({
+      functionArn: step => {
+        called.add(step);
+        return this.#lambda(step).function.functionArn;
+      },
+      workBucket: deployment.workBucket,
+    });
+    const role = new Role(this, `${workflow}-role`, {
+      roleName: workflowName(workflow),
+      description: `Daybreak: the workflow ${workflow}`,
+      assumedBy: new ServicePrincipal('states.amazonaws.com'),
+      managedPolicies: [guardrails],
+    });
+    const permissions: Permission[] = [
+      {
+        actions: ['lambda:InvokeFunction'],
+        resources: [...called].map(step => this.#lambda(step).function.functionArn),
+      },
+      ...distributedMap(this.#stateMachineArn(workflow), deployment),
+    ];
+    for (const permission of permissions) allow(role, permission);
+    acknowledge(role, '*', reasonFor(['logs:CreateLogDelivery'], '*'));
+    const stateMachine = new StateMachine(this, workflow, {
+      stateMachineName: workflowName(workflow),
+      stateMachineType: StateMachineType.STANDARD,
+      definitionBody: DefinitionBody.fromString(this.toJsonString(definition)),
+      role,
+      comment: definition.Comment,
+      // Inputs and outputs of states stay out of the log: the history keeps them for 90 days.
+      logs: {
+        destination: new LogGroup(this, `${workflow}-log`, { retention: RetentionDays.THIRTEEN_MONTHS }),
+        level: LogLevel.ALL,
+        includeExecutionData: false,
+      },
+    });
+    Validations.of(stateMachine).acknowledge({
+      id: 'AwsSolutions::AwsSolutions-SF2',
+      reason: 'Every phase is timed in the records and in the execution history; traces would add a copy of that.',
+    });
+  }
+
+  #createSchedules({ schedules }: SupplierConfiguration, guardrails: ManagedPolicy): void {
+    const { dailyBackup: backup, restoreTest: test } = schedules;
+    const start = this.#lambda('workflows/start-execution').function;
+    const janitor = this.#lambda('restore-test/remove-abandoned').function;
+    const role = new Role(this, 'SchedulerRole', {
+      roleName: 'daybreak-scheduler',
+      description: 'Daybreak: what the schedules call',
+      assumedBy: new ServicePrincipal('scheduler.amazonaws.com', {
+        conditions: { StringEquals: { 'aws:SourceAccount': this.account } },
+      }),
+      managedPolicies: [guardrails],
+    });
+    allow(role, { actions: ['lambda:InvokeFunction'], resources: [start.functionArn, janitor.functionArn] });
+    const schedule = (name: string, scheduleExpression: string, arn: string, input: unknown) =>
+      new CfnSchedule(this, `${name}-schedule`, {
+        name: `daybreak-${name}`,
+        scheduleExpression,
+        scheduleExpressionTimezone: 'Europe/London',
+        flexibleTimeWindow: { mode: 'OFF' },
+        target: { arn, roleArn: role.roleArn, input: JSON.stringify(input) },
+      });
+    // EventBridge Scheduler writes the instant in, so that a second delivery names the same execution.
+    // https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
+    const startInput = (workflow: Workflow) => ({ workflow, scheduledAt: '<aws.scheduler.scheduled-time>' });
+    schedule(
+      'daily-backup',
+      `cron(${backup.minute} ${backup.hour} * * ? *)`,
+      start.functionArn,
+      startInput('daily-backup'),
+    );
+    schedule(
+      'restore-test',
+      `cron(${test.at.minute} ${test.at.hour} ${test.dayOfMonth} * ? *)`,
+      start.functionArn,
+      startInput('restore-test'),
+    );
+    schedule('remove-abandoned', 'cron(7 * * * ? *)', janitor.functionArn, {});
+  }
+}
+
+/**
+ * A distributed map starts its children as executions of the same state machine, reads its items and writes its results.
+ * https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
+ */
+function distributedMap(stateMachineArn: string, { workBucket, vaultKeyArn }: Deployment): Permission[] {
+  const executions = stateMachineArn.replace(':stateMachine:', ':execution:');
+  const workFiles = `arn:aws:s3:::${workBucket}/work/*`;
+  return [
+    { actions: ['states:StartExecution'], resources: [stateMachineArn] },
+    {
+      actions: ['states:DescribeExecution', 'states:StopExecution'],
+      resources: [`${executions}:*`, `${executions}/*:*`],
+    },
+    { actions: ['states:RedriveExecution'], resources: [`${executions}/*:*`] },
+    { actions: ['s3:ListBucket'], resources: [`arn:aws:s3:::${workBucket}`] },
+    {
+      actions: ['s3:GetObject', 's3:PutObject', 's3:ListMultipartUploadParts', 's3:AbortMultipartUpload'],
+      resources: [workFiles],
+    },
+    {
+      actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+      resources: [vaultKeyArn],
+      conditions: {
+        StringEquals: { 'kms:ViaService': `s3.${REGION}.amazonaws.com` },
+        StringLike: { 'kms:EncryptionContext:aws:s3:arn': workFiles },
+      },
+    },
+  ];
+}
