@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { InstantText, RecoveryPointId, Sha256 } from './identifiers.ts';
+import { InstantText, RecoveryPointId, Sha256, TenantId } from './identifiers.ts';
 import { LedgerDraft } from './ledger.ts';
 import { TenantBackupResult } from './object-manifest.ts';
 import { DatabaseRecoveryPoint } from './recovery-point.ts';
@@ -50,13 +50,13 @@ export const ListTenantsOutput = z.strictObject({ itemsKey: z.string(), itemCoun
 export const TenantItem = z.strictObject({
   recoveryPointId: RecoveryPointId,
   bucketId: z.string(),
-  tenant: z.string().nullable(),
+  tenant: TenantId.nullable(),
   previousManifestSha256: Sha256.nullable(),
 });
 export type TenantItem = z.infer<typeof TenantItem>;
 
 /** `tenants/ensure-key`: creates, aliases and tags the tenant's key at first sight; the vault key for tenant null. */
-export const EnsureKeyInput = z.strictObject({ tenant: z.string().nullable() });
+export const EnsureKeyInput = z.strictObject({ tenant: TenantId.nullable() });
 export const EnsureKeyOutput = z.strictObject({ keyArn: z.string() });
 
 /** Where a step that stopped for time goes on. */

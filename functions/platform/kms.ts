@@ -1,9 +1,14 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import {
+  CreateAliasCommand,
+  CreateKeyCommand,
   DescribeKeyCommand,
   GetPublicKeyCommand,
   KMSClient,
   KMSServiceException,
+  ListAliasesCommand,
+  ListKeysCommand,
+  ListResourceTagsCommand,
   SignCommand,
   VerifyCommand,
 } from '@aws-sdk/client-kms';
@@ -52,6 +57,74 @@ export async function findKey(alias: string): Promise<{ arn: string; enabled: bo
     return { arn: KeyMetadata?.Arn ?? '', enabled: KeyMetadata?.Enabled ?? false };
   } catch (error) {
     if (error instanceof KeyUnusableError) return undefined;
+    throw error;
+  }
+}
+
+/** Creates a symmetric key with its tags. Its policy may lock out the creator: the account's administrators keep it. */
+export async function createKey(options: {
+  description: string;
+  policy: unknown;
+  tags: Record<string, string>;
+}): Promise<string> {
+  const { KeyMetadata } = await callKms(options.description, client =>
+    client.send(
+      new CreateKeyCommand({
+        Description: options.description,
+        Policy: JSON.stringify(options.policy),
+        BypassPolicyLockoutSafetyCheck: true,
+        Tags: Object.entries(options.tags).map(([TagKey, TagValue]) => ({ TagKey, TagValue })),
+      }),
+    ),
+  );
+  return KeyMetadata?.Arn ?? '';
+}
+
+/** Gives a key its alias. Returns false when the alias is another key's. */
+export async function createAlias(alias: string, keyArn: string): Promise<boolean> {
+  try {
+    await callKms(alias, client => client.send(new CreateAliasCommand({ AliasName: alias, TargetKeyId: keyArn })));
+    return true;
+  } catch (error) {
+    if (error instanceof KeyServiceError && error.cause instanceof Error) {
+      if (error.cause.name === 'AlreadyExistsException') return false;
+    }
+    throw error;
+  }
+}
+
+/**
+ * An enabled key that carries the tag and has no alias; undefined where there is none. KMS cannot search by tag, so this
+ * reads all aliases, and the tags of each key without one.
+ */
+export async function findKeyWithoutAlias(tag: string, value: string): Promise<string | undefined> {
+  const aliased = new Set<string>();
+  let marker: string | undefined;
+  do {
+    const page = await callKms('aliases', client =>
+      client.send(new ListAliasesCommand({ Marker: marker, Limit: 100 })),
+    );
+    for (const { TargetKeyId } of page.Aliases ?? []) if (TargetKeyId !== undefined) aliased.add(TargetKeyId);
+    marker = page.Truncated ? page.NextMarker : undefined;
+  } while (marker !== undefined);
+  do {
+    const page = await callKms('keys', client => client.send(new ListKeysCommand({ Marker: marker, Limit: 1000 })));
+    for (const { KeyId = '', KeyArn = '' } of page.Keys ?? []) {
+      if (aliased.has(KeyId)) continue;
+      if ((await readKeyTags(KeyArn))[tag] === value && (await findKey(KeyArn))?.enabled) return KeyArn;
+    }
+    marker = page.Truncated ? page.NextMarker : undefined;
+  } while (marker !== undefined);
+  return undefined;
+}
+
+/** A key's tags; none for a key whose policy keeps them from this role, as keys of others in the account may. */
+async function readKeyTags(keyArn: string): Promise<Record<string, string>> {
+  try {
+    const { Tags } = await callKms(keyArn, client => client.send(new ListResourceTagsCommand({ KeyId: keyArn })));
+    return Object.fromEntries((Tags ?? []).map(({ TagKey = '', TagValue = '' }) => [TagKey, TagValue]));
+  } catch (error) {
+    if (error instanceof KeyServiceError || error instanceof KeyUnusableError) return {};
     throw error;
   }
 }

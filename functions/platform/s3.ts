@@ -129,13 +129,14 @@ export async function readBytesIfThere(bucket: string, key: string): Promise<Buf
 /**
  * Writes a small object with its SHA-256 (S3 refuses content that arrives altered).
  * @param options.onlyIfAbsent fails with PreconditionFailedError when the key already has a current version.
+ * @param options.ifMatch fails with PreconditionFailedError when the current version has another ETag.
  * @param options.keyArn the KMS key; without it the bucket's default encryption applies.
  */
 export async function writeBytes(
   bucket: string,
   key: string,
   body: Uint8Array,
-  options: { contentType?: string; keyArn?: string; onlyIfAbsent?: boolean } = {},
+  options: { contentType?: string; keyArn?: string; onlyIfAbsent?: boolean; ifMatch?: string } = {},
 ): Promise<{ versionId: string | undefined }> {
   const response = await callS3(`s3://${bucket}/${key}`, client =>
     client.send(
@@ -147,6 +148,7 @@ export async function writeBytes(
         ContentType: options.contentType,
         ChecksumSHA256: createHash('sha256').update(body).digest('base64'),
         ...(options.onlyIfAbsent ? { IfNoneMatch: '*' } : {}),
+        IfMatch: options.ifMatch,
         ...(options.keyArn
           ? { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: options.keyArn, BucketKeyEnabled: false }
           : {}),
@@ -247,7 +249,7 @@ export interface ListedObject {
 export async function* listObjects(
   bucket: string,
   prefix: string,
-  options: { startAfter?: string; delimiter?: string } = {},
+  options: { startAfter?: string; delimiter?: string; pageSize?: number } = {},
 ): AsyncGenerator<{ objects: ListedObject[]; commonPrefixes: string[] }> {
   let token: string | undefined;
   do {
@@ -257,6 +259,7 @@ export async function* listObjects(
           Bucket: bucket,
           Prefix: prefix,
           Delimiter: options.delimiter,
+          MaxKeys: options.pageSize,
           ...(token === undefined ? { StartAfter: options.startAfter } : { ContinuationToken: token }),
           EncodingType: 'url',
         }),

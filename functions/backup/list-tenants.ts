@@ -1,0 +1,101 @@
+import { zstdDecompressSync } from 'node:zlib';
+import { z } from 'zod';
+import type { BucketConfiguration, Deployment } from '../contracts/configuration.ts';
+import { ListTenantsInput, ListTenantsOutput } from '../contracts/daily-backup.ts';
+import { DatabaseFingerprint } from '../contracts/fingerprint.ts';
+import type { RecoveryPoint } from '../contracts/recovery-point.ts';
+import { fingerprintKey, itemsKey, RECOVERY_POINT_PREFIX, rootManifestKey } from '../contracts/vault-layout.ts';
+import { describeError } from '../platform/errors.ts';
+import { handler as step } from '../platform/handler.ts';
+import { log } from '../platform/log.ts';
+import { RootManifestInvalidError, readRootManifest } from '../platform/root-manifest.ts';
+import {
+  listObjects,
+  ObjectAccessDeniedError,
+  ObjectNotFoundError,
+  readBytesIfThere,
+  writeBytes,
+} from '../platform/s3.ts';
+import { type BucketTenants, planItems } from './plan-items.ts';
+import { parentOfTenants, tenantOfPrefix } from './tenant-prefix.ts';
+
+/**
+ * Finds the tenants of each bucket by its prefixes, of the databases by their fingerprints, and of the newest earlier
+ * recovery point whose signature verifies; writes one item for each. A bucket that cannot be listed gets the items that
+ * are known otherwise, and each of them fails by itself and is named in the recovery point.
+ */
+export const handler = step({
+  input: ListTenantsInput,
+  output: ListTenantsOutput,
+  run: async ({ recoveryPointId }, { configuration, deployment }) => {
+    const buckets: BucketTenants[] = [];
+    for (const bucket of configuration.buckets) buckets.push(await listTenants(bucket));
+    const databaseTenants: string[] = [];
+    for (const { id } of configuration.databases) {
+      databaseTenants.push(...(await readDatabaseTenants(deployment.vaultBucket, recoveryPointId, id)));
+    }
+    const previous = await findPrevious(deployment, recoveryPointId);
+    const { items, invalidTenantCount } = planItems({
+      recoveryPointId,
+      buckets,
+      databaseTenants,
+      previous: previous?.tenants ?? [],
+    });
+    if (invalidTenantCount > 0) {
+      log('warn', 'databases hold tenant ids that are no valid ids; their objects count as no tenant’s', {
+        invalidTenantCount,
+      });
+    }
+    const body = Buffer.from(items.map(item => `${JSON.stringify(item)}\n`).join(''));
+    await writeBytes(deployment.workBucket, itemsKey(recoveryPointId), body, { contentType: 'application/jsonl' });
+    return { itemsKey: itemsKey(recoveryPointId), itemCount: items.length };
+  },
+});
+
+async function listTenants({ id, name, tenantPrefix: template }: BucketConfiguration): Promise<BucketTenants> {
+  const listed: string[] = [];
+  try {
+    for await (const { commonPrefixes } of listObjects(name, parentOfTenants(template), { delimiter: '/' })) {
+      for (const prefix of commonPrefixes) {
+        const tenant = tenantOfPrefix(template, prefix);
+        if (tenant !== undefined) listed.push(tenant);
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof ObjectNotFoundError || error instanceof ObjectAccessDeniedError)) throw error;
+    log('error', 'a bucket cannot be listed', { bucketId: id, error: describeError(error) });
+  }
+  return { bucketId: id, listed };
+}
+
+async function readDatabaseTenants(vaultBucket: string, recoveryPointId: string, databaseId: string) {
+  const stored = await readBytesIfThere(vaultBucket, fingerprintKey(recoveryPointId, databaseId, 'before'));
+  if (stored === undefined) {
+    log('warn', 'a database has no fingerprint in this recovery point; its tenants are not known', { databaseId });
+    return [];
+  }
+  return z.object({ tenants: DatabaseFingerprint.shape.tenants }).parse(JSON.parse(`${zstdDecompressSync(stored)}`))
+    .tenants;
+}
+
+/** The newest recovery point before this one. One that does not verify is never built upon. */
+async function findPrevious(deployment: Deployment, recoveryPointId: string): Promise<RecoveryPoint | undefined> {
+  const earlier: string[] = [];
+  for await (const { objects } of listObjects(deployment.vaultBucket, RECOVERY_POINT_PREFIX)) {
+    earlier.push(...objects.map(({ key }) => key).filter(key => key < rootManifestKey(recoveryPointId)));
+  }
+  for (const key of earlier.reverse()) {
+    const id = key.slice(RECOVERY_POINT_PREFIX.length, -'.json'.length);
+    try {
+      const found = await readRootManifest(deployment, id);
+      if (found !== undefined) return found.recoveryPoint;
+    } catch (error) {
+      if (!(error instanceof RootManifestInvalidError)) throw error;
+      log('error', 'an earlier root manifest cannot be trusted; an older one is used', {
+        recoveryPointId: id,
+        error: describeError(error),
+      });
+    }
+  }
+  return undefined;
+}

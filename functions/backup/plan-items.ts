@@ -1,0 +1,42 @@
+import type { TenantItem } from '../contracts/daily-backup.ts';
+import { TenantId } from '../contracts/identifiers.ts';
+import type { TenantBackupResult } from '../contracts/object-manifest.ts';
+
+/** What is known of one bucket before its objects are listed. */
+export interface BucketTenants {
+  readonly bucketId: string;
+  /** Tenants whose prefix holds keys now. */
+  readonly listed: readonly string[];
+}
+
+/**
+ * One item for each bucket and tenant that is known from anywhere, and one for each bucket's keys under no tenant, in a
+ * fixed order. A tenant that only a database or the previous recovery point knows has an item too: its key shall exist,
+ * and its manifest say that there is nothing.
+ * @returns also how many tenant ids of databases are no valid ids, so that nothing can be kept for them.
+ */
+export function planItems(known: {
+  recoveryPointId: string;
+  buckets: readonly BucketTenants[];
+  /** Tenants that the databases know. */
+  databaseTenants: Iterable<string>;
+  previous: readonly Pick<TenantBackupResult, 'bucketId' | 'tenant' | 'manifestSha256' | 'previousManifestSha256'>[];
+}): { items: TenantItem[]; invalidTenantCount: number } {
+  const databaseTenants = [...new Set(known.databaseTenants)];
+  const valid = databaseTenants.filter(tenant => TenantId.safeParse(tenant).success);
+  const items = known.buckets.flatMap(({ bucketId, listed }) => {
+    const previous = new Map(
+      known.previous
+        .filter(result => result.bucketId === bucketId)
+        .map(result => [result.tenant, result.manifestSha256 ?? result.previousManifestSha256]),
+    );
+    const tenants = [...new Set([...listed, ...valid, ...previous.keys()])].filter(tenant => tenant !== null).sort();
+    return [null, ...tenants].map(tenant => ({
+      recoveryPointId: known.recoveryPointId,
+      bucketId,
+      tenant,
+      previousManifestSha256: previous.get(tenant) ?? null,
+    }));
+  });
+  return { items, invalidTenantCount: databaseTenants.length - valid.length };
+}

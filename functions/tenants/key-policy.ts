@@ -1,0 +1,75 @@
+/** What the account's administrators may do, where their own policies allow it: keep the key, never use it. */
+const ADMINISTRATION = [
+  'kms:CancelKeyDeletion',
+  'kms:CreateAlias',
+  'kms:DeleteAlias',
+  'kms:DescribeKey',
+  'kms:DisableKey',
+  'kms:EnableKey',
+  'kms:GetKeyPolicy',
+  'kms:ListGrants',
+  'kms:ListKeyPolicies',
+  'kms:ListResourceTags',
+  'kms:PutKeyPolicy',
+  'kms:RevokeGrant',
+  'kms:ScheduleKeyDeletion',
+  'kms:TagResource',
+  'kms:UntagResource',
+  'kms:UpdateAlias',
+  'kms:UpdateKeyDescription',
+];
+
+/** What changes or destroys a key. Erasing a tenant is the one thing that needs it. */
+const CHANGES = [
+  'kms:DeleteImportedKeyMaterial',
+  'kms:DisableKey',
+  'kms:PutKeyPolicy',
+  'kms:ReplicateKey',
+  'kms:RetireGrant',
+  'kms:RevokeGrant',
+  'kms:ScheduleKeyDeletion',
+  'kms:UpdatePrimaryRegion',
+];
+
+/** The capabilities whose functions read or write a tenant's data. Which of their roles do is said by each role's policy. */
+const CAPABILITIES_WITH_DATA = ['backup', 'restore-test', 'archive', 'erasure', 'recovery'];
+
+/**
+ * The policy of a tenant's key. It names the account with conditions on fixed role names: a role's own ARN would turn into
+ * a dead id with the role. The key works through S3 alone, so that no function can decrypt anything by itself; the root
+ * user can always read what lies under it. Keys live longer than the code that creates them, so that capabilities which
+ * come later are named too.
+ * https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html
+ */
+export function tenantKeyPolicy({ accountId, region }: { accountId: string; region: string }): unknown {
+  const account = { AWS: `arn:aws:iam::${accountId}:root` };
+  const roles = (name: string) => `arn:aws:iam::${accountId}:role/daybreak-${name}`;
+  return {
+    Version: '2012-10-17',
+    Statement: [
+      { Sid: 'Administration', Effect: 'Allow', Principal: account, Action: ADMINISTRATION, Resource: '*' },
+      {
+        Sid: 'DataThroughS3',
+        Effect: 'Allow',
+        Principal: account,
+        Action: ['kms:Decrypt', 'kms:GenerateDataKey*', 'kms:DescribeKey'],
+        Resource: '*',
+        Condition: {
+          ArnLike: { 'aws:PrincipalArn': [...CAPABILITIES_WITH_DATA.map(name => roles(`${name}-*`)), account.AWS] },
+          StringEquals: { 'kms:ViaService': `s3.${region}.amazonaws.com` },
+        },
+      },
+      {
+        Sid: 'OnlyErasureChangesKeys',
+        Effect: 'Deny',
+        Principal: account,
+        Action: CHANGES,
+        Resource: '*',
+        Condition: {
+          ArnLike: { 'aws:PrincipalArn': roles('*') },
+          ArnNotLike: { 'aws:PrincipalArn': roles('erasure-*') },
+        },
+      },
+    ],
+  };
+}
