@@ -29,8 +29,10 @@ export const TableFingerprint = z.strictObject({
   /** By bucket; a bucket without rows is left out. */
   settled: z.record(z.string(), Digest),
   recent: z.record(z.string(), Digest),
-  /** Rows deleted or updated so far, by the statistics views; null where they cannot be read. */
+  /** Rows deleted or updated so far, by the server's statistics; null where they are not kept or not exact. */
   removedRowCount: z.int().nullable(),
+  /** The table's file (`pg_relation_filenode`): another one after TRUNCATE or a rewrite, which no statistics count. */
+  fileNode: z.string(),
 });
 export type TableFingerprint = z.infer<typeof TableFingerprint>;
 

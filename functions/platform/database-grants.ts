@@ -1,0 +1,61 @@
+import { quoteIdentifier } from './postgres.ts';
+
+/**
+ * The SQL that an administrator (on RDS a member of `rds_superuser`) runs once in each protected database, before its
+ * first backup; running it again changes nothing. It creates the reader, who may log in with IAM alone and read
+ * everything, and the extensions with which a restored copy is checked: they are in every snapshot from then on.
+ *
+ * What the server refuses is printed as a notice, and the rest is done: without BYPASSRLS, tables under row-level
+ * security are reported as unreadable; without `amcheck`, heap pages are read but not checked in their structure.
+ * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.DBAccounts.html
+ */
+export function readerGrants(reader = 'daybreak_reader'): string {
+  const role = quoteIdentifier(reader);
+  const literal = `'${reader.replaceAll("'", "''")}'`;
+  return `DO $daybreak$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = ${literal}) THEN
+    CREATE ROLE ${role} LOGIN;
+  END IF;
+END
+$daybreak$;
+
+GRANT rds_iam TO ${role};
+GRANT pg_read_all_data TO ${role};
+ALTER ROLE ${role} SET default_transaction_read_only = on;
+
+DO $daybreak$
+BEGIN
+  ALTER ROLE ${role} BYPASSRLS;
+EXCEPTION WHEN insufficient_privilege THEN
+  RAISE NOTICE 'BYPASSRLS was not granted: tables under row-level security will be reported as unreadable';
+END
+$daybreak$;
+
+DO $daybreak$
+DECLARE
+  wanted text;
+  routine regprocedure;
+BEGIN
+  FOREACH wanted IN ARRAY ARRAY['amcheck', 'pg_prewarm'] LOOP
+    BEGIN
+      EXECUTE pg_catalog.format('CREATE EXTENSION IF NOT EXISTS %I', wanted);
+      FOR routine IN
+        SELECT d.objid::regprocedure
+          FROM pg_catalog.pg_depend d
+          JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+         WHERE d.refclassid = 'pg_catalog.pg_extension'::regclass
+           AND d.classid = 'pg_catalog.pg_proc'::regclass
+           AND d.deptype = 'e' AND e.extname = wanted
+           AND d.objid::regprocedure::text !~ 'autoprewarm'
+      LOOP
+        EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %I', routine, ${literal});
+      END LOOP;
+    EXCEPTION WHEN insufficient_privilege OR feature_not_supported OR undefined_file THEN
+      RAISE NOTICE 'the extension % is not available', wanted;
+    END;
+  END LOOP;
+END
+$daybreak$;
+`;
+}
