@@ -1,0 +1,39 @@
+import { StartExecutionInput, StartExecutionOutput } from '../contracts/daily-backup.ts';
+import { parseInstant } from '../platform/clock.ts';
+import { PermanentError } from '../platform/errors.ts';
+import { handler as step } from '../platform/handler.ts';
+import { startExecution } from '../platform/step-functions.ts';
+
+/** What the schedule passed on is no instant. */
+export class ScheduledInstantError extends PermanentError {}
+
+/**
+ * What a schedule calls. EventBridge Scheduler delivers at least once, so the execution is named from the scheduled
+ * instant, e.g. `daily-backup-20261122T023000Z`: a second delivery finds it there.
+ */
+export const handler = step({
+  input: StartExecutionInput,
+  output: StartExecutionOutput,
+  run: async ({ workflow, scheduledAt }, { deployment }) => {
+    const instant = readInstant(scheduledAt);
+    const name = `${workflow}-${instant.slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
+    return startExecution(deployment, workflow, name, { scheduledAt: instant });
+  },
+});
+
+// The scheduler writes `2026-11-22T02:30:00Z`; everything else has milliseconds.
+function readInstant(scheduledAt: string): string {
+  if (!/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,3})?Z$/.test(scheduledAt)) throw notAnInstant(scheduledAt);
+  try {
+    return parseInstant(scheduledAt).toISOString();
+  } catch (cause) {
+    throw notAnInstant(scheduledAt, cause);
+  }
+}
+
+function notAnInstant(scheduledAt: string, cause?: unknown): ScheduledInstantError {
+  return new ScheduledInstantError(
+    `"${scheduledAt}" is no instant in UTC; the schedule's input must hold <aws.scheduler.scheduled-time>`,
+    { cause },
+  );
+}
