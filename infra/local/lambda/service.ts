@@ -1,0 +1,274 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { type ClientConfiguration, type Runtime, withRuntime } from '../../../functions/platform/runtime.ts';
+import type { LocalClock } from '../clock.ts';
+import { LOCAL_REGION } from '../endpoint/request-handler.ts';
+import { isMetricDocument, type LocalMetrics } from '../monitoring/metrics.ts';
+import {
+  type Authorizer,
+  type AwsRequest,
+  type AwsResponse,
+  NotImplementedLocally,
+  type Principal,
+  type Service,
+} from '../service.ts';
+import { type FunctionError, LambdaServiceError } from './errors.ts';
+import { answerInvoke } from './invoke-request.ts';
+
+/** A function of the local cloud: a module of this project, run in this process. */
+export interface LocalFunction {
+  readonly name: string;
+  /** The module that exports `handler`, below the project's root: `functions/backup/create-snapshot.ts`. */
+  readonly entry: string;
+  readonly roleArn: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  /** 128 MiB unless given. It limits nothing here. */
+  readonly memoryBytes?: number;
+  /** Reserved concurrency: more invocations at once are refused with `TooManyRequestsException`. */
+  readonly concurrency?: number;
+}
+
+/** How an invocation ended: the function's result, or its error. */
+export type InvocationOutcome =
+  | { readonly requestId: string; readonly payload: unknown }
+  | { readonly requestId: string; readonly functionError: FunctionError };
+
+interface RegisteredFunction extends LocalFunction {
+  readonly arn: string;
+  /** Warm containers that run nothing: each keeps what its invocations made (SDK clients, parsed configuration). */
+  readonly idle: Runtime[];
+  readonly lines: string[];
+  running: number;
+}
+
+type Handler = (event: unknown, context: object) => unknown;
+type LineListener = (functionName: string, line: string) => void;
+
+const PROJECT_ROOT = join(import.meta.dirname, '../../..');
+const PAYLOAD_LIMIT_BYTES = 6 * 1024 * 1024;
+const ACCOUNT_CONCURRENCY = 1000;
+const KEPT_LINES = 1000;
+const ARN = /^(?:arn:aws:lambda:[a-z0-9-]+:(\d{12}):function:|(\d{12}):function:)?([\w-]{1,64})(?::(.+))?$/;
+
+/**
+ * Lambda: runs handlers of this project in this process, each under its role, environment and clock. Time stands still
+ * while a handler works. JSON, payload limits, errors and timeouts are as Lambda's Node.js runtime has them.
+ * https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html
+ */
+export class LocalLambda implements Service {
+  readonly #clock: LocalClock;
+  readonly #authorizer: Authorizer;
+  readonly #accountId: string;
+  readonly #metrics: LocalMetrics | undefined;
+  readonly #clientConfiguration: (principal: Principal) => ClientConfiguration;
+  readonly #functions = new Map<string, RegisteredFunction>();
+  readonly #listeners = new Set<LineListener>();
+
+  /** @param options.clientConfiguration what the SDK clients of a function under that role are built with. */
+  constructor(options: {
+    clock: LocalClock;
+    authorizer: Authorizer;
+    accountId: string;
+    clientConfiguration: (principal: Principal) => ClientConfiguration;
+    metrics?: LocalMetrics;
+  }) {
+    this.#clock = options.clock;
+    this.#authorizer = options.authorizer;
+    this.#accountId = options.accountId;
+    this.#clientConfiguration = options.clientConfiguration;
+    this.#metrics = options.metrics;
+  }
+
+  /** Creates the function, or replaces it: then its warm containers are gone. @returns its ARN. */
+  registerFunction(definition: LocalFunction): string {
+    const arn = `arn:aws:lambda:${LOCAL_REGION}:${this.#accountId}:function:${definition.name}`;
+    this.#functions.set(definition.name, { ...definition, arn, idle: [], lines: [], running: 0 });
+    return arn;
+  }
+
+  /** The last lines (at most 1,000) that a function wrote. */
+  linesOf(name: string): readonly string[] {
+    return this.#find(name).lines;
+  }
+
+  /** Calls `listener` with each line that any function writes. @returns what ends that. */
+  onLine(listener: LineListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Invokes a function by name or ARN as `principal`, and waits for it.
+   * @throws AccessDenied without `lambda:InvokeFunction`; LambdaServiceError when there is no such function, when too many
+   * invocations run, or when the payload is larger than 6 MB.
+   */
+  async invoke(nameOrArn: string, payload: unknown, principal: Principal): Promise<InvocationOutcome> {
+    const target = this.#find(nameOrArn);
+    this.#authorizer.authorize({ principal, action: 'lambda:InvokeFunction', resource: target.arn, context: {} });
+    const event = JSON.stringify(payload ?? {});
+    if (Buffer.byteLength(event) > PAYLOAD_LIMIT_BYTES) {
+      throw new LambdaServiceError(
+        'RequestTooLargeException',
+        413,
+        `Request must be smaller than ${PAYLOAD_LIMIT_BYTES} bytes for the InvokeFunction operation`,
+      );
+    }
+    if (target.running >= (target.concurrency ?? ACCOUNT_CONCURRENCY)) {
+      throw new LambdaServiceError('TooManyRequestsException', 429, `${target.name}: Rate Exceeded.`);
+    }
+    target.running++;
+    try {
+      return await this.#clock.busy(() => this.#run(target, event));
+    } finally {
+      target.running--;
+    }
+  }
+
+  /** `Invoke` of the REST API, for clients outside. */
+  handle(request: AwsRequest): Promise<AwsResponse> {
+    return answerInvoke(request, (name, payload) => this.invoke(name, payload, request.principal));
+  }
+
+  async #run(target: RegisteredFunction, event: string): Promise<InvocationOutcome> {
+    const requestId = randomUUID();
+    const loaded = await loadHandler(target.entry);
+    if ('errorType' in loaded) return { requestId, functionError: loaded };
+    const container = target.idle.pop() ?? this.#startContainer(target);
+    const startedAtMs = this.#clock.now().getTime();
+    const remainingMs = () => Math.max(0, startedAtMs + target.timeoutMs - this.#clock.now().getTime());
+    const context = {
+      awsRequestId: requestId,
+      functionName: target.name,
+      functionVersion: '$LATEST',
+      invokedFunctionArn: target.arn,
+      memoryLimitInMB: container.environment.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
+      logGroupName: container.environment.AWS_LAMBDA_LOG_GROUP_NAME,
+      logStreamName: container.environment.AWS_LAMBDA_LOG_STREAM_NAME,
+      getRemainingTimeInMillis: remainingMs,
+    };
+    const outcome = await withinTime(target.timeoutMs, () =>
+      withRuntime(container, () => callHandler(loaded, JSON.parse(event), context)),
+    );
+    // Also a handler that slept on the clock past its timeout, in no time of the machine, timed out.
+    if (outcome === undefined || this.#clock.now().getTime() - startedAtMs > target.timeoutMs) {
+      const seconds = (target.timeoutMs / 1000).toFixed(2);
+      const errorMessage = `RequestId: ${requestId} Error: Task timed out after ${seconds} seconds`;
+      return { requestId, functionError: { errorType: 'Sandbox.Timedout', errorMessage } };
+    }
+    target.idle.push(container);
+    return { requestId, ...outcome };
+  }
+
+  #startContainer(target: RegisteredFunction): Runtime {
+    const { name, environment, memoryBytes = 128 * 1024 * 1024 } = target;
+    return {
+      environment: {
+        ...environment,
+        AWS_REGION: LOCAL_REGION,
+        AWS_DEFAULT_REGION: LOCAL_REGION,
+        AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs24.x',
+        AWS_LAMBDA_FUNCTION_NAME: name,
+        AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
+        AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(Math.round(memoryBytes / 1024 / 1024)),
+        AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${name}`,
+        AWS_LAMBDA_LOG_STREAM_NAME: randomUUID(),
+        TZ: ':UTC',
+      },
+      clock: this.#clock,
+      clientConfiguration: this.#clientConfiguration({ kind: 'role', arn: target.roleArn }),
+      writeLine: line => this.#write(target, line),
+      instances: new Map(),
+    };
+  }
+
+  #write(target: RegisteredFunction, line: string): void {
+    target.lines.push(line);
+    if (target.lines.length > KEPT_LINES) target.lines.shift();
+    const document = parseObject(line);
+    if (document !== undefined && isMetricDocument(document)) this.#metrics?.ingest(document);
+    for (const listener of this.#listeners) listener(target.name, line);
+  }
+
+  #find(nameOrArn: string): RegisteredFunction {
+    const [, account, partialAccount, name, qualifier] = ARN.exec(nameOrArn) ?? [];
+    if (qualifier !== undefined && qualifier !== '$LATEST') {
+      throw new NotImplementedLocally(`function versions and aliases (${nameOrArn})`);
+    }
+    const found = this.#functions.get(name ?? '');
+    if (found === undefined || (account ?? partialAccount ?? this.#accountId) !== this.#accountId) {
+      const arn = `arn:aws:lambda:${LOCAL_REGION}:${this.#accountId}:function:${name ?? nameOrArn}`;
+      throw new LambdaServiceError('ResourceNotFoundException', 404, `Function not found: ${arn}`);
+    }
+    return found;
+  }
+}
+
+async function loadHandler(entry: string): Promise<Handler | FunctionError> {
+  let module: unknown;
+  try {
+    module = await import(/* @vite-ignore */ pathToFileURL(join(PROJECT_ROOT, entry)).href);
+  } catch (error) {
+    return { ...toFunctionError(error), errorType: 'Runtime.ImportModuleError' };
+  }
+  const handler = (module as { handler?: unknown }).handler;
+  if (typeof handler === 'function') return handler as Handler;
+  return { errorType: 'Runtime.HandlerNotFound', errorMessage: `${entry} exports no function "handler"`, trace: [] };
+}
+
+type Outcome = { payload: unknown } | { functionError: FunctionError };
+
+async function callHandler(handler: Handler, event: unknown, context: object): Promise<Outcome> {
+  let result: unknown;
+  try {
+    result = await handler(event, context);
+  } catch (error) {
+    return { functionError: toFunctionError(error) };
+  }
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(result === undefined ? null : result);
+  } catch {
+    return { functionError: { errorType: 'Error', errorMessage: 'Unable to stringify response body', trace: [] } };
+  }
+  if (Buffer.byteLength(text ?? '') > PAYLOAD_LIMIT_BYTES + 100) {
+    return {
+      functionError: {
+        errorType: 'Function.ResponseSizeTooLarge',
+        errorMessage: `Response payload size exceeded maximum allowed payload size (${PAYLOAD_LIMIT_BYTES + 100} bytes).`,
+        trace: [],
+      },
+    };
+  }
+  return { payload: text === undefined ? null : JSON.parse(text) };
+}
+
+/** What `work` gives, or undefined after `limitMs` of the machine's time: it then runs on unheard. */
+async function withinTime<T>(limitMs: number, work: () => Promise<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>(resolve => {
+    timer = setTimeout(() => resolve(undefined), limitMs);
+  });
+  try {
+    return await Promise.race([work(), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function toFunctionError(error: unknown): FunctionError {
+  if (error instanceof Error) {
+    return { errorType: error.name, errorMessage: error.message, trace: error.stack?.split('\n') ?? [] };
+  }
+  return { errorType: typeof error, errorMessage: String(error), trace: [] };
+}
+
+function parseObject(line: string): Record<string, unknown> | undefined {
+  if (!line.startsWith('{')) return undefined;
+  try {
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+}
