@@ -61,8 +61,10 @@ trap '' TERM
 kill -TERM 0
 exit $status`;
 
-// By role, because one socket serves three kinds of login; the directory keeps everyone but this process out.
+// By role, because one socket serves three kinds of login; the directory keeps everyone but this process out. An
+// administrator is a member of rds_iam too, as one who may grant it, and still logs in by password.
 const HBA = `local all ${SUPERUSER} trust
+local all +rds_superuser scram-sha-256
 local all +rds_iam trust
 local all all scram-sha-256
 `;
