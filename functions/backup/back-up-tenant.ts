@@ -5,15 +5,15 @@ import { manifestKey, notCoveredKey, unfinishedManifestKey } from '../contracts/
 import { describeError } from '../platform/errors.ts';
 import { findBucket } from '../platform/find-configured.ts';
 import { type StepContext, handler as step } from '../platform/handler.ts';
+import { inOrder } from '../platform/in-order.ts';
 import { TenantKeyUnusableError } from '../platform/kms.ts';
 import type { SpooledLines } from '../platform/line-spool.ts';
 import { log } from '../platform/log.ts';
 import { COPY_LIMITS, type CopyLimits } from '../platform/object-copy.ts';
 import { ManifestAlteredError, openLines, readManifest, storeLines } from '../platform/object-manifest.ts';
-import { ObjectKeyUnusableError, ObjectNotFoundError } from '../platform/s3.ts';
+import { type ListedObject, ObjectKeyUnusableError, ObjectNotFoundError } from '../platform/s3.ts';
 import { type ComparedObject, compareListing } from './compare-listing.ts';
 import { type CopyOutcome, type CopyTask, copyToVault } from './copy-to-vault.ts';
-import { inOrder } from './in-order.ts';
 import { readNamingSecret } from './object-name.ts';
 import { tenantPrefix } from './tenant-prefix.ts';
 import { UnfinishedManifest } from './unfinished-manifest.ts';
@@ -98,6 +98,12 @@ export async function backUpTenant(
   }
 }
 
+interface Gathered {
+  readonly object: ListedObject;
+  /** The previous manifest's line, or what became of the copy. */
+  readonly outcome: { kind: 'unchanged'; text: string } | CopyOutcome;
+}
+
 /** Adds everything listed to the manifest, in order. Returns false when it stopped for time. */
 async function gather(
   manifest: UnfinishedManifest,
@@ -105,64 +111,48 @@ async function gather(
   compared: AsyncIterable<ComparedObject>,
   task: CopyTask,
 ): Promise<boolean> {
-  const outcomes = inOrder(
-    untilTimeIsShort(compared, task),
-    next => (next === 'out-of-time' || next.unchanged !== undefined ? next : copyCompared(next, task)),
-    { underWay: COPIES_UNDER_WAY, waiting: RESULTS_WAITING },
-  );
-  for await (const next of outcomes) {
-    if (next === 'out-of-time') return false;
-    const { object } = next;
-    if ('outcome' in next) {
-      const { outcome } = next;
-      if (outcome.kind === 'out-of-time') return false;
-      await addOutcome(manifest, progress, object.key, outcome);
-    } else {
-      progress.objectCount++;
-      progress.byteCount += object.sizeBytes;
-      await manifest.addLine(next.unchanged ?? '');
-    }
+  const start = ({ object, unchanged }: ComparedObject): Gathered | Promise<Gathered> => {
+    if (task.timeIsShort()) return { object, outcome: { kind: 'out-of-time' } };
+    if (unchanged !== undefined) return { object, outcome: { kind: 'unchanged', text: unchanged } };
+    return copyToVault(object, task).then(outcome => ({ object, outcome }));
+  };
+  const limits = { underWay: COPIES_UNDER_WAY, waiting: RESULTS_WAITING };
+  for await (const { object, outcome } of inOrder(compared, start, limits)) {
+    if (outcome.kind === 'out-of-time') return false;
+    await addOutcome(manifest, progress, object, outcome);
     manifest.lastKey = object.key;
   }
   return true;
 }
 
-async function copyCompared({ object }: ComparedObject, task: CopyTask) {
-  return { object, outcome: await copyToVault(object, task) };
-}
-
 async function addOutcome(
   manifest: UnfinishedManifest,
   progress: TenantBackupResult,
-  key: string,
-  outcome: Exclude<CopyOutcome, { kind: 'out-of-time' }>,
+  object: ListedObject,
+  outcome: Exclude<Gathered['outcome'], { kind: 'out-of-time' }>,
 ): Promise<void> {
-  if (outcome.kind === 'gone') return;
-  progress.recopiedObjectCount += outcome.recopied;
-  if (outcome.kind === 'not-covered') {
-    progress.notCovered[outcome.reason] = (progress.notCovered[outcome.reason] ?? 0) + 1;
-    await manifest.addNotCovered(key, outcome.reason);
-    return;
-  }
-  progress.objectCount++;
-  progress.byteCount += outcome.line.sizeBytes;
-  if (outcome.written) {
-    progress.copiedObjectCount++;
-    progress.copiedByteCount += outcome.line.sizeBytes;
-  }
-  await manifest.addLine(outcome.line);
-}
-
-async function* untilTimeIsShort(
-  compared: AsyncIterable<ComparedObject>,
-  { timeIsShort }: CopyTask,
-): AsyncGenerator<ComparedObject | 'out-of-time'> {
-  for await (const next of compared) {
-    if (timeIsShort()) {
-      yield 'out-of-time';
+  switch (outcome.kind) {
+    case 'gone':
       return;
-    }
-    yield next;
+    case 'unchanged':
+      progress.objectCount++;
+      progress.byteCount += object.sizeBytes;
+      await manifest.addLine(outcome.text);
+      return;
+    case 'not-covered':
+      progress.recopiedObjectCount += outcome.recopied;
+      progress.notCovered[outcome.reason] = (progress.notCovered[outcome.reason] ?? 0) + 1;
+      await manifest.addNotCovered(object.key, outcome.reason);
+      return;
+    case 'covered':
+      progress.recopiedObjectCount += outcome.recopied;
+      progress.objectCount++;
+      progress.byteCount += outcome.line.sizeBytes;
+      if (outcome.written) {
+        progress.copiedObjectCount++;
+        progress.copiedByteCount += outcome.line.sizeBytes;
+      }
+      await manifest.addLine(outcome.line);
   }
 }
 

@@ -1,0 +1,195 @@
+import type { z } from 'zod';
+import type { Deployment } from '../contracts/configuration.ts';
+import type { ObjectManifestLine } from '../contracts/object-manifest.ts';
+import { type ObjectTestItem, VerifyObjectsInput, VerifyObjectsOutput } from '../contracts/restore-test.ts';
+import type { Finding, ObjectVerification } from '../contracts/restore-test-record.ts';
+import { manifestKey, objectKey, objectPrefix, tenantKeyAlias } from '../contracts/vault-layout.ts';
+import { type StepContext, handler as step } from '../platform/handler.ts';
+import { inOrder } from '../platform/in-order.ts';
+import { findKey, TenantKeyUnusableError } from '../platform/kms.ts';
+import type { SpooledLines } from '../platform/line-spool.ts';
+import { COPY_LIMITS } from '../platform/object-copy.ts';
+import { ManifestAlteredError, openLines, readManifest } from '../platform/object-manifest.ts';
+import { deleteVersions, listObjects, ObjectKeyUnusableError, ObjectNotFoundError } from '../platform/s3.ts';
+import { ObjectSample } from './object-sample.ts';
+import { type RestoreOutcome, type RestoreTask, restoreObject, scratchKey } from './restore-object.ts';
+import { compareInventory, VaultInventory } from './vault-inventory.ts';
+
+const RESTORES_UNDER_WAY = 16;
+const FINDINGS_KEPT = 100;
+const GIB = 1024 ** 3;
+
+/**
+ * Verifies one tenant's manifest of one bucket: that it is the one that the root manifest names, that every object in it
+ * is in the vault with its size, and that a sample of them, or all, can be restored to what they were.
+ * @throws TenantKeyUnusableError when nothing of the tenant can be read because of its key: after an erasure that is as it
+ * should be, so that it is no finding about the backup.
+ */
+export const handler = step({
+  input: VerifyObjectsInput,
+  output: VerifyObjectsOutput,
+  run: (input, context) => verifyObjects(input, context, { ...COPY_LIMITS, readBackUpToBytes: 20 * GIB }),
+});
+
+export async function verifyObjects(
+  { item, cursor }: z.output<typeof VerifyObjectsInput>,
+  { deployment, timeIsShort }: StepContext,
+  limits: RestoreTask['limits'],
+): Promise<z.input<typeof VerifyObjectsOutput>> {
+  const { restoreTestId, tenant, manifestSha256 } = item;
+  const key = manifestKey(tenant, manifestSha256);
+  const progress = cursor?.progress ?? nothingYet(item);
+  const keyArn = await findDataKey(tenant, deployment);
+  let lines: SpooledLines | undefined;
+  try {
+    lines = await openLines(deployment.vaultBucket, key, manifestSha256);
+    const sample = item.sampleSize === null ? undefined : new ObjectSample(restoreTestId, item.sampleSize);
+    if (cursor === null) await checkInventory(lines, key, progress, sample, item, deployment);
+    else if (sample !== undefined) await eachLine(lines, key, (line, index) => sample.add(index, line));
+    const { vaultBucket, workBucket } = deployment;
+    const task = { restoreTestId, tenant, vaultBucket, workBucket, keyArn, limits, timeIsShort };
+    const lineCount = await restoreSample(lines, key, progress, sample?.indexes(), cursor?.lineCount ?? 0, task);
+    return lineCount === undefined ? done(progress) : { result: null, cursor: { lineCount, progress } };
+  } catch (error) {
+    if (error instanceof ManifestAlteredError) {
+      addFinding(progress, { kind: 'manifest-altered', place: key, detail: error.message });
+    } else if (error instanceof ObjectNotFoundError && lines === undefined) {
+      addFinding(progress, { kind: 'object-missing', place: key, detail: 'the manifest is gone' });
+    } else if (error instanceof ObjectKeyUnusableError && lines === undefined) {
+      throw keyUnusable(tenant, error);
+    } else {
+      throw error;
+    }
+    return done(progress);
+  } finally {
+    await lines?.close();
+  }
+}
+
+/** The first pass: everything is in the vault, with its size. It also draws the sample. */
+async function checkInventory(
+  lines: SpooledLines,
+  key: string,
+  progress: ObjectVerification,
+  sample: ObjectSample | undefined,
+  { tenant }: ObjectTestItem,
+  { vaultBucket }: Deployment,
+): Promise<void> {
+  const inventory = new VaultInventory(lines.lineCount);
+  await eachLine(lines, key, (line, index) => {
+    inventory.add(line.vaultName, line.sizeBytes);
+    sample?.add(index, line);
+    progress.objectCount++;
+  });
+  if (progress.objectCount === 0) return;
+  for await (const { name, difference } of compareInventory(inventory.sorted(), listVault(vaultBucket, tenant))) {
+    const place = objectKey(tenant, name);
+    addFinding(
+      progress,
+      difference === 'missing'
+        ? { kind: 'object-missing', place, detail: 'the vault has no current version of it' }
+        : { kind: 'object-altered', place, detail: 'its current version has another size' },
+    );
+  }
+}
+
+async function* listVault(vaultBucket: string, tenant: string | null) {
+  const prefix = objectPrefix(tenant);
+  for await (const { objects } of listObjects(vaultBucket, prefix)) {
+    for (const { key, sizeBytes } of objects) yield { name: key.slice(prefix.length), sizeBytes };
+  }
+}
+
+/**
+ * The second pass: restores what was drawn (all, where nothing was), and deletes what was compared.
+ * @returns how many lines are done when it stopped for time; undefined when all are.
+ */
+async function restoreSample(
+  lines: SpooledLines,
+  key: string,
+  progress: ObjectVerification,
+  drawn: ReadonlySet<number> | undefined,
+  doneLineCount: number,
+  task: RestoreTask,
+): Promise<number | undefined> {
+  async function* chosen() {
+    let index = 0;
+    for await (const { line } of readManifest(lines, key)) {
+      const number = index++;
+      if (number < doneLineCount || !(drawn?.has(number) ?? true)) continue;
+      if (task.timeIsShort()) {
+        yield { number, line: undefined };
+        return;
+      }
+      yield { number, line };
+    }
+  }
+  const restore = async ({ number, line }: { number: number; line: ObjectManifestLine | undefined }) => {
+    const outcome: RestoreOutcome = line === undefined ? { kind: 'out-of-time' } : await restoreObject(line, task);
+    return { number, vaultName: line?.vaultName, outcome };
+  };
+  const limits = { underWay: RESTORES_UNDER_WAY, waiting: RESTORES_UNDER_WAY };
+  const compared: { key: string; versionId: string }[] = [];
+  try {
+    for await (const { number, vaultName, outcome } of inOrder(chosen(), restore, limits)) {
+      if (outcome.kind === 'out-of-time') return number;
+      progress.bytesRestored += outcome.bytesRestored;
+      if (outcome.findings.length === 0) progress.objectsRestored++;
+      for (const finding of outcome.findings) addFinding(progress, finding);
+      if (vaultName !== undefined) compared.push({ key: scratchKey(task.restoreTestId, vaultName), versionId: 'null' });
+      if (compared.length === 1000) await deleteVersions(task.workBucket, compared.splice(0));
+    }
+    return undefined;
+  } finally {
+    await deleteVersions(task.workBucket, compared);
+  }
+}
+
+async function eachLine(
+  lines: SpooledLines,
+  key: string,
+  visit: (line: ObjectManifestLine, index: number) => void,
+): Promise<void> {
+  let index = 0;
+  for await (const { line } of readManifest(lines, key)) visit(line, index++);
+}
+
+/** @throws TenantKeyUnusableError */
+async function findDataKey(tenant: string | null, { vaultKeyArn }: Deployment): Promise<string> {
+  if (tenant === null) return vaultKeyArn;
+  const key = await findKey(tenantKeyAlias(tenant));
+  if (!key?.enabled) throw keyUnusable(tenant);
+  return key.arn;
+}
+
+function keyUnusable(tenant: string | null, cause?: unknown): TenantKeyUnusableError {
+  return new TenantKeyUnusableError(
+    `the key of ${tenant === null ? 'the vault' : `tenant ${tenant}`} cannot be used, so that nothing under it can be read; if the tenant was not erased, see the key's state in KMS`,
+    { cause },
+  );
+}
+
+/** Keeps the first hundred findings, each once, and counts the others in one. */
+function addFinding({ findings }: ObjectVerification, finding: Finding): void {
+  if (
+    findings.some(
+      ({ kind, place, detail }) => kind === finding.kind && place === finding.place && detail === finding.detail,
+    )
+  ) {
+    return;
+  }
+  if (findings.length < FINDINGS_KEPT) findings.push(finding);
+  else {
+    const last = findings[FINDINGS_KEPT];
+    const count = Number(last?.detail.match(/^and (\d+) more/)?.[1] ?? 0) + 1;
+    findings[FINDINGS_KEPT] = { ...finding, detail: `and ${count} more findings; this is the last` };
+  }
+}
+
+function done(progress: ObjectVerification): z.input<typeof VerifyObjectsOutput> {
+  return { result: progress, cursor: null };
+}
+
+function nothingYet({ bucketId, tenant }: ObjectTestItem): ObjectVerification {
+  return { bucketId, tenant, objectCount: 0, objectsRestored: 0, bytesRestored: 0, findings: [] };
+}
