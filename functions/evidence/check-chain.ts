@@ -31,6 +31,8 @@ export class ChainCheck {
   #lastRecordedAt: string | null = null;
   #newestHead: LedgerReport['newestHead'] = null;
   #oldestUnsignedAt: string | undefined = undefined;
+  /** The first full segment that is not closed: its last entry. */
+  #open: { sequence: number; recordedAt: string } | undefined = undefined;
   #subtrees: readonly Buffer[] = [];
   /** False once anything is wrong in this segment: its tree then cannot be compared, and what follows from that is not named again. */
   #treeKnown = true;
@@ -96,9 +98,9 @@ export class ChainCheck {
     const lastSequence = this.#lastSequence;
     const segment = lastSequence / SEGMENT_LENGTH;
     if (closed === undefined) {
-      // The closer may have been killed: the next append does its work. After a later segment it cannot be open.
-      if (laterExists)
-        this.#add(lastSequence, 'segment-missing', `segment ${segment} is missing, but a later one exists`);
+      // The closer may have been killed, and the next append does its work; after a later segment it cannot be open.
+      if (laterExists) this.#addMissingSegment(lastSequence);
+      else this.#open ??= { sequence: lastSequence, recordedAt: this.#lastRecordedAt ?? '' };
       return;
     }
     this.#segmentCount++;
@@ -131,6 +133,14 @@ export class ChainCheck {
         'unsigned',
         `the newest ${unsignedCount} entries are not signed for, for ${hours} hours`,
       );
+    }
+    const open = this.#open;
+    if (
+      open !== undefined &&
+      open.sequence < this.#lastSequence &&
+      now.getTime() - Date.parse(open.recordedAt) > MAXIMUM_UNSIGNED_MS
+    ) {
+      this.#addMissingSegment(open.sequence);
     }
     return {
       verified: this.#problemCount === 0,
@@ -196,6 +206,11 @@ export class ChainCheck {
     } else {
       this.#add(sequence - 1, 'altered', `entry ${sequence - 1} is not the one that entry ${sequence} was appended to`);
     }
+  }
+
+  #addMissingSegment(lastSequence: number): void {
+    const detail = `segment ${lastSequence / SEGMENT_LENGTH} is missing, though entries were appended since it was full`;
+    this.#add(lastSequence, 'segment-missing', detail);
   }
 
   #checkVersions({ versionCount, deleteMarkerCount }: NumberedKey, what: string, sequence: number): void {

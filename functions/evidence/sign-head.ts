@@ -2,11 +2,10 @@ import type { Deployment } from '../contracts/configuration.ts';
 import { type LedgerHead, SEGMENT_LENGTH, SignedLedgerHead } from '../contracts/ledger.ts';
 import { HEAD_PREFIX, headKey, ledgerEntryKey } from '../contracts/vault-layout.ts';
 import { canonicalJson } from '../platform/canonical-json.ts';
-import { readPublicKey, signDocument } from '../platform/kms.ts';
+import { signDocument, verifyDocument } from '../platform/kms.ts';
 import { readLedgerEntries } from '../platform/ledger.ts';
 import { LedgerBrokenError } from '../platform/ledger-projection.ts';
 import { listObjects, readBytes, writeBytesOnce } from '../platform/s3.ts';
-import { hasValidSignature } from '../platform/signature.ts';
 import { extendTree, leafHash } from './merkle.ts';
 import { parseDocument } from './parse-document.ts';
 
@@ -73,5 +72,5 @@ async function readTrustedHead(
   if (key === undefined) return undefined;
   const signed = parseDocument(SignedLedgerHead, await readBytes(evidenceBucket, key));
   if (signed === undefined || headKey(signed.document.sequence) !== key) return undefined;
-  return hasValidSignature(signed, await readPublicKey(signingKeyArn)) ? signed.document : undefined;
+  return (await verifyDocument(signed, signingKeyArn)) ? signed.document : undefined;
 }
