@@ -51,8 +51,9 @@ export const WILDCARD_REASONS: readonly { readonly resource: RegExp; readonly re
 /** Actions that know no narrower resource. */
 export const ACTIONS_WITHOUT_RESOURCE: readonly { readonly actions: RegExp; readonly reason: string }[] = [
   {
-    actions: /^kms:CreateKey$/,
-    reason: 'A key that does not exist yet has no ARN; the guardrails allow this role alone.',
+    actions: /^kms:(?:CreateKey|ListKeys|ListAliases)$/,
+    reason:
+      'A key that does not exist yet has no ARN, and listing knows none; the guardrails let this role alone create.',
   },
   {
     actions:

@@ -194,15 +194,13 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       sign,
     ],
     'tenants/ensure-key': [
-      { actions: ['kms:CreateKey'], resources: ['*'] },
+      { actions: ['kms:CreateKey', 'kms:ListAliases', 'kms:ListKeys'], resources: ['*'] },
+      { actions: ['kms:CreateAlias'], resources: [`arn:aws:kms:${REGION}:${account}:alias/daybreak/tenant/*`] },
       {
-        actions: ['kms:CreateAlias', 'kms:DescribeKey'],
-        resources: [
-          `arn:aws:kms:${REGION}:${account}:alias/daybreak/tenant/*`,
-          `arn:aws:kms:${REGION}:${account}:key/*`,
-        ],
+        actions: ['kms:CreateAlias', 'kms:DescribeKey', 'kms:ListResourceTags', 'kms:TagResource'],
+        resources: [`arn:aws:kms:${REGION}:${account}:key/*`],
       },
-      { actions: ['kms:TagResource'], resources: [`arn:aws:kms:${REGION}:${account}:key/*`] },
+      { actions: ['s3:ListBucket'], resources: [`arn:aws:s3:::${vaultBucket}`] },
       ...read(workBucket, 'work/'),
       ...write(workBucket, 'work/'),
     ],
@@ -211,6 +209,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       ...read(evidenceBucket, 'segments/', 'heads/'),
       ...write(evidenceBucket, 'ledger/', 'segments/', 'heads/'),
       sign,
+      verify,
     ],
     'restore-test/choose': [...readLedger, ...readRootManifest],
     'restore-test/restore-database': [
