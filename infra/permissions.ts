@@ -54,10 +54,11 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       conditions: throughS3(...objects(bucket, ...prefixes)),
     },
   ];
+  const tenantKeys = `arn:aws:kms:${REGION}:${account}:key/*`;
   // Tenants' keys are made at run time, so their ARNs are unknown here. Each one's own policy names the roles as well.
   const useTenantKeys = (actions: readonly string[], ...objectArns: string[]): Permission => ({
     actions,
-    resources: [`arn:aws:kms:${REGION}:${account}:key/*`],
+    resources: [tenantKeys],
     conditions: throughS3(...objectArns),
   });
   const tenantObjects = objects(vaultBucket, 'tenants/');
@@ -198,7 +199,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       { actions: ['kms:CreateAlias'], resources: [`arn:aws:kms:${REGION}:${account}:alias/daybreak/tenant/*`] },
       {
         actions: ['kms:CreateAlias', 'kms:DescribeKey', 'kms:ListResourceTags', 'kms:TagResource'],
-        resources: [`arn:aws:kms:${REGION}:${account}:key/*`],
+        resources: [tenantKeys],
       },
       { actions: ['s3:ListBucket'], resources: [`arn:aws:s3:::${vaultBucket}`] },
       ...read(workBucket, 'work/'),
@@ -247,7 +248,11 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       ...read(workBucket, 'scratch/'),
       ...write(workBucket, 'scratch/'),
       ...multipart(workBucket, 'scratch/'),
-      { actions: ['s3:PutObjectTagging', 's3:GetObjectTagging'], resources: objects(workBucket, 'scratch/') },
+      {
+        actions: ['s3:PutObjectTagging', 's3:GetObjectTagging', 's3:DeleteObject', 's3:DeleteObjectVersion'],
+        resources: objects(workBucket, 'scratch/'),
+      },
+      { actions: ['kms:DescribeKey'], resources: [tenantKeys] },
       useTenantKeys(['kms:Decrypt', 'kms:GenerateDataKey'], ...tenantObjects, ...objects(workBucket, 'scratch/')),
     ],
     'restore-test/tear-down': [

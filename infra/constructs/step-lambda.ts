@@ -118,8 +118,8 @@ function allowNetworkInterfaces(role: Role, functionName: string): void {
   );
 }
 
-// The same permission asked for by two reasons is written once.
+// The same permission asked for by two reasons is written once, and one for nothing (no database configured) not at all.
 function merge(permissions: readonly Permission[]): readonly Permission[] {
-  const seen = new Map(permissions.map(permission => [JSON.stringify(permission), permission]));
-  return [...seen.values()];
+  const needed = permissions.filter(({ resources }) => resources.length > 0);
+  return [...new Map(needed.map(permission => [JSON.stringify(permission), permission])).values()];
 }
