@@ -69,6 +69,7 @@ export async function openLedger(options: { directory?: string } = {}) {
   const run = <T>(work: () => Promise<T>): Promise<T> => withRuntime(newRuntime(), work);
 
   return {
+    s3,
     clock,
     deployment,
     keyClient,

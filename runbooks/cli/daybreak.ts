@@ -1,0 +1,38 @@
+#!/usr/bin/env node
+import { describeError } from '../../functions/platform/errors.ts';
+import { LedgerBrokenError } from '../../functions/platform/ledger-projection.ts';
+import { EXIT, USAGE, UsageError } from './usage.ts';
+
+// Loaded when asked for: the SDK takes most of a second, and help or a slip of the pen should not wait for it.
+const COMMANDS: Record<string, (parameters: string[]) => Promise<number>> = {
+  'evidence verify': async parameters => (await import('./evidence.ts')).verifyEvidence(parameters),
+  'evidence show': async parameters => (await import('./evidence.ts')).showEvidence(parameters),
+};
+
+/** Runs one command and returns its exit code. An operator's mistake, or what cannot be reached, is one line, not a stack. */
+async function run(parameters: string[]): Promise<number> {
+  const [first, second, ...rest] = parameters;
+  if (first === undefined) return fail('give a command; see daybreak help', EXIT.usage);
+  if (['help', '--help', '-h'].includes(first) || parameters.includes('--help')) {
+    process.stdout.write(USAGE);
+    return EXIT.done;
+  }
+  const command = `${first} ${second ?? ''}`.trim();
+  const execute = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined;
+  try {
+    if (execute === undefined)
+      throw new UsageError(`there is no command ${JSON.stringify(command)}; see daybreak help`);
+    return await execute(rest);
+  } catch (error) {
+    if (error instanceof UsageError) return fail(error.message, EXIT.usage);
+    if (error instanceof LedgerBrokenError) return fail(error.message, EXIT.broken);
+    return fail(`nothing was found out: ${describeError(error).replaceAll(/\s+/g, ' ')}`, EXIT.unreachable);
+  }
+}
+
+function fail(message: string, exitCode: number): number {
+  process.stderr.write(`daybreak: ${message}\n`);
+  return exitCode;
+}
+
+process.exitCode = await run(process.argv.slice(2));

@@ -1,0 +1,31 @@
+import type { LedgerReport } from '../../functions/evidence/ledger-report.ts';
+
+/** The report as text for a person. */
+export function describeReport(report: LedgerReport, targetName: string): string {
+  const { newestHead, unsignedTail, problems, problemCount, first } = report;
+  const lines = [
+    `${report.verified ? 'VERIFIED' : 'BROKEN'}  ledger of ${targetName}`,
+    '',
+    `  entries         ${report.entryCount}${report.lastRecordedAt === null ? '' : `, the newest of ${report.lastRecordedAt}`}`,
+    `  newest hash     ${report.lastEntrySha256 ?? 'none'}`,
+    `  signed heads    ${report.headCount}${newestHead === null ? '' : `, the newest over entry ${newestHead.sequence}, of ${newestHead.signedAt}`}`,
+    `  segments        ${report.segmentCount} closed`,
+    `  unsigned tail   ${unsignedTail.entryCount === 0 ? 'none' : `${unsignedTail.entryCount} entries, the oldest since ${describeAge(unsignedTail.ageMs)}`}`,
+    `  checked at      ${report.checkedAt}`,
+  ];
+  if (first === null) return lines.join('\n');
+  lines.push('', `First: ${first.detail} (${first.reason})`);
+  if (problemCount > 1) {
+    lines.push(
+      `All ${problemCount} problems${problemCount > problems.length ? `, the first ${problems.length} of them` : ''}:`,
+    );
+    for (const { detail, reason } of problems) lines.push(`  - ${detail} (${reason})`);
+  }
+  lines.push('', 'What to do: runbooks/ledger-broken.md');
+  return lines.join('\n');
+}
+
+function describeAge(ageMs: number): string {
+  const minutes = Math.floor(ageMs / 60_000);
+  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h`;
+}

@@ -1,0 +1,26 @@
+/** The operator asked for something that cannot be done: one line says what to change; exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** Exit codes of every `daybreak` command. */
+export const EXIT = { done: 0, broken: 1, usage: 2, unreachable: 3 } as const;
+
+export const USAGE = `daybreak: operate and check Daybreak
+
+  daybreak evidence verify [--json] TARGET        check the whole ledger: every entry, head and segment
+  daybreak evidence show [--limit N] [--json] TARGET
+                                                  list the newest entries, newest last (20 unless N is given)
+  daybreak help                                   this text
+
+TARGET, one of
+  --local [DIR]                                   the state that the last \`npm start\` left (.daybreak)
+  --evidence-bucket NAME --signing-key ARN        an AWS account, with the default credentials; eu-west-2
+                                                  (AWS_ENDPOINT_URL asks a local cloud that is running instead)
+
+Exit codes
+  0  done; for verify: the ledger is verified
+  1  the ledger is broken: see runbooks/ledger-broken.md
+  2  the command or its target is not right; one line says what to change
+  3  AWS or the local state could not be reached or refused; nothing was found out
+`;

@@ -1,0 +1,142 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ledgerEntryKey } from '../../../functions/contracts/vault-layout.ts';
+import type { LedgerReport } from '../../../functions/evidence/ledger-report.ts';
+import { tamper } from '../../../infra/local/s3/damage.ts';
+import { draft, type LocalLedger, openLedger } from '../../functions/evidence/local-ledger.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'daybreak-cli-'));
+const local = `--local=${directory}`;
+let ledger: LocalLedger;
+
+beforeAll(async () => {
+  ledger = await openLedger({ directory });
+  await ledger.appendEntry(draft('a'));
+  const body = { recoveryPointId: '20261122t023000z', status: 'good', rootManifestSha256: null };
+  await ledger.appendEntry(draft('b', { kind: 'backup.completed', subject: 'evil\u001b[31m', body }));
+  await ledger.appendEntry(draft('c'));
+  writeFileSync(join(directory, 'deployment.json'), JSON.stringify(ledger.deployment));
+});
+afterAll(() => {
+  ledger.s3.close();
+  rmSync(directory, { recursive: true });
+});
+
+/** Runs the command as a person does, and gives what it printed and its exit code. */
+function daybreak(parameters: readonly string[], options: { cwd?: string; environment?: Record<string, string> } = {}) {
+  const command = join(import.meta.dirname, '../../../runbooks/cli/daybreak.ts');
+  const environment = { PATH: process.env.PATH ?? '', ...options.environment };
+  return new Promise<{ exitCode: unknown; stdout: string; stderr: string }>(resolve => {
+    const settings = { env: environment, cwd: options.cwd ?? directory };
+    execFile(process.execPath, [command, ...parameters], settings, (error, stdout, stderr) =>
+      resolve({ exitCode: error === null ? 0 : error.code, stdout, stderr }),
+    );
+  });
+}
+
+describe('daybreak evidence', () => {
+  it('verifies the state of a local run: exit code 0', async () => {
+    const { exitCode, stdout, stderr } = await daybreak(['evidence', 'verify', local]);
+    expect([exitCode, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(
+      new RegExp(
+        [
+          `^VERIFIED {2}ledger of ${directory}`,
+          '',
+          ' {2}entries {9}3, the newest of 2026-11-22T03:00:00.000Z',
+          ' {2}newest hash {5}[0-9a-f]{64}',
+          ' {2}signed heads {4}3, the newest over entry 3, of 2026-11-22T03:00:00.000Z',
+          ' {2}segments {8}0 closed',
+          ' {2}unsigned tail {3}none',
+          ' {2}checked at {6}.*Z\n$',
+        ].join('\n'),
+      ),
+    );
+  });
+
+  it('lists entries, and lets no control character of theirs through', async () => {
+    const { exitCode, stdout } = await daybreak(['evidence', 'show', local, '--limit', '2']);
+    expect(exitCode).toBe(0);
+    expect(stdout.split('\n').map(line => line.split(/ {2,}/))).toEqual([
+      ['entry', 'recorded at', 'kind', 'subject', 'result'],
+      ['2', '2026-11-22T03:00:00.000Z', 'backup.completed', 'evil?[31m', 'good'],
+      ['3', '2026-11-22T03:00:00.000Z', 'tenant-key.created', 'school-c'],
+      [''],
+    ]);
+    const json = await daybreak(['evidence', 'show', local, '--limit', '1', '--json']);
+    expect(JSON.parse(json.stdout).map(({ eventId }: { eventId: string }) => eventId)).toEqual(['c']);
+  });
+
+  it('names an entry whose bytes were changed on the disk: exit code 1', async () => {
+    const replace = (from: string, to: string) => (content: Buffer) =>
+      Buffer.from(content.toString().replace(from, to));
+    await tamper(ledger.s3, 'evidence', ledgerEntryKey(2), replace('"good"', '"evil"'));
+    const text = await daybreak(['evidence', 'verify', local]);
+    const json = await daybreak(['evidence', 'verify', local, '--json']);
+    const show = await daybreak(['evidence', 'show', local]);
+    await tamper(ledger.s3, 'evidence', ledgerEntryKey(2), replace('"evil"', '"good"'));
+    expect([text.exitCode, json.exitCode]).toEqual([1, 1]);
+    expect(text.stdout).toMatch(/^BROKEN/);
+    expect(text.stdout).toContain(
+      'First: entry 2 is not the one that was signed for: its head names another hash (altered)',
+    );
+    expect(text.stdout).toContain('What to do: runbooks/ledger-broken.md');
+    const report: LedgerReport = JSON.parse(json.stdout);
+    expect([report.verified, report.problemCount, report.first?.sequence]).toEqual([false, 1, 2]);
+    expect([show.exitCode, show.stdout]).toEqual([1, '']);
+    expect(show.stderr).toMatch(/^daybreak: ledger\/000000000003.json: names another hash/);
+  });
+
+  it('says in one line what it cannot reach: exit code 3', async () => {
+    const environment = {
+      AWS_ENDPOINT_URL: 'http://127.0.0.1:9',
+      AWS_ACCESS_KEY_ID: 'AKIA',
+      AWS_SECRET_ACCESS_KEY: 'secret',
+      AWS_MAX_ATTEMPTS: '1',
+    };
+    const key = 'arn:aws:kms:eu-west-2:111122223333:key/1';
+    const parameters = ['evidence', 'verify', '--evidence-bucket', 'evidence', '--signing-key', key];
+    const { exitCode, stdout, stderr } = await daybreak(parameters, { environment });
+    expect([exitCode, stdout]).toEqual([3, '']);
+    expect(stderr).toMatch(/^daybreak: nothing was found out: RetryableError: .*\n$/);
+  });
+
+  it.each([
+    ['no command', [], 'give a command; see daybreak help'],
+    ['an unknown command', ['evidence', 'forge'], 'there is no command "evidence forge"; see daybreak help'],
+    ['a name from the prototype', ['constructor'], 'there is no command "constructor"; see daybreak help'],
+    ['no target', ['evidence', 'verify'], 'name a target'],
+    ['two targets', ['evidence', 'verify', '--local', '--evidence-bucket', 'b'], 'not both'],
+    ['half a target', ['evidence', 'verify', '--evidence-bucket', 'b'], 'name a target'],
+    [
+      'a key elsewhere',
+      ['evidence', 'verify', '--evidence-bucket=b', '--signing-key=arn:aws:kms:us-east-1:111122223333:key/1'],
+      '--signing-key: give the ARN of a KMS key in eu-west-2',
+    ],
+    ['no local state', ['evidence', 'verify', '--local'], '.daybreak: holds no deployment.json; run npm start first'],
+    ['an unknown option', ['evidence', 'verify', '--fix'], "Unknown option '--fix'"],
+    ['a limit that is none', ['evidence', 'show', '--local', '--limit', 'x'], '--limit x: give a whole number from 1'],
+  ])('takes %s for a mistake, in one line: exit code 2', async (_, parameters, message) => {
+    const { exitCode, stdout, stderr } = await daybreak(parameters);
+    expect([exitCode, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^daybreak: [^\n]*\n$/);
+    expect(stderr).toContain(message);
+  });
+
+  it('does not open a state that another process has open', async () => {
+    writeFileSync(join(directory, 'lock'), String(process.pid));
+    const { exitCode, stderr } = await daybreak(['evidence', 'verify', local]);
+    rmSync(join(directory, 'lock'));
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain(`in use by process ${process.pid}`);
+  });
+
+  it('explains itself', async () => {
+    const { exitCode, stdout } = await daybreak(['help']);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('daybreak evidence verify [--json] TARGET');
+  });
+});
