@@ -42,6 +42,7 @@ export const SequenceState = z.strictObject({
   lastValue: z.string().nullable(),
   increment: z.string(),
 });
+export type SequenceState = z.infer<typeof SequenceState>;
 
 /** Why a relation is not compared. */
 export const UnreadableRelation = z.strictObject({
@@ -57,6 +58,7 @@ export const UnreadableRelation = z.strictObject({
     'unreadable',
   ]),
 });
+export type UnreadableRelation = z.infer<typeof UnreadableRelation>;
 
 /** A whole database at one moment: `before` the snapshot, `after` it became available, or on the `restored` copy. */
 export const DatabaseFingerprint = z.strictObject({

@@ -1,0 +1,157 @@
+import { inUserSchema } from '../platform/fingerprint/definition.ts';
+import { type Database, type Query, quoteIdentifier, quoteName } from '../platform/postgres.ts';
+import type { Check } from './check-result.ts';
+
+interface Index {
+  oid: string;
+  /** `schema.index`; of a toast table's index, its owner's name. */
+  name: string;
+  method: string;
+  valid: boolean;
+  toast: boolean;
+  schema: string;
+  table: string;
+  indexName: string;
+  predicate: string | null;
+  order: string[];
+}
+
+interface Heap {
+  oid: string;
+  name: string;
+}
+
+/**
+ * Checks of each B-tree index, and of each table's pages with its toast, by PostgreSQL's own `amcheck`. Where the
+ * database does not have it, a B-tree is walked in its order and must lead to as many rows as the table has, and pages
+ * are checked only by reading them all.
+ * https://www.postgresql.org/docs/current/amcheck.html
+ */
+export async function listStructureChecks(
+  query: Query,
+): Promise<{ checks: Check[]; notChecked: string[]; heapsCheckable: boolean }> {
+  const [amcheck] = await query<{ schema: string | null; index: boolean; heap: boolean }>(
+    `SELECT quote_ident(n.nspname) AS schema,
+            has_schema_privilege(n.oid, 'USAGE') AND coalesce(bool_or(p.proname = 'bt_index_check' AND has_function_privilege(p.oid, 'EXECUTE')), false) AS index,
+            has_schema_privilege(n.oid, 'USAGE') AND coalesce(bool_or(p.proname = 'verify_heapam' AND has_function_privilege(p.oid, 'EXECUTE')), false) AS heap
+       FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+       LEFT JOIN pg_proc p ON p.pronamespace = n.oid
+      WHERE e.extname = 'amcheck' GROUP BY n.oid, n.nspname`,
+  );
+  const indexes = await listIndexes(query);
+  const trees = indexes.filter(({ method, valid }) => method === 'btree' && valid);
+  const checks: Check[] = trees
+    .filter(({ toast }) => amcheck?.index || !toast)
+    .map(index => ({
+      subject: 'index',
+      name: index.name,
+      run: database => (amcheck?.index ? checkTree(database, index, amcheck.schema ?? '') : walkTree(database, index)),
+    }));
+  if (amcheck?.heap) {
+    checks.push(
+      ...(await listHeaps(query)).map(
+        (heap): Check => ({
+          subject: 'heap',
+          name: heap.name,
+          run: database => checkHeap(database, heap, amcheck.schema ?? ''),
+        }),
+      ),
+    );
+  }
+  return {
+    checks,
+    heapsCheckable: amcheck?.heap === true,
+    notChecked: [
+      ...(amcheck?.index && amcheck.heap
+        ? []
+        : ["extension amcheck: missing, or the reader may not execute it; run the reader's grants on the source"]),
+      ...indexes.filter(({ valid }) => !valid).map(({ name }) => `${name}: an invalid index, on the source as well`),
+      ...indexes
+        .filter(({ method, valid }) => valid && method !== 'btree')
+        .map(({ name, method }) => `${name}: no check exists for an index of type ${method}`),
+    ],
+  };
+}
+
+function listIndexes(query: Query): Promise<Index[]> {
+  return query<Index>(
+    `SELECT i.oid::text, n.nspname || '.' || CASE WHEN t.relkind = 't' THEN o.relname || ' (toast index)' ELSE i.relname END AS name,
+            am.amname AS method, x.indisvalid AND x.indisready AS valid, t.relkind = 't' AS toast,
+            n.nspname AS schema, t.relname AS table, i.relname AS "indexName",
+            pg_get_expr(x.indpred, x.indrelid) AS predicate,
+            coalesce((SELECT jsonb_agg(pg_get_indexdef(i.oid, k::int, false)
+                        || CASE WHEN x.indoption[k - 1] & 1 = 1 THEN ' DESC' ELSE ' ASC' END
+                        || CASE WHEN x.indoption[k - 1] & 2 = 2 THEN ' NULLS FIRST' ELSE ' NULLS LAST' END ORDER BY k)
+               FROM generate_series(1, x.indnkeyatts) k), '[]') AS order
+       FROM pg_index x
+       JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am am ON am.oid = i.relam
+       JOIN pg_class t ON t.oid = x.indrelid
+       LEFT JOIN pg_class o ON o.reltoastrelid = t.oid
+       JOIN pg_namespace n ON n.oid = coalesce(o.relnamespace, t.relnamespace)
+      WHERE i.relkind = 'i' AND i.relpersistence = 'p' AND ${inUserSchema}
+      ORDER BY 2, i.oid`,
+  );
+}
+
+function listHeaps(query: Query): Promise<Heap[]> {
+  return query<Heap>(
+    `SELECT c.oid::text, n.nspname || '.' || c.relname AS name
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE c.relkind IN ('r', 'm') AND c.relpersistence = 'p' AND ${inUserSchema}
+      ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"`,
+  );
+}
+
+async function checkTree(database: Database, index: Index, schema: string): ReturnType<Check['run']> {
+  await database.query(`SELECT ${schema}.bt_index_check($1::oid::regclass, true)`, [index.oid]);
+  return {};
+}
+
+async function checkHeap(database: Database, heap: Heap, schema: string): ReturnType<Check['run']> {
+  const [row] = await database.query<{ damaged: string; block: string | null }>(
+    `SELECT count(*)::text AS damaged, min(blkno)::text AS block
+       FROM ${schema}.verify_heapam($1::oid::regclass, check_toast => true)`,
+    [heap.oid],
+  );
+  if (row?.damaged === '0') return {};
+  const detail = `amcheck found ${row?.damaged} faults, the first in block ${row?.block}`;
+  return { findings: [{ kind: 'heap-corrupt', place: heap.name, detail }] };
+}
+
+const BY_INDEX = {
+  enable_seqscan: 'off',
+  enable_bitmapscan: 'off',
+  enable_sort: 'off',
+  enable_indexscan: 'on',
+  enable_indexonlyscan: 'on',
+};
+const BY_TABLE = {
+  enable_seqscan: 'on',
+  enable_bitmapscan: 'off',
+  enable_indexscan: 'off',
+  enable_indexonlyscan: 'off',
+};
+
+async function walkTree(database: Database, index: Index): ReturnType<Check['run']> {
+  const rows = `SELECT FROM ONLY ${quoteName(index.schema, index.table)} ${index.predicate === null ? '' : `WHERE ${index.predicate}`}`;
+  const walk = `SELECT count(*)::text AS rows FROM (${rows} ORDER BY ${index.order.join(', ')} OFFSET 0) w`;
+  const [byIndex, byTable] = await database.transaction('REPEATABLE READ', async query => {
+    await set(query, BY_INDEX);
+    const plan = await query<Record<string, unknown>>(`EXPLAIN (FORMAT JSON, COSTS OFF) ${walk}`);
+    if (!JSON.stringify(plan).includes(JSON.stringify(index.indexName).slice(1, -1))) return [undefined, undefined];
+    const [first] = await query<{ rows: string }>(walk);
+    await set(query, BY_TABLE);
+    const [second] = await query<{ rows: string }>(`SELECT count(*)::text AS rows FROM (${rows}) w`);
+    return [first?.rows, second?.rows];
+  });
+  if (byIndex === undefined) {
+    return { notChecked: [`${index.name}: PostgreSQL does not walk it in its order`], completed: false };
+  }
+  if (byIndex === byTable) return {};
+  const detail = `it leads to ${byIndex} rows, its table has ${byTable}`;
+  return { findings: [{ kind: 'index-corrupt', place: index.name, detail }] };
+}
+
+async function set(query: Query, settings: Readonly<Record<string, string>>): Promise<void> {
+  for (const [name, value] of Object.entries(settings)) await query(`SET LOCAL ${quoteIdentifier(name)} = ${value}`);
+}

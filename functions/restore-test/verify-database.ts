@@ -1,0 +1,270 @@
+import { z } from 'zod';
+import { DatabaseFingerprint, type UnreadableRelation } from '../contracts/fingerprint.ts';
+import { VerifyDatabaseInput, VerifyDatabaseOutput } from '../contracts/restore-test.ts';
+import type { DatabaseVerification, Finding } from '../contracts/restore-test-record.ts';
+import { databaseTestKey, fingerprintKey } from '../contracts/vault-layout.ts';
+import { sha256Hex } from '../platform/canonical-json.ts';
+import { addMs } from '../platform/clock.ts';
+import { PermanentError } from '../platform/errors.ts';
+import { findDatabase } from '../platform/find-configured.ts';
+import { listRelations, listSequences, nameOf } from '../platform/fingerprint/catalog.ts';
+import { hashSchema } from '../platform/fingerprint/definition.ts';
+import { decode, encode, FingerprintUnreadableError, readFile } from '../platform/fingerprint/fingerprint-file.ts';
+import { handler as step } from '../platform/handler.ts';
+import { log } from '../platform/log.ts';
+import { type Database, DatabaseQueryError, DatabaseUnavailableError, openDatabase } from '../platform/postgres.ts';
+import { readRootManifest } from '../platform/root-manifest.ts';
+import { currentRuntime } from '../platform/runtime.ts';
+import { readBytesIfThere, writeBytes } from '../platform/s3.ts';
+import { listForeignKeyChecks } from './check-foreign-keys.ts';
+import { type Check, CheckResult, judgeFailure } from './check-result.ts';
+import { listStructureChecks } from './check-structure.ts';
+import { type Source, tableChecks } from './check-tables.ts';
+import { comparePresence, compareSchema, compareSequences } from './compare-fingerprints.ts';
+import { Hydration } from './hydrate.ts';
+
+/** The recovery point holds no fingerprints of this database, so that there is nothing to compare with. */
+export class NothingToCompareError extends PermanentError {}
+
+const Progress = z.strictObject({
+  /** By subject and name of the check. */
+  results: z.record(z.string(), CheckResult),
+  /** How often the server broke the connection while it made a check. */
+  breaks: z.record(z.string(), z.int()),
+});
+type Progress = z.infer<typeof Progress>;
+
+const SAVE_EVERY_MS = 30_000;
+const BREAKS_ALLOWED = 2;
+/** How long a server may take to come back after it broke a connection. */
+const RECOVERY_ATTEMPTS = 60;
+const RECOVERY_PAUSE_MS = 2_000;
+const ENTRIES_KEPT = 100;
+
+/**
+ * Verifies a restored database against the fingerprints of its source: every table's rows, the schema, the sequences;
+ * then what must hold within it: foreign keys, indexes, pages. Whatever cannot be read is a finding or is named, and
+ * the rest goes on. It stops when its time is short; a later call goes on with the checks that are not made yet.
+ */
+export const handler = step({
+  input: VerifyDatabaseInput,
+  output: VerifyDatabaseOutput,
+  run: async (input, { configuration, deployment, timeIsShort }) => {
+    const { restoreTestId, recoveryPointId, databaseId, endpoint } = input;
+    const fingerprints = await readFingerprints(deployment, recoveryPointId, databaseId);
+    if (Array.isArray(fingerprints)) return { done: true, verification: nothingVerified(databaseId, fingerprints) };
+
+    const hydration = await readFile(
+      deployment.workBucket,
+      databaseTestKey(restoreTestId, databaseId, 'hydration'),
+      Hydration,
+    );
+    const firstTouchXid = hydration && BigInt(hydration.firstTouchXid);
+    const key = databaseTestKey(restoreTestId, databaseId, 'verification');
+    const progress = (await readFile(deployment.workBucket, key, Progress)) ?? { results: {}, breaks: {} };
+    const save = async () => {
+      await writeBytes(deployment.workBucket, key, encode(progress));
+    };
+
+    const database = openDatabase(endpoint, findDatabase(configuration, databaseId));
+    try {
+      const verification = await verifyDatabase(
+        database,
+        { ...fingerprints, firstTouchXid },
+        { progress, save, timeIsShort },
+      );
+      return { done: verification !== undefined, verification: verification ?? null };
+    } finally {
+      await database.close();
+    }
+  },
+});
+
+/** The fingerprints, if they are those that the signed root manifest names; else what is wrong with them. */
+async function readFingerprints(
+  deployment: { vaultBucket: string; signingKeyArn: string },
+  recoveryPointId: string,
+  databaseId: string,
+): Promise<{ before: DatabaseFingerprint; after: DatabaseFingerprint } | Finding[]> {
+  const root = await readRootManifest(deployment, recoveryPointId);
+  const hashes = root?.recoveryPoint.databases.find(database => database.databaseId === databaseId)?.fingerprints;
+  if (!hashes) {
+    throw new NothingToCompareError(
+      `recovery point ${recoveryPointId} has no fingerprints of database ${databaseId}; test one that is good`,
+    );
+  }
+  const findings: Finding[] = [];
+  const read = async (moment: 'before' | 'after') => {
+    const place = fingerprintKey(recoveryPointId, databaseId, moment);
+    const bytes = await readBytesIfThere(deployment.vaultBucket, place);
+    if (bytes !== undefined && sha256Hex(bytes) === hashes[moment]) return decode(bytes, DatabaseFingerprint, place);
+    const detail = bytes === undefined ? 'it is missing' : 'its SHA-256 is not the one that was signed';
+    findings.push({ kind: 'fingerprint-altered', place, detail });
+    return undefined;
+  };
+  const [before, after] = [await read('before'), await read('after')];
+  if (!before || !after) return findings;
+  if (before.seeds.join() === after.seeds.join()) return { before, after };
+  throw new FingerprintUnreadableError(`the fingerprints of ${recoveryPointId} were taken under different seeds`);
+}
+
+/**
+ * Makes the checks that `progress` does not hold yet.
+ * @returns undefined when the time was too short for all.
+ */
+export async function verifyDatabase(
+  database: Database,
+  source: Source,
+  run: { progress: Progress; save: () => Promise<void>; timeIsShort: () => boolean },
+): Promise<DatabaseVerification | undefined> {
+  const { query } = database;
+  const present = await listRelations(query);
+  const tables = tableChecks(source, present.relations);
+  const foreignKeys = await listForeignKeyChecks(query);
+  const structure = await listStructureChecks(query);
+  const checks = [...tables, ...foreignKeys.checks, ...structure.checks];
+  const finished = await makeChecks(database, checks, run);
+  await run.save();
+  if (!finished) return undefined;
+
+  const names = new Set([
+    ...present.relations.map(nameOf),
+    ...present.unreadable.map(({ schema, relation }) => nameOf({ schema, table: relation })),
+  ]);
+  const schema = compareSchema(source.before, source.after, await hashSchema(query));
+  const results = checks.map(check => run.progress.results[idOf(check)] ?? CheckResult.parse({}));
+  const sum = (pick: (result: CheckResult) => number) => results.reduce((total, result) => total + pick(result), 0);
+  const completed = (subject: Check['subject']) =>
+    checks.filter(check => check.subject === subject && run.progress.results[idOf(check)]?.completed).length;
+  return {
+    databaseId: source.before.databaseId,
+    tableCount: tables.length,
+    rowCount: sum(({ rowCount }) => rowCount),
+    rowsComparedExactly: sum(({ rowsComparedExactly }) => rowsComparedExactly),
+    driftRowCount: sum(({ driftRowCount }) => driftRowCount),
+    foreignKeysChecked: completed('foreign-key'),
+    indexesChecked: completed('index'),
+    heapRelationsChecked: structure.heapsCheckable ? completed('heap') : null,
+    notChecked: keepFirst(
+      [
+        ...unreadableRelations(source, present.unreadable, new Set(tables.map(({ name }) => name))),
+        ...schema.notChecked,
+        ...results.flatMap(({ notChecked }) => notChecked),
+        ...foreignKeys.notChecked,
+        ...structure.notChecked,
+      ],
+      more => `and ${more} more`,
+    ),
+    findings: keepFirst(
+      withoutRepetition([
+        ...comparePresence(source.before, source.after, names),
+        ...schema.findings,
+        ...compareSequences(source.before.sequences, source.after.sequences, await listSequences(query)),
+        ...results.flatMap(({ findings }) => findings),
+      ]),
+      (more, last) => ({ kind: last.kind, place: source.before.databaseId, detail: `and ${more} more findings` }),
+    ),
+  };
+}
+
+const idOf = ({ subject, name }: Check) => `${subject} ${name}`;
+
+async function makeChecks(
+  database: Database,
+  checks: readonly Check[],
+  { progress, save, timeIsShort }: { progress: Progress; save: () => Promise<void>; timeIsShort: () => boolean },
+): Promise<boolean> {
+  const clock = currentRuntime().clock;
+  let saveAt = addMs(clock.now(), SAVE_EVERY_MS);
+  const open = checks.filter(check => !(idOf(check) in progress.results));
+  for (const check of open) {
+    const id = idOf(check);
+    while (!(id in progress.results)) {
+      if (timeIsShort()) return false;
+      await waitUntilAvailable(database);
+      try {
+        progress.results[id] = CheckResult.parse(await database.cancelWhen(timeIsShort, () => check.run(database)));
+      } catch (error) {
+        if (error instanceof DatabaseUnavailableError) {
+          progress.breaks[id] = (progress.breaks[id] ?? 0) + 1;
+          await save();
+          if (progress.breaks[id] < BREAKS_ALLOWED) continue;
+          const detail = 'the server ended the connection whenever it was read';
+          progress.results[id] = CheckResult.parse({
+            findings: [{ kind: 'unreadable', place: check.name, detail }],
+            completed: false,
+          });
+        } else if (error instanceof DatabaseQueryError) {
+          // A check that a whole run of the function is not enough for would never end.
+          if (error.sqlState === CANCELLED && check !== open[0]) return false;
+          progress.results[id] = judgeFailure(check, error.sqlState);
+        } else {
+          throw error;
+        }
+        log('warn', 'a check could not be made', {
+          check: id,
+          sqlState: error instanceof DatabaseQueryError ? error.sqlState : 'connection lost',
+        });
+      }
+    }
+    if (clock.now() >= saveAt) {
+      await save();
+      saveAt = addMs(clock.now(), SAVE_EVERY_MS);
+    }
+  }
+  return true;
+}
+
+const CANCELLED = '57014';
+
+// A backend that crashes takes all others with it, and the server recovers first.
+async function waitUntilAvailable(database: Database): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await database.query('SELECT 1');
+      return;
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailableError) || attempt === RECOVERY_ATTEMPTS) throw error;
+      await currentRuntime().clock.sleep(RECOVERY_PAUSE_MS);
+    }
+  }
+}
+
+/** What no measurement could read, on the source or on the copy; not what was compared after all. */
+function unreadableRelations(
+  { before, after }: Source,
+  restored: readonly UnreadableRelation[],
+  compared: ReadonlySet<string>,
+): string[] {
+  const entries = [...before.unreadable, ...after.unreadable, ...restored]
+    .map(({ schema, relation, reason }) => ({ name: nameOf({ schema, table: relation }), reason }))
+    .filter(({ name }) => !compared.has(name))
+    .map(({ name, reason }) => `${name}: ${reason}`);
+  return [...new Set(entries)].sort();
+}
+
+function withoutRepetition(findings: readonly Finding[]): Finding[] {
+  return [...new Map(findings.map(finding => [`${finding.kind} ${finding.place}`, finding])).values()];
+}
+
+/** At most ENTRIES_KEPT entries: the last says how many more there were. */
+function keepFirst<T>(entries: readonly T[], summarize: (more: number, last: T) => T): T[] {
+  const last = entries.at(-1);
+  if (entries.length <= ENTRIES_KEPT || last === undefined) return [...entries];
+  return [...entries.slice(0, ENTRIES_KEPT - 1), summarize(entries.length - ENTRIES_KEPT + 1, last)];
+}
+
+function nothingVerified(databaseId: string, findings: Finding[]): DatabaseVerification {
+  return {
+    databaseId,
+    tableCount: 0,
+    rowCount: 0,
+    rowsComparedExactly: 0,
+    driftRowCount: 0,
+    foreignKeysChecked: 0,
+    indexesChecked: 0,
+    heapRelationsChecked: null,
+    notChecked: [],
+    findings,
+  };
+}
