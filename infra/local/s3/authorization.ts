@@ -93,7 +93,7 @@ export function existingTagContext(version: Version | undefined): Context {
 export function authorize(
   exchange: Exchange,
   action: `s3:${string}`,
-  on: { bucket: Bucket; key?: string } | undefined,
+  on: { bucket: Bucket; key?: string } | { arn: string },
   extra: Context = {},
 ): void {
   try {
@@ -101,7 +101,7 @@ export function authorize(
       principal: exchange.request.principal,
       action,
       resource: resourceOf(on),
-      ...(on?.bucket.policy === undefined ? {} : { resourcePolicy: on.bucket.policy }),
+      ...('bucket' in on && on.bucket.policy !== undefined ? { resourcePolicy: on.bucket.policy } : {}),
       context: { ...requestContext(exchange), ...extra },
     });
   } catch (error) {
@@ -126,7 +126,7 @@ export function isAllowed(
   }
 }
 
-function resourceOf(on: { bucket: Bucket; key?: string } | undefined): string {
-  if (on === undefined) return '*';
+function resourceOf(on: { bucket: Bucket; key?: string } | { arn: string }): string {
+  if ('arn' in on) return on.arn;
   return on.key === undefined ? bucketArn(on.bucket.name) : objectArn(on.bucket.name, on.key);
 }

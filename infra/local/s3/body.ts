@@ -16,10 +16,11 @@ import { readXml, type XmlElement } from './xml.ts';
 /** A request's body as it is read. The iteration fails where the content is not what the request says of it. */
 export interface VerifiedBody {
   readonly chunks: AsyncIterable<Uint8Array>;
-  /** Once the iteration has ended. */
+  /** Of the content, in base64, once the iteration has ended; the checksum is of `algorithm`. */
   readonly digests: () => { md5: string; checksum: string };
-  /** The algorithm of the checksum that is computed. */
   readonly algorithm: ChecksumAlgorithm;
+  /** The algorithm of the checksum that the request carries. */
+  readonly claimed: ChecksumAlgorithm | undefined;
   /** True where the request carries an MD5 or a checksum of its content. */
   readonly isProtected: boolean;
 }
@@ -30,20 +31,22 @@ const MAXIMUM_DOCUMENT_BYTES = 2 * 1024 * 1024;
  * Opens a request's body: decodes `aws-chunked`, and checks length, `Content-MD5`, `x-amz-content-sha256` and the
  * checksum, which may come as a header or as a trailer
  * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html).
- * @param fallback the algorithm where the request names none.
+ * @param kept the checksum to compute; by default that which the request carries, or else CRC64NVME, as S3 does.
  */
-export function openBody(exchange: Exchange, fallback: ChecksumAlgorithm = 'CRC64NVME'): VerifiedBody {
+export function openBody(exchange: Exchange, kept?: ChecksumAlgorithm): VerifiedBody {
   const payloadHash = header(exchange, 'x-amz-content-sha256') ?? 'UNSIGNED-PAYLOAD';
   const framing = readFraming(payloadHash);
   const claim = readChecksumClaim(exchange);
   const contentMd5 = readContentMd5(exchange);
-  const algorithm = claim?.algorithm ?? fallback;
+  const algorithm = kept ?? claim?.algorithm ?? 'CRC64NVME';
   const expectedBytes = readLength(exchange, framing !== undefined);
   let digests: { md5: string; checksum: string } | undefined;
 
   async function* chunks(): AsyncGenerator<Uint8Array> {
     const md5 = createHash('md5');
     const checksum = startChecksum(algorithm);
+    const claimedChecksum =
+      claim === undefined || claim.algorithm === algorithm ? undefined : startChecksum(claim.algorithm);
     const sha256: RunningChecksum | undefined = /^[0-9a-f]{64}$/.test(payloadHash) ? createHash('sha256') : undefined;
     let trailer: string | undefined;
     let receivedBytes = 0;
@@ -60,6 +63,7 @@ export function openBody(exchange: Exchange, fallback: ChecksumAlgorithm = 'CRC6
       if (receivedBytes > expectedBytes) break;
       md5.update(chunk);
       checksum.update(chunk);
+      claimedChecksum?.update(chunk);
       sha256?.update(chunk);
       yield chunk;
     }
@@ -83,13 +87,15 @@ export function openBody(exchange: Exchange, fallback: ChecksumAlgorithm = 'CRC6
       const claimed = claim.trailer === undefined ? claim.value : trailer;
       if (claimed === undefined)
         throw invalidRequest(`The trailer ${claim.trailer} was announced and is not in the body`);
-      if (checkChecksumValue(algorithm, claimed) !== found.checksum) throw badDigest(algorithm);
+      const computed = claimedChecksum?.digest().toString('base64') ?? found.checksum;
+      if (checkChecksumValue(claim.algorithm, claimed) !== computed) throw badDigest(claim.algorithm);
     }
     digests = found;
   }
   return {
     chunks: chunks(),
     algorithm,
+    claimed: claim?.algorithm,
     isProtected: claim !== undefined || contentMd5 !== undefined,
     digests: () => {
       if (digests === undefined) throw new Error('a body was asked for its digests before it was read');
@@ -221,5 +227,9 @@ async function* rawChunks(exchange: Exchange): AsyncGenerator<Uint8Array> {
     if (body.length > 0) yield body;
     return;
   }
-  for await (const chunk of body) yield typeof chunk === 'string' ? Buffer.from(chunk) : (chunk as Uint8Array);
+  try {
+    for await (const chunk of body) yield typeof chunk === 'string' ? Buffer.from(chunk) : (chunk as Uint8Array);
+  } catch (cause) {
+    throw new S3Error(400, 'RequestTimeout', 'The request body was not sent to its end.', { cause });
+  }
 }

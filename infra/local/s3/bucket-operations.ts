@@ -1,7 +1,7 @@
 import type { AwsResponse } from '../service.ts';
 import { authorize } from './authorization.ts';
 import { readDocument } from './body.ts';
-import type { BucketDefinition } from './bucket.ts';
+import { type BucketDefinition, bucketArn } from './bucket.ts';
 import { invalidArgument, malformedXml, S3Error } from './errors.ts';
 import { bucketOf, type Exchange, flag, isoDate, query } from './exchange.ts';
 import { listResponse, ownerNode } from './listing.ts';
@@ -12,7 +12,7 @@ const REGION = 'eu-west-2';
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html */
 export async function listBuckets(exchange: Exchange): Promise<AwsResponse> {
-  authorize(exchange, 's3:ListAllMyBuckets', undefined);
+  authorize(exchange, 's3:ListAllMyBuckets', { arn: '*' });
   const prefix = query(exchange, 'prefix') ?? '';
   const buckets = [...exchange.core.store.buckets.values()]
     .filter(({ name }) => name.startsWith(prefix))
@@ -54,7 +54,7 @@ export async function createBucket(exchange: Exchange): Promise<AwsResponse> {
   const withLock = flag(exchange, 'x-amz-bucket-object-lock-enabled');
   const asked: `s3:${string}`[] = ['s3:CreateBucket'];
   if (withLock) asked.push('s3:PutBucketObjectLockConfiguration', 's3:PutBucketVersioning');
-  for (const action of asked) authorize(exchange, action, undefined);
+  for (const action of asked) authorize(exchange, action, { arn: bucketArn(bucketName) });
   checkBucketName(bucketName);
   if (exchange.request.body !== undefined && exchange.request.headers['content-length'] !== '0') {
     const { LocationConstraint } = readFields(await readDocument(exchange, 'CreateBucketConfiguration'), [

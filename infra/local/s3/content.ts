@@ -14,6 +14,9 @@ const MAXIMUM_INLINE_BYTES = 96 * 1024;
 /** Keeps content, in memory or below a folder. What it is given is already encrypted. */
 export class ContentStore {
   readonly #folder: string | undefined;
+  /** How many readers hold a file, by its id. */
+  readonly #holders = new Map<string, number>();
+  readonly #removedWhileHeld = new Set<string>();
 
   constructor(folder: string | undefined) {
     this.#folder = folder;
@@ -80,8 +83,33 @@ export class ContentStore {
     }
   }
 
+  /**
+   * Keeps content readable until the returned function is called, even if it is removed meanwhile: whoever began to read
+   * an object gets the whole of it.
+   */
+  hold(contents: readonly Content[]): () => void {
+    const ids = contents.flatMap(content => (content.kind === 'file' ? [content.id] : []));
+    for (const id of ids) this.#holders.set(id, (this.#holders.get(id) ?? 0) + 1);
+    return () => {
+      for (const id of ids.splice(0)) {
+        const others = (this.#holders.get(id) ?? 1) - 1;
+        if (others > 0) this.#holders.set(id, others);
+        else {
+          this.#holders.delete(id);
+          if (this.#removedWhileHeld.delete(id)) this.#removeFile(id);
+        }
+      }
+    };
+  }
+
   remove(content: Content): void {
-    if (content.kind === 'file') rmSync(join(this.#folder ?? '', content.id), { force: true });
+    if (content.kind === 'memory') return;
+    if (this.#holders.has(content.id)) this.#removedWhileHeld.add(content.id);
+    else this.#removeFile(content.id);
+  }
+
+  #removeFile(id: string): void {
+    rmSync(join(this.#folder ?? '', id), { force: true });
   }
 
   /** Removes the files that no record names: a process that was killed left them. */

@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
 import type { AwsResponse } from '../service.ts';
 import { authorize, existingTagContext, isAllowed, requestTagContext } from './authorization.ts';
 import { type Bucket, findVersion, newestVersion, type ObjectDescription, type ObjectVersion } from './bucket.ts';
-import { checksumElement, readAlgorithm, startChecksum } from './checksums.ts';
+import { checksumElement, readAlgorithm } from './checksums.ts';
 import { checkCopySourceConditions, guardWrite } from './conditions.ts';
 import { readContentHeaders, readDescription, WEBSITE_REDIRECT, writeActions } from './description.ts';
 import { dataKeyForRead, encryptionForWrite, encryptionHeaders } from './encryption.ts';
@@ -18,6 +17,7 @@ import {
 import { bucketOf, type Exchange, header, isoDate, readVersionId, wholeSeconds } from './exchange.ts';
 import { commitVersion, eTagOf, newVersionId, versionHeader } from './put-object.ts';
 import { refuseArchived } from './read-object.ts';
+import { RunningContent } from './running-content.ts';
 import { readSegments, storeSegment } from './sealed-content.ts';
 import { writeXml } from './xml.ts';
 
@@ -50,24 +50,17 @@ export async function copyObject(exchange: Exchange): Promise<AwsResponse> {
   const { dataKey: sourceKey } = openCopySource(exchange, found);
   const { encryption, dataKey } = encryptionForWrite(exchange, bucket);
   const algorithm = readAlgorithm(header(exchange, 'x-amz-checksum-algorithm') ?? source.checksum.algorithm);
-  const md5 = createHash('md5');
-  const checksum = startChecksum(algorithm);
-  async function* content(): AsyncGenerator<Buffer> {
-    for await (const chunk of readSegments(core.store.contents, source.segments, sourceKey, 0, source.sizeBytes)) {
-      md5.update(chunk);
-      checksum.update(chunk);
-      yield chunk;
-    }
-  }
-  const segment = await storeSegment(core.store.contents, content(), dataKey);
+  const running = new RunningContent(algorithm);
+  const content = readSegments(core.store.contents, source.segments, sourceKey, 0, source.sizeBytes);
+  const segment = await storeSegment(core.store.contents, running.through(content), dataKey);
   const version: ObjectVersion = {
     kind: 'object',
     key,
     versionId: newVersionId(bucket),
     lastModifiedMs: wholeSeconds(now),
     sizeBytes: segment.sizeBytes,
-    eTag: eTagOf(encryption.algorithm === 'AES256', md5.digest('base64')),
-    checksum: { algorithm, type: 'FULL_OBJECT', value: checksum.digest().toString('base64') },
+    eTag: eTagOf(encryption.algorithm === 'AES256', running.md5()),
+    checksum: { algorithm, type: 'FULL_OBJECT', value: running.checksum() },
     encryption,
     segments: [segment],
     multipart: false,
@@ -141,7 +134,7 @@ function readCopySource(source: string): { bucketName: string; key: string; vers
   const [path = '', parameters, ...rest] = source.split('?');
   const invalid = () => invalidArgument('x-amz-copy-source', source, 'Invalid copy source object key');
   try {
-    const [, bucketName, key] = /^\/?([^/]+)\/(.+)$/s.exec(decodeURIComponent(path)) ?? [];
+    const [, bucketName, key] = /^\/?([^/]+)\/(.+)$/s.exec(decodeURIComponent(path.replaceAll('+', ' '))) ?? [];
     const versionId = parameters === undefined ? undefined : /^versionId=([^&]+)$/.exec(parameters)?.[1];
     if (bucketName === undefined || key === undefined || rest.length > 0) throw invalid();
     if (parameters !== undefined && versionId === undefined) throw invalid();

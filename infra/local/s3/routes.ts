@@ -10,12 +10,15 @@ import {
   listBuckets,
 } from './bucket-operations.ts';
 import { CHECKSUM_ALGORITHMS, checksumHeader } from './checksums.ts';
+import { completeMultipartUpload } from './complete-upload.ts';
 import { copyObject } from './copy-object.ts';
 import { deleteObject, deleteObjects } from './delete-objects.ts';
 import { notImplemented } from './errors.ts';
 import type { Exchange } from './exchange.ts';
+import { listMultipartUploads, listParts } from './list-uploads.ts';
 import { listObjects, listObjectsV2, listObjectVersions } from './listing.ts';
 import { getObjectLegalHold, getObjectRetention, putObjectLegalHold, putObjectRetention } from './locking.ts';
+import { abortMultipartUpload, createMultipartUpload, uploadPart, uploadPartCopy } from './multipart.ts';
 import { putObject } from './put-object.ts';
 import { getObject, headObject, RESPONSE_OVERRIDES } from './read-object.ts';
 import { deleteObjectTagging, getObjectTagging, putObjectTagging } from './tagging.ts';
@@ -128,6 +131,14 @@ const ROUTES: readonly Route[] = [
     queries: [...LISTING, 'continuation-token', 'start-after', 'fetch-owner'],
     answer: listObjectsV2,
   },
+  {
+    name: 'ListMultipartUploads',
+    method: 'GET',
+    scope: 'bucket',
+    requires: ['uploads'],
+    queries: ['prefix', 'delimiter', 'encoding-type', 'max-uploads', 'key-marker', 'upload-id-marker'],
+    answer: listMultipartUploads,
+  },
   { name: 'ListObjects', method: 'GET', scope: 'bucket', queries: [...LISTING, 'marker'], answer: listObjects },
   {
     name: 'DeleteObjects',
@@ -196,6 +207,61 @@ const ROUTES: readonly Route[] = [
     queries: ['versionId'],
     headers: CONTENT_CHECKSUM,
     answer: putObjectLegalHold,
+  },
+  {
+    name: 'CreateMultipartUpload',
+    method: 'POST',
+    scope: 'object',
+    requires: ['uploads'],
+    headers: [...NEW_OBJECT, 'x-amz-checksum-algorithm', 'x-amz-checksum-type'],
+    answer: createMultipartUpload,
+  },
+  {
+    name: 'UploadPartCopy',
+    method: 'PUT',
+    scope: 'object',
+    requires: ['uploadId', 'partNumber'],
+    requiresHeader: 'x-amz-copy-source',
+    headers: [...COPY_SOURCE, ...CUSTOMER_KEY, 'x-amz-copy-source-range'],
+    answer: uploadPartCopy,
+  },
+  {
+    name: 'UploadPart',
+    method: 'PUT',
+    scope: 'object',
+    requires: ['uploadId', 'partNumber'],
+    headers: [...CONTENT_CHECKSUM, ...CUSTOMER_KEY],
+    answer: uploadPart,
+  },
+  {
+    name: 'CompleteMultipartUpload',
+    method: 'POST',
+    scope: 'object',
+    requires: ['uploadId'],
+    headers: [
+      ...CHECKSUM_ALGORITHMS.map(checksumHeader),
+      ...CUSTOMER_KEY,
+      'if-match',
+      'if-none-match',
+      'x-amz-checksum-type',
+      'x-amz-mp-object-size',
+    ],
+    answer: completeMultipartUpload,
+  },
+  {
+    name: 'AbortMultipartUpload',
+    method: 'DELETE',
+    scope: 'object',
+    requires: ['uploadId'],
+    answer: abortMultipartUpload,
+  },
+  {
+    name: 'ListParts',
+    method: 'GET',
+    scope: 'object',
+    requires: ['uploadId'],
+    queries: ['max-parts', 'part-number-marker'],
+    answer: listParts,
   },
   {
     name: 'CopyObject',

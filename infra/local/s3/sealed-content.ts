@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import type { Content, ContentStore } from './content.ts';
+import { S3Error } from './errors.ts';
 
 /**
  * One piece of an object's content: the whole of it, or one part of a multipart upload. With a `nonce` it is stored as
@@ -36,21 +37,38 @@ export async function storeSegment(
 
 /**
  * The plaintext from `from` up to `to` (exclusive), counted over all segments.
- * @throws Error when the stored bytes were altered (GCM's tag does not fit).
+ * It stays readable meanwhile, whatever happens to the object.
+ * @throws S3Error `InternalError` when the stored bytes were altered (GCM's tag does not fit).
  */
-export async function* readSegments(
+export function readSegments(
   store: ContentStore,
   segments: readonly Segment[],
   dataKey: Buffer | undefined,
   from: number,
   to: number,
 ): AsyncGenerator<Buffer> {
-  let start = 0;
-  for (const segment of segments) {
-    const first = Math.max(from - start, 0);
-    const end = Math.min(to - start, segment.sizeBytes);
-    if (first < end) yield* readSegment(store, segment, dataKey, first, end);
-    start += segment.sizeBytes;
+  const release = store.hold(segments.map(segment => segment.content));
+  return readHeldSegments(store, segments, dataKey, from, to, release);
+}
+
+async function* readHeldSegments(
+  store: ContentStore,
+  segments: readonly Segment[],
+  dataKey: Buffer | undefined,
+  from: number,
+  to: number,
+  release: () => void,
+): AsyncGenerator<Buffer> {
+  try {
+    let start = 0;
+    for (const segment of segments) {
+      const first = Math.max(from - start, 0);
+      const end = Math.min(to - start, segment.sizeBytes);
+      if (first < end) yield* readSegment(store, segment, dataKey, first, end);
+      start += segment.sizeBytes;
+    }
+  } finally {
+    release();
   }
 }
 
@@ -112,5 +130,9 @@ function sealFrame(frame: Buffer, dataKey: Buffer, nonce: Buffer, number: number
 function openFrame(stored: Buffer, dataKey: Buffer, nonce: Buffer, number: number): Buffer {
   const decipher = createDecipheriv('aes-256-gcm', dataKey, frameNonce(nonce, number));
   decipher.setAuthTag(stored.subarray(stored.length - TAG_BYTES));
-  return Buffer.concat([decipher.update(stored.subarray(0, stored.length - TAG_BYTES)), decipher.final()]);
+  try {
+    return Buffer.concat([decipher.update(stored.subarray(0, stored.length - TAG_BYTES)), decipher.final()]);
+  } catch (cause) {
+    throw new S3Error(500, 'InternalError', 'The stored ciphertext of this object was altered on disk.', { cause });
+  }
 }

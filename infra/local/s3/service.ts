@@ -3,9 +3,11 @@ import type { Clock } from '../../../functions/platform/clock.ts';
 import type { Authorizer, AwsRequest, AwsResponse, KeyOperations, Service } from '../service.ts';
 import type { BucketDefinition } from './bucket.ts';
 import { checkDefinition } from './bucket-operations.ts';
+import { checksumOf } from './checksums.ts';
 import { accessDenied, S3Error } from './errors.ts';
 import { type Exchange, header, type S3Core } from './exchange.ts';
 import { ObjectStore } from './object-store.ts';
+import { putObject } from './put-object.ts';
 import { findRoute } from './routes.ts';
 import { writeXml, type XmlNode } from './xml.ts';
 
@@ -66,6 +68,38 @@ export class LocalS3 implements Service {
   putBucketPolicy(name: string, policy: unknown): void {
     if (!this.core.store.buckets.has(name)) throw new S3Error(404, 'NoSuchBucket', `there is no bucket ${name}`);
     this.core.store.commit({ type: 'policy', bucket: name, policy });
+  }
+
+  /**
+   * Puts an object there as a deployment or a test does: past IAM, in every other way like `PutObject`.
+   * @param headers as `PutObject` takes them, in lower case: `content-type`, `x-amz-meta-…`, `x-amz-storage-class`, …
+   * @throws S3Error
+   */
+  async seedObject(
+    bucketName: string,
+    key: string,
+    content: Uint8Array | string,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<{ versionId: string | undefined }> {
+    const body = Buffer.from(content);
+    const { accountId, clock } = this.core;
+    const response = await putObject({
+      core: { ...this.core, authorizer: { authorize() {} } },
+      request: {
+        service: 's3',
+        method: 'PUT',
+        path: `/${bucketName}`,
+        query: {},
+        headers: { ...headers, 'content-md5': checksumOf('MD5', body) },
+        body,
+        principal: { kind: 'root', arn: `arn:aws:iam::${accountId}:root` },
+        secure: true,
+      },
+      now: clock.now(),
+      bucketName,
+      key,
+    });
+    return { versionId: response.headers['x-amz-version-id'] };
   }
 
   /** Lets go of the state's files. */
