@@ -160,6 +160,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
     'backup/list-tenants': [
       listSources,
       ...readRootManifest,
+      ...read(vaultBucket, 'fingerprints/'),
       ...read(workBucket, 'work/'),
       ...write(workBucket, 'work/'),
     ],

@@ -86,16 +86,14 @@ export class VaultStack extends Stack {
     deny(bucket, {
       sid: 'OnlyKmsEncryption',
       ...puts,
-      conditions: { StringNotEqualsIfExists: { 's3:x-amz-server-side-encryption': 'aws:kms' } },
+      conditions: present('s3:x-amz-server-side-encryption', { StringNotEquals: 'aws:kms' }),
     });
     deny(bucket, {
       sid: 'OnlyKeysOfThisAccount',
       ...puts,
-      conditions: {
-        ArnNotLikeIfExists: {
-          's3:x-amz-server-side-encryption-aws-kms-key-id': `arn:aws:kms:${REGION}:${account}:key/*`,
-        },
-      },
+      conditions: present('s3:x-amz-server-side-encryption-aws-kms-key-id', {
+        ArnNotLike: `arn:aws:kms:${REGION}:${account}:key/*`,
+      }),
     });
     // A tenant's data under the vault key would survive the destruction of the tenant's key.
     deny(bucket, {
@@ -170,6 +168,14 @@ function deny(bucket: Bucket, statement: PolicyStatementProps): void {
   bucket.addToResourcePolicy(
     new PolicyStatement({ effect: Effect.DENY, principals: [new AnyPrincipal()], ...statement }),
   );
+}
+
+// A negated operator also matches where the key is absent, and then the bucket's default encryption applies.
+function present(key: string, condition: Record<string, string>): Record<string, Record<string, string>> {
+  return {
+    ...Object.fromEntries(Object.entries(condition).map(([operator, value]) => [operator, { [key]: value }])),
+    Null: { [key]: 'false' },
+  };
 }
 
 function cfnBucket(bucket: Bucket): CfnBucket {
