@@ -1,13 +1,12 @@
 import type { z } from 'zod';
 import { BackUpTenantInput, BackUpTenantOutput, type TenantItem } from '../contracts/daily-backup.ts';
-import type { NotCoveredReason, TenantBackupResult } from '../contracts/object-manifest.ts';
+import type { TenantBackupResult } from '../contracts/object-manifest.ts';
 import { manifestKey, notCoveredKey, unfinishedManifestKey } from '../contracts/vault-layout.ts';
 import { describeError } from '../platform/errors.ts';
 import { findBucket } from '../platform/find-configured.ts';
 import { type StepContext, handler as step } from '../platform/handler.ts';
 import { inOrder } from '../platform/in-order.ts';
 import { TenantKeyUnusableError } from '../platform/kms.ts';
-import type { SpooledLines } from '../platform/line-spool.ts';
 import { log } from '../platform/log.ts';
 import { COPY_LIMITS, type CopyLimits } from '../platform/object-copy.ts';
 import { ManifestAlteredError, openLines, readManifest, storeLines } from '../platform/object-manifest.ts';
@@ -36,56 +35,17 @@ export const handler = step({
 
 /** @throws TenantKeyUnusableError when the tenant's key refuses; the item's other failures under their own names. */
 export async function backUpTenant(
-  { item, keyArn, cursor }: z.output<typeof BackUpTenantInput>,
-  { configuration, deployment, timeIsShort }: StepContext,
+  input: z.output<typeof BackUpTenantInput>,
+  context: StepContext,
   limits: CopyLimits,
 ): Promise<z.input<typeof BackUpTenantOutput>> {
-  const bucket = findBucket(configuration, item.bucketId);
-  const { vaultBucket, workBucket } = deployment;
-  const { recoveryPointId, tenant } = item;
-  const progress = cursor?.progress ?? nothingYet(item);
-  const unfinishedKey = (sha256: string) => unfinishedManifestKey(recoveryPointId, item.bucketId, tenant, sha256);
-
-  const previous = await openPreviousManifest(item, vaultBucket);
+  const { tenant } = input.item;
+  let previous: PreviousManifest | undefined;
   let manifest: UnfinishedManifest | undefined;
   try {
-    manifest =
-      cursor === null
-        ? await UnfinishedManifest.start()
-        : await resume(workBucket, unfinishedKey(cursor.unfinishedSha256), cursor.unfinishedSha256);
-
-    let secret: Promise<Uint8Array> | undefined;
-    const task: CopyTask = {
-      source: { bucket: bucket.name, bucketId: bucket.id },
-      vault: { bucket: vaultBucket, tenant, keyArn },
-      namingSecret: () => {
-        secret ??= readNamingSecret(vaultBucket, tenant, keyArn);
-        return secret;
-      },
-      limits,
-      timeIsShort,
-    };
-    const listing =
-      tenant === null
-        ? walkOutsideTenants(bucket.name, bucket.tenantPrefix, manifest.lastKey)
-        : walkPrefix(bucket.name, tenantPrefix(bucket.tenantPrefix, tenant), manifest.lastKey);
-    const compared = compareListing(listing, previous?.lines() ?? noLines());
-    const finished = await gather(manifest, progress, compared, task);
-
-    if (!finished) {
-      const suspended = await manifest.suspend();
-      await storeLines(workBucket, unfinishedKey(suspended.sha256), suspended, keyArn);
-      return { result: null, cursor: { unfinishedSha256: suspended.sha256, progress } };
-    }
-    const { lines, notCovered } = await manifest.end();
-    if (lines.sha256 !== previous?.sha256) {
-      await storeLines(vaultBucket, manifestKey(tenant, lines.sha256), lines, keyArn);
-    }
-    if (notCovered.lineCount > 0) {
-      await storeLines(vaultBucket, notCoveredKey(tenant, notCovered.sha256), notCovered, keyArn);
-      progress.notCoveredSha256 = notCovered.sha256;
-    }
-    return { result: { ...progress, manifestSha256: lines.sha256, previousManifestSha256: null }, cursor: null };
+    previous = await openPreviousManifest(input.item, context.deployment.vaultBucket);
+    manifest = await openManifest(input, context.deployment.workBucket);
+    return await complete(input, context, limits, previous, manifest);
   } catch (error) {
     if (!(error instanceof ObjectKeyUnusableError)) throw error;
     throw new TenantKeyUnusableError(
@@ -96,6 +56,54 @@ export async function backUpTenant(
     await manifest?.close();
     await previous?.close();
   }
+}
+
+async function complete(
+  { item, keyArn, cursor }: z.output<typeof BackUpTenantInput>,
+  { configuration, deployment, timeIsShort }: StepContext,
+  limits: CopyLimits,
+  previous: PreviousManifest | undefined,
+  manifest: UnfinishedManifest,
+): Promise<z.input<typeof BackUpTenantOutput>> {
+  const { tenant } = item;
+  const { vaultBucket, workBucket } = deployment;
+  const bucket = findBucket(configuration, item.bucketId);
+  const progress = cursor?.progress ?? nothingYet(item);
+  let secret: Promise<Uint8Array> | undefined;
+  const task: CopyTask = {
+    source: { bucket: bucket.name, bucketId: bucket.id },
+    vault: { bucket: vaultBucket, tenant, keyArn },
+    namingSecret: () => {
+      secret ??= readNamingSecret(vaultBucket, tenant, keyArn);
+      return secret;
+    },
+    limits,
+    timeIsShort,
+  };
+  const listing =
+    tenant === null
+      ? walkOutsideTenants(bucket.name, bucket.tenantPrefix, manifest.lastKey)
+      : walkPrefix(bucket.name, tenantPrefix(bucket.tenantPrefix, tenant), manifest.lastKey);
+  if (!(await gather(manifest, progress, compareListing(listing, previous?.lines() ?? noLines()), task))) {
+    const suspended = await manifest.suspend();
+    await storeLines(workBucket, unfinishedKey(item, suspended.sha256), suspended, keyArn);
+    return { result: null, cursor: { unfinishedSha256: suspended.sha256, progress } };
+  }
+  const { lines, notCovered } = await manifest.end();
+  if (lines.sha256 !== previous?.sha256) {
+    await storeLines(vaultBucket, manifestKey(tenant, lines.sha256), lines, keyArn);
+  }
+  if (notCovered.lineCount > 0) {
+    await storeLines(vaultBucket, notCoveredKey(tenant, notCovered.sha256), notCovered, keyArn);
+    progress.notCoveredSha256 = notCovered.sha256;
+  }
+  return { result: { ...progress, manifestSha256: lines.sha256 }, cursor: null };
+}
+
+interface PreviousManifest {
+  readonly sha256: string;
+  lines(): ReturnType<typeof readManifest>;
+  close(): Promise<void>;
 }
 
 interface Gathered {
@@ -160,7 +168,10 @@ async function addOutcome(
  * The previous manifest, verified. Where it is altered or missing everything is compared with the vault again instead:
  * that costs calls, and never leaves an object out.
  */
-async function openPreviousManifest({ tenant, bucketId, previousManifestSha256 }: TenantItem, vaultBucket: string) {
+async function openPreviousManifest(
+  { tenant, bucketId, previousManifestSha256 }: TenantItem,
+  vaultBucket: string,
+): Promise<PreviousManifest | undefined> {
   if (previousManifestSha256 === null) return undefined;
   const key = manifestKey(tenant, previousManifestSha256);
   try {
@@ -177,13 +188,22 @@ async function openPreviousManifest({ tenant, bucketId, previousManifestSha256 }
   }
 }
 
-async function resume(workBucket: string, key: string, sha256: string): Promise<UnfinishedManifest> {
-  const suspended: SpooledLines = await openLines(workBucket, key, sha256);
+async function openManifest(
+  { item, cursor }: z.output<typeof BackUpTenantInput>,
+  workBucket: string,
+): Promise<UnfinishedManifest> {
+  if (cursor === null) return UnfinishedManifest.start();
+  const { unfinishedSha256 } = cursor;
+  const suspended = await openLines(workBucket, unfinishedKey(item, unfinishedSha256), unfinishedSha256);
   try {
     return await UnfinishedManifest.resume(suspended);
   } finally {
     await suspended.close();
   }
+}
+
+function unfinishedKey({ recoveryPointId, bucketId, tenant }: TenantItem, sha256: string): string {
+  return unfinishedManifestKey(recoveryPointId, bucketId, tenant, sha256);
 }
 
 function nothingYet({ bucketId, tenant }: TenantItem): TenantBackupResult {
@@ -197,7 +217,7 @@ function nothingYet({ bucketId, tenant }: TenantItem): TenantBackupResult {
     copiedObjectCount: 0,
     copiedByteCount: 0,
     recopiedObjectCount: 0,
-    notCovered: {} satisfies Partial<Record<NotCoveredReason, number>>,
+    notCovered: {},
     failure: null,
   };
 }

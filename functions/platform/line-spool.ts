@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { createReadStream, createWriteStream } from 'node:fs';
 import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { createZstdCompress, createZstdDecompress } from 'node:zlib';
 
 const CHUNK_CHARACTERS = 64 * 1024;
+const READ_BYTES = 128 * 1024;
 
 /**
  * Lines on their way to or from S3, zstd-compressed in a temporary file. The file has no name once it is open, so that
@@ -38,7 +38,7 @@ export class LineSpool {
 
   private constructor(file: FileHandle) {
     this.#file = file;
-    this.#written = pipeline(this.#compress, createWriteStream('', { fd: file.fd, autoClose: false }));
+    this.#written = writeAll(file, this.#compress);
     this.#written.catch(() => {});
   }
 
@@ -79,7 +79,7 @@ export class LineSpool {
 export async function spoolCompressed(compressed: Readable): Promise<SpooledLines> {
   const file = await openNamelessFile();
   try {
-    await pipeline(compressed, createWriteStream('', { fd: file.fd, autoClose: false }));
+    await writeAll(file, compressed);
     const hash = createHash('sha256');
     let lineCount = 0;
     for await (const chunk of decompressed(file)) {
@@ -105,10 +105,26 @@ async function spooled(file: FileHandle, sha256: string, lineCount: number): Pro
   };
 }
 
+// Streams of node:fs close the file when they are cut short, so that a second close could hit somebody else's file.
+async function writeAll(file: FileHandle, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const chunk of chunks) {
+    for (let from = 0; from < chunk.byteLength; ) from += (await file.write(chunk, from)).bytesWritten;
+  }
+}
+
+async function* readAll(file: FileHandle): AsyncGenerator<Buffer> {
+  for (let position = 0; ; ) {
+    const buffer = Buffer.allocUnsafe(READ_BYTES);
+    const { bytesRead } = await file.read(buffer, 0, READ_BYTES, position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
 async function* decompressed(file: FileHandle): AsyncGenerator<Buffer> {
-  const source = createReadStream('', { fd: file.fd, start: 0, autoClose: false, highWaterMark: 256 * 1024 });
   const decompress = createZstdDecompress();
-  const done = pipeline(source, decompress);
+  const done = pipeline(readAll(file), decompress);
   done.catch(() => {});
   yield* decompress;
   await done;
