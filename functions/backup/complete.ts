@@ -1,4 +1,3 @@
-import { zstdDecompressSync } from 'node:zlib';
 import type { z } from 'zod';
 import type { Deployment } from '../contracts/configuration.ts';
 import { CompleteInput, CompleteOutput, type DatabaseOutcome, TenantItem } from '../contracts/daily-backup.ts';
@@ -9,6 +8,7 @@ import { fingerprintKey, itemsKey, rootManifestKey, vaultSnapshotId } from '../c
 import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
 import { parseInstant } from '../platform/clock.ts';
 import { describeError, PermanentError } from '../platform/errors.ts';
+import { decode } from '../platform/fingerprint/fingerprint-file.ts';
 import { handler as step } from '../platform/handler.ts';
 import { signDocument } from '../platform/kms.ts';
 import { log } from '../platform/log.ts';
@@ -148,9 +148,6 @@ async function readBackDatabase(
   }
 }
 
-/** A stored fingerprint is not readable as one. */
-class FingerprintUnreadableError extends PermanentError {}
-
 async function readFingerprint(
   vaultBucket: string,
   recoveryPointId: string,
@@ -159,15 +156,10 @@ async function readFingerprint(
 ): Promise<{ sha256: string; rowCount: number }> {
   const key = fingerprintKey(recoveryPointId, databaseId, moment);
   const bytes = await readBytes(vaultBucket, key);
-  try {
-    const { tables } = DatabaseFingerprint.parse(JSON.parse(zstdDecompressSync(bytes).toString('utf8')));
-    const rowCount = tables
-      .flatMap(({ settled, recent }) => [...Object.values(settled), ...Object.values(recent)])
-      .reduce((sum, { rows }) => sum + rows, 0);
-    return { sha256: sha256Hex(bytes), rowCount };
-  } catch (cause) {
-    throw new FingerprintUnreadableError(`${key} is not readable as a fingerprint`, { cause });
-  }
+  const rowCount = decode(bytes, DatabaseFingerprint, key)
+    .tables.flatMap(({ settled, recent }) => [...Object.values(settled), ...Object.values(recent)])
+    .reduce((sum, { rows }) => sum + rows, 0);
+  return { sha256: sha256Hex(bytes), rowCount };
 }
 
 function publish({ status, databases, tenants }: RecoveryPoint, durationMs: number): void {

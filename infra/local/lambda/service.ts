@@ -62,23 +62,30 @@ export class LocalLambda implements Service {
   readonly #authorizer: Authorizer;
   readonly #accountId: string;
   readonly #metrics: LocalMetrics | undefined;
+  readonly #runtimeEnvironment: Readonly<Record<string, string>>;
   readonly #clientConfiguration: (principal: Principal) => ClientConfiguration;
   readonly #functions = new Map<string, RegisteredFunction>();
   readonly #listeners = new Set<LineListener>();
 
-  /** @param options.clientConfiguration what the SDK clients of a function under that role are built with. */
+  /**
+   * @param options.clientConfiguration what the SDK clients of a function under that role are built with.
+   * @param options.runtimeEnvironment what every function finds in its environment beside its own, as Lambda's runtime
+   * brings its files along.
+   */
   constructor(options: {
     clock: LocalClock;
     authorizer: Authorizer;
     accountId: string;
     clientConfiguration: (principal: Principal) => ClientConfiguration;
     metrics?: LocalMetrics;
+    runtimeEnvironment?: Readonly<Record<string, string>>;
   }) {
     this.#clock = options.clock;
     this.#authorizer = options.authorizer;
     this.#accountId = options.accountId;
     this.#clientConfiguration = options.clientConfiguration;
     this.#metrics = options.metrics;
+    this.#runtimeEnvironment = options.runtimeEnvironment ?? {};
   }
 
   /** Creates the function, or replaces it: then its warm containers are gone. @returns its ARN. */
@@ -86,6 +93,11 @@ export class LocalLambda implements Service {
     const arn = `arn:aws:lambda:${LOCAL_REGION}:${this.#accountId}:function:${definition.name}`;
     this.#functions.set(definition.name, { ...definition, arn, idle: [], lines: [], running: 0 });
     return arn;
+  }
+
+  /** A function's own environment variables. */
+  environmentOf(name: string): Readonly<Record<string, string>> {
+    return this.#find(name).environment;
   }
 
   /** The last lines (at most 1,000) that a function wrote. */
@@ -165,6 +177,7 @@ export class LocalLambda implements Service {
     const { name, environment, memoryBytes = 128 * 1024 * 1024 } = target;
     return {
       environment: {
+        ...this.#runtimeEnvironment,
         ...environment,
         AWS_REGION: LOCAL_REGION,
         AWS_DEFAULT_REGION: LOCAL_REGION,
