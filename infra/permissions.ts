@@ -166,10 +166,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
     ],
     'backup/back-up-tenant': [
       listSources,
-      {
-        actions: ['s3:GetObject', 's3:GetObjectVersion', 's3:GetObjectTagging', 's3:GetObjectVersionTagging'],
-        resources: sourceObjects,
-      },
+      { actions: ['s3:GetObject', 's3:GetObjectTagging'], resources: sourceObjects },
       ...(sourceKeyArns.length === 0
         ? []
         : [
@@ -182,7 +179,11 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       ...read(vaultBucket, 'tenants/', 'shared/'),
       ...write(vaultBucket, 'tenants/', 'shared/'),
       ...multipart(vaultBucket, 'tenants/', 'shared/'),
-      { actions: ['s3:GetObjectAttributes'], resources: objects(vaultBucket, 'tenants/', 'shared/') },
+      // Only of copies above 5 GB, whose parts have a checksum each.
+      {
+        actions: ['s3:GetObjectVersion', 's3:GetObjectAttributes', 's3:GetObjectVersionAttributes'],
+        resources: objects(vaultBucket, 'tenants/', 'shared/'),
+      },
       ...read(workBucket, 'work/'),
       ...write(workBucket, 'work/'),
       useTenantKeys(['kms:Decrypt', 'kms:GenerateDataKey'], ...tenantObjects, ...objects(workBucket, 'work/')),
@@ -242,15 +243,12 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
     'restore-test/plan-objects': [...readRootManifest, ...read(workBucket, 'work/'), ...write(workBucket, 'work/')],
     'restore-test/verify-objects': [
       ...read(vaultBucket, 'tenants/', 'shared/'),
-      {
-        actions: ['s3:GetObjectVersion', 's3:GetObjectAttributes', 's3:GetObjectVersionAttributes'],
-        resources: objects(vaultBucket, 'tenants/', 'shared/'),
-      },
+      { actions: ['s3:GetObjectVersion'], resources: objects(vaultBucket, 'tenants/', 'shared/') },
       ...read(workBucket, 'scratch/'),
       ...write(workBucket, 'scratch/'),
       ...multipart(workBucket, 'scratch/'),
       {
-        actions: ['s3:PutObjectTagging', 's3:GetObjectTagging', 's3:DeleteObject', 's3:DeleteObjectVersion'],
+        actions: ['s3:PutObjectTagging', 's3:GetObjectTagging', 's3:DeleteObjectVersion'],
         resources: objects(workBucket, 'scratch/'),
       },
       { actions: ['kms:DescribeKey'], resources: [tenantKeys] },
@@ -260,7 +258,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       listTestInstances,
       deleteTestInstances,
       { actions: ['s3:ListBucketVersions'], resources: [`arn:aws:s3:::${workBucket}`] },
-      { actions: ['s3:DeleteObject', 's3:DeleteObjectVersion'], resources: objects(workBucket, 'scratch/') },
+      { actions: ['s3:DeleteObjectVersion'], resources: objects(workBucket, 'scratch/') },
     ],
     'restore-test/conclude': [
       ...read(workBucket, 'work/'),
