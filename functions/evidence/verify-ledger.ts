@@ -9,9 +9,9 @@ import {
   SEGMENT_PREFIX,
   segmentKey,
 } from '../contracts/vault-layout.ts';
+import { inOrder } from '../platform/in-order.ts';
 import { readPublicKey } from '../platform/kms.ts';
 import { MAXIMUM_ENTRY_BYTES } from '../platform/ledger.ts';
-import { readAhead } from '../platform/read-ahead.ts';
 import { describeObject, ObjectAccessDeniedError, readBytes } from '../platform/s3.ts';
 import { hasValidSignature } from '../platform/signature.ts';
 import { ChainCheck, type CheckedDocument } from './check-chain.ts';
@@ -19,7 +19,7 @@ import type { LedgerReport } from './ledger-report.ts';
 import { listNumbered, type NumberedKey } from './list-numbered.ts';
 import { parseDocument } from './parse-document.ts';
 
-const READS_AT_ONCE = 64;
+const READS_AT_ONCE = { underWay: 64, waiting: 64 };
 
 /**
  * Checks the whole ledger against itself and the signing key: every version of every entry, the hash chain, every head
@@ -37,19 +37,14 @@ export async function verifyLedger(
   const check = new ChainCheck();
   const list = (prefix: string, keyOf: (number: number) => string) =>
     listNumbered(evidenceBucket, prefix, keyOf, key => check.foreign(key));
-  const heads = walk(
-    readAhead(list(HEAD_PREFIX, headKey), READS_AT_ONCE, stored =>
-      readSigned(evidenceBucket, stored, publicKey, SignedLedgerHead, ({ sequence }) => sequence),
-    ),
-  );
-  const segments = walk(
-    readAhead(list(SEGMENT_PREFIX, segmentKey), READS_AT_ONCE, stored =>
-      readSigned(evidenceBucket, stored, publicKey, SignedLedgerSegment, ({ segment }) => segment),
-    ),
-  );
-  const entries = readAhead(list(LEDGER_PREFIX, ledgerEntryKey), READS_AT_ONCE, async stored => {
-    return { stored, bytes: await readOldest(evidenceBucket, stored) };
-  });
+  const readHead = (stored: NumberedKey) =>
+    readSigned(evidenceBucket, stored, publicKey, SignedLedgerHead, ({ sequence }) => sequence);
+  const readSegment = (stored: NumberedKey) =>
+    readSigned(evidenceBucket, stored, publicKey, SignedLedgerSegment, ({ segment }) => segment);
+  const readEntry = async (stored: NumberedKey) => ({ stored, bytes: await readOldest(evidenceBucket, stored) });
+  const heads = walk(inOrder(list(HEAD_PREFIX, headKey), readHead, READS_AT_ONCE));
+  const segments = walk(inOrder(list(SEGMENT_PREFIX, segmentKey), readSegment, READS_AT_ONCE));
+  const entries = inOrder(list(LEDGER_PREFIX, ledgerEntryKey), readEntry, READS_AT_ONCE);
   for await (const { stored, bytes } of entries) {
     check.entry(stored, bytes);
     const head = await heads.find(stored.number);

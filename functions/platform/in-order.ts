@@ -5,7 +5,7 @@
  * @param limits.underWay how many are worked on at a time; `limits.waiting`: how many results wait for an earlier one.
  */
 export async function* inOrder<T, R>(
-  items: AsyncIterable<T>,
+  items: Iterable<T> | AsyncIterable<T>,
   start: (item: T) => R | Promise<R>,
   limits: { underWay: number; waiting: number },
 ): AsyncGenerator<R> {

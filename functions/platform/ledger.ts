@@ -5,9 +5,9 @@ import { StoredLedgerEntry } from '../contracts/ledger.ts';
 import { LEDGER_PROJECTION_KEY, ledgerEntryKey } from '../contracts/vault-layout.ts';
 import { canonicalJson, sha256Hex } from './canonical-json.ts';
 import { describeError } from './errors.ts';
+import { inOrder } from './in-order.ts';
 import { EMPTY_PROJECTION, fold, LedgerBrokenError, LedgerProjection } from './ledger-projection.ts';
 import { log } from './log.ts';
-import { readAhead } from './read-ahead.ts';
 import { isDeleteMarker, ObjectNotFoundError, readBytesIfThere, readObject, writeBytes } from './s3.ts';
 
 /** An entry with the hash that the next one names. */
@@ -92,9 +92,9 @@ export async function* readLedgerEntries(
 ): AsyncGenerator<ReadLedgerEntry> {
   let previousSha256: string | undefined;
   const sequences = Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index);
-  for await (const [sequence, found] of readAhead(sequences, WIDEST_READ, async sequence => {
-    return [sequence, await readLedgerEntry(evidenceBucket, sequence)] as const;
-  })) {
+  const read = async (sequence: number) => ({ sequence, found: await readLedgerEntry(evidenceBucket, sequence) });
+  const limits = { underWay: WIDEST_READ, waiting: WIDEST_READ };
+  for await (const { sequence, found } of inOrder(sequences, read, limits)) {
     if (found === undefined) {
       throw new LedgerBrokenError(`${ledgerEntryKey(sequence)}: missing; see runbooks/ledger-broken.md`);
     }

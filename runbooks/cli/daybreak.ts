@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { describeError } from '../../functions/platform/errors.ts';
 import { LedgerBrokenError } from '../../functions/platform/ledger-projection.ts';
+import { printable } from './printable.ts';
 import { EXIT, USAGE, UsageError } from './usage.ts';
 
 // Loaded when asked for: the SDK takes most of a second, and help or a slip of the pen should not wait for it.
@@ -26,12 +27,12 @@ async function run(parameters: string[]): Promise<number> {
   } catch (error) {
     if (error instanceof UsageError) return fail(error.message, EXIT.usage);
     if (error instanceof LedgerBrokenError) return fail(error.message, EXIT.broken);
-    return fail(`nothing was found out: ${describeError(error).replaceAll(/\s+/g, ' ')}`, EXIT.unreachable);
+    return fail(`nothing was found out: ${describeError(error)}`, EXIT.unreachable);
   }
 }
 
 function fail(message: string, exitCode: number): number {
-  process.stderr.write(`daybreak: ${message}\n`);
+  process.stderr.write(`daybreak: ${printable(message.replaceAll(/\s+/g, ' '))}\n`);
   return exitCode;
 }
 

@@ -1,4 +1,5 @@
 import type { LedgerReport } from '../../functions/evidence/ledger-report.ts';
+import { printable } from './printable.ts';
 
 /** The report as text for a person. */
 export function describeReport(report: LedgerReport, targetName: string): string {
@@ -14,12 +15,12 @@ export function describeReport(report: LedgerReport, targetName: string): string
     `  checked at      ${report.checkedAt}`,
   ];
   if (first === null) return lines.join('\n');
-  lines.push('', `First: ${first.detail} (${first.reason})`);
+  lines.push('', `First: ${printable(first.detail)} (${first.reason})`);
   if (problemCount > 1) {
     lines.push(
       `All ${problemCount} problems${problemCount > problems.length ? `, the first ${problems.length} of them` : ''}:`,
     );
-    for (const { detail, reason } of problems) lines.push(`  - ${detail} (${reason})`);
+    for (const { detail, reason } of problems) lines.push(`  - ${printable(detail)} (${reason})`);
   }
   lines.push('', 'What to do: runbooks/ledger-broken.md');
   return lines.join('\n');
