@@ -8,7 +8,8 @@ export interface Target {
   /** How messages call it. */
   readonly name: string;
   readonly evidenceBucket: string;
-  readonly signingKeyArn: string;
+  /** Undefined where the operator named none; a local run has its own. */
+  readonly signingKeyArn: string | undefined;
   /** Null for AWS. */
   readonly local: { readonly directory: string; readonly accountId: string } | null;
 }
@@ -37,10 +38,10 @@ export function readTarget(values: { [option in keyof typeof TARGET_OPTIONS]?: s
     }
     return readLocal(resolve(local));
   }
-  if (evidenceBucket === undefined || signingKey === undefined) {
+  if (evidenceBucket === undefined) {
     throw new UsageError('name a target: --local [DIR], or --evidence-bucket NAME with --signing-key ARN');
   }
-  if (!/^arn:aws:kms:eu-west-2:\d{12}:key\/[\w-]+$/.test(signingKey)) {
+  if (signingKey !== undefined && !/^arn:aws:kms:eu-west-2:\d{12}:key\/[\w-]+$/.test(signingKey)) {
     throw new UsageError(
       '--signing-key: give the ARN of a KMS key in eu-west-2, arn:aws:kms:eu-west-2:<account>:key/<id>',
     );

@@ -16,6 +16,7 @@ export const USAGE = `daybreak: operate and check Daybreak
 TARGET, one of
   --local [DIR]                                   the state that the last \`npm start\` left (.daybreak)
   --evidence-bucket NAME --signing-key ARN        an AWS account, with the default credentials; eu-west-2
+                                                  (show needs no --signing-key)
                                                   (AWS_ENDPOINT_URL asks a local cloud that is running instead)
 
 Exit codes

@@ -110,7 +110,7 @@ describe('daybreak evidence', () => {
     ['a name from the prototype', ['constructor'], 'there is no command "constructor"; see daybreak help'],
     ['no target', ['evidence', 'verify'], 'name a target'],
     ['two targets', ['evidence', 'verify', '--local', '--evidence-bucket', 'b'], 'not both'],
-    ['half a target', ['evidence', 'verify', '--evidence-bucket', 'b'], 'name a target'],
+    ['half a target', ['evidence', 'verify', '--evidence-bucket', 'b'], 'give --signing-key ARN as well'],
     [
       'a key elsewhere',
       ['evidence', 'verify', '--evidence-bucket=b', '--signing-key=arn:aws:kms:us-east-1:111122223333:key/1'],

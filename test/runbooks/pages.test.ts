@@ -1,0 +1,58 @@
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { Finding, Verdict } from '../../functions/contracts/restore-test-record.ts';
+import { WORKFLOWS, workflowName } from '../../infra/role-names.ts';
+import { USAGE } from '../../runbooks/cli/usage.ts';
+
+const root = join(import.meta.dirname, '../..');
+const pages = readdirSync(join(root, 'runbooks'))
+  .filter(name => name.endsWith('.md'))
+  .map(name => ({ name, text: readFileSync(join(root, 'runbooks', name), 'utf8') }));
+const source = globSync(['functions/**/*.ts', 'infra/workflows/*.ts'], { cwd: root })
+  .map(path => readFileSync(join(root, path), 'utf8'))
+  .join('\n');
+const matches = (text: string, pattern: RegExp) => [
+  ...new Set([...text.matchAll(pattern)].map(match => match[1] ?? '')),
+];
+
+describe.each(pages)('runbooks/$name', ({ text }) => {
+  it('says what it means, the first command, what to decide and what never to do, on one page', () => {
+    expect(text).toMatch(/^# .+\n\n\*\*What it means\.\*\*/);
+    for (const heading of ['## First command\n\n```sh\n', '## Decide\n\n|', '## Never\n\n-']) {
+      expect(text).toContain(heading);
+    }
+    expect(text.split('\n').length).toBeLessThan(60);
+  });
+
+  it('names only commands, errors, workflows and pages that exist', () => {
+    for (const command of matches(text, /npm run daybreak -- (\w+ \w+)/g)) {
+      expect(USAGE).toContain(`daybreak ${command} `);
+    }
+    for (const error of matches(text, /`(?:[^`]*\W)?(\w+Error)\b/g)) {
+      const isDefined = new RegExp(`class ${error} extends|Error: '${error}'`).test(source);
+      expect(isDefined, error).toBe(true);
+    }
+    for (const machine of matches(text, /stateMachine:([\w-]+)/g))
+      expect(WORKFLOWS.map(workflowName)).toContain(machine);
+    for (const page of matches(text, /\]\(([\w-]+\.md)\)/g))
+      expect(existsSync(join(root, 'runbooks', page))).toBe(true);
+  });
+});
+
+it('explains every finding of a restore test, and every verdict that is not passed', () => {
+  const [failed, inconclusive] = ['restore-test-failed.md', 'restore-test-inconclusive.md'].map(
+    page => pages.find(({ name }) => name === page)?.text ?? '',
+  );
+  for (const kind of Finding.shape.kind.options) expect(failed).toContain(`\`${kind}\``);
+  expect(Verdict.options).toEqual(['passed', 'failed', 'inconclusive', 'could-not-start']);
+  expect(inconclusive).toContain('*Could not start*');
+});
+
+it('explains every reason for which the ledger is broken', () => {
+  const report = readFileSync(join(root, 'functions/evidence/ledger-report.ts'), 'utf8');
+  const reasons = matches(report, /^ {4}\| '([a-z-]+)'/gm);
+  expect(reasons).toHaveLength(10);
+  const page = pages.find(({ name }) => name === 'ledger-broken.md')?.text ?? '';
+  for (const reason of reasons) expect(page).toContain(`\`${reason}\``);
+});
