@@ -28,13 +28,15 @@ export interface Check {
  * 54 one beyond every limit, as a damaged length gives.
  */
 export function judgeFailure(check: Pick<Check, 'subject' | 'name'>, sqlState: string): CheckResult {
-  const broken = /^(XX|58|22|54)/.test(sqlState);
+  // What a foreign key's check cannot read, the check of the table or of the index reports.
+  const broken = check.subject !== 'foreign-key' && /^(XX|58|22|54)/.test(sqlState);
   if (!broken) {
-    const reason = { '42501': 'permission-denied', '55P03': 'locked' }[sqlState] ?? `unreadable`;
+    const reason = { '42501': 'permission-denied', '55P03': 'locked' }[sqlState] ?? 'unreadable';
     return CheckResult.parse({ notChecked: [`${check.name}: ${reason}`], completed: false });
   }
   const kind =
     check.subject === 'index' ? 'index-corrupt' : /^(XX001|58)/.test(sqlState) ? 'heap-corrupt' : 'unreadable';
-  const detail = `PostgreSQL cannot read it (SQLSTATE ${sqlState})`;
+  const what = check.subject === 'index' ? 'it, or its table' : 'it';
+  const detail = `PostgreSQL cannot read ${what} (SQLSTATE ${sqlState})`;
   return CheckResult.parse({ findings: [{ kind, place: check.name, detail }], completed: false });
 }

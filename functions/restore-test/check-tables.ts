@@ -54,6 +54,6 @@ export function planRestored(source: Source, ends: Ends, details: TableDetails):
 /** Ids of transactions that cannot be in the backup: given out after the *after* measurement, or after the first touch. */
 function laterRange({ firstTouchXid }: Source, { after }: Ends, { snapshot }: TableDetails): XidRange {
   const bounds = [firstTouchXid, after && parseSnapshot(after.snapshot).xmax].filter(bound => bound !== undefined);
-  const from = bounds.reduce((least, bound) => (bound < least ? bound : least), snapshot.xmax);
+  const [from = snapshot.xmax] = bounds.toSorted((a, b) => (a < b ? -1 : 1));
   return { from, until: snapshot.xmax };
 }

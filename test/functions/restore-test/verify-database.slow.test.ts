@@ -1,4 +1,4 @@
-import { open, readdir } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DatabaseFingerprint } from '../../../functions/contracts/fingerprint.ts';
@@ -65,7 +65,12 @@ async function nextXid(database: TestDatabase): Promise<bigint> {
   return BigInt(row?.xid ?? '');
 }
 
-async function verify(restored: TestDatabase, before: DatabaseFingerprint, after: DatabaseFingerprint, firstTouchXid?: bigint) {
+async function verify(
+  restored: TestDatabase,
+  before: DatabaseFingerprint,
+  after: DatabaseFingerprint,
+  firstTouchXid?: bigint,
+) {
   const progress = { results: {}, breaks: {} };
   const verification = await verifyDatabase(
     restored.asReader(),
@@ -100,5 +105,242 @@ describe('a quiet database', () => {
       notChecked: [],
       findings: [],
     });
+  }, 120_000);
+});
+
+const exactly = { findings: [], driftRowCount: 0 };
+
+describe('a source that is written to while its snapshot is taken', () => {
+  it('has no findings, and its drift is counted', async () => {
+    const open = await source.session();
+    await open.query(`BEGIN; SAVEPOINT a; INSERT INTO school VALUES ('late-1', 'Late'); RELEASE a;
+      UPDATE pupil SET name = 'renamed late' WHERE id = 5`);
+    await source.execute(`INSERT INTO school VALUES ('early', 'Early')`);
+    const before = await takeFingerprint(source);
+    await open.query(`SAVEPOINT b; INSERT INTO school VALUES ('late-2', 'Late'); COMMIT`);
+    await open.end();
+    await source.execute(`
+      INSERT INTO pupil (school_id, name) SELECT 'school-1', 'New ' || g FROM generate_series(1, 300) g;
+      UPDATE pupil SET name = name || '!' WHERE id IN (100, 200, 300);
+      DELETE FROM entry WHERE pupil_id = 400`);
+    const restored = await source.restore();
+    const firstTouch = await nextXid(restored);
+    await source.execute(`
+      INSERT INTO pupil (school_id, name) SELECT 'school-2', 'Newer ' || g FROM generate_series(1, 300) g;
+      UPDATE pupil SET notes = 'edited' WHERE id % 1000 = 0;
+      DELETE FROM pupil WHERE name = 'New 7'`);
+    const after = await takeFingerprint(source, before);
+    const database = source.asReader();
+    const removed = await countRemovedRows(database.query);
+    expect(removed.get('public.pupil')).toBe((before.tables.find(t => t.table === 'pupil')?.removedRowCount ?? 0) + 25);
+
+    const verification = await verify(restored, before, after, firstTouch);
+    expect(verification).toMatchObject({ findings: [], notChecked: [], rowCount: 25_343 - 1 });
+    const { rowCount, rowsComparedExactly, driftRowCount } = verification;
+    expect(rowsComparedExactly + driftRowCount).toBe(rowCount);
+    // Only buckets with rows on their way in are not compared; settled rows that stayed are.
+    expect(driftRowCount).toBeGreaterThan(0);
+    expect(driftRowCount).toBeLessThan(900);
+  }, 120_000);
+
+  it('is compared exactly through VACUUM FULL and CLUSTER, which keep what made each row', async () => {
+    const before = await takeFingerprint(source);
+    await source.execute('VACUUM (FULL) pupil');
+    const restored = await source.restore();
+    await source.execute('CLUSTER pupil USING pupil_pkey');
+    await source.execute('VACUUM (FREEZE) school');
+    const after = await takeFingerprint(source, before);
+    expect(await verify(restored, before, after)).toMatchObject(exactly);
+  }, 120_000);
+
+  it.each([
+    ['every row is updated', `UPDATE school SET name = name || '.'`],
+    [
+      'the table is emptied and loaded again',
+      `BEGIN; CREATE TEMP TABLE kept AS TABLE school; SET LOCAL session_replication_role = replica;
+      TRUNCATE school CASCADE; INSERT INTO school TABLE kept; COMMIT`,
+    ],
+  ])(
+    'is bounded, not compared, where %s before the snapshot and again after',
+    async (_what, rewrite) => {
+      const own = await TestDatabase.create({
+        schema: `CREATE TABLE school (id text PRIMARY KEY, name text); INSERT INTO school SELECT g, g FROM generate_series(1, 3000) g; ANALYZE`,
+      });
+      try {
+        const before = await takeFingerprint(own);
+        await own.execute(rewrite);
+        const restored = await own.restore();
+        await own.execute(rewrite);
+        const after = await takeFingerprint(own, before);
+        expect(await verify(restored, before, after)).toMatchObject({
+          findings: [],
+          rowCount: 3000,
+          rowsComparedExactly: rewrite.startsWith('UPDATE') ? 0 : 3000,
+          driftRowCount: rewrite.startsWith('UPDATE') ? 3000 : 0,
+        });
+      } finally {
+        await own.remove();
+      }
+    },
+    120_000,
+  );
+
+  it('takes a table that was altered meanwhile for what it was at either end', async () => {
+    const before = await takeFingerprint(source);
+    const early = await source.restore();
+    await source.execute(
+      `ALTER TABLE school ADD COLUMN phase text DEFAULT 'primary'; CREATE VIEW phases AS SELECT phase FROM school`,
+    );
+    const late = await source.restore();
+    const after = await takeFingerprint(source, before);
+    await source.execute(`ALTER TABLE school ADD COLUMN closed boolean`);
+    const between = await takeFingerprint(source, before);
+    expect(await verify(early, before, after)).toMatchObject({ ...exactly, notChecked: [] });
+    expect(await verify(late, before, after)).toMatchObject({ ...exactly, notChecked: [] });
+    expect(await verify(late, before, between)).toMatchObject({
+      findings: [],
+      driftRowCount: 23,
+      notChecked: ['public.school: its definition changed while the snapshot was taken'],
+    });
+  }, 120_000);
+
+  it('may create and drop tables', async () => {
+    await source.execute('CREATE TABLE dropped AS SELECT generate_series(1, 10) AS a');
+    const before = await takeFingerprint(source);
+    const early = await source.restore();
+    await source.execute('DROP TABLE dropped; CREATE TABLE created AS SELECT generate_series(1, 10) AS a');
+    const late = await source.restore();
+    const after = await takeFingerprint(source, before);
+    expect(await verify(early, before, after)).toMatchObject(exactly);
+    expect(await verify(late, before, after)).toMatchObject(exactly);
+  }, 120_000);
+});
+
+describe('a copy that is not what was backed up', () => {
+  let before: DatabaseFingerprint;
+  let after: DatabaseFingerprint;
+  let restored: TestDatabase;
+  let firstTouch: bigint;
+
+  const damaged = async (statements: string) => {
+    await restored.execute(`SET session_replication_role = replica; ${statements}`);
+    const { findings, rowsComparedExactly, rowCount, driftRowCount } = await verify(
+      restored,
+      before,
+      after,
+      firstTouch,
+    );
+    expect(driftRowCount).toBe(0);
+    return { findings, unmatched: rowCount - rowsComparedExactly };
+  };
+  // Each case has a copy of its own, made from the same quiet source.
+  const fresh = async (damage?: (dataDirectory: string) => Promise<void>) => {
+    before = await takeFingerprint(source);
+    restored = await source.restore(damage);
+    after = await takeFingerprint(source, before);
+    firstTouch = await nextXid(restored);
+  };
+  const bucketOf = (table: string) => expect.stringMatching(new RegExp(`^public\\.${table} bucket \\d+/\\d+$`));
+
+  it('has lost a row', async () => {
+    await fresh();
+    const { findings } = await damaged(
+      `DELETE FROM entry WHERE ctid = (SELECT min(ctid) FROM ONLY entry_2026) AND tableoid = 'entry_2026'::regclass`,
+    );
+    expect(findings).toEqual([
+      {
+        kind: 'rows-missing',
+        place: bucketOf('entry_2026'),
+        detail: expect.stringMatching(/^1 of \d+ rows are missing$/),
+      },
+    ]);
+  }, 120_000);
+
+  it('has a changed row', async () => {
+    await fresh();
+    const { findings } = await damaged(`UPDATE pupil SET marks = ARRAY[1, NULL] WHERE id = 1234`);
+    expect(findings).toEqual([
+      { kind: 'rows-added', place: bucketOf('pupil'), detail: '1 rows were made after the backup' },
+      { kind: 'rows-missing', place: bucketOf('pupil'), detail: expect.stringMatching(/^1 of \d+ rows are missing$/) },
+    ]);
+  }, 120_000);
+
+  it('has a row more', async () => {
+    await fresh();
+    const { findings } = await damaged(`INSERT INTO school (id, name) VALUES ('intruder', 'x')`);
+    expect(findings).toEqual([
+      { kind: 'rows-added', place: bucketOf('school'), detail: '1 rows were made after the backup' },
+    ]);
+  }, 120_000);
+
+  it('lacks a table, and has another', async () => {
+    await fresh();
+    await restored.execute('ALTER TABLE created RENAME TO invented');
+    const { findings } = await verify(restored, before, after, firstTouch);
+    expect(findings.map(({ kind, place }) => [kind, place])).toEqual([
+      ['table-missing', 'public.created'],
+      ['table-added', 'public.invented'],
+    ]);
+  }, 120_000);
+
+  it('has another definition, function, and sequence', async () => {
+    await source.execute(`CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'`);
+    await fresh();
+    await restored.execute(`ALTER TABLE school DROP CONSTRAINT school_pkey CASCADE; SELECT setval('pupil_id_seq', 3);
+      CREATE OR REPLACE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 2'`);
+    const { findings } = await verify(restored, before, after, firstTouch);
+    expect(findings.map(({ kind, place }) => [kind, place])).toEqual([
+      ['schema-changed', 'schema'],
+      ['sequence-behind', 'public.pupil_id_seq'],
+      ['schema-changed', 'public.pupil'],
+      ['schema-changed', 'public.school'],
+    ]);
+  }, 120_000);
+
+  it('has rows that refer to none', async () => {
+    await fresh();
+    const { findings } = await damaged(`DELETE FROM school WHERE id = 'school-3'`);
+    expect(findings.map(({ kind, place }) => [kind, place])).toEqual([
+      ['rows-missing', bucketOf('school')],
+      ['foreign-key-violated', 'public.pupil pupil_school_id_fkey'],
+    ]);
+    expect(findings[1]?.detail).toMatch(/^\d+ rows refer to none in public\.school$/);
+  }, 120_000);
+
+  /** What happens to the copy: one byte of the relation's file is another. */
+  const breakPage = async (relation: string, page: number) => {
+    const [row] = await source.execute<{ path: string }>(`SELECT pg_relation_filepath('${relation}') AS path`);
+    return async (dataDirectory: string) => {
+      const file = await open(join(dataDirectory, row?.path ?? ''), 'r+');
+      const { buffer } = await file.read(Buffer.alloc(1), 0, 1, page * 8192 + 5000);
+      await file.write(Buffer.from([(buffer[0] ?? 0) ^ 0xff]), 0, 1, page * 8192 + 5000);
+      await file.close();
+    };
+  };
+
+  it('has a broken page in a table: the table is named, the others are compared', async () => {
+    await fresh(await breakPage('pupil', 3));
+    const verification = await verify(restored, before, after, firstTouch);
+    expect(verification.findings).toContainEqual({
+      kind: 'heap-corrupt',
+      place: 'public.pupil',
+      detail: 'PostgreSQL cannot read it (SQLSTATE XX001)',
+    });
+    expect(new Set(verification.findings.map(({ place }) => place.split(' ')[0]))).toEqual(
+      new Set(['public.pupil', 'public.pupil_pkey', 'public.pupil_by_name']),
+    );
+    expect(verification.rowsComparedExactly).toBe(verification.rowCount);
+  }, 120_000);
+
+  it('has a broken page in an index', async () => {
+    await fresh(await breakPage('pupil_by_name', 2));
+    const { findings } = await verify(restored, before, after, firstTouch);
+    expect(findings).toEqual([
+      {
+        kind: 'index-corrupt',
+        place: 'public.pupil_by_name',
+        detail: 'PostgreSQL cannot read it, or its table (SQLSTATE XX001)',
+      },
+    ]);
   }, 120_000);
 });
