@@ -1,0 +1,122 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parentOfTenants, tenantOfPrefix, tenantPrefix } from '../../../functions/backup/tenant-prefix.ts';
+import { walkOutsideTenants, walkPrefix } from '../../../functions/backup/walk-bucket.ts';
+import type { listObjects } from '../../../functions/platform/s3.ts';
+
+const byBytes = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+
+/** Lists like S3, in pages of `pageSize`, from a set of keys. */
+function listing(keys: Iterable<string>, pageSize: number): typeof listObjects {
+  const sorted = [...new Set(keys)].sort(byBytes);
+  return async function* (_bucket, prefix, { startAfter, delimiter } = {}) {
+    const entries: (string | { prefix: string })[] = [];
+    for (const key of sorted) {
+      if (!key.startsWith(prefix) || (startAfter !== undefined && byBytes(key, startAfter) <= 0)) continue;
+      const end = delimiter === undefined ? -1 : key.indexOf(delimiter, prefix.length);
+      if (end === -1) entries.push(key);
+      else {
+        const rolledUp = key.slice(0, end + 1);
+        const last = entries.at(-1);
+        if (typeof last !== 'object' || last.prefix !== rolledUp) entries.push({ prefix: rolledUp });
+      }
+    }
+    for (let from = 0; from === 0 || from < entries.length; from += pageSize) {
+      const page = entries.slice(from, from + pageSize);
+      yield {
+        objects: page
+          .filter(entry => typeof entry === 'string')
+          .map(key => ({ key, eTag: '', sizeBytes: 0, lastModified: '', storageClass: '' })),
+        commonPrefixes: page.flatMap(entry => (typeof entry === 'string' ? [] : [entry.prefix])),
+      };
+    }
+  };
+}
+
+const keysOf = async (objects: AsyncIterable<{ key: string }>) =>
+  (await Array.fromAsync(objects)).map(({ key }) => key);
+
+const segment = fc.constantFrom(
+  '',
+  'schools',
+  'data',
+  'oakfield',
+  'St Mary',
+  'a',
+  'a-',
+  'a0',
+  '\u{10FFFF}',
+  'ü',
+  '_x',
+  'b.txt',
+);
+const keys = fc
+  .array(
+    fc.array(segment, { minLength: 1, maxLength: 5 }).map(parts => parts.join('/')),
+    { maxLength: 30 },
+  )
+  .map(list => [...new Set(list.filter(key => key !== ''))].sort(byBytes));
+const template = fc.constantFrom(
+  '{tenant}/',
+  'schools/{tenant}/',
+  'data/schools/{tenant}/',
+  '/{tenant}/',
+  'a//{tenant}/',
+);
+
+describe('the keys of a bucket', () => {
+  it('belong each to one tenant or to none, in the order of their bytes', async () => {
+    await fc.assert(
+      fc.asyncProperty(keys, template, fc.integer({ min: 1, max: 7 }), async (all, pattern, pageSize) => {
+        const list = listing(all, pageSize);
+        const outside = await keysOf(walkOutsideTenants('b', pattern, undefined, list));
+        expect(outside).toEqual([...outside].sort(byBytes));
+        const tenants = new Set<string>();
+        for await (const { commonPrefixes } of list('b', parentOfTenants(pattern), { delimiter: '/' })) {
+          for (const prefix of commonPrefixes) {
+            const tenant = tenantOfPrefix(pattern, prefix);
+            if (tenant !== undefined) tenants.add(tenant);
+          }
+        }
+        const inside: string[] = [];
+        for (const tenant of tenants) {
+          inside.push(...(await keysOf(walkPrefix('b', tenantPrefix(pattern, tenant), undefined, list))));
+        }
+        expect([...outside, ...inside].sort(byBytes)).toEqual(all);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('are walked on after any key, as if there had been no stop', async () => {
+    await fc.assert(
+      fc.asyncProperty(keys, template, fc.integer({ min: 1, max: 7 }), fc.nat(), async (all, pattern, pageSize, at) => {
+        const list = listing(all, pageSize);
+        const whole = await keysOf(walkOutsideTenants('b', pattern, undefined, list));
+        fc.pre(whole.length > 0);
+        const index = at % whole.length;
+        expect(await keysOf(walkOutsideTenants('b', pattern, whole[index], list))).toEqual(whole.slice(index + 1));
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('a tenant’s prefix', () => {
+  it.each([
+    ['schools/{tenant}/', 'schools/oakfield/', 'oakfield'],
+    ['schools/{tenant}/', 'schools/St Mary/', undefined],
+    ['schools/{tenant}/', 'schools//', undefined],
+    ['schools/{tenant}/', 'schools/a/b/', undefined],
+    ['schools/{tenant}/', 'other/oakfield/', undefined],
+    ['schools/{tenant}/', 'schools/oakfield', undefined],
+    ['schools/{tenant}/', 'schools/-x/', undefined],
+    [`schools/{tenant}/`, `schools/${'x'.repeat(63)}/`, 'x'.repeat(63)],
+    [`schools/{tenant}/`, `schools/${'x'.repeat(64)}/`, undefined],
+    ['{tenant}/', 'oakfield/', 'oakfield'],
+    ['{tenant}/', '../', undefined],
+  ])('%s: %s names %s', (pattern, prefix, tenant) => {
+    expect(tenantOfPrefix(pattern, prefix)).toBe(tenant);
+    if (tenant !== undefined) expect(tenantPrefix(pattern, tenant)).toBe(prefix);
+  });
+});
