@@ -29,8 +29,19 @@ interface Schedule extends ScheduleProperties {
   cancel: () => void;
 }
 
-/** EventBridge Scheduler waits between its attempts; how long is not documented. */
+/** Why a call failed: the function itself (`inside`), which Lambda tries again, or the call to the target. */
+interface Failure {
+  readonly inside: boolean;
+  readonly text: string;
+}
+
+/** How long EventBridge Scheduler waits between its attempts is not documented. */
 const RETRY_AFTER_MS = 60_000;
+/**
+ * Lambda's own attempts at an asynchronous invocation that failed: after one minute, then after two.
+ * https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+ */
+const LAMBDA_RETRY_ATTEMPTS = 2;
 
 /**
  * EventBridge Scheduler: calls the targets of schedules under their roles when the clock has reached their time. A
@@ -91,10 +102,12 @@ export class LocalScheduler {
     return [...this.#schedules.values()];
   }
 
-  /** Calls the schedule's target as if `scheduledTime` had come, and waits for the target's answer. */
-  fire(name: string, scheduledTime: Date): Promise<ScheduleInvocation> {
+  /** Calls the schedule's target once, as if `scheduledTime` had come, and waits for its answer. */
+  async fire(name: string, scheduledTime: Date): Promise<ScheduleInvocation> {
     const schedule = this.#find(name);
-    return this.#detached(() => this.#invoke(schedule, scheduledTime));
+    const executionId = randomUUID();
+    const failure = await this.#detached(() => this.#call(schedule, inputOf(schedule, scheduledTime, executionId, 1)));
+    return this.#report({ schedule: name, scheduledTime, executionId, attempts: 1, failure: failure?.text ?? null });
   }
 
   /** Calls `listener` after each invocation. @returns what ends that. */
@@ -114,56 +127,66 @@ export class LocalScheduler {
     if (time === undefined) return;
     schedule.cancel = this.#clock.at(time, () => {
       this.#await(schedule, time);
-      this.#detached(() => void this.#invoke(schedule, time));
+      this.#detached(() => void this.#attempt(schedule, time, randomUUID(), 1));
     });
   }
 
-  async #invoke(schedule: Schedule, scheduledTime: Date): Promise<ScheduleInvocation> {
-    const executionId = randomUUID();
-    const input = schedule.input
-      .replaceAll('<aws.scheduler.scheduled-time>', `${scheduledTime.toISOString().slice(0, 19)}Z`)
-      .replaceAll('<aws.scheduler.execution-id>', executionId)
-      .replaceAll('<aws.scheduler.schedule-arn>', schedule.arn);
-    const startedAtMs = this.#clock.now().getTime();
-    let attempts = 0;
-    let failure: string | null = null;
-    do {
-      if (attempts > 0) await this.#clock.sleep(RETRY_AFTER_MS);
-      attempts++;
-      failure = await this.#call(schedule, input.replaceAll('<aws.scheduler.attempt-number>', String(attempts)));
-    } while (
-      failure !== null &&
-      attempts <= schedule.maximumRetryAttempts &&
-      this.#clock.now().getTime() + RETRY_AFTER_MS - startedAtMs <= schedule.maximumEventAgeSeconds * 1000
-    );
-    const invocation = { schedule: schedule.name, scheduledTime, executionId, attempts, failure };
+  // What failed is tried again by appointment: waiting for it would make time jump.
+  async #attempt(schedule: Schedule, scheduledTime: Date, executionId: string, attempt: number): Promise<void> {
+    const failure = await this.#call(schedule, inputOf(schedule, scheduledTime, executionId, attempt));
+    const retryAt = new Date(this.#clock.now().getTime() + RETRY_AFTER_MS * (failure?.inside ? attempt : 1));
+    const attempts = failure?.inside ? LAMBDA_RETRY_ATTEMPTS : schedule.maximumRetryAttempts;
+    const isTooLate = retryAt.getTime() - scheduledTime.getTime() > schedule.maximumEventAgeSeconds * 1000;
+    if (failure !== null && attempt <= attempts && !isTooLate) {
+      this.#clock.at(retryAt, () => {
+        this.#detached(() => void this.#attempt(schedule, scheduledTime, executionId, attempt + 1));
+      });
+      return;
+    }
+    const { name } = schedule;
+    this.#report({ schedule: name, scheduledTime, executionId, attempts: attempt, failure: failure?.text ?? null });
+  }
+
+  #report(invocation: ScheduleInvocation): ScheduleInvocation {
     for (const listener of this.#listeners) listener(invocation);
     return invocation;
   }
 
-  // A Lambda target is called asynchronously: that the function fails is not the schedule's failure.
-  async #call({ target, roleArn }: Schedule, input: string): Promise<string | null> {
+  async #call({ target, roleArn }: Schedule, input: string): Promise<Failure | null> {
     const principal: Principal = { kind: 'role', arn: roleArn };
     try {
       if (target.kind === 'function') {
-        await this.#lambda.invoke(target.arn, JSON.parse(input), principal);
-      } else {
-        const { StateMachineArn, Name, Input, ...others } = JSON.parse(input) as Record<string, unknown>;
-        const [unknown] = Object.keys(others);
-        if (unknown !== undefined)
-          throw new NotImplementedLocally(`the member ${unknown} of a schedule's StartExecution`);
-        const machine = this.#states.describeStateMachine(String(StateMachineArn));
-        const action = 'states:StartExecution';
-        this.#authorizer.authorize({ principal, action, resource: machine.arn, context: {} });
-        this.#states.startExecution({
-          stateMachine: machine.arn,
-          ...(Name !== undefined && { name: String(Name) }),
-          ...(Input !== undefined && { input: JSON.parse(String(Input)) as Json }),
-        });
+        const outcome = await this.#lambda.invoke(target.arn, JSON.parse(input), principal);
+        if (!('functionError' in outcome)) return null;
+        const { errorType, errorMessage } = outcome.functionError;
+        return { inside: true, text: `${errorType}: ${errorMessage}` };
       }
+      this.#startExecution(JSON.parse(input) as Record<string, unknown>, principal);
       return null;
     } catch (error) {
-      return describeError(error);
+      return { inside: false, text: describeError(error) };
     }
   }
+
+  #startExecution({ StateMachineArn, Name, Input, ...others }: Record<string, unknown>, principal: Principal): void {
+    const [unknown] = Object.keys(others);
+    if (unknown !== undefined) throw new NotImplementedLocally(`the member ${unknown} of a schedule's StartExecution`);
+    const { arn } = this.#states.describeStateMachine(String(StateMachineArn));
+    this.#authorizer.authorize({ principal, action: 'states:StartExecution', resource: arn, context: {} });
+    this.#states.startExecution({
+      stateMachine: arn,
+      ...(Name !== undefined && { name: String(Name) }),
+      ...(Input !== undefined && { input: JSON.parse(String(Input)) as Json }),
+    });
+  }
+}
+
+// The context attributes that an input may name.
+// https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
+function inputOf({ input, arn }: Schedule, scheduledTime: Date, executionId: string, attempt: number): string {
+  return input
+    .replaceAll('<aws.scheduler.scheduled-time>', `${scheduledTime.toISOString().slice(0, 19)}Z`)
+    .replaceAll('<aws.scheduler.execution-id>', executionId)
+    .replaceAll('<aws.scheduler.schedule-arn>', arn)
+    .replaceAll('<aws.scheduler.attempt-number>', String(attempt));
 }
