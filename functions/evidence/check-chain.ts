@@ -1,7 +1,6 @@
 import { type LedgerHead, type LedgerSegment, NO_ENTRY_SHA256, SEGMENT_LENGTH } from '../contracts/ledger.ts';
 import { ledgerEntryKey } from '../contracts/vault-layout.ts';
-import { parseLedgerEntry } from '../platform/ledger.ts';
-import { LedgerBrokenError } from '../platform/ledger-projection.ts';
+import { LedgerBrokenError, parseLedgerEntry } from '../platform/ledger-entry.ts';
 import { type LedgerProblem, type LedgerReport, MAXIMUM_UNSIGNED_MS, PROBLEMS_KEPT } from './ledger-report.ts';
 import type { NumberedKey } from './list-numbered.ts';
 import { extendTree, leafHash, treeHashOfSubtrees } from './merkle.ts';

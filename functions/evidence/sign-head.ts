@@ -4,7 +4,7 @@ import { HEAD_PREFIX, headKey, ledgerEntryKey } from '../contracts/vault-layout.
 import { canonicalJson } from '../platform/canonical-json.ts';
 import { signDocument, verifyDocument } from '../platform/kms.ts';
 import { readLedgerEntries } from '../platform/ledger.ts';
-import { LedgerBrokenError } from '../platform/ledger-projection.ts';
+import { LedgerBrokenError } from '../platform/ledger-entry.ts';
 import { listObjects, readBytes, writeBytesOnce } from '../platform/s3.ts';
 import { extendTree, leafHash } from './merkle.ts';
 import { parseDocument } from './parse-document.ts';

@@ -11,7 +11,7 @@ import {
 } from '../contracts/vault-layout.ts';
 import { inOrder } from '../platform/in-order.ts';
 import { readPublicKey } from '../platform/kms.ts';
-import { MAXIMUM_ENTRY_BYTES } from '../platform/ledger.ts';
+import { MAXIMUM_ENTRY_BYTES } from '../platform/ledger-entry.ts';
 import { describeObject, ObjectAccessDeniedError, readBytes } from '../platform/s3.ts';
 import { hasValidSignature } from '../platform/signature.ts';
 import { ChainCheck, type CheckedDocument } from './check-chain.ts';

@@ -3,10 +3,7 @@ import { z } from 'zod';
 import { InstantText, RecoveryPointId, RestoreTestId, Sha256 } from '../contracts/identifiers.ts';
 import { NO_ENTRY_SHA256, type StoredLedgerEntry } from '../contracts/ledger.ts';
 import { Verdict } from '../contracts/restore-test-record.ts';
-import { PermanentError } from './errors.ts';
-
-/** The ledger is not what was appended: an entry is altered, missing, or follows another one. */
-export class LedgerBrokenError extends PermanentError {}
+import { LedgerBrokenError } from './ledger-entry.ts';
 
 const RecordedRecoveryPoint = z.strictObject({
   recoveryPointId: RecoveryPointId,

@@ -1,25 +1,14 @@
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import type { Deployment } from '../contracts/configuration.ts';
-import { StoredLedgerEntry } from '../contracts/ledger.ts';
 import { LEDGER_PROJECTION_KEY, ledgerEntryKey } from '../contracts/vault-layout.ts';
-import { canonicalJson, sha256Hex } from './canonical-json.ts';
 import { describeError } from './errors.ts';
 import { inOrder } from './in-order.ts';
-import { EMPTY_PROJECTION, fold, LedgerBrokenError, LedgerProjection } from './ledger-projection.ts';
+import { LedgerBrokenError, MAXIMUM_ENTRY_BYTES, parseLedgerEntry, type ReadLedgerEntry } from './ledger-entry.ts';
+import { EMPTY_PROJECTION, fold, LedgerProjection } from './ledger-projection.ts';
 import { log } from './log.ts';
 import { isDeleteMarker, ObjectNotFoundError, readBytesIfThere, readObject, writeBytes } from './s3.ts';
 
-/** An entry with the hash that the next one names. */
-export interface ReadLedgerEntry {
-  readonly entry: StoredLedgerEntry;
-  /** SHA-256 of the stored bytes. */
-  readonly sha256: string;
-  readonly bytes: Buffer;
-}
-
-/** No entry is larger: a draft travels through Step Functions, whose payloads end at 256 KiB. */
-export const MAXIMUM_ENTRY_BYTES = 1024 * 1024;
 const WIDEST_READ = 64;
 
 /**
@@ -106,24 +95,6 @@ export async function* readLedgerEntries(
     previousSha256 = found.sha256;
     yield found;
   }
-}
-
-/** Reads the stored bytes of an entry. @throws LedgerBrokenError when they are not the canonical JSON of one. */
-export function parseLedgerEntry(key: string, bytes: Buffer): ReadLedgerEntry {
-  let value: unknown;
-  let canonical: string;
-  let entry: StoredLedgerEntry | undefined;
-  try {
-    value = JSON.parse(bytes.toString('utf8'));
-    canonical = canonicalJson(value);
-    entry = StoredLedgerEntry.safeParse(value).data;
-  } catch (cause) {
-    // Too deep a nesting is a RangeError, of the parser or of what walks the value.
-    throw new LedgerBrokenError(`${key}: not readable as JSON`, { cause });
-  }
-  if (!bytes.equals(Buffer.from(canonical, 'utf8'))) throw new LedgerBrokenError(`${key}: not canonical JSON`);
-  if (entry === undefined) throw new LedgerBrokenError(`${key}: not the form of a ledger entry`);
-  return { entry, sha256: sha256Hex(bytes), bytes };
 }
 
 /** Keeps the state for the next reader. A cache that cannot be written costs time, nothing else. */

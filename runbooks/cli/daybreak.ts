@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { describeError } from '../../functions/platform/errors.ts';
-import { LedgerBrokenError } from '../../functions/platform/ledger-projection.ts';
+import { LedgerBrokenError } from '../../functions/platform/ledger-entry.ts';
 import { printable } from './printable.ts';
 import { EXIT, USAGE, UsageError } from './usage.ts';
 

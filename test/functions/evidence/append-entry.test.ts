@@ -11,7 +11,7 @@ import { leafHash, treeHash } from '../../../functions/evidence/merkle.ts';
 import { sha256Hex } from '../../../functions/platform/canonical-json.ts';
 import { readPublicKey } from '../../../functions/platform/kms.ts';
 import { readLedgerEntries, readLedgerEntry, readLedgerState } from '../../../functions/platform/ledger.ts';
-import { LedgerBrokenError } from '../../../functions/platform/ledger-projection.ts';
+import { LedgerBrokenError } from '../../../functions/platform/ledger-entry.ts';
 import { callS3, listVersions, readBytes, readBytesIfThere, writeBytes } from '../../../functions/platform/s3.ts';
 import { hasValidSignature } from '../../../functions/platform/signature.ts';
 import { draft, type LocalLedger, openLedger } from './local-ledger.ts';

@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { NO_ENTRY_SHA256, type StoredLedgerEntry } from '../../../functions/contracts/ledger.ts';
 import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-json.ts';
-import { parseLedgerEntry } from '../../../functions/platform/ledger.ts';
+import { LedgerBrokenError, parseLedgerEntry } from '../../../functions/platform/ledger-entry.ts';
 import {
   EMPTY_PROJECTION,
   fold,
-  LedgerBrokenError,
   LedgerProjection,
   sequencesOfEvent,
 } from '../../../functions/platform/ledger-projection.ts';
