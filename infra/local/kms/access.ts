@@ -17,6 +17,8 @@ export interface Caller {
   readonly principal: Principal;
   /** `s3.eu-west-2.amazonaws.com`, where a service calls on the principal's behalf. */
   readonly viaService?: string;
+  /** False over plain HTTP. @default true */
+  readonly secure?: boolean;
 }
 
 /** Condition keys beside those that the key itself gives. */
@@ -148,8 +150,9 @@ export class KeyAccess {
     return true;
   }
 
-  #callerConditions({ principal, viaService }: Caller): Record<string, string> {
+  #callerConditions({ principal, viaService, secure }: Caller): Record<string, string> {
     const context: Record<string, string> = { 'kms:CallerAccount': accountOf(principal.arn) };
+    if (secure === false) context['aws:SecureTransport'] = 'false';
     if (viaService !== undefined) {
       context['kms:ViaService'] = viaService;
       context['aws:ViaAWSService'] = 'true';

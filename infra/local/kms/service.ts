@@ -84,7 +84,7 @@ export class LocalKms implements Service, KeyOperations {
       if (operation === undefined)
         throw new NotImplementedLocally(`the operation ${target || 'without a name'} of KMS`);
       const parameters = await readParameters(request);
-      return respond(200, operation.run(parameters, { principal: request.principal }));
+      return respond(200, operation.run(parameters, { principal: request.principal, secure: request.secure }));
     } catch (error) {
       if (error instanceof KeyOperationError) return respondError(error.code, error.message);
       if (error instanceof AccessDenied) return respondError('AccessDeniedException', error.message);

@@ -1,0 +1,145 @@
+import { join } from 'node:path';
+import type { ClientConfiguration } from '../../functions/platform/runtime.ts';
+import type { LocalClock } from './clock.ts';
+import { CredentialStore, type IssuedCredentials } from './endpoint/credentials.ts';
+import { type HttpFront, type HttpFrontOptions, startHttpFront } from './endpoint/http-front.ts';
+import { localClientConfiguration, type RequestObservers, type Services } from './endpoint/request-handler.ts';
+import { LocalIam } from './iam/authorizer.ts';
+import { LocalKms } from './kms/service.ts';
+import { LocalLambda } from './lambda/service.ts';
+import { LocalMetrics } from './monitoring/metrics.ts';
+import { LocalRds } from './rds/service.ts';
+import { LocalS3 } from './s3/service.ts';
+import { LocalScheduler } from './scheduler/service.ts';
+import { NotImplementedLocally, type Principal } from './service.ts';
+import { LocalStates } from './states/service.ts';
+
+/** The account that the local cloud is, unless another is given. */
+export const LOCAL_ACCOUNT = '111122223333';
+
+export interface LocalCloudOptions extends RequestObservers {
+  readonly clock: LocalClock;
+  /** @default LOCAL_ACCOUNT */
+  readonly accountId?: string;
+  /** Where the state lies, each service in a folder of its own. @default in memory only, and then without RDS */
+  readonly directory?: string;
+  /** How long a key still works after it was disabled or scheduled for deletion. @default 0 */
+  readonly keyPropagationDelayMs?: number;
+  /** Told when work of RDS in the background fails. */
+  readonly onWorkFailed?: (what: string, error: unknown) => void;
+}
+
+/**
+ * One AWS account with one Region, in this process: IAM, KMS, S3, RDS, Lambda, Step Functions, EventBridge Scheduler and
+ * CloudWatch's metrics over one clock. SDK clients reach it with `clientConfiguration`, everybody else with `listen`.
+ */
+export class LocalCloud {
+  readonly clock: LocalClock;
+  readonly accountId: string;
+  /** The account itself: may do everything that resource policies do not deny. */
+  readonly root: Principal;
+  readonly iam: LocalIam;
+  readonly kms: LocalKms;
+  readonly s3: LocalS3;
+  readonly lambda: LocalLambda;
+  readonly states: LocalStates;
+  readonly scheduler: LocalScheduler;
+  readonly metrics: LocalMetrics;
+  readonly #rds: LocalRds | undefined;
+  readonly #services: Services;
+  readonly #observers: RequestObservers;
+  readonly #credentials = new CredentialStore();
+  readonly #configurations = new Map<string, ClientConfiguration>();
+  readonly #fronts = new Set<HttpFront>();
+  #closed: Promise<void> | undefined;
+
+  constructor({ clock, directory, ...options }: LocalCloudOptions) {
+    const accountId = options.accountId ?? LOCAL_ACCOUNT;
+    const within = (name: string) => (directory === undefined ? {} : { directory: join(directory, name) });
+    this.clock = clock;
+    this.accountId = accountId;
+    this.root = { kind: 'root', arn: `arn:aws:iam::${accountId}:root` };
+    this.#observers = options.onRequest === undefined ? {} : { onRequest: options.onRequest };
+    this.iam = new LocalIam({ clock });
+    const shared = { clock, authorizer: this.iam, accountId };
+    const delay = options.keyPropagationDelayMs;
+    this.kms = new LocalKms({
+      ...shared,
+      ...within('kms'),
+      ...(delay === undefined ? {} : { propagationDelayMs: delay }),
+    });
+    this.s3 = new LocalS3({ ...shared, keys: this.kms, ...within('s3') });
+    if (directory !== undefined) {
+      this.#rds = new LocalRds({
+        ...shared,
+        keys: this.kms,
+        directory: join(directory, 'rds'),
+        resolveCredentials: accessKeyId => this.#credentials.find(accessKeyId),
+        ...(options.onWorkFailed === undefined ? {} : { onWorkFailed: options.onWorkFailed }),
+      });
+    }
+    this.metrics = new LocalMetrics({ clock });
+    const clientConfiguration = (principal: Principal) => this.clientConfiguration(principal);
+    this.lambda = new LocalLambda({
+      ...shared,
+      clientConfiguration,
+      metrics: this.metrics,
+      runtimeEnvironment: this.#rds === undefined ? {} : { DAYBREAK_DATABASE_CA_FILE: this.#rds.caFile },
+    });
+    this.states = new LocalStates({ ...shared, clientConfiguration, lambda: this.lambda });
+    this.scheduler = new LocalScheduler({ ...shared, lambda: this.lambda, states: this.states });
+    this.#services = {
+      kms: this.kms,
+      s3: this.s3,
+      lambda: this.lambda,
+      states: this.states,
+      ...(this.#rds === undefined ? {} : { rds: this.#rds }),
+    };
+  }
+
+  /** RDS, whose servers need a place on disk. @throws NotImplementedLocally for a cloud in memory. */
+  get rds(): LocalRds {
+    if (this.#rds === undefined) throw new NotImplementedLocally('RDS without a state directory');
+    return this.#rds;
+  }
+
+  /** What an SDK client that acts as `principal` is built with: always the same object for the same principal. */
+  clientConfiguration(principal: Principal): ClientConfiguration {
+    let configuration = this.#configurations.get(principal.arn);
+    if (configuration === undefined) {
+      const credentials = this.issueCredentials(principal);
+      configuration = { ...localClientConfiguration(this.#services, principal, this.#observers), credentials };
+      this.#configurations.set(principal.arn, configuration);
+    }
+    return configuration;
+  }
+
+  /** The access key with which clients outside this process act as `principal`. */
+  issueCredentials(principal: Principal): IssuedCredentials {
+    return this.#credentials.issue(principal);
+  }
+
+  /** Serves the cloud over HTTP on 127.0.0.1 until it is closed. */
+  async listen(options: Pick<HttpFrontOptions, 'port' | 'secureContext' | 'onFailure'> = {}): Promise<HttpFront> {
+    const front = await startHttpFront({
+      ...options,
+      ...this.#observers,
+      services: this.#services,
+      credentials: this.#credentials,
+    });
+    this.#fronts.add(front);
+    return front;
+  }
+
+  /** Ends the fronts, stops every database server and lets go of the state's files. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    for (const front of this.#fronts) await front.close();
+    await this.#rds?.close();
+    this.s3.close();
+  }
+}

@@ -1,0 +1,113 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import { DescribeDBInstancesCommand, RDSClient } from '@aws-sdk/client-rds';
+import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { afterEach, expect, it } from 'vitest';
+import { LocalClock } from '../../../infra/local/clock.ts';
+import { LocalCloud } from '../../../infra/local/cloud.ts';
+import { operationName } from '../../../infra/local/endpoint/operation-name.ts';
+
+const open: LocalCloud[] = [];
+const directories: string[] = [];
+function start(
+  options: { directory?: string; onRequest?: ConstructorParameters<typeof LocalCloud>[0]['onRequest'] } = {},
+): LocalCloud {
+  const clock = new LocalClock({ startsAt: new Date('2026-11-22T12:00:00Z'), flow: 'manual' });
+  const { onRequest, ...more } = options;
+  const cloud = new LocalCloud({ clock, ...more, ...(onRequest === undefined ? {} : { onRequest }) });
+  open.push(cloud);
+  return cloud;
+}
+afterEach(async () => {
+  for (const cloud of open.splice(0)) await cloud.close();
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
+});
+
+const ROLE = 'arn:aws:iam::111122223333:role/reader';
+const role = { kind: 'role', arn: ROLE } as const;
+
+function makeEncryptedBucket(cloud: LocalCloud): string {
+  const { keyArn } = cloud.kms.createKeyFromTemplate({ description: 'vault' });
+  cloud.kms.createAliasFromTemplate('alias/vault', keyArn);
+  cloud.s3.createBucket({ name: 'vault', encryption: { algorithm: 'aws:kms', keyId: keyArn } });
+  return keyArn;
+}
+
+it('joins S3, KMS and IAM: a role needs the permission of each', async () => {
+  const cloud = start();
+  const keyArn = makeEncryptedBucket(cloud);
+  await new S3Client(cloud.clientConfiguration(cloud.root)).send(
+    new PutObjectCommand({ Bucket: 'vault', Key: 'k', Body: 'sealed' }),
+  );
+  const client = new S3Client(cloud.clientConfiguration(role));
+  const read = () => client.send(new GetObjectCommand({ Bucket: 'vault', Key: 'k' }));
+  const allow = (Action: string, Resource: string, more = {}) => ({ Effect: 'Allow', Action, Resource, ...more });
+  const put = (...Statement: object[]) =>
+    cloud.iam.putRole({ arn: ROLE, policies: [{ Version: '2012-10-17', Statement }] });
+
+  const s3 = allow('s3:GetObject', 'arn:aws:s3:::vault/*');
+  const via = (service: string) => ({
+    Condition: { StringEquals: { 'kms:ViaService': `${service}.eu-west-2.amazonaws.com` } },
+  });
+  put(allow('kms:Decrypt', keyArn));
+  await expect(read()).rejects.toMatchObject({
+    name: 'AccessDenied',
+    message: expect.stringContaining('s3:GetObject'),
+  });
+  put(s3);
+  await expect(read()).rejects.toMatchObject({ name: 'AccessDenied', message: expect.stringContaining('kms:Decrypt') });
+  put(s3, allow('kms:Decrypt', keyArn, via('rds')));
+  await expect(read()).rejects.toMatchObject({ name: 'AccessDenied' });
+  put(s3, allow('kms:Decrypt', keyArn, via('s3')));
+  expect(await (await read()).Body?.transformToString()).toBe('sealed');
+  expect(cloud.iam.usedActions(ROLE)).toEqual(['kms:Decrypt', 's3:GetObject']);
+});
+
+it('tells of each request before it is answered', async () => {
+  const calls: string[] = [];
+  const cloud = start({
+    onRequest: request => calls.push(`${request.principal.arn} ${request.service}:${operationName(request)}`),
+  });
+  makeEncryptedBucket(cloud);
+  const client = new S3Client(cloud.clientConfiguration(cloud.root));
+  await client.send(new PutObjectCommand({ Bucket: 'vault', Key: 'k', Body: 'x' }));
+  const front = await cloud.listen();
+  const outside = { endpoint: front.url, region: 'eu-west-2', credentials: cloud.issueCredentials(cloud.root) };
+  await new KMSClient(outside).send(new DescribeKeyCommand({ KeyId: 'alias/vault' }));
+  expect(calls).toEqual([`${cloud.root.arn} s3:PutObject`, `${cloud.root.arn} kms:DescribeKey`]);
+});
+
+it('keeps one configuration and one access key for each principal', () => {
+  const cloud = start();
+  expect(cloud.clientConfiguration(role)).toBe(cloud.clientConfiguration({ ...role }));
+  expect(cloud.clientConfiguration(role).credentials).toBe(cloud.issueCredentials(role));
+  expect(cloud.issueCredentials(role).accessKeyId).toMatch(/^AKIA[A-Z2-7]{16}$/);
+  expect(cloud.issueCredentials(cloud.root)).not.toEqual(cloud.issueCredentials(role));
+});
+
+it('has no RDS in memory', async () => {
+  const cloud = start();
+  expect(() => cloud.rds).toThrow('the local cloud does not implement RDS without a state directory');
+  const client = new RDSClient(cloud.clientConfiguration(cloud.root));
+  await expect(client.send(new DescribeDBInstancesCommand({}))).rejects.toMatchObject({
+    name: 'NotImplementedLocally',
+  });
+});
+
+it('keeps its state in a directory for a later process', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'local-cloud-'));
+  directories.push(directory);
+  const earlier = start({ directory });
+  makeEncryptedBucket(earlier);
+  const client = new S3Client(earlier.clientConfiguration(earlier.root));
+  await client.send(new PutObjectCommand({ Bucket: 'vault', Key: 'k', Body: 'kept' }));
+  await earlier.close();
+  const later = start({ directory });
+  const { Body } = await new S3Client(later.clientConfiguration(later.root)).send(
+    new GetObjectCommand({ Bucket: 'vault', Key: 'k' }),
+  );
+  expect(await Body?.transformToString()).toBe('kept');
+  expect(readdirSync(directory).sort()).toEqual(['kms', 's3']);
+});
