@@ -134,7 +134,7 @@ function* uploadsInOrder(
     const at = rest.findIndex(upload => upload.uploadId === uploadIdMarker);
     if (at !== -1) yield* rest.slice(at + 1);
   }
-  for (const item of selectKeys(byKey, selection, keyMarker === '' ? undefined : keyMarker, () => true)) {
+  for (const item of selectKeys(byKey, selection, keyMarker === '' ? undefined : keyMarker, true, () => true)) {
     if (typeof item === 'string') yield item;
     else yield* inOrder(item.key);
   }

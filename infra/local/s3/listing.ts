@@ -26,7 +26,12 @@ export async function listObjectsV2(exchange: Exchange): Promise<AwsResponse> {
   const selection = readSelection(exchange, 'max-keys');
   const token = query(exchange, 'continuation-token');
   const startAfter = query(exchange, 'start-after');
-  const page = listCurrent(bucket.keys, selection, token === undefined ? startAfter : readToken(token));
+  const page = listCurrent(
+    bucket.keys,
+    selection,
+    token === undefined ? startAfter : readToken(token),
+    token !== undefined,
+  );
   const { encode } = selection;
   return listResponse([
     'ListBucketResult',
@@ -48,7 +53,7 @@ export async function listObjects(exchange: Exchange): Promise<AwsResponse> {
   authorize(exchange, 's3:ListBucket', { bucket });
   const selection = readSelection(exchange, 'max-keys');
   const marker = query(exchange, 'marker');
-  const page = listCurrent(bucket.keys, selection, marker);
+  const page = listCurrent(bucket.keys, selection, marker, true);
   const { encode } = selection;
   return listResponse([
     'ListBucketResult',
@@ -69,12 +74,17 @@ interface Page {
   readonly next: string | undefined;
 }
 
-/** One page of the current objects after `after`, which is a key or a common prefix that was listed already. */
-function listCurrent(keys: SortedKeys<KeyVersions>, selection: Selection, after: string | undefined): Page {
+/** One page of the current objects after `after`; `resumes` as in `selectKeys`. */
+function listCurrent(
+  keys: SortedKeys<KeyVersions>,
+  selection: Selection,
+  after: string | undefined,
+  resumes: boolean,
+): Page {
   const objects: ObjectVersion[] = [];
   const commonPrefixes: string[] = [];
   let last: string | undefined;
-  for (const found of selectKeys(keys, selection, after, ({ versions }) => versions[0]?.kind === 'object')) {
+  for (const found of selectKeys(keys, selection, after, resumes, ({ versions }) => versions[0]?.kind === 'object')) {
     if (objects.length + commonPrefixes.length === selection.maximum) return { objects, commonPrefixes, next: last };
     if (typeof found === 'string') {
       commonPrefixes.push(found);
@@ -88,17 +98,19 @@ function listCurrent(keys: SortedKeys<KeyVersions>, selection: Selection, after:
 }
 
 /**
- * The keys below the prefix in order, with those that share a common prefix rolled up into it. `after` lets go what was
- * listed: a key, or all keys of a common prefix.
+ * The keys below the prefix that come after `after`, in order, with those that share a common prefix rolled up into it.
+ * @param resumes `after` ended an earlier page: where it is a common prefix, all of its keys were listed.
  */
 export function* selectKeys<T extends { readonly key: string }>(
   keys: SortedKeys<T>,
   { prefix, delimiter, maximum }: Pick<Selection, 'prefix' | 'delimiter' | 'maximum'>,
   after: string | undefined,
+  resumes: boolean,
   isShown: (value: T) => boolean,
 ): Generator<T | string> {
   if (maximum === 0) return;
-  const isPrefixDone = delimiter !== undefined && after !== undefined && rollUp(after, prefix, delimiter) === after;
+  const isPrefixDone =
+    resumes && delimiter !== undefined && after !== undefined && rollUp(after, prefix, delimiter) === after;
   const walk = keys.walk(key => {
     if (compareKeys(key, prefix) < 0) return false;
     if (after === undefined) return true;
@@ -218,7 +230,7 @@ function* versionsInOrder(
     const at = versions.findIndex(version => version.versionId === versionIdMarker);
     if (at !== -1) for (const version of versions.slice(at + 1)) yield { version, isLatest: false };
   }
-  for (const found of selectKeys(keys, selection, keyMarker, () => true)) {
+  for (const found of selectKeys(keys, selection, keyMarker, true, () => true)) {
     if (typeof found === 'string') yield found;
     else for (const [index, version] of found.versions.entries()) yield { version, isLatest: index === 0 };
   }
