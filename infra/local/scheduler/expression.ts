@@ -76,8 +76,14 @@ function parseCron(text: string, zone: Zone): NextInvocation {
   const pattern = ['0', ...fields].map(field => (field === '?' ? '*' : field)).join(' ');
   let cron: Cron;
   try {
-    // Local time is calculated as if it were UTC, where no time is skipped or repeated.
-    cron = new Cron(pattern, { paused: true, timezone: 'UTC', mode: '7-part', alternativeWeekdays: true });
+    // Local time is calculated as if it were UTC, where no time is skipped or repeated. AWS writes steps as `0/15`.
+    cron = new Cron(pattern, {
+      paused: true,
+      timezone: 'UTC',
+      mode: '7-part',
+      alternativeWeekdays: true,
+      sloppyRanges: true,
+    });
   } catch (cause) {
     throw new InvalidScheduleError(`cron(${text}): it does not parse`, { cause });
   }
