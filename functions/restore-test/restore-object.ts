@@ -51,8 +51,8 @@ export async function restoreObject(line: ObjectManifestLine, task: RestoreTask)
   const compared = (bytesRestored: number): RestoreOutcome => ({ kind: 'compared', bytesRestored, findings });
   try {
     const current = await describeObject(task.vaultBucket, place);
-    if (current === undefined) findings.push(finding('object-missing', 'the vault has no current version of it'));
-    else if (current.VersionId !== line.vaultVersionId) {
+    // Whether there is a current version at all is what the inventory found out.
+    if (current !== undefined && current.VersionId !== line.vaultVersionId) {
       findings.push(finding('object-altered', 'its current version is not the one that was backed up'));
     }
     const version =
