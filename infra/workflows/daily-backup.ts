@@ -6,6 +6,7 @@ import {
   longerThan,
   mapOverLines,
   type States,
+  untilAskingAgain,
   type WorkflowDefinition,
   type WorkflowReferences,
 } from './states-language.ts';
@@ -159,7 +160,7 @@ function backUpDatabase({ functionArn }: WorkflowReferences): States {
         ],
         Default: 'WaitForSnapshot',
       },
-      WaitForSnapshot: { Type: 'Wait', Seconds: 30, Next: 'DescribeSnapshot' },
+      WaitForSnapshot: { Type: 'Wait', Seconds: untilAskingAgain('waitingSince'), Next: 'DescribeSnapshot' },
       FingerprintAfter: fingerprint('after', 'IsFingerprintedAfter'),
       IsFingerprintedAfter: {
         Type: 'Choice',
@@ -182,7 +183,7 @@ function backUpDatabase({ functionArn }: WorkflowReferences): States {
         ],
         Default: 'WaitForCopy',
       },
-      WaitForCopy: { Type: 'Wait', Seconds: 60, Next: 'DescribeCopy' },
+      WaitForCopy: { Type: 'Wait', Seconds: untilAskingAgain('waitingSince'), Next: 'DescribeCopy' },
       DeleteIntermediate: invoke(functionArn('backup/delete-intermediate'), {
         Payload: databaseOnly,
         Catch: catchAll('DatabaseFailed', 'databaseFailure'),

@@ -8,6 +8,7 @@ import {
   longerThan,
   mapOverLines,
   type States,
+  untilAskingAgain,
   type WorkflowDefinition,
   type WorkflowReferences,
 } from './states-language.ts';
@@ -129,7 +130,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
         ],
         Default: 'WaitForTearDown',
       },
-      WaitForTearDown: { Type: 'Wait', Seconds: 30, Next: 'TearDown' },
+      WaitForTearDown: { Type: 'Wait', Seconds: untilAskingAgain('phaseStartedAt'), Next: 'TearDown' },
       Conclude: invoke(functionArn('restore-test/conclude'), {
         Payload: Object.fromEntries(
           ['restoreTestId', 'startedAt', 'chosen', 'databases', 'objectResultsKey', 'failure', 'phases'].map(name => [
@@ -219,7 +220,7 @@ function testDatabase({ functionArn }: WorkflowReferences): States {
         ],
         Default: 'WaitForInstance',
       },
-      WaitForInstance: { Type: 'Wait', Seconds: 30, Next: 'DescribeInstance' },
+      WaitForInstance: { Type: 'Wait', Seconds: untilAskingAgain('databasePhaseStartedAt'), Next: 'DescribeInstance' },
       Hydrate: invoke(functionArn('restore-test/hydrate'), {
         Payload: withEndpoint,
         Catch: catchDatabase,

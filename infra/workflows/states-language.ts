@@ -33,7 +33,7 @@ type TaskState = Transition & {
   readonly Catch?: readonly Catcher[];
 };
 type PassState = Transition & { readonly Type: 'Pass'; readonly Output?: Json; readonly Assign?: Assignments };
-type WaitState = Transition & { readonly Type: 'Wait'; readonly Seconds: number };
+type WaitState = Transition & { readonly Type: 'Wait'; readonly Seconds: number | Expression };
 interface ChoiceState {
   readonly Type: 'Choice';
   readonly Choices: readonly { readonly Condition: Expression; readonly Assign?: Assignments; readonly Next: string }[];
@@ -184,6 +184,15 @@ export function elapsedMs(since: string): string {
 /** The condition that more than `hours` have passed since the instant in the variable `since`. */
 export function longerThan(hours: number, since: string): Expression {
   return `{% ${elapsedMs(since)} > ${hours * 60 * 60 * 1000} %}`;
+}
+
+/**
+ * How long to wait before asking again for what began at the instant in the variable `since`: the longer it took, the
+ * longer. An execution's history ends at 25,000 events, and asking once costs nine.
+ */
+export function untilAskingAgain(since: string): Expression {
+  const elapsed = elapsedMs(since);
+  return `{% ${elapsed} < 600000 ? 30 : ${elapsed} < 3600000 ? 120 : 300 %}`;
 }
 
 /** A distributed map over the lines of a file in the work bucket; a child's failure never stops the others. */

@@ -19,8 +19,9 @@ export function localConfiguration(options: {
   databases: readonly LocalDatabase[];
   buckets: readonly LocalBucket[];
   restoreTest?: Configuration['restoreTest'];
+  operatorRoleArns?: Configuration['operatorRoleArns'];
 }): Configuration {
-  const { account, databases, buckets, restoreTest } = options;
+  const { account, databases, buckets, restoreTest, operatorRoleArns } = options;
   return {
     ...exampleConfiguration,
     account,
@@ -31,5 +32,6 @@ export function localConfiguration(options: {
     })),
     buckets: [...buckets],
     ...(restoreTest && { restoreTest }),
+    ...(operatorRoleArns && { operatorRoleArns }),
   };
 }

@@ -19,8 +19,6 @@ export interface DeploymentTarget {
   readonly lambda: LocalLambda;
   readonly states: LocalStates;
   readonly scheduler: LocalScheduler;
-  /** What every function gets in its environment beside what the template says. */
-  readonly functionEnvironment?: Readonly<Record<string, string>>;
 }
 
 /** What `Ref` and `Fn::GetAtt` answer for a resource. */
@@ -323,7 +321,7 @@ export class ResourceCreator {
         name: properties.FunctionName,
         entry,
         roleArn: properties.Role,
-        environment: { ...properties.Environment.Variables, ...this.#target.functionEnvironment },
+        environment: properties.Environment.Variables,
         timeoutMs: properties.Timeout * 1000,
         memoryBytes: properties.MemorySize * 1024 * 1024,
       });

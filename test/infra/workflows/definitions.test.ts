@@ -1,0 +1,62 @@
+import validate from 'asl-validator';
+import { describe, expect, it } from 'vitest';
+import { parseDefinition } from '../../../infra/local/states/definition.ts';
+import { STEPS } from '../../../infra/role-names.ts';
+import { dailyBackup } from '../../../infra/workflows/daily-backup.ts';
+import { restoreTest } from '../../../infra/workflows/restore-test.ts';
+
+const called: string[] = [];
+const references = {
+  functionArn: (step: string) => {
+    called.push(step);
+    return `arn:aws:lambda:eu-west-2:111122223333:function:daybreak-${step.replace('/', '-')}`;
+  },
+  workBucket: 'work',
+};
+
+interface Task {
+  Type?: string;
+  TimeoutSeconds?: number;
+  Retry?: { ErrorEquals: string[]; MaxAttempts: number }[];
+}
+
+function tasksIn(value: unknown): Task[] {
+  if (value === null || typeof value !== 'object') return [];
+  const inner = Object.values(value).flatMap(tasksIn);
+  return (value as Task).Type === 'Task' ? [value as Task, ...inner] : inner;
+}
+
+describe.each([
+  ['daily-backup', dailyBackup],
+  ['restore-test', restoreTest],
+])('the definition of %s', (_name, workflow) => {
+  const definition = JSON.parse(JSON.stringify(workflow(references)));
+
+  it('is valid Amazon States Language', () => {
+    expect(validate(structuredClone(definition))).toMatchObject({ isValid: true, errors: [] });
+  });
+
+  it('is of the part that the local cloud runs', () => {
+    expect(parseDefinition(definition).timeoutSeconds).toBeLessThan(24 * 60 * 60);
+  });
+
+  it('retries every task by the exact names of passing errors, and bounds its time', () => {
+    const tasks = tasksIn(definition);
+    expect(tasks.length).toBeGreaterThan(8);
+    for (const { Retry, TimeoutSeconds } of tasks) {
+      expect(Retry?.[0]?.ErrorEquals).toEqual([
+        'RetryableError',
+        'Lambda.ServiceException',
+        'Lambda.AWSLambdaException',
+        'Lambda.SdkClientException',
+        'Lambda.TooManyRequestsException',
+      ]);
+      expect(TimeoutSeconds).toBe(960);
+    }
+  });
+});
+
+it('calls every step but those that schedules call', () => {
+  const notCalled = STEPS.filter(step => !called.includes(step));
+  expect(notCalled).toEqual(['restore-test/remove-abandoned', 'workflows/start-execution']);
+});

@@ -1,0 +1,252 @@
+import { describe, expect, it } from 'vitest';
+import { ConcludeInput } from '../../../functions/contracts/restore-test.ts';
+import { restoreTest, verdictError } from '../../../infra/workflows/restore-test.ts';
+import { type ContractedStep, failure, runWorkflow, type ScriptedStep } from './workflow-run.ts';
+
+const restoreTestId = '20261205t043000z';
+const recoveryPointId = '20261205t023000z';
+const scheduledAt = '2026-12-05T04:30:00.000Z';
+const itemsKey = `work/${restoreTestId}/items.jsonl`;
+const item = (tenant: string) => ({
+  restoreTestId,
+  recoveryPointId,
+  bucketId: 'uploads',
+  tenant,
+  manifestSha256: 'a'.repeat(64),
+  sampleSize: 20,
+});
+const objects = (tenant: string) => ({
+  bucketId: 'uploads',
+  tenant,
+  objectCount: 2,
+  objectsRestored: 2,
+  bytesRestored: 20,
+  findings: [],
+});
+const verification = (databaseId: string) => ({
+  databaseId,
+  tableCount: 1,
+  rowCount: 10,
+  rowsComparedExactly: 10,
+  driftRowCount: 0,
+  foreignKeysChecked: 0,
+  indexesChecked: 1,
+  heapRelationsChecked: 1,
+  notChecked: [],
+  findings: [],
+});
+const draft = {
+  eventId: `restore-test/${restoreTestId}`,
+  kind: 'restore-test.completed',
+  actor: 'workflow/restore-test',
+  subject: recoveryPointId,
+  body: {},
+};
+const chosen = {
+  restoreTestId,
+  recoveryPointId,
+  reason: null,
+  findings: [],
+  databases: ['first', 'second'].map(databaseId => ({ restoreTestId, recoveryPointId, databaseId })),
+  allObjects: false,
+};
+const concluded = (verdict: string) => () => ({ verdict, recordKey: `restore-tests/${restoreTestId}.json`, draft });
+const endpoint = { host: 'restored.example', port: 5432 };
+
+const allGoesWell: Record<string, ScriptedStep> = {
+  'restore-test/choose': () => chosen,
+  'restore-test/restore-database': ({ databaseId }) => ({ instanceId: `daybreak-test-${databaseId}` }),
+  'restore-test/describe-instance': () => ({ available: true, endpoint }),
+  'restore-test/hydrate': () => ({ done: true, bytesRead: 1 }),
+  'restore-test/verify-database': ({ databaseId }) => ({ done: true, verification: verification(databaseId) }),
+  'restore-test/plan-objects': () => ({ itemsKey, itemCount: 2 }),
+  'restore-test/verify-objects': ({ item: { tenant } }) => ({ result: objects(tenant), cursor: null }),
+  'restore-test/tear-down': () => ({ done: true }),
+  'restore-test/conclude': concluded('passed'),
+  'evidence/append-entry': () => ({ sequence: 1, entrySha256: 'b'.repeat(64) }),
+};
+
+async function run(steps: Partial<Record<ContractedStep, ScriptedStep>> = {}) {
+  const ran = await runWorkflow(
+    restoreTest,
+    { ...allGoesWell, ...steps },
+    { input: { scheduledAt }, itemsKey, items: [item('oak'), item('elm')] },
+  );
+  const [conclusion] = ran.inputsOf('restore-test/conclude').map(input => ConcludeInput.parse(input));
+  return { ...ran, conclusion };
+}
+
+describe('the restore test', () => {
+  it('restores, hydrates and verifies each database, then the objects, tears down, concludes and records', async () => {
+    const { execution, calls, conclusion, inputsOf, mapResults } = await run();
+    expect([execution.status, execution.output]).toEqual(['SUCCEEDED', { restoreTestId, verdict: 'passed' }]);
+    expect([...new Set(calls.map(({ step }) => step))]).toEqual([
+      'restore-test/choose',
+      'restore-test/restore-database',
+      'restore-test/describe-instance',
+      'restore-test/hydrate',
+      'restore-test/verify-database',
+      'restore-test/plan-objects',
+      'restore-test/verify-objects',
+      'restore-test/tear-down',
+      'restore-test/conclude',
+      'evidence/append-entry',
+    ]);
+    expect(conclusion).toMatchObject({ restoreTestId, startedAt: '2026-01-01T00:00:00.000Z', chosen, failure: null });
+    expect(conclusion?.databases.map(({ verification: found, restored }) => [found, restored])).toEqual([
+      [verification('first'), true],
+      [verification('second'), true],
+    ]);
+    const results = await mapResults(conclusion?.objectResultsKey ?? '');
+    expect(results).toHaveLength(2);
+    expect(results).toEqual(expect.arrayContaining([objects('oak'), objects('elm')]));
+    expect(inputsOf('evidence/append-entry')).toEqual([{ draft }]);
+  });
+
+  it('times each phase by the clock', async () => {
+    const { conclusion } = await run({
+      'restore-test/describe-instance': ({ instanceId }, call) =>
+        instanceId === 'daybreak-test-first' && call < 6
+          ? { available: false, endpoint: null }
+          : { available: true, endpoint },
+      'restore-test/tear-down': (_input, call) => ({ done: call > 2 }),
+    });
+    const [first, second] = conclusion?.databases ?? [];
+    const startedAt = '2026-01-01T00:00:00.000Z';
+    expect(second?.phases).toEqual(
+      ['restore', 'hydrate', 'verify'].map(phase => ({ phase, startedAt, durationMs: 0 })),
+    );
+    const durationMs = first?.phases[0]?.durationMs ?? 0;
+    expect(durationMs % 30_000).toBe(0);
+    expect(durationMs).toBeGreaterThan(0);
+    expect(first?.phases.map(({ phase, durationMs: ms }) => [phase, ms])).toEqual([
+      ['restore', durationMs],
+      ['hydrate', 0],
+      ['verify', 0],
+    ]);
+    expect(conclusion?.phases.map(({ phase, durationMs: ms }) => [phase, ms])).toEqual([
+      ['databases', durationMs],
+      ['objects', 0],
+      ['tear-down', 60_000],
+    ]);
+  });
+
+  it('concludes at once when there is nothing to test', async () => {
+    const none = { ...chosen, recoveryPointId: null, reason: 'every recovery point was tested', databases: [] };
+    const { execution, calls, conclusion } = await run({
+      'restore-test/choose': () => none,
+      'restore-test/conclude': concluded('could-not-start'),
+    });
+    expect(calls.map(({ step }) => step)).toEqual([
+      'restore-test/choose',
+      'restore-test/conclude',
+      'evidence/append-entry',
+    ]);
+    expect(conclusion).toMatchObject({
+      chosen: none,
+      databases: [],
+      objectResultsKey: null,
+      failure: null,
+      phases: [],
+    });
+    expect([execution.status, execution.error]).toEqual(['FAILED', 'RestoreTestCouldNotStart']);
+  });
+
+  it.each<[ContractedStep, boolean]>([
+    ['restore-test/restore-database', false],
+    ['restore-test/describe-instance', false],
+    ['restore-test/hydrate', true],
+    ['restore-test/verify-database', true],
+  ])('goes on with the other database when %s fails, and says how far it came', async (step, restored) => {
+    const { conclusion, calls } = await run({
+      [step]: (input: { databaseId?: string; instanceId?: string }, call: number) =>
+        input.databaseId === 'first' || input.instanceId === 'daybreak-test-first'
+          ? failure('WrongError')
+          : allGoesWell[step]?.(input, call),
+    });
+    expect(conclusion?.databases.map(outcome => [outcome.failure, outcome.restored])).toEqual([
+      ['WrongError', restored],
+      [null, true],
+    ]);
+    expect(conclusion?.failure).toBeNull();
+    expect(calls.map(({ step: name }) => name)).toContain('restore-test/verify-objects');
+  });
+
+  it('gives a restore up after twelve hours', async () => {
+    const { conclusion } = await run({
+      'restore-test/describe-instance': () => ({ available: false, endpoint: null }),
+    });
+    expect(conclusion?.databases.map(({ failure: name, restored }) => [name, restored])).toEqual([
+      ['RestoreTimedOutError', false],
+      ['RestoreTimedOutError', false],
+    ]);
+  });
+
+  it('leaves no result for a tenant that could not be verified, and finishes the others', async () => {
+    const { conclusion, mapResults } = await run({
+      'restore-test/verify-objects': ({ item: { tenant } }) =>
+        tenant === 'oak' ? failure('ObjectAccessDeniedError') : { result: objects(tenant), cursor: null },
+    });
+    expect(await mapResults(conclusion?.objectResultsKey ?? '')).toEqual([objects('elm')]);
+  });
+
+  it.each<ContractedStep>(['restore-test/choose', 'restore-test/plan-objects'])(
+    'tears down and concludes with the error when %s fails',
+    async step => {
+      const { execution, conclusion, calls } = await run({
+        [step]: () => failure('WrongError'),
+        'restore-test/conclude': concluded('inconclusive'),
+      });
+      expect(conclusion).toMatchObject({ restoreTestId, failure: 'WrongError', objectResultsKey: null });
+      expect(calls.map(({ step: name }) => name).slice(-3)).toEqual([
+        'restore-test/tear-down',
+        'restore-test/conclude',
+        'evidence/append-entry',
+      ]);
+      expect(execution.error).toBe('RestoreTestInconclusive');
+    },
+  );
+
+  it.each<[string, ScriptedStep, string]>([
+    ['fails', () => failure('DatabaseServiceError'), 'DatabaseServiceError'],
+    ['never ends', () => ({ done: false }), 'TearDownTimedOutError'],
+  ])('concludes with that when tearing down %s', async (_name, tearDown, expected) => {
+    const { conclusion } = await run({ 'restore-test/tear-down': tearDown });
+    expect(conclusion?.failure).toBe(expected);
+    expect(conclusion?.databases).toHaveLength(2);
+  });
+
+  it('keeps the first error when tearing down fails as well', async () => {
+    const { conclusion } = await run({
+      'restore-test/plan-objects': () => failure('FirstError'),
+      'restore-test/tear-down': () => failure('SecondError'),
+    });
+    expect(conclusion?.failure).toBe('FirstError');
+  });
+
+  it('records that it failed when it cannot be concluded', async () => {
+    const { execution, inputsOf } = await run({ 'restore-test/conclude': () => failure('WrongError') });
+    expect(inputsOf('evidence/append-entry')).toEqual([
+      {
+        draft: {
+          eventId: `restore-test-failed/${execution.name}`,
+          kind: 'restore-test.failed',
+          actor: 'workflow/restore-test',
+          subject: restoreTestId,
+          body: { error: 'WrongError' },
+        },
+      },
+    ]);
+    expect([execution.status, execution.error]).toEqual(['FAILED', 'WrongError']);
+  });
+
+  it.each([
+    ['failed', 'RestoreTestFailed'],
+    ['inconclusive', 'RestoreTestInconclusive'],
+    ['could-not-start', 'RestoreTestCouldNotStart'],
+  ] as const)('ends %s as %s', async (verdict, error) => {
+    expect(verdictError(verdict)).toBe(error);
+    const { execution } = await run({ 'restore-test/conclude': concluded(verdict) });
+    expect([execution.status, execution.error]).toEqual(['FAILED', error]);
+  });
+});

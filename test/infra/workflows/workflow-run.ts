@@ -1,0 +1,103 @@
+import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { expect } from 'vitest';
+import { z } from 'zod';
+import * as dailyBackup from '../../../functions/contracts/daily-backup.ts';
+import * as restoreTest from '../../../functions/contracts/restore-test.ts';
+import type { Json } from '../../../infra/local/states/json.ts';
+import { type Step, stepName } from '../../../infra/role-names.ts';
+import type { WorkflowDefinition, WorkflowReferences } from '../../../infra/workflows/states-language.ts';
+import { localStates } from '../local/states/local-states.ts';
+
+/** The contract of each step: what a workflow hands to it, and what it hands back. */
+const CONTRACTS: Record<
+  Exclude<Step, 'workflows/start-execution' | 'restore-test/remove-abandoned'>,
+  [z.ZodType, z.ZodType]
+> = {
+  'backup/plan': [dailyBackup.PlanInput, dailyBackup.PlanOutput],
+  'backup/fingerprint': [dailyBackup.FingerprintInput, dailyBackup.FingerprintOutput],
+  'backup/create-snapshot': [dailyBackup.SnapshotInput, dailyBackup.SnapshotOutput],
+  'backup/describe-snapshot': [dailyBackup.DescribeSnapshotInput, dailyBackup.DescribeSnapshotOutput],
+  'backup/copy-snapshot': [dailyBackup.SnapshotInput, dailyBackup.SnapshotOutput],
+  'backup/delete-intermediate': [dailyBackup.DeleteIntermediateInput, dailyBackup.DeleteIntermediateOutput],
+  'backup/list-tenants': [dailyBackup.ListTenantsInput, dailyBackup.ListTenantsOutput],
+  'backup/back-up-tenant': [dailyBackup.BackUpTenantInput, dailyBackup.BackUpTenantOutput],
+  'backup/complete': [dailyBackup.CompleteInput, dailyBackup.CompleteOutput],
+  'tenants/ensure-key': [dailyBackup.EnsureKeyInput, dailyBackup.EnsureKeyOutput],
+  'evidence/append-entry': [dailyBackup.AppendEntryInput, dailyBackup.AppendEntryOutput],
+  'restore-test/choose': [restoreTest.ChooseInput, restoreTest.ChooseOutput],
+  'restore-test/restore-database': [restoreTest.RestoreDatabaseInput, restoreTest.RestoreDatabaseOutput],
+  'restore-test/describe-instance': [restoreTest.DescribeInstanceInput, restoreTest.DescribeInstanceOutput],
+  'restore-test/hydrate': [restoreTest.HydrateInput, restoreTest.HydrateOutput],
+  'restore-test/verify-database': [restoreTest.VerifyDatabaseInput, restoreTest.VerifyDatabaseOutput],
+  'restore-test/plan-objects': [restoreTest.PlanObjectsInput, restoreTest.PlanObjectsOutput],
+  'restore-test/verify-objects': [restoreTest.VerifyObjectsInput, restoreTest.VerifyObjectsOutput],
+  'restore-test/tear-down': [restoreTest.TearDownInput, restoreTest.TearDownOutput],
+  'restore-test/conclude': [restoreTest.ConcludeInput, restoreTest.ConcludeOutput],
+};
+export type ContractedStep = keyof typeof CONTRACTS;
+
+// biome-ignore lint/suspicious/noExplicitAny: each step has an input of its own, which its contract has checked.
+export type ScriptedStep = (input: any, call: number) => unknown;
+
+/**
+ * Runs a workflow's definition with scripted steps. Each input and output is checked against the step's contract, so
+ * that the definition and the functions cannot drift apart.
+ * @param items the lines of the distributed map's file in the work bucket.
+ */
+export async function runWorkflow(
+  workflow: (references: WorkflowReferences) => WorkflowDefinition,
+  steps: Partial<Record<ContractedStep, ScriptedStep>>,
+  options: { input: Json; itemsKey: string; items: readonly Json[] },
+) {
+  const calls: { step: ContractedStep; input: Json; atMs: number }[] = [];
+  const broken: string[] = [];
+  const counts = new Map<string, number>();
+  const functions = Object.fromEntries(
+    Object.entries(CONTRACTS).map(([step, [inputSchema, outputSchema]]) => [
+      stepName(step as ContractedStep),
+      (payload: Json) => {
+        const parsed = inputSchema.safeParse(payload);
+        if (!parsed.success) broken.push(`${step}: ${z.prettifyError(parsed.error)}`);
+        calls.push({ step: step as ContractedStep, input: payload, atMs: local.elapsedMs() });
+        const count = (counts.get(step) ?? 0) + 1;
+        counts.set(step, count);
+        const script = steps[step as ContractedStep];
+        if (script === undefined) throw new Error(`the test has no script for ${step}`);
+        return outputSchema.parse(script(payload, count));
+      },
+    ]),
+  );
+  const local = localStates(functions);
+  const put = {
+    Bucket: 'work',
+    Key: options.itemsKey,
+    Body: options.items.map(item => JSON.stringify(item)).join('\n'),
+  };
+  await local.s3.send(new PutObjectCommand(put));
+  const definition = workflow({
+    functionArn: step => `arn:aws:lambda:eu-west-2:111122223333:function:${stepName(step as Step)}`,
+    workBucket: 'work',
+  });
+  const execution = await local.run(JSON.parse(JSON.stringify(definition)), options.input);
+  expect(broken).toEqual([]);
+  const read = async (key: string): Promise<string> => {
+    const { Body } = await local.s3.send(new GetObjectCommand({ Bucket: 'work', Key: key }));
+    return (await Body?.transformToString()) ?? '';
+  };
+  return {
+    execution,
+    calls,
+    inputsOf: (step: ContractedStep) => calls.filter(call => call.step === step).map(({ input }) => input),
+    /** The outputs of a distributed map's children that succeeded, by the manifest of its result writer. */
+    async mapResults(manifestKey: string): Promise<Json[]> {
+      const { ResultFiles } = JSON.parse(await read(manifestKey)) as { ResultFiles: { SUCCEEDED: { Key: string }[] } };
+      const files = await Promise.all(ResultFiles.SUCCEEDED.map(({ Key }) => read(Key)));
+      return files.flatMap(file => file.split('\n').filter(line => line !== '')).map(line => JSON.parse(line) as Json);
+    },
+  };
+}
+
+/** An error as a step throws it. */
+export function failure(name: string): never {
+  throw Object.assign(new Error(`${name} of a test`), { name });
+}
