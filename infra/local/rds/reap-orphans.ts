@@ -32,14 +32,16 @@ export async function reapOrphans(directory: string): Promise<void> {
 /**
  * Ends the server of one data directory, if one runs that nobody supervises. It signals only a process that really is the
  * PostgreSQL of this data directory: a process number in a file may long be another's.
- * @throws DataDirectoryInUseError when its supervisor is still there and does not end it either.
+ * @throws DataDirectoryInUseError when the process that started it is still there, or its supervisor does not end it.
  */
 export async function reapOrphan(dataDirectory: string): Promise<void> {
   const deadlineMs = performance.now() + SUPERVISOR_MS;
   let pid = await findServer(dataDirectory);
   // A supervisor whose Node has just died is about to end the server.
-  while (pid !== undefined && (await isSupervised(pid))) {
-    if (performance.now() > deadlineMs) {
+  for (;;) {
+    const supervised: 'no' | 'for-now' | 'yes' = pid === undefined ? 'no' : await isSupervised(pid);
+    if (supervised === 'no') break;
+    if (supervised === 'yes' || performance.now() > deadlineMs) {
       throw new DataDirectoryInUseError(
         `${dataDirectory} is in use by the PostgreSQL server ${pid} of another process; stop that process first`,
       );
@@ -81,9 +83,13 @@ async function findServer(dataDirectory: string): Promise<number | undefined> {
   return words[1] === '-D' && words.slice(2).join(' ').startsWith(`${dataDirectory} `) ? pid : undefined;
 }
 
-async function isSupervised(pid: number): Promise<boolean> {
-  const parent = await parentOf(pid);
-  return parent !== undefined && ((await commandOf(parent)) ?? []).includes(SUPERVISOR_NAME);
+// `for-now`: the supervisor is there, but no longer a child of the process that started it, which is its next word.
+async function isSupervised(pid: number): Promise<'no' | 'for-now' | 'yes'> {
+  const supervisor = await parentOf(pid);
+  const words = supervisor === undefined ? undefined : await commandOf(supervisor);
+  const at = words?.indexOf(SUPERVISOR_NAME) ?? -1;
+  if (supervisor === undefined || words === undefined || at === -1) return 'no';
+  return (await parentOf(supervisor)) === Number(words[at + 1]) ? 'yes' : 'for-now';
 }
 
 /** The command line's words (macOS: split at spaces); undefined where there is no such process. */

@@ -44,7 +44,7 @@ const START_TIMEOUT_MS = 120_000;
 // Node sees by the end of stdout that the server is gone. Until `wait` its number cannot be given to another process.
 const SUPERVISOR = `
 trap '' PIPE
-sockets=$1; shift
+sockets=$2; shift 2
 "$@" </dev/null &
 server=$!
 echo $server
@@ -123,7 +123,7 @@ export async function startPostgresServer(options: {
   const log = openSync(logFile, 'w', 0o600);
   const supervisor = spawn(
     '/bin/sh',
-    ['-c', SUPERVISOR, SUPERVISOR_NAME, socketDirectory, postgres, '-D', dataDirectory, ...flags],
+    ['-c', SUPERVISOR, SUPERVISOR_NAME, String(process.pid), socketDirectory, postgres, '-D', dataDirectory, ...flags],
     { cwd: '/', env: serverEnvironment(), detached: true, stdio: ['pipe', 'pipe', log], ...user },
   );
   closeSync(log);

@@ -206,7 +206,7 @@ function refused(
 ) {
   const names = Object.entries({ schema, table, column, constraint }).filter(([, name]) => name !== undefined);
   const safe = /^(?:42|0A)/.test(code) && !/^(?:COPY|INSERT|UPDATE|DELETE|SELECT|WITH|DO)\b/i.test(sql);
-  const verb = /^[A-Z]+(?:\s+[A-Z]+)?/.exec(sql)?.[0] ?? 'the statement';
+  const verb = /^(?:COPY\s+\S+|[A-Z]+(?:\s+[A-Z]+)?)/.exec(sql)?.[0].replace(/\s+/, ' ') ?? 'the statement';
   const place = names.length > 0 ? ` (${names.map(([kind, name]) => `${kind} ${name}`).join(', ')})` : '';
   return new DumpRefusedError(
     `line ${line} of the dump: PostgreSQL refused ${verb} with SQLSTATE ${code}${place}${safe ? `: ${message}` : ''}`,
