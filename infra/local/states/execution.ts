@@ -42,6 +42,8 @@ export interface Execution {
   readonly input: Json;
   readonly startDate: Date;
   readonly mapRunArn?: string;
+  /** What of `$states.context` stays the same. */
+  readonly context: JsonObject;
   readonly history: History;
   readonly cancellation: Cancellation;
   status: ExecutionStatus;
@@ -119,5 +121,16 @@ export function beginExecution(
   > & { mapRunArn?: string },
   cancellation = new Cancellation(),
 ): Execution {
-  return { ...fields, history: new History(), cancellation, status: 'RUNNING' };
+  const context = {
+    Execution: {
+      Id: fields.arn,
+      Input: fields.input,
+      Name: fields.name,
+      RoleArn: fields.roleArn,
+      StartTime: fields.startDate.toISOString(),
+      RedriveCount: 0,
+    },
+    StateMachine: { Id: fields.stateMachineArn, Name: fields.stateMachineName },
+  };
+  return { ...fields, context, history: new History(), cancellation, status: 'RUNNING' };
 }

@@ -266,19 +266,8 @@ export function checkPayload(value: Json, what: string): void {
 }
 
 function contextOf({ execution, map }: Frame, name: string, enteredAt: Date, retryCount: number): JsonObject {
-  return {
-    Execution: {
-      Id: execution.arn,
-      Input: execution.input,
-      Name: execution.name,
-      RoleArn: execution.roleArn,
-      StartTime: execution.startDate.toISOString(),
-      RedriveCount: 0,
-    },
-    StateMachine: { Id: execution.stateMachineArn, Name: execution.stateMachineName },
-    State: { Name: name, EnteredTime: enteredAt.toISOString(), RetryCount: retryCount },
-    ...(map && { Map: map }),
-  };
+  const state = { Name: name, EnteredTime: enteredAt.toISOString(), RetryCount: retryCount };
+  return map === undefined ? { ...execution.context, State: state } : { ...execution.context, State: state, Map: map };
 }
 
 async function textOf(

@@ -33,6 +33,8 @@ const RETENTION_MS = 90 * 24 * 60 * 60 * 1000;
 // https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
 const NAME = /^[^\s\p{Cc}\p{Cs}<>{}[\]?*"#%\\^|~`$&,;:/\ufffe\uffff]{1,80}$/u;
 
+const ENDED = new Stopped('the execution has ended');
+
 /** Why an execution was ended from outside. */
 class ExecutionStopped extends Stopped {
   readonly status: 'ABORTED' | 'TIMED_OUT';
@@ -237,7 +239,7 @@ export class LocalStates implements Service {
     execution.stopDate = this.#clock.now();
     frame.announce('execution-ended', null, { status: execution.status, error: execution.error });
     // Whatever still waits inside has lost its execution.
-    execution.cancellation.cancel(new Stopped('the execution has ended'));
+    execution.cancellation.cancel(ENDED);
   }
 
   #fail(execution: Execution, frame: Frame, error: unknown): void {
