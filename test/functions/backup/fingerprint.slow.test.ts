@@ -1,0 +1,201 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { handler } from '../../../functions/backup/fingerprint.ts';
+import { DatabaseFingerprint } from '../../../functions/contracts/fingerprint.ts';
+import { fingerprintKey, fingerprintProgressKey } from '../../../functions/contracts/vault-layout.ts';
+import { decode } from '../../../functions/platform/fingerprint/fingerprint-file.ts';
+import { currentRuntime, withRuntime } from '../../../functions/platform/runtime.ts';
+import { TestDatabase } from '../../fixtures/database.ts';
+import { stepRuntime, type TestRuntime } from '../../fixtures/step-runtime.ts';
+
+const recoveryPointId = '20261122t023000z';
+const SCHEMA = `
+  CREATE TABLE school (id text PRIMARY KEY, name text);
+  INSERT INTO school VALUES ('st-marys', 'x'), ('hillside', 'y'), ('Oak_1', 'z');
+  ${Array.from({ length: 12 }, (_, i) => `CREATE TABLE t${i} (id int PRIMARY KEY, v text); INSERT INTO t${i} SELECT g, 'v' || g FROM generate_series(1, ${100 * (i + 1)}) g;`).join('\n')}
+  CREATE UNLOGGED TABLE scratch (a int);
+  CREATE TABLE secret (a int);
+  ALTER TABLE secret ENABLE ROW LEVEL SECURITY;
+  CREATE TABLE ids (id text PRIMARY KEY);
+  INSERT INTO ids VALUES ('fine'), ('not fine'), ('');
+  CREATE TABLE nobody (id text PRIMARY KEY);
+  CREATE SEQUENCE receipt INCREMENT -2 MAXVALUE 10 MINVALUE -100;
+  SELECT nextval('receipt');
+  ANALYZE;
+`;
+
+let source: TestDatabase;
+let endpoint: { host: string; port: number; caFile: string };
+let runtime: TestRuntime;
+
+const database = { id: 'school', instanceId: 'school', databaseName: 'school', rootTable: 'school', rootColumn: 'id' };
+const runtimeFor = (changes: Partial<typeof database> = {}) =>
+  stepRuntime({ configuration: { databases: [{ ...database, readerUser: 'daybreak_reader', ...changes }] } });
+const input = (moment: 'before' | 'after', port = endpoint.port) => ({
+  recoveryPointId,
+  databaseId: 'school',
+  endpoint: { host: endpoint.host, port },
+  moment,
+});
+
+/** One invocation. Each look at its clock takes `tickMs`. */
+function invoke(
+  event: unknown,
+  { tickMs = 0, on = runtime, caFile = endpoint.caFile }: { tickMs?: number; on?: TestRuntime; caFile?: string } = {},
+) {
+  return on.run(() => {
+    const base = currentRuntime();
+    let nowMs = base.clock.now().getTime();
+    const now = () => {
+      nowMs += tickMs;
+      return new Date(nowMs);
+    };
+    const environment = { ...base.environment, ...(caFile ? { DAYBREAK_DATABASE_CA_FILE: caFile } : {}) };
+    return withRuntime({ ...base, environment, clock: { ...base.clock, now, sleep: async () => {} } }, () =>
+      handler(event, { getRemainingTimeInMillis: () => 900_000 }),
+    );
+  });
+}
+
+async function stored(moment: 'before' | 'after', from = runtime): Promise<DatabaseFingerprint> {
+  const bytes = await from.get('vault', fingerprintKey(recoveryPointId, 'school', moment));
+  return decode(bytes, DatabaseFingerprint, moment);
+}
+
+beforeAll(async () => {
+  source = await TestDatabase.create({ schema: SCHEMA });
+  await source.execute('ALTER ROLE daybreak_reader NOBYPASSRLS');
+  endpoint = await source.openEndpoint('in-process');
+}, 120_000);
+afterAll(() => source.remove());
+beforeEach(() => {
+  runtime = runtimeFor();
+});
+
+describe('backup/fingerprint', () => {
+  it('measures before and after, alike, over TLS with IAM authentication', async () => {
+    expect(await invoke(input('before'))).toEqual({ done: true });
+    expect(await invoke(input('after'))).toEqual({ done: true });
+    const [before, after] = [await stored('before'), await stored('after')];
+    expect(after.seeds).toEqual(before.seeds);
+    expect(before.seeds[0]).not.toBe(before.seeds[1]);
+    expect(before).toMatchObject({
+      version: 1,
+      databaseId: 'school',
+      moment: 'before',
+      serverVersion: expect.stringMatching(/^\d+\.\d+/),
+      tenants: ['Oak_1', 'hillside', 'st-marys'],
+      sequences: [{ schema: 'public', sequence: 'receipt', lastValue: '10', increment: '-2' }],
+      unreadable: [
+        { schema: 'public', relation: 'scratch', reason: 'unlogged' },
+        { schema: 'public', relation: 'secret', reason: 'row-level-security' },
+      ],
+    });
+    expect(before.tables.map(({ table }) => table)).toEqual(
+      ['ids', 'nobody', 'school', ...Array.from({ length: 12 }, (_, i) => `t${i}`)].sort(),
+    );
+    const t11 = before.tables.find(({ table }) => table === 't11');
+    expect(t11).toMatchObject({ bucketColumns: ['id'], bucketCount: 2, recent: {} });
+    expect(Object.values(t11?.settled ?? {}).reduce((sum, { rows }) => sum + rows, 0)).toBe(1200);
+    for (const [i, table] of before.tables.entries()) {
+      const { snapshot: _, measuredAt: __, ...rest } = table;
+      expect(after.tables[i]).toMatchObject(rest);
+    }
+    expect(after.schemaSha256).toBe(before.schemaSha256);
+  }, 60_000);
+
+  it('keeps a tenant’s rows and names out of its log', async () => {
+    await invoke(input('before'));
+    expect(JSON.stringify(runtime.lines)).not.toMatch(/st-marys|hillside|v1/);
+  }, 60_000);
+
+  it('answers at once when the fingerprint is there, and writes it once', async () => {
+    await invoke(input('before'));
+    const first = await runtime.get('vault', fingerprintKey(recoveryPointId, 'school', 'before'));
+    expect(await invoke(input('before', 1))).toEqual({ done: true });
+    expect(await runtime.get('vault', fingerprintKey(recoveryPointId, 'school', 'before'))).toEqual(first);
+  }, 60_000);
+
+  it('stops when its time is short, goes on, and comes to one result however often', async () => {
+    let calls = 0;
+    while (!(await invoke(input('before'), { tickMs: 60_000 })).done) {
+      calls += 1;
+      expect(calls).toBeLessThan(20);
+    }
+    expect(calls).toBeGreaterThan(0);
+    const pieces = await stored('before');
+    expect(await invoke(input('after'))).toEqual({ done: true });
+    const whole = await stored('after');
+    const digests = ({ tables }: DatabaseFingerprint) =>
+      tables.map(({ table, settled, recent }) => [table, settled, recent]);
+    expect(digests(pieces)).toEqual(digests(whole));
+  }, 60_000);
+
+  it.each(['progress', 'result'] as const)(
+    'is killed while it writes its %s, and a rerun finishes the job',
+    async what => {
+      const key =
+        what === 'progress'
+          ? fingerprintProgressKey(recoveryPointId, 'school', 'before')
+          : fingerprintKey(recoveryPointId, 'school', 'before');
+      let writes = 0;
+      runtime.intercept(async (request, next) => {
+        if (request.method === 'PUT' && request.path.endsWith(key)) {
+          writes += 1;
+          if (what === 'result' || writes === 3) throw new Error('killed');
+        }
+        return next();
+      });
+      await expect(invoke(input('before'), { tickMs: 12_000 })).rejects.toThrow();
+      runtime.intercept(undefined);
+      expect(await invoke(input('before'))).toEqual({ done: true });
+      expect((await stored('before')).tables).toHaveLength(15);
+      expect(await runtime.list('vault', 'fingerprints/')).toEqual([
+        fingerprintKey(recoveryPointId, 'school', 'before'),
+      ]);
+    },
+    60_000,
+  );
+
+  it('refuses to measure after what was not measured before', async () => {
+    await expect(invoke(input('after'))).rejects.toMatchObject({ name: 'BeforeFingerprintMissingError' });
+  });
+
+  it.each([
+    ['no such table', { rootTable: 'schools' }, 'does not exist'],
+    ['no such schema', { rootTable: 'app.school' }, 'does not exist'],
+    ['no such column', { rootColumn: 'key' }, 'has no such column'],
+    ['no rows', { rootTable: 'nobody' }, 'has no rows'],
+    ['ids that cannot name a tenant', { rootTable: 'ids' }, '2 of 3 values cannot name a tenant'],
+    ['row-level security', { rootTable: 'secret', rootColumn: 'a' }, 'cannot be read by the reader'],
+  ])(
+    'says what is wrong with the root table: %s',
+    async (_what, changes, message) => {
+      const on = runtimeFor(changes);
+      await expect(invoke(input('before'), { on })).rejects.toMatchObject({
+        name: 'TenantRootError',
+        message: expect.stringContaining(message),
+      });
+      expect(JSON.stringify(on.lines)).not.toContain('not fine');
+    },
+    60_000,
+  );
+
+  it.each([
+    ['nothing listens', () => input('before', 1), {}, 'RetryableError'],
+    ['the certificate is of another authority', () => input('before'), { caFile: '' }, 'DatabaseCertificateError'],
+  ])(
+    'fails clearly where %s',
+    async (_what, event, options, name) => {
+      await expect(invoke(event(), options)).rejects.toMatchObject({ name });
+    },
+    60_000,
+  );
+
+  it('names a login that IAM refuses', async () => {
+    const other = await source.openEndpoint('another secret');
+    await expect(invoke(input('before', other.port))).rejects.toMatchObject({
+      name: 'DatabaseAccessDeniedError',
+      message: expect.stringContaining('rds-db:connect'),
+    });
+  });
+});
