@@ -1,5 +1,7 @@
 import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeReachableDirectory } from '../rds/binaries.ts';
+import { reapOrphans } from '../rds/reap-orphans.ts';
 import { UsageError } from './arguments.ts';
 
 const LOCK = 'lock';
@@ -7,12 +9,12 @@ const LOCK = 'lock';
 const OWN = new Set([LOCK, 'deployment.json', 's3', 'kms', 'rds', 'cdk.out', 'tls']);
 
 /**
- * Takes a state directory for this run and empties it of an earlier run's state. Nothing that the local cloud did not
- * put there is ever deleted: a directory that holds something else is refused.
+ * Takes a state directory for this run, ends the database servers that a killed run left, and empties it. Nothing that the
+ * local cloud did not put there is ever deleted: a directory that holds something else is refused.
  * @returns a function that gives the directory back.
  * @throws UsageError when another run holds it, or it is somebody else's.
  */
-export function takeStateDirectory(directory: string): () => void {
+export async function takeStateDirectory(directory: string): Promise<() => void> {
   mkdirSync(directory, { recursive: true });
   const foreign = readdirSync(directory).find(name => !OWN.has(name) && !name.startsWith(`${LOCK}.`));
   if (foreign !== undefined) {
@@ -22,10 +24,26 @@ export function takeStateDirectory(directory: string): () => void {
   }
   const lock = join(directory, LOCK);
   takeLock(lock, directory);
-  for (const name of readdirSync(directory)) {
-    if (name !== LOCK) rmSync(join(directory, name), { recursive: true, force: true });
+  try {
+    await removeDatabases(directory);
+    for (const name of readdirSync(directory)) {
+      if (name !== LOCK) rmSync(join(directory, name), { recursive: true, force: true });
+    }
+  } catch (error) {
+    rmSync(lock, { force: true });
+    throw error;
   }
   return () => rmSync(lock, { force: true });
+}
+
+/** Removes the database servers' files, which may lie where PostgreSQL's user can reach them, and ends servers that run there. */
+export async function removeDatabases(directory: string): Promise<void> {
+  const databases = join(directory, 'rds');
+  if (!existsSync(databases)) return;
+  const instances = await makeReachableDirectory(join(databases, 'instances'));
+  await reapOrphans(instances);
+  rmSync(instances, { recursive: true, force: true });
+  rmSync(databases, { recursive: true, force: true });
 }
 
 function takeLock(lock: string, directory: string): void {

@@ -2,36 +2,80 @@ import type { Client } from 'pg';
 
 const PAUSE_MS = 40;
 
-/** How many rows the load wrote. */
-export interface WriteCounts {
+/** How many rows were written. */
+export interface ChangeCounts {
   inserted: number;
   updated: number;
   deleted: number;
 }
 
+export interface WriteLoad {
+  /** Ends the load, and closes nothing. @throws what the load met. */
+  stop: () => Promise<ChangeCounts>;
+}
+
+/** A day of changes in the sample: corrected, removed and new rows in every table that changes. */
+export async function changeSample(client: Client): Promise<ChangeCounts> {
+  const count = async (statement: string) => (await client.query(statement)).rowCount ?? 0;
+  return {
+    inserted: await count(
+      `INSERT INTO check_in (pupil_id, mood_code, made_at, comment)
+       SELECT id, 4, timestamptz '2026-10-01 08:30+01', 'sample comment of the next day' FROM pupil`,
+    ),
+    updated:
+      (await count(`UPDATE safeguarding_note SET body = body || ' Sample correction.' WHERE severity > 9`)) +
+      (await count(
+        `UPDATE pupil SET year_group = year_group + 1 WHERE year_group < 13 AND attributes @> '{"house": 1}'`,
+      )),
+    deleted: await count('DELETE FROM check_in WHERE id % 500 = 7'),
+  };
+}
+
 /**
- * Writes to the sample's database all the time until it is stopped, as a school day does: mostly new check-ins, now and
- * then a corrected or removed one. Each write is a transaction of its own.
+ * Writes to the sample's database until it is stopped, as a school day does: mostly new check-ins, now and then a
+ * corrected or removed one. Each write is a transaction of its own.
  */
-export function startWriteLoad(client: Client): { stop: () => Promise<WriteCounts> } {
-  const counts: WriteCounts = { inserted: 0, updated: 0, deleted: 0 };
+export function startSampleWriteLoad(client: Client): WriteLoad {
+  return repeat(async (turn, counts) => {
+    await client.query(
+      `INSERT INTO check_in (pupil_id, mood_code, made_at, comment)
+       SELECT id, 3, now(), 'sample comment of a running day' FROM pupil ORDER BY id OFFSET $1 LIMIT 2`,
+      [(turn * 37) % 1000],
+    );
+    counts.inserted += 2;
+    if (turn % 25 === 0) {
+      const { rowCount } = await client.query('UPDATE check_in SET energy = 50 WHERE id = $1', [turn * 11]);
+      counts.updated += rowCount ?? 0;
+    }
+    if (turn % 40 === 0) {
+      const { rowCount } = await client.query('DELETE FROM check_in WHERE id = $1', [turn * 13]);
+      counts.deleted += rowCount ?? 0;
+    }
+  });
+}
+
+/** Writes to a table of its own in the operator's database, so that nothing of theirs is altered. */
+export function startOwnWriteLoad(client: Client): WriteLoad {
+  const ready = client.query(
+    'CREATE SCHEMA daybreak_local_run CREATE TABLE written (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL)',
+  );
+  return repeat(async (turn, counts) => {
+    await ready;
+    await client.query('INSERT INTO daybreak_local_run.written (at) VALUES (now())');
+    counts.inserted++;
+    if (turn % 25 === 0) {
+      await client.query('DELETE FROM daybreak_local_run.written WHERE id = $1', [turn]);
+      counts.deleted++;
+    }
+  });
+}
+
+function repeat(write: (turn: number, counts: ChangeCounts) => Promise<void>): WriteLoad {
+  const counts: ChangeCounts = { inserted: 0, updated: 0, deleted: 0 };
   let stopping = false;
   const running = (async () => {
     for (let turn = 1; !stopping; turn++) {
-      await client.query(
-        `INSERT INTO check_in (pupil_id, mood_code, made_at, comment)
-         SELECT id, 3, now(), 'sample comment of a running day' FROM pupil ORDER BY id OFFSET $1 LIMIT 2`,
-        [(turn * 37) % 1000],
-      );
-      counts.inserted += 2;
-      if (turn % 50 === 0) {
-        const { rowCount } = await client.query('UPDATE check_in SET energy = 50 WHERE id = $1', [turn * 11]);
-        counts.updated += rowCount ?? 0;
-      }
-      if (turn % 80 === 0) {
-        const { rowCount } = await client.query('DELETE FROM check_in WHERE id = $1', [turn * 13]);
-        counts.deleted += rowCount ?? 0;
-      }
+      await write(turn, counts);
       await new Promise(wake => setTimeout(wake, PAUSE_MS));
     }
   })();

@@ -1,0 +1,112 @@
+import type { Client } from 'pg';
+import { PermanentError } from '../../../functions/platform/errors.ts';
+import { listTenants, TenantRootError } from '../../../functions/platform/fingerprint/tenants.ts';
+import type { LocalBucket } from '../deploy/local-configuration.ts';
+import type { SourceDatabase } from '../environment.ts';
+import { loadDump } from '../sample/load-dump.ts';
+import { fillSchoolDatabase } from '../sample/school-database.ts';
+import { listSchoolFiles } from '../sample/school-files.ts';
+import { type StartArguments, UsageError } from './arguments.ts';
+import type { Display } from './display.ts';
+import { fromSample, listFolder, type SourceFile } from './upload-files.ts';
+import {
+  type ChangeCounts,
+  changeSample,
+  startOwnWriteLoad,
+  startSampleWriteLoad,
+  type WriteLoad,
+} from './write-load.ts';
+
+/** What is backed up: the sample, or the operator's own. */
+export interface Inputs {
+  source: 'sample' | 'own';
+  database: SourceDatabase;
+  bucket: LocalBucket;
+  files: SourceFile[];
+  /** The tenants that the database knows; set once it is filled. */
+  tenants: () => readonly string[];
+  rowCount: () => number;
+  /** Changes some of what is there, between the two backups. */
+  change: (client: Client) => Promise<ChangeCounts>;
+  changedFiles: SourceFile[];
+  startWriteLoad: (client: Client) => WriteLoad;
+}
+
+/** @throws UsageError for input that cannot be backed up. */
+export async function prepareInputs(parameters: StartArguments, display: Display): Promise<Inputs> {
+  return parameters.own === undefined ? sampleInputs(parameters.seed) : ownInputs(parameters.own, display);
+}
+
+function sampleInputs(seed: number): Inputs {
+  const samples = listSchoolFiles(seed);
+  const uploads = samples.flatMap(({ key, tenant, sizeBytes }) =>
+    tenant === null ? [] : [{ key, tenant, sizeBytes }],
+  );
+  const root = { rootTable: 'school', rootColumn: 'id' };
+  const filled = countFilled(root, client => fillSchoolDatabase(client, seed, uploads));
+  const changed = listSchoolFiles(seed + 1).slice(0, 120);
+  return {
+    source: 'sample',
+    database: { id: 'wellbeing', databaseName: 'wellbeing', ...root, encrypted: true, fill: filled.fill },
+    bucket: { id: 'uploads', name: 'sample-wellbeing-uploads', tenantPrefix: 'schools/{tenant}/', kmsKeyArns: [] },
+    files: samples.map(fromSample),
+    tenants: filled.tenants,
+    rowCount: filled.rowCount,
+    change: changeSample,
+    changedFiles: changed.map(fromSample),
+    startWriteLoad: startSampleWriteLoad,
+  };
+}
+
+async function ownInputs(own: NonNullable<StartArguments['own']>, display: Display): Promise<Inputs> {
+  const files = own.filesDirectory === undefined ? [] : await listFolder(own.filesDirectory);
+  const { rootTable, rootColumn } = own;
+  const filled = countFilled({ rootTable, rootColumn }, async client => {
+    const { createdRoles, notes } = await loadDump(client, own.sqlFile);
+    if (createdRoles.length > 0)
+      display.line(`  roles that the dump names, made here without login: ${createdRoles.join(', ')}`);
+    for (const note of notes) display.line(`  ${note}`);
+    await client.query('ANALYZE');
+  });
+  const tenant = files.find(file => file.tenant !== null)?.tenant;
+  const note = Buffer.from('put here between two backups by a local run of Daybreak\n');
+  return {
+    source: 'own',
+    database: { id: 'own', databaseName: 'own', rootTable, rootColumn, encrypted: true, fill: filled.fill },
+    bucket: { id: 'files', name: 'own-files', tenantPrefix: '{tenant}/', kmsKeyArns: [] },
+    files,
+    tenants: filled.tenants,
+    rowCount: filled.rowCount,
+    change: async () => ({ inserted: 0, updated: 0, deleted: 0 }),
+    changedFiles: tenant
+      ? [{ key: `${tenant}/daybreak-local-run.txt`, tenant, sizeBytes: note.length, read: async () => note }]
+      : [],
+    startWriteLoad: startOwnWriteLoad,
+  };
+}
+
+function countFilled(root: { rootTable: string; rootColumn: string }, fill: (client: Client) => Promise<void>) {
+  let tenants: readonly string[] = [];
+  let rowCount = 0;
+  return {
+    tenants: () => tenants,
+    rowCount: () => rowCount,
+    fill: async (client: Client) => {
+      try {
+        await fill(client);
+        tenants = await listTenants(async (sql, values) => (await client.query(sql, values && [...values])).rows, root);
+      } catch (error) {
+        if (error instanceof TenantRootError)
+          throw new UsageError(`--root ${root.rootTable}.${root.rootColumn}: ${error.message}`);
+        if (error instanceof PermanentError) throw new UsageError(`--sql: ${error.message}`);
+        throw error;
+      }
+      const { rows } = await client.query<{ rows: string }>(
+        `SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint::text AS rows FROM pg_catalog.pg_class c
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+          WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', 'information_schema')`,
+      );
+      rowCount = Number(rows[0]?.rows ?? 0);
+    },
+  };
+}

@@ -1,0 +1,104 @@
+import { createReadStream } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  PutObjectCommand,
+  type S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import { TenantId } from '../../../functions/contracts/identifiers.ts';
+import type { SampleFile } from '../sample/school-files.ts';
+import { UsageError } from './arguments.ts';
+
+/** A file to put into the source bucket. */
+export interface SourceFile extends Omit<SampleFile, 'content' | 'contentType'> {
+  contentType?: string;
+  /** Reads up to `length` bytes from `start`. */
+  read: (start: number, length: number) => Promise<Buffer>;
+}
+
+const PART_BYTES = 5 * 1024 * 1024;
+const UPLOADS_AT_ONCE = 16;
+
+export function fromSample(file: SampleFile): SourceFile {
+  return { ...file, read: async (start, length) => file.content().subarray(start, start + length) };
+}
+
+/**
+ * The files of a folder: the first path segment is the tenant; a file outside one has none.
+ * @throws UsageError when a segment cannot name a tenant: it could not stand in a key's alias or a tag.
+ */
+export async function listFolder(directory: string): Promise<SourceFile[]> {
+  const files: SourceFile[] = [];
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  for (const entry of entries) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const segments = path.slice(directory.length + 1).split(/[\\/]/);
+    const tenant = segments.length > 1 ? (segments[0] ?? null) : null;
+    if (tenant !== null && !TenantId.safeParse(tenant).success) {
+      throw new UsageError(
+        `--files ${directory}: the folder ${JSON.stringify(tenant)} cannot name a tenant; it must match [A-Za-z0-9][A-Za-z0-9_-]{0,62}`,
+      );
+    }
+    const { size } = await stat(path);
+    files.push({
+      key: segments.join('/'),
+      tenant,
+      sizeBytes: size,
+      read: (start, length) => readRange(path, start, length),
+    });
+  }
+  return files.sort((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+async function readRange(path: string, start: number, length: number): Promise<Buffer> {
+  if (length === 0) return Buffer.alloc(0);
+  const chunks: Buffer[] = [];
+  for await (const chunk of createReadStream(path, { start, end: start + length - 1 })) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+/** Uploads files as an application would: in one piece up to 5 MB, in parts above. */
+export async function uploadFiles(
+  client: S3Client,
+  bucket: string,
+  files: readonly SourceFile[],
+  onProgress: (share: number) => void,
+): Promise<void> {
+  let next = 0;
+  let done = 0;
+  const worker = async () => {
+    for (let file = files[next++]; file !== undefined; file = files[next++]) {
+      await upload(client, bucket, file);
+      onProgress(++done / files.length);
+    }
+  };
+  await Promise.all(Array.from({ length: UPLOADS_AT_ONCE }, worker));
+}
+
+async function upload(client: S3Client, Bucket: string, file: SourceFile): Promise<void> {
+  const described = {
+    Bucket,
+    Key: file.key,
+    ...(file.contentType ? { ContentType: file.contentType } : {}),
+    ...(file.metadata ? { Metadata: file.metadata } : {}),
+    ...(file.tags ? { Tagging: new URLSearchParams(file.tags).toString() } : {}),
+  };
+  if (file.sizeBytes <= PART_BYTES) {
+    await client.send(new PutObjectCommand({ ...described, Body: await file.read(0, file.sizeBytes) }));
+    return;
+  }
+  const { UploadId } = await client.send(new CreateMultipartUploadCommand(described));
+  const Parts: { PartNumber: number; ETag: string | undefined }[] = [];
+  for (let start = 0, PartNumber = 1; start < file.sizeBytes; start += PART_BYTES, PartNumber++) {
+    const Body = await file.read(start, Math.min(PART_BYTES, file.sizeBytes - start));
+    const { ETag } = await client.send(new UploadPartCommand({ Bucket, Key: file.key, UploadId, PartNumber, Body }));
+    Parts.push({ PartNumber, ETag });
+  }
+  await client.send(
+    new CompleteMultipartUploadCommand({ Bucket, Key: file.key, UploadId, MultipartUpload: { Parts } }),
+  );
+}
