@@ -82,7 +82,7 @@ export async function createBucket(exchange: Exchange): Promise<AwsResponse> {
 }
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html @throws S3Error `InvalidBucketName` */
-export function checkBucketName(name: string): void {
+function checkBucketName(name: string): void {
   if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(name) || name.includes('..') || /^\d+\.\d+\.\d+\.\d+$/.test(name)) {
     throw new S3Error(400, 'InvalidBucketName', 'The specified bucket is not valid.', {
       details: { BucketName: name },

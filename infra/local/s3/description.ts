@@ -6,7 +6,7 @@ import { defaultLock, type LockState, lockOfNewVersion } from './object-lock.ts'
 import { readTagHeader } from './tags.ts';
 
 /** The headers that S3 keeps with an object and gives back as they are. */
-export const KEPT_HEADERS = [
+const KEPT_HEADERS = [
   'content-type',
   'content-encoding',
   'content-language',
@@ -69,7 +69,7 @@ export function readContentHeaders(exchange: Exchange): Record<string, string> {
   return headers;
 }
 
-export function readWebsiteRedirect(exchange: Exchange): Record<string, string> {
+function readWebsiteRedirect(exchange: Exchange): Record<string, string> {
   const location = header(exchange, WEBSITE_REDIRECT);
   if (location === undefined) return {};
   if (!/^(\/|https?:\/\/)/.test(location)) {
@@ -82,7 +82,7 @@ export function readWebsiteRedirect(exchange: Exchange): Record<string, string> 
   return { [WEBSITE_REDIRECT]: location };
 }
 
-export function readStorageClass(exchange: Exchange): string {
+function readStorageClass(exchange: Exchange): string {
   const storageClass = header(exchange, 'x-amz-storage-class') ?? 'STANDARD';
   if (!STORAGE_CLASSES.includes(storageClass)) {
     throw new S3Error(400, 'InvalidStorageClass', 'The storage class you specified is not valid', {
@@ -93,7 +93,7 @@ export function readStorageClass(exchange: Exchange): string {
 }
 
 /** The lock that the headers name, or the bucket's default. */
-export function readLock(exchange: Exchange, bucket: Bucket): LockState {
+function readLock(exchange: Exchange, bucket: Bucket): LockState {
   const wish = {
     mode: header(exchange, 'x-amz-object-lock-mode'),
     retainUntil: header(exchange, 'x-amz-object-lock-retain-until-date'),

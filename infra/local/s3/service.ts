@@ -11,7 +11,7 @@ import { putObject } from './put-object.ts';
 import { findRoute } from './routes.ts';
 import { writeXml, type XmlNode } from './xml.ts';
 
-export type { BucketDefinition, DefaultEncryption, DefaultRetention } from './bucket.ts';
+export type { BucketDefinition } from './bucket.ts';
 
 const MAXIMUM_KEY_BYTES = 1024;
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
