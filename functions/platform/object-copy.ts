@@ -67,7 +67,7 @@ export interface CopyRequest {
 
 /** How large the parts of an object of `sizeBytes` are. */
 export function partSizeFor(sizeBytes: number, { partSizeBytes }: CopyLimits): number {
-  return Math.max(partSizeBytes, Math.ceil(sizeBytes / MAX_PARTS / MIB) * MIB);
+  return sizeBytes <= partSizeBytes * MAX_PARTS ? partSizeBytes : Math.ceil(sizeBytes / MAX_PARTS / MIB) * MIB;
 }
 
 /**
@@ -276,7 +276,7 @@ export async function describeCopy(
   if (head.SSEKMSKeyId !== keyArn) throw foreign('it is under another key');
   const versionId = head.VersionId ?? '';
   if (sizeBytes <= limits.wholeUpToBytes) return { versionId, sha256: toHex(head.ChecksumSHA256 ?? '', key) };
-  const sha256 = await readPartDigests(bucket, key, versionId);
+  const sha256 = await readPartDigests(bucket, key);
   const composite = createHash('sha256');
   for (const part of sha256) composite.update(Buffer.from(part, 'hex'));
   if (head.ChecksumSHA256 !== `${composite.digest('base64')}-${sha256.length}`) {
@@ -285,7 +285,7 @@ export async function describeCopy(
   return { versionId, parts: { partSizeBytes: partSizeFor(sizeBytes, limits), sha256 } };
 }
 
-async function readPartDigests(bucket: string, key: string, versionId: string): Promise<string[]> {
+async function readPartDigests(bucket: string, key: string): Promise<string[]> {
   const digests: string[] = [];
   let marker: string | undefined;
   do {
@@ -294,7 +294,6 @@ async function readPartDigests(bucket: string, key: string, versionId: string): 
         new GetObjectAttributesCommand({
           Bucket: bucket,
           Key: key,
-          VersionId: versionId,
           ObjectAttributes: ['ObjectParts'],
           PartNumberMarker: marker,
         }),

@@ -61,7 +61,13 @@ function translate(what: string, cause: unknown): unknown {
       },
     );
   }
-  if (status === undefined || status >= 500 || status === 429 || name === 'SlowDown' || name === 'RequestTimeout') {
+  if (
+    status === undefined ||
+    (status >= 500 && status !== 501) ||
+    status === 429 ||
+    name === 'SlowDown' ||
+    name === 'RequestTimeout'
+  ) {
     return new RetryableError(`${what}: S3 did not answer well (${name}: ${cause.message})`, { cause });
   }
   return new ObjectStorageError(`${what}: S3 refused (${name}: ${cause.message})`, { cause });

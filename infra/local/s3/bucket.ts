@@ -60,6 +60,8 @@ export interface ObjectVersion extends ObjectDescription {
   readonly segments: readonly Segment[];
   /** True for an object that was uploaded in parts: its segments are the parts. */
   readonly multipart: boolean;
+  /** Each part's checksum, in base64, for an object that was uploaded in parts. */
+  readonly partChecksums?: readonly string[];
 }
 
 export interface DeleteMarker {

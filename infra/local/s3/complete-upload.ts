@@ -65,6 +65,7 @@ export async function completeMultipartUpload(exchange: Exchange): Promise<AwsRe
     encryption,
     segments: chosen.map(part => part.segment),
     multipart: true,
+    partChecksums: chosen.map(part => part.checksum),
     headers,
     tags,
     storageClass,

@@ -51,7 +51,8 @@ export function refuseArchived(version: ObjectVersion): void {
   }
 }
 
-function findReadable(exchange: Exchange, bucket: Bucket): ObjectVersion {
+/** The version that a request reads, after asking IAM for it. @throws S3Error where there is none, or a delete marker. */
+export function findReadable(exchange: Exchange, bucket: Bucket): ObjectVersion {
   const { key } = exchange;
   const versionId = readVersionId(query(exchange, 'versionId'));
   const version = versionId === undefined ? newestVersion(bucket, key) : findVersion(bucket, key, versionId);

@@ -19,6 +19,7 @@ import { listMultipartUploads, listParts } from './list-uploads.ts';
 import { listObjects, listObjectsV2, listObjectVersions } from './listing.ts';
 import { getObjectLegalHold, getObjectRetention, putObjectLegalHold, putObjectRetention } from './locking.ts';
 import { abortMultipartUpload, createMultipartUpload, uploadPart, uploadPartCopy } from './multipart.ts';
+import { getObjectAttributes } from './object-attributes.ts';
 import { putObject } from './put-object.ts';
 import { getObject, headObject, RESPONSE_OVERRIDES } from './read-object.ts';
 import { deleteObjectTagging, getObjectTagging, putObjectTagging } from './tagging.ts';
@@ -150,6 +151,15 @@ const ROUTES: readonly Route[] = [
     answer: deleteObjects,
   },
 
+  {
+    name: 'GetObjectAttributes',
+    method: 'GET',
+    scope: 'object',
+    requires: ['attributes'],
+    queries: ['versionId'],
+    headers: ['x-amz-object-attributes', 'x-amz-part-number-marker', ...CUSTOMER_KEY],
+    answer: getObjectAttributes,
+  },
   {
     name: 'GetObjectTagging',
     method: 'GET',
