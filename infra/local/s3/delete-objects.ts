@@ -3,7 +3,14 @@ import { authorize, existingTagContext } from './authorization.ts';
 import { readDocument } from './body.ts';
 import { type Bucket, currentObject, findVersion } from './bucket.ts';
 import { matches } from './conditions.ts';
-import { invalidArgument, malformedXml, preconditionFailed, protectedByLock, S3Error } from './errors.ts';
+import {
+  invalidArgument,
+  malformedXml,
+  notImplemented,
+  preconditionFailed,
+  protectedByLock,
+  S3Error,
+} from './errors.ts';
 import { bucketOf, type Exchange, flag, header, query, readVersionId, wholeSeconds } from './exchange.ts';
 import { isLocked } from './object-lock.ts';
 import { newVersionId, versionHeader } from './put-object.ts';
@@ -122,6 +129,9 @@ function readDeletions(document: XmlElement): { quiet: boolean; deletions: Delet
       quiet = child.text.trim() === 'true';
       continue;
     }
+    // Directory buckets alone know these conditions.
+    const unknown = child.children.find(({ name }) => name === 'LastModifiedTime' || name === 'Size');
+    if (unknown !== undefined) throw notImplemented(`DeleteObjects with ${unknown.name}`);
     const { Key, VersionId, ETag } = readFields(child, ['Key', 'VersionId', 'ETag']);
     if (child.name !== 'Object' || Key === undefined || Key === '') throw malformedXml();
     deletions.push({

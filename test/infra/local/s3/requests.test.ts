@@ -22,7 +22,7 @@ import { errorOf, failure, startS3 } from './local-s3.ts';
 describe('what is not implemented', () => {
   it.each([
     [{ path: '/plain', query: { acl: '' } }, 'ListObjects with the query parameter acl'],
-    [{ path: '/plain/k', query: { attributes: '' } }, 'GetObject with the query parameter attributes'],
+    [{ path: '/plain/k', query: { torrent: '' } }, 'GetObject with the query parameter torrent'],
     [{ method: 'POST', path: '/plain/k', query: { restore: '' } }, 'POST on a resource of the kind object'],
     [{ method: 'DELETE', path: '/plain' }, 'DELETE on a resource of the kind bucket'],
     [{ method: 'PATCH', path: '/plain/k' }, 'PATCH on a resource of the kind object'],
@@ -107,6 +107,7 @@ describe('requests that are not valid', () => {
     ['<Delete><Object><Key></Key></Object></Delete>', 'MalformedXML'],
     [`<Delete>${'<Object><Key>a</Key></Object>'.repeat(1001)}</Delete>`, 'MalformedXML'],
     [Buffer.from([0x3c, 0x44, 0xff, 0x3e]), 'MalformedXML'],
+    ['<Delete><Object><Key>a</Key><Size>1</Size></Object></Delete>', 'NotImplemented'],
   ])('a list of deletions of %j', async (document, code) => {
     const { send } = startS3();
     const body = Buffer.from(document);
