@@ -23,9 +23,7 @@ export interface DefaultRetention {
   readonly eventHold?: RetentionPeriod;
 }
 
-export type DefaultEncryption =
-  | { readonly algorithm: 'AES256' }
-  | { readonly algorithm: 'aws:kms'; readonly keyId: string };
+type DefaultEncryption = { readonly algorithm: 'AES256' } | { readonly algorithm: 'aws:kms'; readonly keyId: string };
 
 /** How one object is encrypted at rest. */
 export type ObjectEncryption =
@@ -64,7 +62,7 @@ export interface ObjectVersion extends ObjectDescription {
   readonly partChecksums?: readonly string[];
 }
 
-export interface DeleteMarker {
+interface DeleteMarker {
   readonly kind: 'delete-marker';
   readonly key: string;
   readonly versionId: string;

@@ -3,6 +3,7 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
+  GetObjectAttributesCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
@@ -58,6 +59,22 @@ describe('multipart upload', () => {
     expect(got).toMatchObject({ ContentType: 'video/mp4', Metadata: { a: '1' }, LastModified: START });
     const head = await client.send(new HeadObjectCommand({ ...place, ChecksumMode: 'ENABLED' }));
     expect(head).toMatchObject({ ChecksumType: 'COMPOSITE', ChecksumSHA256: done.ChecksumSHA256 });
+    const attributes = await client.send(
+      new GetObjectAttributesCommand({ ...place, ObjectAttributes: ['ETag', 'Checksum', 'ObjectParts', 'ObjectSize'] }),
+    );
+    expect(attributes).toMatchObject({
+      ETag: done.ETag?.replaceAll('"', ''),
+      ObjectSize: whole.length,
+      Checksum: { ChecksumSHA256: done.ChecksumSHA256, ChecksumType: 'COMPOSITE' },
+      ObjectParts: {
+        TotalPartsCount: 2,
+        IsTruncated: false,
+        Parts: [
+          { PartNumber: 1, Size: first.length, ChecksumSHA256: sha256(first) },
+          { PartNumber: 2, Size: second.length, ChecksumSHA256: sha256(second) },
+        ],
+      },
+    });
     const part = await client.send(new GetObjectCommand({ ...place, PartNumber: 2 }));
     expect(Buffer.from((await part.Body?.transformToByteArray()) ?? [])).toEqual(second);
     expect(part.PartsCount).toBe(2);
