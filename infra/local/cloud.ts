@@ -8,6 +8,7 @@ import { LocalIam } from './iam/authorizer.ts';
 import { LocalKms } from './kms/service.ts';
 import { LocalLambda } from './lambda/service.ts';
 import { LocalMetrics } from './monitoring/metrics.ts';
+import { caFileIn, openSecureContext } from './rds/certificates.ts';
 import { LocalRds } from './rds/service.ts';
 import { LocalS3 } from './s3/service.ts';
 import { LocalScheduler } from './scheduler/service.ts';
@@ -15,7 +16,7 @@ import { NotImplementedLocally, type Principal } from './service.ts';
 import { LocalStates } from './states/service.ts';
 
 /** The account that the local cloud is, unless another is given. */
-export const LOCAL_ACCOUNT = '111122223333';
+const LOCAL_ACCOUNT = '111122223333';
 
 export interface LocalCloudOptions extends RequestObservers {
   readonly clock: LocalClock;
@@ -46,6 +47,7 @@ export class LocalCloud {
   readonly scheduler: LocalScheduler;
   readonly metrics: LocalMetrics;
   readonly #rds: LocalRds | undefined;
+  readonly #tlsDirectory: string | undefined;
   readonly #services: Services;
   readonly #observers: RequestObservers;
   readonly #credentials = new CredentialStore();
@@ -55,8 +57,10 @@ export class LocalCloud {
 
   constructor({ clock, directory, ...options }: LocalCloudOptions) {
     const accountId = options.accountId ?? LOCAL_ACCOUNT;
-    const within = (name: string) => (directory === undefined ? {} : { directory: join(directory, name) });
+    const within = (name: string): { directory?: string } =>
+      directory === undefined ? {} : { directory: join(directory, name) };
     this.clock = clock;
+    this.#tlsDirectory = within('tls').directory;
     this.accountId = accountId;
     this.root = { kind: 'root', arn: `arn:aws:iam::${accountId}:root` };
     this.#observers = options.onRequest === undefined ? {} : { onRequest: options.onRequest };
@@ -119,16 +123,24 @@ export class LocalCloud {
     return this.#credentials.issue(principal);
   }
 
-  /** Serves the cloud over HTTP on 127.0.0.1 until it is closed. */
-  async listen(options: Pick<HttpFrontOptions, 'port' | 'secureContext' | 'onFailure'> = {}): Promise<HttpFront> {
+  /**
+   * Serves the cloud on 127.0.0.1 until it is closed: over HTTPS where it has a directory, over HTTP otherwise or if
+   * asked to. Buckets whose policies want TLS answer over HTTPS only; clients then trust `caFile` (`AWS_CA_BUNDLE`).
+   */
+  async listen(
+    options: Pick<HttpFrontOptions, 'port' | 'onFailure'> & { plain?: boolean } = {},
+  ): Promise<HttpFront & { readonly caFile: string | undefined }> {
+    const { plain = false, ...more } = options;
+    const directory = plain ? undefined : this.#tlsDirectory;
     const front = await startHttpFront({
-      ...options,
+      ...more,
+      ...(directory === undefined ? {} : { secureContext: await openSecureContext(directory) }),
       ...this.#observers,
       services: this.#services,
       credentials: this.#credentials,
     });
     this.#fronts.add(front);
-    return front;
+    return { ...front, caFile: directory === undefined ? undefined : caFileIn(directory) };
   }
 
   /** Ends the fronts, stops every database server and lets go of the state's files. */

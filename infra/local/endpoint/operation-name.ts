@@ -24,7 +24,7 @@ const VERBS: Readonly<Record<string, string>> = {
 /** The name of the operation that a request asks for, as AWS calls it, for counting: `PutObject`, `GenerateDataKey`. */
 export function operationName(request: AwsRequest): string {
   if (request.service === 's3') return s3Operation(request);
-  if (request.service === 'lambda') return 'Invoke';
+  if (request.service === 'lambda') return request.path.endsWith('/invocations') ? 'Invoke' : 'unknown';
   const target = request.headers['x-amz-target'];
   if (target !== undefined) return target.slice(target.lastIndexOf('.') + 1);
   if (request.body instanceof Uint8Array) {

@@ -3,6 +3,7 @@ import {
   createDecipheriv,
   createPrivateKey,
   createPublicKey,
+  createSecretKey,
   generateKeyPairSync,
   type KeyObject,
   randomBytes,
@@ -32,7 +33,7 @@ export function generateMaterial(spec: KeySpec): Buffer {
 export function encryptWith(key: Key, plaintext: Uint8Array, context: EncryptionContext): Buffer {
   const header = Buffer.concat([Buffer.of(FORMAT), Buffer.from(key.id.replaceAll('-', ''), 'hex')]);
   const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv('aes-256-gcm', key.material, nonce, { authTagLength: TAG_BYTES });
+  const cipher = createCipheriv('aes-256-gcm', secretOf(key), nonce, { authTagLength: TAG_BYTES });
   cipher.setAAD(Buffer.concat([header, contextBytes(context)]));
   const encrypted = Buffer.concat([cipher.update(plaintext), cipher.final()]);
   return Buffer.concat([header, nonce, cipher.getAuthTag(), encrypted]);
@@ -50,7 +51,7 @@ export function keyIdOf(ciphertext: Uint8Array): string {
 /** @throws KeyOperationError InvalidCiphertextException for another context, or bytes that were altered. */
 export function decryptWith(key: Key, ciphertext: Uint8Array, context: EncryptionContext): Buffer {
   const nonceEnd = HEADER_BYTES + NONCE_BYTES;
-  const decipher = createDecipheriv('aes-256-gcm', key.material, ciphertext.subarray(HEADER_BYTES, nonceEnd), {
+  const decipher = createDecipheriv('aes-256-gcm', secretOf(key), ciphertext.subarray(HEADER_BYTES, nonceEnd), {
     authTagLength: TAG_BYTES,
   });
   decipher.setAAD(Buffer.concat([ciphertext.subarray(0, HEADER_BYTES), contextBytes(context)]));
@@ -86,8 +87,24 @@ export function publicKeyOf(key: Key): Buffer {
   return createPublicKey(privateKeyOf(key)).export({ type: 'spki', format: 'der' });
 }
 
+// Making these costs more than using them. They go when their key goes.
+const keyObjects = new WeakMap<Key, KeyObject>();
+
+function secretOf(key: Key): KeyObject {
+  return keyObjectOf(key, () => createSecretKey(key.material));
+}
+
 function privateKeyOf(key: Key): KeyObject {
-  return createPrivateKey({ key: key.material, format: 'der', type: 'pkcs8' });
+  return keyObjectOf(key, () => createPrivateKey({ key: key.material, format: 'der', type: 'pkcs8' }));
+}
+
+function keyObjectOf(key: Key, make: () => KeyObject): KeyObject {
+  let object = keyObjects.get(key);
+  if (object === undefined) {
+    object = make();
+    keyObjects.set(key, object);
+  }
+  return object;
 }
 
 function contextBytes(context: EncryptionContext): Buffer {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
@@ -19,6 +19,11 @@ function start(
   const cloud = new LocalCloud({ clock, ...more, ...(onRequest === undefined ? {} : { onRequest }) });
   open.push(cloud);
   return cloud;
+}
+function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'local-cloud-'));
+  directories.push(directory);
+  return directory;
 }
 afterEach(async () => {
   for (const cloud of open.splice(0)) await cloud.close();
@@ -97,8 +102,7 @@ it('has no RDS in memory', async () => {
 });
 
 it('keeps its state in a directory for a later process', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'local-cloud-'));
-  directories.push(directory);
+  const directory = temporaryDirectory();
   const earlier = start({ directory });
   makeEncryptedBucket(earlier);
   const client = new S3Client(earlier.clientConfiguration(earlier.root));
@@ -110,4 +114,32 @@ it('keeps its state in a directory for a later process', async () => {
   );
   expect(await Body?.transformToString()).toBe('kept');
   expect(readdirSync(directory).sort()).toEqual(['kms', 's3']);
+});
+
+it('serves over HTTPS, under a certificate that only its own authority makes good', async () => {
+  const cloud = start({ directory: temporaryDirectory() });
+  cloud.s3.createBucket({ name: 'tls-only' });
+  const insecure = { Effect: 'Deny', Principal: '*', Action: 's3:*', Resource: 'arn:aws:s3:::tls-only/*' };
+  const Condition = { Bool: { 'aws:SecureTransport': 'false' } };
+  cloud.s3.putBucketPolicy('tls-only', { Version: '2012-10-17', Statement: [{ ...insecure, Condition }] });
+  const credentials = cloud.issueCredentials(cloud.root);
+  const shared = { region: 'eu-west-2', credentials, forcePathStyle: true, maxAttempts: 1 };
+  const front = await cloud.listen();
+  const plain = await cloud.listen({ plain: true });
+  expect([front.url, plain.url, plain.caFile]).toEqual([
+    expect.stringMatching(/^https:/),
+    expect.stringMatching(/^http:/),
+    undefined,
+  ]);
+  const ca = readFileSync(front.caFile ?? '', 'utf8');
+  const put = new PutObjectCommand({ Bucket: 'tls-only', Key: 'k', Body: 'x' });
+  const trusting = new S3Client({ ...shared, endpoint: front.url, requestHandler: { httpsAgent: { ca } } });
+  expect((await trusting.send(put)).ETag).toBe('"9dd4e461268c8034f5c8564e155c67a6"');
+  await expect(new S3Client({ ...shared, endpoint: front.url }).send(put)).rejects.toMatchObject({
+    code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  });
+  await expect(new S3Client({ ...shared, endpoint: plain.url }).send(put)).rejects.toMatchObject({
+    name: 'AccessDenied',
+  });
+  trusting.destroy();
 });

@@ -45,6 +45,7 @@ describe('operationName', () => {
     ['GenerateDataKey', { service: 'kms', headers: { 'x-amz-target': 'TrentService.GenerateDataKey' } }],
     ['CopyDBSnapshot', { service: 'rds', body: Buffer.from('Action=CopyDBSnapshot&Version=2014-10-31') }],
     ['Invoke', { service: 'lambda', path: '/2015-03-31/functions/f/invocations' }],
+    ['unknown', { service: 'lambda', path: '/2015-03-31/functions' }],
     ['unknown', { service: 'rds' }],
   ])('%s', (expected, given) => {
     expect(operationName(request(given))).toBe(expected);
