@@ -1,0 +1,302 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { listRelations } from '../../../../functions/platform/fingerprint/catalog.ts';
+import { hashSchema } from '../../../../functions/platform/fingerprint/definition.ts';
+import {
+  type MeasurementPlan,
+  measureTable,
+  planAfresh,
+} from '../../../../functions/platform/fingerprint/measure-table.ts';
+import type { Database, Query } from '../../../../functions/platform/postgres.ts';
+import { TestDatabase } from '../../../fixtures/database.ts';
+
+const seeds: [string, string] = ['-9223372036854775808', '9223372036854775807'];
+const manyColumns = Array.from({ length: 205 }, (_, i) => `c${i}`);
+let source: TestDatabase;
+let reader: Database;
+beforeAll(async () => {
+  source = await TestDatabase.create();
+  reader = source.asReader();
+}, 120_000);
+afterAll(() => source.remove());
+
+async function measure(
+  name: string,
+  plan: Partial<MeasurementPlan> = {},
+  kind: 'table' | 'materialized-view' = 'table',
+) {
+  const dot = name.indexOf('.');
+  const [schema, table] = dot < 0 ? ['public', name] : [name.slice(0, dot), name.slice(dot + 1)];
+  const measured = await measureTable(reader, { schema, table, kind }, details => ({
+    ...planAfresh(details, seeds),
+    ...plan,
+  }));
+  if (!measured) throw new Error(`no ${name}`);
+  return measured;
+}
+
+/** The digest of a table with one bucket and no recent rows. */
+async function digestOf(name: string) {
+  const { rows } = await measure(name, { bucketCount: 1 });
+  expect(rows.recent).toEqual({});
+  return rows.settled['0'];
+}
+
+describe('measureTable', () => {
+  it('tells apart rows that would print alike', async () => {
+    await source.execute(`CREATE TYPE pair AS (a text, b text); CREATE TABLE alike (a text, b text, c pair, d int[])`);
+    const variants = [
+      `'x', NULL, NULL, NULL`,
+      `NULL, 'x', NULL, NULL`,
+      `'x', '', NULL, NULL`,
+      `'', 'x', NULL, NULL`,
+      `'t', 'x', NULL, NULL`,
+      `'NULL', 'x', NULL, NULL`,
+      `NULL, NULL, NULL, NULL`,
+      `NULL, NULL, ROW(NULL, NULL), NULL`,
+      `NULL, NULL, ROW('', NULL), NULL`,
+      `NULL, NULL, NULL, '{}'`,
+      `NULL, NULL, NULL, '{NULL}'`,
+      `'tttt', NULL, NULL, NULL`,
+      `E'\\u001f', 'x', NULL, NULL`,
+    ];
+    const digests = new Set<string>();
+    for (const values of variants) {
+      await source.execute(`TRUNCATE alike; INSERT INTO alike VALUES (${values})`);
+      digests.add((await digestOf('alike'))?.sums.join() ?? '');
+    }
+    expect(digests.size).toBe(variants.length);
+  });
+
+  it('reads what the type prints, whatever casts, columns and sessions there are', async () => {
+    await source.execute(`
+      CREATE TABLE odd (r int, q text, content money, t timestamptz, "a ""b" float8, xmin_ int, PRIMARY KEY (r));
+      INSERT INTO odd VALUES (1, E'a\\tb', 12.5, '2026-11-22 03:00+01', 0.1 + 0.2::float8, 4);
+      CREATE FUNCTION lie(odd) RETURNS text LANGUAGE sql AS 'SELECT ''lie''';
+      CREATE CAST (odd AS text) WITH FUNCTION lie(odd);
+      ALTER ROLE daybreak_reader SET DateStyle = 'SQL, DMY'; ALTER ROLE daybreak_reader SET TimeZone = 'Asia/Tokyo';
+      ALTER ROLE daybreak_reader SET extra_float_digits = -5;`);
+    await reader.close();
+    const pinned = await digestOf('odd');
+    await source.execute(`ALTER ROLE daybreak_reader RESET ALL`);
+    await reader.close();
+    expect(await digestOf('odd')).toEqual(pinned);
+    await source.execute(`UPDATE odd SET "a ""b" = 0.3`);
+    expect(await digestOf('odd')).not.toEqual(pinned);
+  });
+
+  it('reads more columns than a function takes arguments, and tables without any', async () => {
+    await source.execute(`
+      CREATE TABLE wide (${manyColumns.map(name => `${name} int`).join(', ')});
+      INSERT INTO wide SELECT ${manyColumns.map((_, i) => i).join(', ')};
+      CREATE TABLE empty (); INSERT INTO empty DEFAULT VALUES; INSERT INTO empty DEFAULT VALUES`);
+    const wide = await digestOf('wide');
+    expect(wide?.rows).toBe(1);
+    await source.execute('UPDATE wide SET c204 = NULL');
+    expect(await digestOf('wide')).not.toEqual(wide);
+    expect((await digestOf('empty'))?.rows).toBe(2);
+  });
+
+  it('counts each row once: inheritance, partitions, dropped columns, names with quotes', async () => {
+    await source.execute(`
+      CREATE SCHEMA "o'dd ""x"; CREATE TABLE "o'dd ""x"."Par ent" (id int, gone text, "Key" int PRIMARY KEY);
+      CREATE TABLE child () INHERITS ("o'dd ""x"."Par ent");
+      INSERT INTO "o'dd ""x"."Par ent" VALUES (1, 'a', 1), (2, 'b', 2); INSERT INTO child VALUES (3, 'c', 3);
+      ALTER TABLE "o'dd ""x"."Par ent" DROP COLUMN gone`);
+    const parent = await measure(`o'dd "x.Par ent`);
+    expect(Object.values(parent.rows.settled).reduce((sum, { rows }) => sum + rows, 0)).toBe(2);
+    expect(parent.plan.bucketColumns).toEqual(['Key']);
+    expect((await digestOf('child'))?.rows).toBe(1);
+  });
+
+  it('buckets by the primary key, else by a unique index, else by the row', async () => {
+    await source.execute(`
+      CREATE TABLE keyed (a int, b int UNIQUE, c int, PRIMARY KEY (c, a));
+      CREATE TABLE uniquely (a int, b int); CREATE UNIQUE INDEX ON uniquely (lower(a::text));
+      CREATE UNIQUE INDEX ON uniquely (a) WHERE b > 0; CREATE UNIQUE INDEX uniquely_b ON uniquely (b) INCLUDE (a);
+      CREATE TABLE keyless (a int)`);
+    expect((await measure('keyed')).plan.bucketColumns).toEqual(['c', 'a']);
+    expect((await measure('uniquely')).plan.bucketColumns).toEqual(['b']);
+    expect((await measure('keyless')).plan.bucketColumns).toEqual([]);
+  });
+
+  it('spreads a big table over buckets of about 500 rows, at most 4,096', async () => {
+    await source.execute(
+      `CREATE TABLE big (id int PRIMARY KEY); INSERT INTO big SELECT generate_series(1, 100000); ANALYZE big`,
+    );
+    const { plan, rows } = await measure('big');
+    expect(plan.bucketCount).toBe(200);
+    const sizes = Object.values(rows.settled).map(digest => digest.rows);
+    expect(sizes).toHaveLength(200);
+    expect(Math.max(...sizes)).toBeLessThan(650);
+    expect(
+      planAfresh({ estimatedRows: 1e12, keyColumns: [], snapshot: { xmin: 1n, xmax: 1n } } as never, seeds).bucketCount,
+    ).toBe(4096);
+  });
+
+  it('can be read by parallel workers, each row’s text made once', async () => {
+    let statement = '';
+    const spy = source.asReader();
+    const run = spy.transaction.bind(spy);
+    spy.transaction = (isolation, work) =>
+      run(isolation, query =>
+        work((async (sql, values) => {
+          if (sql.includes('hashtextextended')) {
+            const plan = await query<{ 'QUERY PLAN': string }>(`EXPLAIN (VERBOSE) ${sql}`, values);
+            statement = plan.map(row => row['QUERY PLAN']).join('\n');
+          }
+          return query(sql, values);
+        }) as Query),
+      );
+    await source.execute(
+      `CREATE TABLE huge (id int PRIMARY KEY, filler text); INSERT INTO huge SELECT g, repeat('x', 400) FROM generate_series(1, 60000) g; ANALYZE huge`,
+    );
+    await measureTable(spy, { schema: 'public', table: 'huge', kind: 'table' }, details => planAfresh(details, seeds));
+    // Below the aggregation, the scan itself puts out the text: it is not made again for each hash.
+    expect(statement).toMatch(
+      /Partial HashAggregate[\s\S]*Parallel Seq Scan on public\.huge r[^\n]*\n *Output: concat_ws\(/,
+    );
+  });
+
+  it('calls rows of ended transactions settled, and all others recent, subtransactions as well', async () => {
+    await source.execute('CREATE TABLE live (id int PRIMARY KEY); INSERT INTO live VALUES (1), (2)');
+    const open = await source.session();
+    await open.query('BEGIN; INSERT INTO live VALUES (10); SAVEPOINT a; INSERT INTO live VALUES (11); RELEASE a');
+    await source.execute('INSERT INTO live VALUES (3)');
+    const before = await measure('live', { bucketCount: 1 });
+    expect(before.rows).toMatchObject({ settled: { 0: { rows: 2 } }, recent: { 0: { rows: 1 } } });
+    await open.query('SAVEPOINT b; INSERT INTO live VALUES (12); COMMIT');
+    await open.end();
+    const { recent } = before.plan;
+    const after = await measure('live', { bucketCount: 1, recent: { ...recent, until: recent.until + 1000n } });
+    expect(after.rows.settled).toEqual(before.rows.settled);
+    expect(after.rows.recent[0]?.rows).toBe(4);
+  });
+
+  it('keeps the order after ⊆ before under writers, bucket by bucket', async () => {
+    await source.execute(
+      `CREATE TABLE churn (id int PRIMARY KEY, v int); INSERT INTO churn SELECT g, 0 FROM generate_series(1, 400) g`,
+    );
+    const writers = await Promise.all([1, 2, 3].map(() => source.session()));
+    let stop = false;
+    const writing = writers.map(async (writer, w) => {
+      for (let i = 0; !stop; i++) {
+        const id = ((i * 7919 + w * 131) % 400) + 1;
+        await writer.query(`BEGIN; SAVEPOINT s; UPDATE churn SET v = v + 1 WHERE id = ${id}; RELEASE s;
+          DELETE FROM churn WHERE id = ${400 + id + w * 1000}; INSERT INTO churn VALUES (${400 + id + w * 1000}, 0) ON CONFLICT DO NOTHING`);
+        await writer.query(i % 3 ? 'COMMIT' : 'ROLLBACK');
+      }
+    });
+    try {
+      for (let round = 0; round < 8; round++) {
+        const before = await measure('churn', { bucketCount: 7 });
+        const recent = { from: before.plan.recent.from, until: before.plan.recent.until + 100_000n };
+        let least = before.rows.settled;
+        for (let later = 0; later < 3; later++) {
+          const next = (await measure('churn', { bucketCount: 7, recent })).rows.settled;
+          for (const [bucket, digest] of Object.entries(next)) {
+            expect(digest.rows).toBeLessThanOrEqual(least[bucket]?.rows ?? 0);
+            if (digest.rows === least[bucket]?.rows) expect(digest).toEqual(least[bucket]);
+          }
+          least = next;
+        }
+      }
+    } finally {
+      stop = true;
+      await Promise.all(writing);
+      await Promise.all(writers.map(writer => writer.end()));
+    }
+  });
+
+  it('waits for a lock only so long, and says so', async () => {
+    await source.execute('CREATE TABLE held (a int)');
+    const holder = await source.session();
+    await holder.query('BEGIN; LOCK TABLE held');
+    const database = source.asReader();
+    await database.query(`SET lock_timeout = '100ms'`);
+    const relation = { schema: 'public', table: 'held', kind: 'table' } as const;
+    await expect(measureTable(database, relation, details => planAfresh(details, seeds))).rejects.toMatchObject({
+      sqlState: '55P03',
+    });
+    await holder.end();
+    expect(await measureTable(database, relation, details => planAfresh(details, seeds))).toBeDefined();
+    expect(
+      await measureTable(database, { ...relation, table: 'none' }, details => planAfresh(details, seeds)),
+    ).toBeUndefined();
+    expect(
+      await measureTable(database, { ...relation, schema: 'none' }, details => planAfresh(details, seeds)),
+    ).toBeUndefined();
+  });
+
+  it('measures a materialized view', async () => {
+    await source.execute(
+      'CREATE MATERIALIZED VIEW ten AS SELECT generate_series(1, 10) AS a; CREATE MATERIALIZED VIEW unfilled AS SELECT 1 WITH NO DATA',
+    );
+    const { rows } = await measure('ten', { bucketCount: 1 }, 'materialized-view');
+    expect(rows.settled[0]?.rows).toBe(10);
+    const { relations } = await listRelations(reader.query);
+    expect(relations.filter(({ kind }) => kind === 'materialized-view').map(({ table }) => table)).toEqual(['ten']);
+  });
+});
+
+describe('cancelWhen', () => {
+  it('ends a statement when time is short, and the connection still works', async () => {
+    const database = source.asReader();
+    let asked = 0;
+    await expect(
+      database.cancelWhen(
+        () => ++asked > 1,
+        () => database.query('SELECT pg_sleep(30)'),
+      ),
+    ).rejects.toMatchObject({ sqlState: '57014' });
+    expect(await database.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+
+  it('connects again after the server ended the connection, but never inside a transaction', async () => {
+    const database = source.asReader();
+    await database.query('SELECT 1');
+    await source.disconnectReaders();
+    await expect(
+      database.transaction('READ COMMITTED', async query => {
+        await source.disconnectReaders();
+        return await query('SELECT 1');
+      }),
+    ).rejects.toMatchObject({ name: 'DatabaseUnavailableError' });
+    expect(await database.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+});
+
+describe('hashSchema', () => {
+  const hash = () => hashSchema(reader.query);
+  it.each([
+    ['a view', `CREATE VIEW v AS SELECT 1 AS a`, `CREATE OR REPLACE VIEW v AS SELECT 2 AS a`],
+    ['a function', `CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'`, `ALTER FUNCTION f() SECURITY DEFINER`],
+    ['an aggregate', `CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int)`, `DROP AGGREGATE total(int)`],
+    ['an enum', `CREATE TYPE mood AS ENUM ('good', 'bad')`, `ALTER TYPE mood RENAME VALUE 'bad' TO 'sad'`],
+    ['a domain', `CREATE DOMAIN age AS int CHECK (VALUE > 0)`, `ALTER DOMAIN age SET NOT NULL`],
+    ['a sequence', `CREATE SEQUENCE s`, `ALTER SEQUENCE s INCREMENT 2`],
+    ['an extension', `CREATE EXTENSION citext`, `DROP EXTENSION citext`],
+    ['a partitioned table', `CREATE TABLE p (a int) PARTITION BY LIST (a)`, `ALTER TABLE p ADD b int`],
+    ['a privilege', `CREATE VIEW w AS SELECT 1 AS a`, `GRANT SELECT ON w TO PUBLIC`],
+    ['a schema', `CREATE SCHEMA app`, `ALTER SCHEMA app RENAME TO apps`],
+  ])('sees a change of %s', async (_what, create, change) => {
+    const without = await hash();
+    await source.execute(create);
+    const created = await hash();
+    await source.execute(change);
+    const changed = await hash();
+    expect(created).not.toBe(without);
+    expect(changed).not.toBe(created);
+    expect(await hash()).toBe(changed);
+  });
+
+  it('is the same for every user', async () => {
+    const [row] = await source.execute<{ path: string }>(`SELECT current_setting('search_path') AS path`);
+    expect(row?.path).not.toBe('pg_catalog');
+    await source.execute(`ALTER ROLE daybreak_reader SET search_path = public`);
+    await reader.close();
+    const one = await hash();
+    await source.execute(`ALTER ROLE daybreak_reader RESET search_path`);
+    await reader.close();
+    expect(await hash()).toBe(one);
+  });
+});
