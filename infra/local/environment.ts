@@ -5,12 +5,12 @@ import { CreateDBInstanceCommand, DescribeDBInstancesCommand, RDSClient } from '
 import type { Client } from 'pg';
 import { type Configuration, Deployment } from '../../functions/contracts/configuration.ts';
 import { readerGrants } from '../../functions/platform/database-grants.ts';
-import { createApp } from '../app.ts';
 import { type Workflow, workflowName } from '../role-names.ts';
 import type { LocalClock } from './clock.ts';
 import { LocalCloud } from './cloud.ts';
 import { deployAssembly } from './deploy/deploy.ts';
 import { type LocalBucket, type LocalDatabase, localConfiguration } from './deploy/local-configuration.ts';
+import { synthesize } from './deploy/synthesize.ts';
 import type { AwsRequest, Principal } from './service.ts';
 import type { Execution } from './states/execution.ts';
 
@@ -57,6 +57,8 @@ export async function createEnvironment(options: {
   directory: string;
   databases: readonly SourceDatabase[];
   bucket: LocalBucket;
+  /** Fills the bucket, while the databases are filled and the CDK app is synthesized. */
+  fillBucket?: (cloud: LocalCloud) => Promise<void>;
   restoreTest?: Partial<Configuration['restoreTest']>;
   onRequest?: (request: AwsRequest) => void;
   /** Told of the cloud as soon as it exists, so that it can be closed whatever follows. */
@@ -67,21 +69,29 @@ export async function createEnvironment(options: {
   options.onCloud?.(cloud);
   cloud.s3.createBucket({ name: bucket.name, versioning: 'Enabled' });
   const databases: LocalDatabase[] = [];
-  for (const source of options.databases) databases.push(await createSource(cloud, clock, source));
+  for (const source of options.databases) databases.push(await createInstance(cloud, clock, source));
 
   const operator: Principal = { kind: 'role', arn: `arn:aws:iam::${cloud.accountId}:role/local-operator` };
   const assembly = join(directory, 'cdk.out');
   const { instanceClass = 'db.t4g.medium', ...restoreTest } = options.restoreTest ?? {};
-  createApp(
-    localConfiguration({
-      account: cloud.accountId,
-      databases,
-      buckets: [bucket],
-      restoreTest: { instanceClass, ...restoreTest },
-      operatorRoleArns: [operator.arn],
-    }),
-    { outdir: assembly, bundle: false },
-  ).synth();
+  const configuration = localConfiguration({
+    account: cloud.accountId,
+    databases,
+    buckets: [bucket],
+    restoreTest: { instanceClass, ...restoreTest },
+    operatorRoleArns: [operator.arn],
+  });
+  const abort = new AbortController();
+  try {
+    await Promise.all([
+      synthesize(configuration, assembly, abort.signal),
+      ...options.databases.map(source => fillDatabase(cloud, source)),
+      options.fillBucket?.(cloud),
+    ]);
+  } catch (error) {
+    abort.abort();
+    throw error;
+  }
   await deployAssembly(cloud, assembly);
   const deployment = readDeployment(cloud);
   cloud.iam.putRole({ arn: operator.arn, policies: [operatorPolicy(deployment)] });
@@ -129,7 +139,7 @@ function databaseNameOf(databases: readonly SourceDatabase[], databaseId: string
   return found.databaseName;
 }
 
-async function createSource(cloud: LocalCloud, clock: LocalClock, source: SourceDatabase): Promise<LocalDatabase> {
+async function createInstance(cloud: LocalCloud, clock: LocalClock, source: SourceDatabase): Promise<LocalDatabase> {
   const client = new RDSClient(cloud.clientConfiguration(cloud.root));
   const instanceId = instanceOf(source.id);
   const kmsKeyArn = source.encrypted ? await createSourceKey(cloud) : undefined;
@@ -149,17 +159,20 @@ async function createSource(cloud: LocalCloud, clock: LocalClock, source: Source
     }),
   );
   const resourceId = await waitUntilAvailable(client, clock, instanceId);
-  // A dump leaves its own settings behind, so the grants get a connection of their own.
+  const { id, databaseName, rootTable, rootColumn } = source;
+  return { id, instanceId, resourceId, databaseName, rootTable, rootColumn, ...(kmsKeyArn && { kmsKeyArn }) };
+}
+
+// A dump leaves its own settings behind, so the grants get a connection of their own.
+async function fillDatabase(cloud: LocalCloud, source: SourceDatabase): Promise<void> {
   for (const prepare of [source.fill, (connection: Client) => connection.query(readerGrants())]) {
-    const connection = await cloud.rds.connect(instanceId, source.databaseName);
+    const connection = await cloud.rds.connect(instanceOf(source.id), source.databaseName);
     try {
       await prepare(connection);
     } finally {
       await connection.end();
     }
   }
-  const { id, databaseName, rootTable, rootColumn } = source;
-  return { id, instanceId, resourceId, databaseName, rootTable, rootColumn, ...(kmsKeyArn && { kmsKeyArn }) };
 }
 
 async function createSourceKey(cloud: LocalCloud): Promise<string> {

@@ -5,6 +5,7 @@ import { SignedRecoveryPoint } from '../../../functions/contracts/recovery-point
 import { RestoreTestRecord } from '../../../functions/contracts/restore-test-record.ts';
 import { restoreTestRecordKey, rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
 import { LocalClock } from '../clock.ts';
+import type { LocalCloud } from '../cloud.ts';
 import { createEnvironment, type LocalEnvironment } from '../environment.ts';
 import type { AwsRequest } from '../service.ts';
 import type { Execution } from '../states/execution.ts';
@@ -78,19 +79,21 @@ class Run {
     const display = this.#display;
     display.heading('Local cloud');
     const inputs = await this.#timed('read the input', () => prepareInputs(this.#parameters, display));
-    this.#environment = await this.#timed('booted, filled the database, synthesized and deployed the CDK app', () =>
-      createEnvironment({
-        clock: this.#clock,
-        directory: this.#parameters.stateDirectory,
-        databases: [inputs.database],
-        bucket: inputs.bucket,
-        onRequest: request => this.#count(request),
-        onCloud: cloud => {
-          this.#closeCloud = () => cloud.close();
-        },
-      }),
+    this.#environment = await this.#timed(
+      'booted and filled the sources; synthesized the CDK app and deployed it',
+      () =>
+        createEnvironment({
+          clock: this.#clock,
+          directory: this.#parameters.stateDirectory,
+          databases: [inputs.database],
+          bucket: inputs.bucket,
+          fillBucket: cloud => this.#upload(cloud, inputs, inputs.files),
+          onRequest: request => this.#count(request),
+          onCloud: cloud => {
+            this.#closeCloud = () => cloud.close();
+          },
+        }),
     );
-    await this.#upload('uploaded the files', inputs, inputs.files);
     display.line(`  ${inputs.rowCount()} rows of ${inputs.tenants().length} tenants; ${inputs.files.length} files`);
 
     const [first, second] = this.environment.nextScheduled('daily-backup', 2) as [Date, Date];
@@ -101,7 +104,9 @@ class Run {
     const connection = this.#connection;
     const changed = await this.#timed('changed rows', () => inputs.change(connection));
     display.line(`  ${changed.inserted} rows inserted, ${changed.updated} updated, ${changed.deleted} deleted`);
-    await this.#upload('put new and changed files', inputs, inputs.changedFiles);
+    await this.#timed('put new and changed files', () =>
+      this.#upload(this.environment.cloud, inputs, inputs.changedFiles),
+    );
     const load = inputs.startWriteLoad(connection);
     backups.push(await this.#backUp(inputs, second, 'Second daily backup, under the write load'));
 
@@ -134,12 +139,9 @@ class Run {
     return result;
   }
 
-  async #upload(phase: string, inputs: Inputs, files: Inputs['files']): Promise<void> {
-    const { cloud } = this.environment;
+  #upload(cloud: LocalCloud, inputs: Inputs, files: Inputs['files']): Promise<void> {
     const client = new S3Client(cloud.clientConfiguration(cloud.root));
-    await this.#timed(phase, () =>
-      uploadFiles(client, inputs.bucket.name, files, share => this.#display.progress('files uploaded', share)),
-    );
+    return uploadFiles(client, inputs.bucket.name, files, share => this.#display.progress('files uploaded', share));
   }
 
   async #backUp(inputs: Inputs, scheduledAt: Date, heading: string): Promise<Summary['backups'][number]> {
