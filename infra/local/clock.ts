@@ -7,6 +7,12 @@ interface Sleeper {
   readonly wake: () => void;
 }
 
+/** A piece of work that holds time, except while something inside it sleeps. */
+interface Work {
+  sleepers: number;
+  ended: boolean;
+}
+
 /**
  * The local cloud's time. It flows with the machine's (`flowing`) or stands still (`manual`), and jumps over waits:
  * whenever nothing is `busy` and something sleeps, it moves to the earliest sleeper's instant. So a workflow's `Wait` of
@@ -19,7 +25,7 @@ export class LocalClock implements Clock {
   readonly #appointments = new Set<Sleeper>();
   #checking = false;
   readonly #flowing: boolean;
-  readonly #insideBusy = new AsyncLocalStorage<boolean>();
+  readonly #workInside = new AsyncLocalStorage<Work>();
 
   constructor(options: { startsAt?: Date; flow: 'flowing' | 'manual' }) {
     this.#flowing = options.flow === 'flowing';
@@ -37,8 +43,8 @@ export class LocalClock implements Clock {
    */
   async sleep(durationMs: number, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
     if (signal?.aborted) return;
-    const interruptsWork = this.#insideBusy.getStore() === true;
-    if (interruptsWork) this.#busy--;
+    const work = this.#workInside.getStore();
+    if (work !== undefined && work.sleepers++ === 0 && !work.ended) this.#busy--;
     await new Promise<void>(wake => {
       const sleeper = { atMs: this.#nowMs() + durationMs, wake };
       this.#sleepers.add(sleeper);
@@ -48,7 +54,7 @@ export class LocalClock implements Clock {
       });
       this.#scheduleCheck();
     });
-    if (interruptsWork) this.#busy++;
+    if (work !== undefined && --work.sleepers === 0 && !work.ended) this.#busy++;
   }
 
   /**
@@ -65,11 +71,13 @@ export class LocalClock implements Clock {
 
   /** Holds time while `work` (real work of the machine: a handler, a file copy, a server's start) is under way. */
   async busy<T>(work: () => Promise<T>): Promise<T> {
+    const piece: Work = { sleepers: 0, ended: false };
     this.#busy++;
     try {
-      return await this.#insideBusy.run(true, work);
+      return await this.#workInside.run(piece, work);
     } finally {
-      this.#busy--;
+      piece.ended = true;
+      if (piece.sleepers === 0) this.#busy--;
       this.#scheduleCheck();
     }
   }
@@ -90,11 +98,20 @@ export class LocalClock implements Clock {
     return this.#flowing ? Date.now() + this.#offsetMs : this.#offsetMs;
   }
 
+  // Each appointment on the way is kept at its own instant.
   #jumpTo(atMs: number): void {
-    this.#offsetMs += Math.max(0, atMs - this.#nowMs());
-    for (const appointment of this.#appointments) {
-      if (appointment.atMs <= this.#nowMs()) this.#wake(appointment);
+    for (;;) {
+      const due = earliest(this.#appointments);
+      if (due === undefined || due.atMs > Math.max(atMs, this.#nowMs())) break;
+      this.#appointments.delete(due);
+      this.#moveTo(due.atMs);
+      due.wake();
     }
+    this.#moveTo(atMs);
+  }
+
+  #moveTo(atMs: number): void {
+    this.#offsetMs += Math.max(0, atMs - this.#nowMs());
   }
 
   #wake(next: Sleeper): void {
