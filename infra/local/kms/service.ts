@@ -158,12 +158,19 @@ async function readParameters({ body }: AwsRequest): Promise<unknown> {
   }
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
   try {
-    const parameters: unknown = JSON.parse(text);
+    const parameters: unknown = JSON.parse(text, refusePrototype);
     if (typeof parameters === 'object' && parameters !== null && !Array.isArray(parameters)) return parameters;
-  } catch {
+  } catch (error) {
+    if (error instanceof KeyOperationError) throw error;
     // What is no JSON is answered like JSON that is no object.
   }
   throw new KeyOperationError('SerializationException', 'the request is not a JSON object');
+}
+
+// Schemas drop this name silently: an encryption context would lose an entry that it is bound to.
+function refusePrototype(name: string, value: unknown): unknown {
+  if (name === '__proto__') throw new KeyOperationError('ValidationException', 'no parameter is named __proto__');
+  return value;
 }
 
 function respond(status: number, body: object): AwsResponse {

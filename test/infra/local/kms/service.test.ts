@@ -36,6 +36,7 @@ import {
   UpdateAliasCommand,
   VerifyCommand,
 } from '@aws-sdk/client-kms';
+import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { LocalClock } from '../../../../infra/local/clock.ts';
 import { localClientConfiguration } from '../../../../infra/local/endpoint/request-handler.ts';
@@ -800,5 +801,74 @@ describe('hostile requests', () => {
     ['TrentService.DescribeKey', '['.repeat(100_000), 'SerializationException'],
   ])('%s %.60s: %s', async (target, body, type) => {
     expect(await send(target, body)).toEqual([400, type]);
+  });
+
+  it('of any shape are answered, never thrown at', async () => {
+    const { kms } = start();
+    const { keyId } = kms.createKeyFromTemplate({});
+    const names = [
+      'KeyId',
+      'Plaintext',
+      'CiphertextBlob',
+      'EncryptionContext',
+      'Tags',
+      'Policy',
+      'Limit',
+      'Marker',
+      'Message',
+      'GrantId',
+      '__proto__',
+    ];
+    const value = fc.oneof(fc.constant(keyId), fc.constant('AQ=='), fc.base64String(), fc.jsonValue({ maxDepth: 2 }));
+    const body = fc.dictionary(fc.constantFrom(...names), value).map(parameters => JSON.stringify(parameters));
+    const operation = fc.constantFrom(
+      'Encrypt',
+      'Decrypt',
+      'CreateKey',
+      'TagResource',
+      'ListKeys',
+      'PutKeyPolicy',
+      'Sign',
+      'RetireGrant',
+      'CreateGrant',
+      'DescribeKey',
+    );
+    await fc.assert(
+      fc.asyncProperty(operation, body, async (name, text) => {
+        const headers = { 'x-amz-target': `TrentService.${name}` };
+        const request = {
+          service: 'kms',
+          method: 'POST',
+          path: '/',
+          query: {},
+          headers,
+          principal: root,
+          secure: true,
+        } as const;
+        expect([200, 400]).toContain((await kms.handle({ ...request, body: Buffer.from(text) })).status);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('cannot hide a name in the encryption context', async () => {
+    const { kms } = start();
+    const { keyId } = kms.createKeyFromTemplate({});
+    const call = async (operation: string, body: string) => {
+      const headers = { 'x-amz-target': `TrentService.${operation}` };
+      const request = {
+        service: 'kms',
+        method: 'POST',
+        path: '/',
+        query: {},
+        headers,
+        principal: root,
+        secure: true,
+      } as const;
+      return JSON.parse(String((await kms.handle({ ...request, body: Buffer.from(body) })).body));
+    };
+    const context = '"EncryptionContext":{"__proto__":"x","a":"1"}';
+    const encrypted = await call('Encrypt', `{"KeyId":"${keyId}","Plaintext":"AQ==",${context}}`);
+    expect(encrypted.__type).toBe('ValidationException');
   });
 });
