@@ -1,0 +1,313 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { allow, reasonFor } from '../../infra/allow.ts';
+import { createApp } from '../../infra/app.ts';
+import { exampleConfiguration } from '../../infra/config/example.ts';
+import { STEPS, stepName } from '../../infra/role-names.ts';
+
+interface Statement {
+  Sid?: string;
+  Effect: string;
+  Action: string | string[];
+  Resource?: unknown;
+  Condition?: Record<string, Record<string, unknown>>;
+}
+interface Resource {
+  Type: string;
+  // biome-ignore lint/suspicious/noExplicitAny: templates are JSON; the assertions say what is in them.
+  Properties: any;
+  Metadata?: Record<string, unknown>;
+  DeletionPolicy?: string;
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'daybreak-synth-'));
+let vault: Record<string, Resource>;
+let workflows: Record<string, Resource>;
+
+function synthesize(configuration: typeof exampleConfiguration, name: string, check = true) {
+  const outdir = join(directory, name);
+  createApp(configuration, { outdir, bundle: false, check }).synth();
+  return (stack: string): Record<string, Resource> =>
+    JSON.parse(readFileSync(join(outdir, `${stack}.template.json`), 'utf8')).Resources;
+}
+
+beforeAll(() => {
+  const read = synthesize(exampleConfiguration, 'example');
+  vault = read('DaybreakVault');
+  workflows = read('DaybreakWorkflows');
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const ofType = (resources: Record<string, Resource>, type: string) =>
+  Object.entries(resources).filter(([, resource]) => resource.Type === type);
+const list = <T>(value: T | T[] | undefined): T[] => (value === undefined ? [] : ([value].flat() as T[]));
+
+function named(resources: Record<string, Resource>, type: string, property: string, value: string): Resource {
+  const found = ofType(resources, type).find(([, { Properties }]) => Properties[property] === value);
+  if (found === undefined) throw new Error(`no ${type} with ${property} ${value}`);
+  return found[1];
+}
+
+const statementsOfBucket = (name: string): Statement[] => {
+  const [id] = ofType(vault, 'AWS::S3::Bucket').find(([, { Properties }]) => Properties.BucketName === name) ?? [];
+  const policy = ofType(vault, 'AWS::S3::BucketPolicy').find(([, { Properties }]) => Properties.Bucket.Ref === id);
+  return policy?.[1].Properties.PolicyDocument.Statement;
+};
+const bucket = (purpose: string) => `daybreak-${purpose}-111122223333-eu-west-2`;
+
+describe('the vault stack', () => {
+  it('keeps everything when it is destroyed', () => {
+    for (const type of ['AWS::S3::Bucket', 'AWS::S3::BucketPolicy', 'AWS::KMS::Key']) {
+      expect(ofType(vault, type).map(([, { DeletionPolicy }]) => DeletionPolicy)).toEqual(
+        ofType(vault, type).map(() => 'Retain'),
+      );
+    }
+  });
+
+  it('locks the vault by event hold, and the evidence for years', () => {
+    const { ObjectLockConfiguration: lock } = named(vault, 'AWS::S3::Bucket', 'BucketName', bucket('vault')).Properties;
+    expect(lock.Rule.DefaultRetention).toEqual({ Mode: 'GOVERNANCE', DefaultEventHold: { Days: 35 } });
+    const evidence = named(vault, 'AWS::S3::Bucket', 'BucketName', bucket('evidence')).Properties;
+    expect(evidence.ObjectLockConfiguration.Rule.DefaultRetention).toEqual({ Mode: 'GOVERNANCE', Years: 7 });
+    const work = named(vault, 'AWS::S3::Bucket', 'BucketName', bucket('work')).Properties;
+    expect(work.ObjectLockConfiguration).toBeUndefined();
+    expect(
+      work.LifecycleConfiguration.Rules.map((rule: { Prefix?: string; ExpirationInDays?: number }) => [
+        rule.Prefix,
+        rule.ExpirationInDays,
+      ]),
+    ).toEqual([
+      [undefined, undefined],
+      ['work/', 14],
+      ['scratch/', 2],
+    ]);
+  });
+
+  it.each(['vault', 'evidence', 'work'])(
+    'encrypts the %s bucket under the vault key, closed to the public and to old TLS',
+    purpose => {
+      const { Properties } = named(vault, 'AWS::S3::Bucket', 'BucketName', bucket(purpose));
+      const [rule] = Properties.BucketEncryption.ServerSideEncryptionConfiguration;
+      expect(rule.BucketKeyEnabled).toBe(false);
+      expect(rule.ServerSideEncryptionByDefault.SSEAlgorithm).toBe('aws:kms');
+      expect(Object.values(Properties.PublicAccessBlockConfiguration)).toEqual([true, true, true, true]);
+      const denials = statementsOfBucket(bucket(purpose)).filter(({ Effect }) => Effect === 'Deny');
+      expect(denials.map(({ Condition }) => Condition)).toEqual(
+        expect.arrayContaining([
+          { Bool: { 'aws:SecureTransport': 'false' } },
+          { NumericLessThan: { 's3:TlsVersion': 1.2 } },
+        ]),
+      );
+      expect(denials.flatMap(({ Action }) => list(Action))).toContain('s3:UpdateObjectEncryption');
+    },
+  );
+
+  it('lets nothing in the evidence bucket be deleted or written twice', () => {
+    const statements = statementsOfBucket(bucket('evidence'));
+    expect(statements.find(({ Sid }) => Sid === 'NothingIsDeletedOrReplicatedIn')?.Action).toEqual([
+      's3:DeleteObject',
+      's3:DeleteObjectVersion',
+      's3:ReplicateDelete',
+      's3:ReplicateObject',
+    ]);
+    const once = statements.find(({ Sid }) => Sid === 'NothingIsWrittenTwice');
+    expect(once?.Condition).toEqual({ Null: { 's3:if-none-match': 'true' } });
+    const prefixes = list(once?.Resource).map(resource => JSON.stringify(resource).match(/"\/([^"]+)"/)?.[1]);
+    expect(prefixes).toEqual(['heads/*', 'ledger/*', 'restore-tests/*', 'segments/*']);
+  });
+
+  it('names the account in key policies, with fixed role names, and denies all functions any change', () => {
+    const keys = ofType(vault, 'AWS::KMS::Key').map(([, { Properties }]) => Properties);
+    expect(keys.map(({ KeySpec = 'SYMMETRIC_DEFAULT' }) => KeySpec)).toEqual(['SYMMETRIC_DEFAULT', 'ECC_NIST_P256']);
+    for (const { KeyPolicy } of keys) {
+      const statements: (Statement & { Principal: unknown })[] = KeyPolicy.Statement;
+      expect(new Set(statements.map(({ Principal }) => JSON.stringify(Principal)))).toEqual(
+        new Set([JSON.stringify({ AWS: 'arn:aws:iam::111122223333:root' })]),
+      );
+      const use = statements.filter(({ Action }) =>
+        list(Action).some(action => /Decrypt|Sign|CreateGrant/.test(action)),
+      );
+      for (const { Condition } of use) {
+        expect(list(Condition?.ArnLike?.['aws:PrincipalArn'])).toContain(
+          'arn:aws:iam::111122223333:role/daybreak-backup-complete',
+        );
+      }
+      const denial = statements.find(({ Effect }) => Effect === 'Deny');
+      expect(denial?.Action).toEqual(
+        expect.arrayContaining(['kms:DisableKey', 'kms:PutKeyPolicy', 'kms:ScheduleKeyDeletion']),
+      );
+      expect(denial?.Condition).toEqual({
+        ArnLike: { 'aws:PrincipalArn': 'arn:aws:iam::111122223333:role/daybreak-*' },
+      });
+    }
+  });
+});
+
+describe('the workflow stack', () => {
+  const functions = () => ofType(workflows, 'AWS::Lambda::Function').map(([, resource]) => resource);
+
+  it('has a function for each step, from its source, on Node 24', () => {
+    expect(
+      functions().map(({ Properties, Metadata }) => [Properties.FunctionName, Metadata?.['daybreak:entry']]),
+    ).toEqual(expect.arrayContaining(STEPS.map(step => [stepName(step), `functions/${step}.ts`])));
+    expect(new Set(functions().map(({ Properties }) => Properties.Runtime))).toEqual(new Set(['nodejs24.x']));
+    expect(functions()).toHaveLength(STEPS.length);
+  });
+
+  it('gives each function a role of its own, under the same name', () => {
+    const roles = functions().map(({ Properties }) => Properties.Role['Fn::GetAtt'][0]);
+    expect(new Set(roles).size).toBe(STEPS.length);
+    for (const [index, { Properties }] of functions().entries()) {
+      expect(workflows[roles[index]]?.Properties.RoleName).toBe(Properties.FunctionName);
+    }
+  });
+
+  it('puts under the guardrails every role that there is', () => {
+    for (const [, { Properties }] of ofType(workflows, 'AWS::IAM::Role')) {
+      expect(Properties.ManagedPolicyArns).toEqual([{ Ref: ofType(workflows, 'AWS::IAM::ManagedPolicy')[0]?.[0] }]);
+    }
+    const [policy] = ofType(workflows, 'AWS::IAM::ManagedPolicy');
+    const statements: Statement[] = policy?.[1].Properties.PolicyDocument.Statement;
+    expect(new Set(statements.map(({ Effect }) => Effect))).toEqual(new Set(['Deny']));
+    expect(statements).toContainEqual({
+      Effect: 'Deny',
+      Action: 'kms:CreateKey',
+      Resource: '*',
+      Condition: {
+        ArnNotEquals: { 'aws:PrincipalArn': 'arn:aws:iam::111122223333:role/daybreak-tenants-ensure-key' },
+      },
+    });
+  });
+
+  it('places in the network only what talks to PostgreSQL', () => {
+    const placed = functions().filter(({ Properties }) => Properties.VpcConfig !== undefined);
+    expect(placed.map(({ Properties }) => Properties.FunctionName).sort()).toEqual([
+      'daybreak-backup-fingerprint',
+      'daybreak-restore-test-hydrate',
+      'daybreak-restore-test-verify-database',
+    ]);
+  });
+
+  it('lets functions and restored databases reach nothing but what is named', () => {
+    const groups = ofType(workflows, 'AWS::EC2::SecurityGroup').map(([, { Properties }]) => Properties);
+    const open = groups.flatMap(({ SecurityGroupEgress = [], SecurityGroupIngress = [] }) =>
+      [...SecurityGroupEgress, ...SecurityGroupIngress].filter(
+        ({ CidrIp = '255.255.255.255/32' }) => CidrIp !== '255.255.255.255/32',
+      ),
+    );
+    expect(open).toEqual([]);
+    const egress = ofType(workflows, 'AWS::EC2::SecurityGroupEgress').map(
+      ([, { Properties }]) => Properties.Description,
+    );
+    expect(egress.sort()).toEqual(['KMS', 'S3', 'database wellbeing', 'restored databases']);
+  });
+
+  it('writes a reason for every wildcard in a role', () => {
+    const wildcards = new Map<string, string>();
+    for (const [, { Properties }] of ofType(workflows, 'AWS::IAM::Policy')) {
+      for (const { Effect, Action, Resource } of Properties.PolicyDocument.Statement as Statement[]) {
+        expect(list(Action).filter(action => action.includes('*'))).toEqual([]);
+        for (const resource of list(Resource)) {
+          if (Effect !== 'Allow' || typeof resource !== 'string' || !resource.includes('*')) continue;
+          wildcards.set(resource, reasonFor(list(Action), resource));
+        }
+      }
+    }
+    const withoutAccount = [...wildcards.keys()].map(resource =>
+      resource.replaceAll('111122223333', '…').replace('eu-west-2:…', '…'),
+    );
+    expect(withoutAccount.sort()).toEqual(
+      [
+        '*',
+        'arn:aws:kms:…:alias/daybreak/tenant/*',
+        'arn:aws:kms:…:key/*',
+        'arn:aws:rds-db:…:dbuser:*/daybreak_reader',
+        'arn:aws:rds:…:db:*',
+        'arn:aws:rds:…:db:daybreak-test-*',
+        'arn:aws:rds:…:og:default:*',
+        'arn:aws:rds:…:pg:default.*',
+        'arn:aws:rds:…:snapshot:daybreak-intermediate-*',
+        'arn:aws:rds:…:snapshot:daybreak-wellbeing-*',
+        'arn:aws:s3:::daybreak-evidence-…-eu-west-2/heads/*',
+        'arn:aws:s3:::daybreak-evidence-…-eu-west-2/ledger/*',
+        'arn:aws:s3:::daybreak-evidence-…-eu-west-2/restore-tests/*',
+        'arn:aws:s3:::daybreak-evidence-…-eu-west-2/segments/*',
+        'arn:aws:s3:::daybreak-vault-…-eu-west-2/fingerprints/*',
+        'arn:aws:s3:::daybreak-vault-…-eu-west-2/recovery-points/*',
+        'arn:aws:s3:::daybreak-vault-…-eu-west-2/shared/*',
+        'arn:aws:s3:::daybreak-vault-…-eu-west-2/tenants/*',
+        'arn:aws:s3:::daybreak-work-…-eu-west-2/ledger-projection/*',
+        'arn:aws:s3:::daybreak-work-…-eu-west-2/scratch/*',
+        'arn:aws:s3:::daybreak-work-…-eu-west-2/work/*',
+        'arn:aws:s3:::example-wellbeing-uploads/*',
+        'arn:aws:states:…:execution:daybreak-daily-backup/*:*',
+        'arn:aws:states:…:execution:daybreak-daily-backup:*',
+        'arn:aws:states:…:execution:daybreak-restore-test/*:*',
+        'arn:aws:states:…:execution:daybreak-restore-test:*',
+      ].sort(),
+    );
+  });
+
+  it('refuses a wildcard without a reason', () => {
+    const role = { addToPolicy: () => {} } as never;
+    expect(() => allow(role, { actions: ['s3:GetObject'], resources: ['*'] })).toThrow(
+      's3:GetObject on *: name the resources, or write the reason for the * in infra/allow.ts',
+    );
+  });
+
+  it('schedules in Europe/London, and passes the scheduled instant on', () => {
+    const schedules = ofType(workflows, 'AWS::Scheduler::Schedule').map(([, { Properties }]) => Properties);
+    expect(
+      schedules.map(({ Name, ScheduleExpression, ScheduleExpressionTimezone, Target }) => [
+        Name,
+        ScheduleExpression,
+        ScheduleExpressionTimezone,
+        JSON.parse(Target.Input),
+      ]),
+    ).toEqual([
+      [
+        'daybreak-daily-backup',
+        'cron(30 2 * * ? *)',
+        'Europe/London',
+        { workflow: 'daily-backup', scheduledAt: '<aws.scheduler.scheduled-time>' },
+      ],
+      [
+        'daybreak-restore-test',
+        'cron(30 4 5 * ? *)',
+        'Europe/London',
+        { workflow: 'restore-test', scheduledAt: '<aws.scheduler.scheduled-time>' },
+      ],
+      ['daybreak-remove-abandoned', 'cron(7 * * * ? *)', 'Europe/London', {}],
+    ]);
+  });
+
+  it('bounds every role where the account demands a boundary', () => {
+    const permissionsBoundaryArn = 'arn:aws:iam::111122223333:policy/boundary';
+    const read = synthesize({ ...exampleConfiguration, permissionsBoundaryArn }, 'bounded', false);
+    const roles = ofType(read('DaybreakWorkflows'), 'AWS::IAM::Role').map(([, { Properties }]) => Properties);
+    expect(new Set(roles.map(({ PermissionsBoundary }) => PermissionsBoundary))).toEqual(
+      new Set([permissionsBoundaryArn]),
+    );
+  });
+
+  it('refuses more configuration than a function can be given', () => {
+    const [database] = exampleConfiguration.databases;
+    if (database === undefined) throw new Error('the example has no database');
+    const databases = Array.from({ length: 25 }, (_, index) => ({
+      ...database,
+      id: `database-${index}`,
+      instanceId: `instance-${index}`,
+    }));
+    expect(() => createApp({ ...exampleConfiguration, databases }, { bundle: false })).toThrow(
+      /^backup\/plan: its environment would take \d{4} bytes, and Lambda allows 4096: name fewer databases and buckets/,
+    );
+  });
+});
+
+it('refuses another Region at synth, with the reason', () => {
+  expect(() => createApp({ ...exampleConfiguration, region: 'eu-west-1' } as never)).toThrow(
+    'region: must be eu-west-2: backups of UK schools stay in the United Kingdom, and the UK has one AWS Region',
+  );
+});
