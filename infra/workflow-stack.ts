@@ -17,6 +17,7 @@ import { bucketNames, REGION, runtimeConfiguration, type SupplierConfiguration }
 import { KEY_CHANGES } from './constructs/daybreak-key.ts';
 import { Isolation } from './constructs/isolation.ts';
 import { StepLambda, type StepSize } from './constructs/step-lambda.ts';
+import { parseDefinition } from './local/states/definition.ts';
 import { type Permission, permissionsOf } from './permissions.ts';
 import { roleArn, STEPS, type Step, stepName, WORKFLOWS, type Workflow, workflowName } from './role-names.ts';
 import type { VaultStack } from './vault-stack.ts';
@@ -158,6 +159,8 @@ export class WorkflowStack extends Stack {
       },
       workBucket: deployment.workBucket,
     });
+    // What the local cloud cannot run is not deployed either: every definition is tested before it runs in AWS.
+    parseDefinition(JSON.stringify(definition));
     const role = new Role(this, `${workflow}-role`, {
       roleName: workflowName(workflow),
       description: `Daybreak: the workflow ${workflow}`,
