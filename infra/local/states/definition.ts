@@ -175,7 +175,7 @@ function parseState(name: string, definition: Json, outer: DefinitionContext, as
       return { ...base, type, arguments: fields.template('Arguments'), branches };
     }
     case 'Map':
-      return { ...base, type, ...parseMap(fields, name, inner, [...COMMON, ...FLOW, ...RECOVERY]) };
+      return { ...base, type, ...parseMap(fields, name, inner, [...COMMON, ...FLOW, ...RECOVERY], parseGraph) };
     default:
       throw new NotImplementedLocally(`the state type ${String(definition.Type)} (state "${name}")`);
   }

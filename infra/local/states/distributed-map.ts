@@ -4,11 +4,12 @@ import { AccessDenied } from '../service.ts';
 import { beginExecution, type Execution } from './execution.ts';
 import { StateFailure, Stopped } from './failure.ts';
 import type { DistributedMap, MapState } from './graph.ts';
-import { type Attempt, type Interpreter, runTogether } from './interpreter.ts';
+import type { Attempt, Interpreter } from './interpreter.ts';
 import { readItems } from './item-reader.ts';
 import type { Json } from './json.ts';
-import { itemsOf, selectItem } from './map.ts';
+import { itemsOf, selectItem } from './map-items.ts';
 import { transformResults, writeResults } from './result-writer.ts';
+import { runTogether } from './run-together.ts';
 
 const DISTRIBUTED_CONCURRENCY = 10_000;
 const EXPRESS_LIMIT_MS = 5 * 60 * 1000;

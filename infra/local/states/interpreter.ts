@@ -3,17 +3,16 @@ import type { LocalClock } from '../clock.ts';
 import type { LocalLambda } from '../lambda/service.ts';
 import type { Authorizer } from '../service.ts';
 import type { Execution, Frame } from './execution.ts';
-import { dataLimitFailure, queryFailure, StateFailure, Stopped } from './failure.ts';
+import { queryFailure, StateFailure } from './failure.ts';
 import type { ChoiceState, Graph, ParallelState, State, WaitState } from './graph.ts';
-import { isObject, type Json, type JsonObject, jsonByteCount } from './json.ts';
+import { isObject, type Json, type JsonObject } from './json.ts';
 import { runMap } from './map.ts';
+import { checkPayload } from './payload.ts';
 import type { Evaluate, QueryEnvironment } from './query.ts';
 import { decideRetry, matchesError } from './retry.ts';
+import { runTogether } from './run-together.ts';
 import { runTask } from './task.ts';
 import type { TaskTokens } from './tokens.ts';
-
-/** The largest input, output or result of a state, and of an execution: 256 KiB of UTF-8. */
-export const PAYLOAD_LIMIT_BYTES = 256 * 1024;
 
 /** What running states needs. */
 export interface Surroundings {
@@ -227,42 +226,6 @@ export class Interpreter {
     frame.record('ParallelStateSucceeded');
     return results;
   }
-}
-
-/**
- * Runs `count` pieces of work, at most `limit` at once, and returns their results in order. The first failure stops the
- * others and is thrown once they have stopped.
- */
-export async function runTogether<T>(
-  count: number,
-  limit: number,
-  frame: Frame,
-  run: (index: number, cancellation: Frame['cancellation']) => Promise<T>,
-): Promise<T[]> {
-  const cancellation = frame.cancellation.child();
-  const results = new Array<T>(count);
-  let failure: { error: unknown } | undefined;
-  let begun = 0;
-  const work = async (): Promise<void> => {
-    while (begun < count && failure === undefined) {
-      const index = begun++;
-      try {
-        results[index] = await run(index, cancellation);
-      } catch (error) {
-        failure ??= { error };
-        cancellation.cancel(new Stopped('a sibling failed'));
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(count, limit) }, work));
-  cancellation.release();
-  if (failure !== undefined) throw failure.error;
-  return results;
-}
-
-/** @throws StateFailure `States.DataLimitExceeded` above 256 KiB. `what` names the payload. */
-export function checkPayload(value: Json, what: string): void {
-  if (jsonByteCount(value) > PAYLOAD_LIMIT_BYTES) throw dataLimitFailure(what);
 }
 
 function contextOf({ execution, map }: Frame, name: string, enteredAt: Date, retryCount: number): JsonObject {

@@ -1,5 +1,5 @@
 import { NotImplementedLocally } from '../service.ts';
-import { type DefinitionContext, parseGraph } from './definition.ts';
+import type { DefinitionContext, parseGraph } from './definition.ts';
 import { FieldReader } from './fields.ts';
 import type { DistributedMap, Graph, ItemReader, MapState, ResultWriter } from './graph.ts';
 import type { Json } from './json.ts';
@@ -13,12 +13,14 @@ const DISTRIBUTED = ['ItemReader', 'ResultWriter', 'ToleratedFailureCount', 'Tol
 /**
  * The fields of a Map state, inline or distributed.
  * https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
+ * @param parseProcessor parses the graph that runs for each item.
  */
 export function parseMap(
   fields: FieldReader,
   name: string,
   context: DefinitionContext,
   common: readonly string[],
+  parseProcessor: typeof parseGraph,
 ): MapFields {
   const processor = new FieldReader(fields.value('ItemProcessor') ?? null, `state "${name}", ItemProcessor`);
   processor.allow('Comment', 'ProcessorConfig', 'StartAt', 'States');
@@ -35,7 +37,7 @@ export function parseMap(
     throw new InvalidDefinitionError(`${config.where}: ExecutionType is STANDARD or EXPRESS`);
   }
   fields.allow(...common, ...INLINE, ...(isDistributed ? DISTRIBUTED : []));
-  const graph: Graph = parseGraph(processor, {
+  const graph: Graph = parseProcessor(processor, {
     ...context,
     path: `state "${name}", ItemProcessor`,
     express: context.express || executionType === 'EXPRESS',

@@ -1,8 +1,10 @@
 import { runDistributedMap } from './distributed-map.ts';
-import { queryFailure, StateFailure } from './failure.ts';
+import { StateFailure } from './failure.ts';
 import type { MapState } from './graph.ts';
-import { type Attempt, checkPayload, type Interpreter, runTogether } from './interpreter.ts';
-import { isObject, type Json, type JsonObject } from './json.ts';
+import type { Attempt, Interpreter } from './interpreter.ts';
+import type { Json } from './json.ts';
+import { itemsOf, selectItem } from './map-items.ts';
+import { runTogether } from './run-together.ts';
 
 // https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html
 const INLINE_CONCURRENCY = 40;
@@ -37,31 +39,4 @@ export async function runMap(interpreter: Interpreter, state: MapState, attempt:
     if (error instanceof StateFailure) frame.record('MapStateFailed');
     throw error;
   }
-}
-
-/** The items of a Map state without a reader: its Items, or its input. */
-export async function itemsOf(interpreter: Interpreter, state: MapState, attempt: Attempt): Promise<readonly Json[]> {
-  const items = state.items === undefined ? attempt.input : await state.items(interpreter.environment(attempt));
-  if (Array.isArray(items)) return items as readonly Json[];
-  if (isObject(items) && state.items !== undefined) {
-    throw new StateFailure(
-      'States.Runtime',
-      `The local cloud does not implement an object as Items (state '${state.name}').`,
-    );
-  }
-  throw queryFailure('Items', 'Items', 'returned no list');
-}
-
-/** The input of one iteration: its item, or what ItemSelector makes of it. */
-export async function selectItem(
-  interpreter: Interpreter,
-  state: MapState,
-  attempt: Attempt,
-  map: JsonObject & { Item: JsonObject },
-): Promise<Json> {
-  if (state.itemSelector === undefined) return map.Item.Value ?? null;
-  const context = { ...attempt.context, Map: map };
-  const input = await state.itemSelector(interpreter.environment({ ...attempt, context }));
-  checkPayload(input, `input of an iteration of the state '${state.name}'`);
-  return input;
 }

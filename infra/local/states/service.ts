@@ -11,8 +11,9 @@ import { parseDefinition } from './definition.ts';
 import { beginExecution, type Execution, Frame, type StateTransition } from './execution.ts';
 import { dataLimitFailure, StateFailure, Stopped } from './failure.ts';
 import type { Graph, StateMachineGraph } from './graph.ts';
-import { Interpreter, PAYLOAD_LIMIT_BYTES, type Surroundings } from './interpreter.ts';
+import { Interpreter, type Surroundings } from './interpreter.ts';
 import { type Json, type JsonObject, jsonByteCount } from './json.ts';
+import { PAYLOAD_LIMIT_BYTES } from './payload.ts';
 import { StatesError } from './states-error.ts';
 import { TaskTokens } from './tokens.ts';
 

@@ -2,8 +2,9 @@ import { LambdaServiceError } from '../lambda/errors.ts';
 import { AccessDenied } from '../service.ts';
 import { StateFailure } from './failure.ts';
 import type { TaskState } from './graph.ts';
-import { type Attempt, checkPayload, type Interpreter } from './interpreter.ts';
+import type { Attempt, Interpreter } from './interpreter.ts';
 import { isObject, type Json } from './json.ts';
+import { checkPayload } from './payload.ts';
 
 const CAUSE_LIMIT = 32_768;
 
