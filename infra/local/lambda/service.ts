@@ -46,6 +46,15 @@ interface RegisteredFunction extends LocalFunction {
 type Handler = (event: unknown, context: object) => unknown;
 type LineListener = (functionName: string, line: string) => void;
 
+/**
+ * Stands around each call of a handler, for tests that let functions die or change the world between steps: calls
+ * `next`, or not, and answers. What it throws is the function's error.
+ */
+export type InvocationInterceptor = (
+  invocation: { readonly functionName: string; readonly event: unknown },
+  next: () => Promise<unknown>,
+) => Promise<unknown>;
+
 const PROJECT_ROOT = join(import.meta.dirname, '../../..');
 const PAYLOAD_LIMIT_BYTES = 6 * 1024 * 1024;
 const ACCOUNT_CONCURRENCY = 1000;
@@ -66,6 +75,7 @@ export class LocalLambda implements Service {
   readonly #clientConfiguration: (principal: Principal) => ClientConfiguration;
   readonly #functions = new Map<string, RegisteredFunction>();
   readonly #listeners = new Set<LineListener>();
+  #interceptor: InvocationInterceptor | undefined;
 
   /**
    * @param options.clientConfiguration what the SDK clients of a function under that role are built with.
@@ -109,6 +119,11 @@ export class LocalLambda implements Service {
   onLine(listener: LineListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Puts `interceptor` around every invocation from now on, in the place of the last one; `undefined` puts none. */
+  intercept(interceptor: InvocationInterceptor | undefined): void {
+    this.#interceptor = interceptor;
   }
 
   /**
@@ -161,7 +176,7 @@ export class LocalLambda implements Service {
       getRemainingTimeInMillis: remainingMs,
     };
     const outcome = await withinTime(target.timeoutMs, () =>
-      withRuntime(container, () => callHandler(loaded, JSON.parse(event), context)),
+      withRuntime(container, () => callHandler(this.#intercepted(target.name, loaded), JSON.parse(event), context)),
     );
     // Also a handler that slept on the clock past its timeout, in no time of the machine, timed out.
     if (outcome === undefined || this.#clock.now().getTime() - startedAtMs > target.timeoutMs) {
@@ -171,6 +186,12 @@ export class LocalLambda implements Service {
     }
     target.idle.push(container);
     return { requestId, ...outcome };
+  }
+
+  #intercepted(functionName: string, handler: Handler): Handler {
+    const interceptor = this.#interceptor;
+    if (interceptor === undefined) return handler;
+    return (event, context) => interceptor({ functionName, event }, async () => handler(event, context));
   }
 
   #startContainer(target: RegisteredFunction): Runtime {
