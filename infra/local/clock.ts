@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import type { Clock } from '../../functions/platform/clock.ts';
 
 interface Sleeper {
@@ -89,9 +89,22 @@ export class LocalClock implements Clock {
       const next = earliest([...this.#sleepers, ...this.#appointments]);
       if (next === undefined || next.atMs > targetMs) break;
       this.#wake(next);
-      await turn();
+      await this.#rest();
     }
     this.#jumpTo(targetMs);
+  }
+
+  // Whoever was woken does its work in the time at which it was woken. Work that moves time itself cannot wait for itself.
+  async #rest(): Promise<void> {
+    await turn();
+    if (this.#workInside.getStore() !== undefined) return;
+    for (let idleTurns = 0; idleTurns < 2; idleTurns++) {
+      await turn();
+      while (this.#busy > 0) {
+        await wait(1);
+        idleTurns = 0;
+      }
+    }
   }
 
   #nowMs(): number {

@@ -6,6 +6,7 @@ import { addMs } from '../../../functions/platform/clock.ts';
 import { describeError } from '../../../functions/platform/errors.ts';
 import type { LocalClock } from '../clock.ts';
 import { AccessDenied, type Authorizer, KeyOperationError, type KeyOperations, type Principal } from '../service.ts';
+import { AWS_MANAGED_KEY } from './account.ts';
 import { AutomatedBackups } from './automated-backups.ts';
 import { makeReachableDirectory } from './binaries.ts';
 import { caFileIn, openSecureContext } from './certificates.ts';
@@ -37,12 +38,7 @@ export interface LocalRdsOptions {
   readonly onWorkFailed?: (what: string, error: unknown) => void;
 }
 
-/** https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html */
-export const QUOTAS = { instances: 40, manualSnapshots: 100, sharedAccounts: 20 } as const;
-
 const VIA_SERVICE = 'rds.eu-west-2.amazonaws.com';
-/** The alias of the key that AWS manages for RDS. */
-export const AWS_MANAGED_KEY = 'alias/aws/rds';
 
 interface Running {
   readonly server: PostgresServer;

@@ -1,7 +1,8 @@
 import type { Principal } from '../service.ts';
+import { AWS_MANAGED_KEY, QUOTAS } from './account.ts';
 import { extractArchive } from './archive.ts';
 import { findPostgres } from './binaries.ts';
-import { AWS_MANAGED_KEY, QUOTAS, type RdsCore } from './core.ts';
+import type { RdsCore } from './core.ts';
 import { arnOf, checkIdentifier, identifierOf, newResourceId } from './identifiers.ts';
 import { applyFilters, takePage } from './paging.ts';
 import { provisionDatabase, setPassword } from './provision.ts';

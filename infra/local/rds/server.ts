@@ -167,6 +167,8 @@ export async function startPostgresServer(options: {
     ended,
     connect: async (database = 'postgres', login = { user: SUPERUSER }) => {
       const client = new pg.Client({ host: socketDirectory, port: PORT, database, ...login });
+      // A query that waits is told of a lost connection; one that nobody uses must not end the process.
+      client.on('error', () => undefined);
       await client.connect();
       return client;
     },

@@ -7,7 +7,8 @@ import {
   type Principal,
   type Service,
 } from '../service.ts';
-import { type LocalRdsOptions, QUOTAS, RdsCore } from './core.ts';
+import { QUOTAS } from './account.ts';
+import { type LocalRdsOptions, RdsCore } from './core.ts';
 import { createInstance, deleteInstance, describeInstances, modifyInstance, restoreInstance } from './instances.ts';
 import { type Answer, answerXml, faultXml, Parameters, RdsFault } from './query-protocol.ts';
 import {

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import type { Principal } from '../service.ts';
+import { AWS_MANAGED_KEY, QUOTAS } from './account.ts';
 import { copyArchive, writeArchive } from './archive.ts';
-import { AWS_MANAGED_KEY, QUOTAS, type RdsCore } from './core.ts';
+import type { RdsCore } from './core.ts';
 import { hotBackup } from './hot-backup.ts';
 import { checkIdentifier, identifierOf } from './identifiers.ts';
 import { applyFilters, takePage } from './paging.ts';

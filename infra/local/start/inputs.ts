@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import { PermanentError } from '../../../functions/platform/errors.ts';
 import { listTenants, TenantRootError } from '../../../functions/platform/fingerprint/tenants.ts';
+import { Database } from '../../../functions/platform/postgres.ts';
 import type { LocalBucket } from '../deploy/local-configuration.ts';
 import type { SourceDatabase } from '../environment.ts';
 import { loadDump } from '../sample/load-dump.ts';
@@ -81,7 +82,7 @@ async function ownInputs(own: NonNullable<StartArguments['own']>, display: Displ
     changedFiles: tenant
       ? [{ key: `${tenant}/daybreak-local-run.txt`, tenant, sizeBytes: note.length, read: async () => note }]
       : [],
-    startWriteLoad: startOwnWriteLoad,
+    startWriteLoad: client => startOwnWriteLoad(client, filled.rowCount()),
   };
 }
 
@@ -94,7 +95,7 @@ function countFilled(root: { rootTable: string; rootColumn: string }, fill: (cli
     fill: async (client: Client) => {
       try {
         await fill(client);
-        tenants = await listTenants(async (sql, values) => (await client.query(sql, values && [...values])).rows, root);
+        tenants = await listTenants(new Database(async () => client, 'the dump').query, root);
       } catch (error) {
         if (error instanceof TenantRootError)
           throw new UsageError(`--root ${root.rootTable}.${root.rootColumn}: ${error.message}`);

@@ -38,7 +38,9 @@ export async function runMainJob(
 ): Promise<Summary | undefined> {
   const run = new Run(parameters, display);
   const interruption = new Promise<never>((_resolve, reject) => {
-    interrupted.addEventListener('abort', () => reject(new InterruptedError()), { once: true });
+    const interrupt = () => reject(new InterruptedError());
+    if (interrupted.aborted) interrupt();
+    interrupted.addEventListener('abort', interrupt, { once: true });
   });
   interruption.catch(() => undefined);
   try {

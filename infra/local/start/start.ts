@@ -16,12 +16,12 @@ async function main(): Promise<number> {
       process.stdout.write(`${USAGE}\n`);
       return 0;
     }
+    const interrupted = new AbortController();
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interrupted.abort());
     const giveBack = await takeStateDirectory(parameters.stateDirectory);
     try {
-      // Loaded only for a sound command line: the CDK alone takes seconds.
+      // Loaded only for a sound command line: what talks to AWS takes its time to load.
       const { runMainJob } = await import('./run-main-job.ts');
-      const interrupted = new AbortController();
-      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interrupted.abort());
       const display = createDisplay(process.stdout);
       const summary = await runMainJob(parameters, display, interrupted.signal);
       if (summary === undefined) return INTERRUPTED;

@@ -1,6 +1,8 @@
 import type { Client } from 'pg';
 
 const PAUSE_MS = 40;
+const SMALL_DATABASE_ROWS = 10_000;
+const SMALL_DATABASE_PAUSE_MS = 2000;
 
 /** How many rows were written. */
 export interface ChangeCounts {
@@ -54,29 +56,31 @@ export function startSampleWriteLoad(client: Client): WriteLoad {
   });
 }
 
-/** Writes to a table of its own in the operator's database, so that nothing of theirs is altered. */
-export function startOwnWriteLoad(client: Client): WriteLoad {
+/**
+ * Updates one row of a table of its own in the operator's database, so that nothing of theirs is altered. In a small
+ * database it writes seldom: the one row that changes is a noticeable share there.
+ */
+export function startOwnWriteLoad(client: Client, rowCount: number): WriteLoad {
   const ready = client.query(
-    'CREATE SCHEMA daybreak_local_run CREATE TABLE written (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL)',
+    `CREATE SCHEMA daybreak_local_run
+       CREATE TABLE written (id integer PRIMARY KEY, at timestamptz NOT NULL);
+     INSERT INTO daybreak_local_run.written VALUES (1, now())`,
   );
-  return repeat(async (turn, counts) => {
+  const write = async (_turn: number, counts: ChangeCounts) => {
     await ready;
-    await client.query('INSERT INTO daybreak_local_run.written (at) VALUES (now())');
-    counts.inserted++;
-    if (turn % 25 === 0) {
-      await client.query('DELETE FROM daybreak_local_run.written WHERE id = $1', [turn]);
-      counts.deleted++;
-    }
-  });
+    await client.query('UPDATE daybreak_local_run.written SET at = clock_timestamp()');
+    counts.updated++;
+  };
+  return repeat(write, rowCount < SMALL_DATABASE_ROWS ? SMALL_DATABASE_PAUSE_MS : PAUSE_MS);
 }
 
-function repeat(write: (turn: number, counts: ChangeCounts) => Promise<void>): WriteLoad {
+function repeat(write: (turn: number, counts: ChangeCounts) => Promise<void>, pauseMs = PAUSE_MS): WriteLoad {
   const counts: ChangeCounts = { inserted: 0, updated: 0, deleted: 0 };
   let stopping = false;
   const running = (async () => {
     for (let turn = 1; !stopping; turn++) {
       await write(turn, counts);
-      await new Promise(wake => setTimeout(wake, PAUSE_MS));
+      await new Promise(wake => setTimeout(wake, pauseMs));
     }
   })();
   // A failure is reported by `stop`; until then it must not end the process.
