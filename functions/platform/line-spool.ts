@@ -4,11 +4,10 @@ import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { createZstdCompress, createZstdDecompress } from 'node:zlib';
+import { createZstdCompress, createZstdDecompress, type ZstdDecompress } from 'node:zlib';
 
 const CHUNK_CHARACTERS = 64 * 1024;
-const READ_BYTES = 128 * 1024;
+const READ_BYTES = 64 * 1024;
 
 /**
  * Lines on their way to or from S3, zstd-compressed in a temporary file. The file has no name once it is open, so that
@@ -112,22 +111,35 @@ async function writeAll(file: FileHandle, chunks: AsyncIterable<Uint8Array>): Pr
   }
 }
 
-async function* readAll(file: FileHandle): AsyncGenerator<Buffer> {
-  for (let position = 0; ; ) {
-    const buffer = Buffer.allocUnsafe(READ_BYTES);
+/** Feeds a file to `stream` through one buffer: each piece is taken in before the next is read over it. */
+async function feed(file: FileHandle, stream: ZstdDecompress): Promise<void> {
+  const buffer = Buffer.allocUnsafe(READ_BYTES);
+  // A stream that fails or is destroyed never says what became of its last write.
+  const closed = new Promise<void>(resolve => stream.once('close', resolve));
+  for (let position = 0; !stream.destroyed; ) {
     const { bytesRead } = await file.read(buffer, 0, READ_BYTES, position);
-    if (bytesRead === 0) return;
+    if (bytesRead === 0) break;
     position += bytesRead;
-    yield buffer.subarray(0, bytesRead);
+    const written = new Promise<void>(resolve => {
+      stream.write(buffer.subarray(0, bytesRead), () => resolve());
+    });
+    await Promise.race([written, closed]);
   }
+  stream.end();
 }
 
 async function* decompressed(file: FileHandle): AsyncGenerator<Buffer> {
-  const decompress = createZstdDecompress();
-  const done = pipeline(readAll(file), decompress);
-  done.catch(() => {});
-  yield* decompress;
-  await done;
+  const decompress = createZstdDecompress({ chunkSize: READ_BYTES });
+  const fed = feed(file, decompress).catch(error => {
+    decompress.destroy(error);
+  });
+  try {
+    yield* decompress;
+  } finally {
+    // Whoever closes the file next must find nothing reading it.
+    decompress.destroy();
+    await fed;
+  }
 }
 
 /** Splits at line feeds; whatever follows the last one is a line too, so that a cut file is noticed. */

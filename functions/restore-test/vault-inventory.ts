@@ -26,7 +26,8 @@ export class VaultInventory {
   /** In the order of the names. */
   *sorted(): Generator<{ name: string; sizeBytes: number }> {
     const records = this.#records;
-    const order = new Uint32Array(this.#count).map((_, index) => index);
+    const order = new Uint32Array(this.#count);
+    for (let index = 0; index < order.length; index++) order[index] = index;
     order.sort((a, b) => {
       const left = a * RECORD_BYTES;
       const right = b * RECORD_BYTES;
