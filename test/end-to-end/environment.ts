@@ -1,6 +1,7 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DescribeDBInstancesCommand, DescribeDBSnapshotsCommand, RDSClient } from '@aws-sdk/client-rds';
 import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
@@ -10,19 +11,24 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { idOfInstant } from '../../functions/contracts/identifiers.ts';
+import { LedgerEntry } from '../../functions/contracts/ledger.ts';
 import { SignedRecoveryPoint } from '../../functions/contracts/recovery-point.ts';
 import { RestoreTestRecord } from '../../functions/contracts/restore-test-record.ts';
 import {
+  LEDGER_PREFIX,
   restoreTestInstanceId,
   restoreTestRecordKey,
   rootManifestKey,
 } from '../../functions/contracts/vault-layout.ts';
+import { readLedgerState } from '../../functions/platform/ledger.ts';
+import type { LedgerProjection } from '../../functions/platform/ledger-projection.ts';
+import { withRuntime } from '../../functions/platform/runtime.ts';
 import { LocalClock } from '../../infra/local/clock.ts';
 import type { LocalCloud } from '../../infra/local/cloud.ts';
 import { createEnvironment, type LocalEnvironment } from '../../infra/local/environment.ts';
+import type { Version } from '../../infra/local/s3/bucket.ts';
 import type { AwsRequest } from '../../infra/local/service.ts';
 import { removeDatabases } from '../../infra/local/start/state-directory.ts';
-import type { Execution } from '../../infra/local/states/execution.ts';
 import { BUCKET, fillSupplierDatabase, listSupplierFiles, PART_BYTES, type SupplierFile } from './supplier.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -41,6 +47,8 @@ export class TestEnvironment {
   readonly local: LocalEnvironment;
   /** The account's own hand in S3. */
   readonly client: S3Client;
+  /** And in RDS. */
+  readonly databases: RDSClient;
   readonly #observers: Set<(request: AwsRequest) => void>;
   #lastInstantMs = 0;
   #runs = 0;
@@ -55,6 +63,7 @@ export class TestEnvironment {
     this.directory = directory;
     this.local = local;
     this.client = new S3Client(local.cloud.clientConfiguration(local.cloud.root));
+    this.databases = new RDSClient(local.cloud.clientConfiguration(local.cloud.root));
     this.#observers = observers;
   }
 
@@ -62,7 +71,9 @@ export class TestEnvironment {
     const directory = await mkdtemp(join(tmpdir(), 'daybreak-end-to-end-'));
     // PostgreSQL runs as another user where this one is root.
     await chmod(directory, 0o755);
-    const clock = new LocalClock({ flow: 'flowing', startsAt: new Date(Date.now() - 5 * DAY_MS) });
+    // In the morning, so that no schedule but the janitor's comes due while a file's tests run.
+    const day = new Date(Date.now() - 5 * DAY_MS).toISOString().slice(0, 10);
+    const clock = new LocalClock({ flow: 'flowing', startsAt: new Date(`${day}T08:00:00.000Z`) });
     const observers = new Set<(request: AwsRequest) => void>();
     let cloud: LocalCloud | undefined;
     try {
@@ -104,7 +115,11 @@ export class TestEnvironment {
     }
   }
 
+  /** Waits for executions that a schedule may have started, and leaves nothing. */
   async remove(): Promise<void> {
+    const { states } = this.cloud;
+    const running = states.listExecutions().filter(({ status }) => status === 'RUNNING');
+    await Promise.all(running.map(({ arn }) => states.waitForExecution(arn)));
     await this.cloud.close();
     await removeDatabases(this.directory);
     await rm(this.directory, { recursive: true, force: true });
@@ -174,6 +189,24 @@ export class TestEnvironment {
     return JSON.parse((await Body?.transformToString()) ?? '');
   }
 
+  /** The entries of the ledger, in their order. */
+  async ledger(): Promise<LedgerEntry[]> {
+    const keys = this.keysIn('evidence', LEDGER_PREFIX).sort();
+    return Promise.all(keys.map(async key => LedgerEntry.parse(JSON.parse(`${await this.content('evidence', key)}`))));
+  }
+
+  /** What the ledger's entries come to, folded as every step folds them. */
+  ledgerState(): Promise<LedgerProjection> {
+    const runtime = {
+      environment: {},
+      clock: this.clock,
+      clientConfiguration: this.cloud.clientConfiguration(this.cloud.root),
+      writeLine: () => undefined,
+      instances: new Map(),
+    };
+    return withRuntime(runtime, () => readLedgerState(this.deployment));
+  }
+
   /** Runs statements in the source database as its superuser. @returns the last one's rows. */
   execute<Row extends object>(statements: string, values: readonly unknown[] = []): Promise<Row[]> {
     return this.#executeIn(`${DATABASE}-source`, statements, values);
@@ -200,10 +233,8 @@ export class TestEnvironment {
 
   /** The names of all instances and manual snapshots. */
   async databaseResources(): Promise<{ instances: string[]; snapshots: string[] }> {
-    const { DescribeDBInstancesCommand, DescribeDBSnapshotsCommand, RDSClient } = await import('@aws-sdk/client-rds');
-    const client = new RDSClient(this.cloud.clientConfiguration(this.cloud.root));
-    const { DBInstances = [] } = await client.send(new DescribeDBInstancesCommand({}));
-    const { DBSnapshots = [] } = await client.send(new DescribeDBSnapshotsCommand({}));
+    const { DBInstances = [] } = await this.databases.send(new DescribeDBInstancesCommand({}));
+    const { DBSnapshots = [] } = await this.databases.send(new DescribeDBSnapshotsCommand({}));
     return {
       instances: DBInstances.map(({ DBInstanceIdentifier = '' }) => DBInstanceIdentifier).sort(),
       snapshots: DBSnapshots.map(({ DBSnapshotIdentifier = '' }) => DBSnapshotIdentifier).sort(),
@@ -222,6 +253,16 @@ export class TestEnvironment {
     return [...keys.values()]
       .filter(({ key, versions }) => key.startsWith(prefix) && versions[0]?.kind === 'object')
       .map(({ key }) => key);
+  }
+
+  /** Every version of a bucket, delete markers among them. */
+  versionsIn(bucket: 'vault' | 'evidence' | 'work'): Version[] {
+    return [...this.#store(bucket).keys.values()].flatMap(({ versions }) => versions);
+  }
+
+  /** The keys of multipart uploads that are neither completed nor aborted. */
+  uploadsIn(bucket: 'vault' | 'evidence' | 'work'): string[] {
+    return [...this.#store(bucket).uploads.values()].map(({ upload: { key } }) => key);
   }
 
   sizeOf(bucket: 'vault' | 'evidence' | 'work', key: string): number {
@@ -243,11 +284,6 @@ export class TestEnvironment {
   put(file: SupplierFile): Promise<void> {
     return upload(this.client, file);
   }
-}
-
-/** What a failed assertion needs to be understood. */
-export function describeExecution({ status, error, cause }: Execution): string {
-  return [status, error, cause].filter(part => part !== undefined).join(': ');
 }
 
 async function upload(client: S3Client, { Body, Key, ...description }: SupplierFile): Promise<void> {
