@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { Duration, RemovalPolicy, Size } from 'aws-cdk-lib';
 import type { ISecurityGroup, IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
 import { Effect, type IManagedPolicy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
@@ -9,6 +10,7 @@ import { allow } from '../allow.ts';
 import type { Permission } from '../permissions.ts';
 import { type Step, stepName } from '../role-names.ts';
 
+const PROJECT_ROOT = join(import.meta.dirname, '../..');
 /** Lambda's limit for all of a function's environment variables together. */
 const ENVIRONMENT_LIMIT_BYTES = 4096;
 
@@ -63,9 +65,9 @@ export class StepLambda extends Construct {
     this.function = new NodejsFunction(this, 'Function', {
       functionName,
       description: `Daybreak: ${step}`,
-      entry: new URL(`../../${entry}`, import.meta.url).pathname,
-      depsLockFilePath: new URL('../../package-lock.json', import.meta.url).pathname,
-      projectRoot: new URL('../../', import.meta.url).pathname,
+      entry: join(PROJECT_ROOT, entry),
+      depsLockFilePath: join(PROJECT_ROOT, 'package-lock.json'),
+      projectRoot: PROJECT_ROOT,
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
       timeout: Duration.minutes(size.timeoutMinutes),
