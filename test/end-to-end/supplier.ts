@@ -11,6 +11,9 @@ export const BUCKET = 'supplier-uploads';
 export const SECRETS = ['Quillfeather', 'Marchbanks', 'Ottoline', 'Thistlewood'] as const;
 const [SURNAME, AUTHOR, CLASS, CONTENT] = SECRETS;
 
+/** A word of the database's rows, of the same kind. */
+export const PERSON = 'Fotheringay';
+
 export interface SupplierFile
   extends Pick<PutObjectCommandInput, 'ContentType' | 'CacheControl' | 'Metadata' | 'Tagging'> {
   readonly Key: string;
@@ -46,7 +49,7 @@ const SCHEMA = `
 
 const FILL = `
   INSERT INTO pupil (school_id, display_name, marks, attributes)
-    SELECT (SELECT array_agg(id ORDER BY id) FROM school)[1 + g % 4], 'Pupil ' || g, ARRAY[g, NULL, g / 3.0],
+    SELECT (SELECT array_agg(id ORDER BY id) FROM school)[1 + g % 4], '${PERSON} ' || g, ARRAY[g, NULL, g / 3.0],
            jsonb_build_object('house', g % 4) FROM generate_series(1, ${ROWS.pupil}) g;
   INSERT INTO check_in (pupil_id, mood_code, made_at, energy, comment)
     SELECT 1 + g % ${ROWS.pupil}, 1 + g % 5, timestamptz '2026-09-01' + g * interval '1 minute', g / 10.0,
