@@ -32,6 +32,8 @@ export interface LocalEnvironment {
   readonly deployment: Deployment;
   /** The person who runs it: reads root manifests and records, as an operator's role does in an account. */
   readonly operator: Principal;
+  /** The RDS instance of a source database. */
+  instanceOf(databaseId: string): string;
   /** A connection to a source database, as its superuser. */
   connect(databaseId: string): Promise<Client>;
   /** Lets time pass until a schedule fires at `scheduledAt`, and waits for the execution that it starts. */
@@ -105,6 +107,7 @@ export async function createEnvironment(options: {
     cloud,
     deployment,
     operator,
+    instanceOf,
     connect: databaseId => cloud.rds.connect(instanceOf(databaseId), databaseNameOf(options.databases, databaseId)),
     runScheduled: async (workflow, scheduledAt) => {
       const fired = new Promise<void>((resolve, reject) => {

@@ -26,7 +26,7 @@ export async function listTenants(
   } catch (error) {
     const state = sqlStateOf(error);
     const reason = { '42P01': 'does not exist', '3F000': 'does not exist', '42703': 'has no such column' }[state ?? ''];
-    if (reason) throw new TenantRootError(`${root} ${reason}; correct rootTable and rootColumn in the configuration`);
+    if (reason) throw new TenantRootError(`${root} ${reason}; name the table that has one row for each tenant, and its key`);
     if (state === '42501') {
       throw new TenantRootError(
         `${root} cannot be read by the reader; grant it SELECT, and BYPASSRLS under row security`,

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -20,13 +20,16 @@ export interface StartArguments {
 
 export const USAGE = `npm start [-- OPTIONS]
 Runs the main job on this machine: two daily backups with changes between them, then a restore test of the second.
-  --sql FILE --root TABLE.COLUMN   back up this plain-SQL PostgreSQL dump; TABLE.COLUMN holds the tenants' ids
+  --sql FILE --root TABLE.COLUMN   back up this plain-SQL dump of PostgreSQL (also gzipped) instead of the sample;
+                                   TABLE.COLUMN holds the tenants' ids
   --files DIR                      with --sql: back up this folder; the first path segment of a file is its tenant
-  --report DIR                     write summary.json there
-  --keep                           leave the local cloud up, and print its endpoints
+  --report DIR                     write summary.json there, when there is a verdict
+  --keep                           then leave the local cloud up until Ctrl-C, and print how to reach it
   --state DIR                      where the local cloud keeps its state (default .daybreak)
   --seed N                         another sample of the same size (default 1)
-  --help                           this text`;
+  --help                           this text
+Exit codes: 0 the restore test passed; 1 it did not, or the run failed; 2 the command line or the input cannot be used;
+130 interrupted. Only PostgreSQL servers of this run are started, and they end with it.`;
 
 /**
  * Reads the command line.
@@ -36,14 +39,12 @@ Runs the main job on this machine: two daily backups with changes between them, 
 export function readArguments(parameters: readonly string[]): StartArguments | undefined {
   const values = parse(parameters);
   if (values.help) return undefined;
-  const seed = Number(values.seed);
-  if (!Number.isSafeInteger(seed) || seed < 0)
-    throw new UsageError(`--seed ${values.seed}: give a whole number from 0`);
+  if (!/^\d{1,9}$/.test(values.seed)) throw new UsageError(`--seed ${values.seed}: give a whole number from 0`);
   return {
     stateDirectory: resolve(values.state),
     reportDirectory: values.report === undefined ? undefined : resolve(values.report),
     keep: values.keep,
-    seed,
+    seed: Number(values.seed),
     own: readOwnInput(values),
   };
 }
@@ -64,7 +65,9 @@ function parse(parameters: readonly string[]) {
       },
     }).values;
   } catch (error) {
-    throw new UsageError(`${error instanceof Error ? error.message.split('.')[0] : error}; see npm start -- --help`);
+    // Node's message goes on with advice that does not apply.
+    const [what] = error instanceof Error ? error.message.split(/\.\s/) : [error];
+    throw new UsageError(`${what}; see npm start -- --help`);
   }
 }
 
@@ -95,8 +98,34 @@ function readOwnInput(values: {
 }
 
 function requirePath(option: string, path: string, kind: 'file' | 'directory'): void {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined) throw new UsageError(`${option} ${path}: there is no such ${kind}`);
-  if (kind === 'file' ? !found.isFile() : !found.isDirectory())
-    throw new UsageError(`${option} ${path}: not a ${kind}`);
+  attempt(option, path, () => {
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found === undefined) throw new UsageError(`${option} ${path}: there is no such ${kind}`);
+    if (kind === 'file' ? !found.isFile() : !found.isDirectory())
+      throw new UsageError(`${option} ${path}: not a ${kind}`);
+    accessSync(path, constants.R_OK);
+  });
+}
+
+/** Makes sure that a directory is there and can be written to. @throws UsageError */
+export function requireWritableDirectory(option: string, path: string): void {
+  attempt(option, path, () => {
+    mkdirSync(path, { recursive: true });
+    accessSync(path, constants.W_OK);
+  });
+}
+
+function attempt(option: string, path: string, look: () => void): void {
+  try {
+    look();
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError(`${option} ${path}: cannot be used: ${describeSystemError(error)}`);
+  }
+}
+
+/** What the operating system said, without the path that the sentence before names. */
+export function describeSystemError(error: unknown): string {
+  const said = error instanceof Error ? error.message : String(error);
+  return said.replace(/, \w+ '.*$/s, '');
 }

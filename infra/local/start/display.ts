@@ -5,6 +5,8 @@ export interface Display {
   /** The present state of something long, 0 to 1; replaces the last one where the output is a terminal. */
   progress(label: string, share: number): void;
   heading(text: string): void;
+  /** Takes the bar away. What is still under way afterwards is not shown. */
+  close(): void;
 }
 
 const BAR_WIDTH = 30;
@@ -12,21 +14,25 @@ const BAR_WIDTH = 30;
 /** Writes to `output`: with a bar that redraws itself on a terminal, in plain lines elsewhere. */
 export function createDisplay(output: NodeJS.WriteStream): Display {
   let barShown = false;
-  let lastPlain = { label: '', tenth: -1 };
+  let lastPlain = { label: '', quarter: -1 };
+  let closed = false;
   const clearBar = () => {
     if (barShown) output.write('\r\u001b[K');
     barShown = false;
   };
   return {
     heading: text => {
+      if (closed) return;
       clearBar();
       output.write(output.isTTY ? `\n\u001b[1m${text}\u001b[0m\n` : `\n${text}\n`);
     },
     line: text => {
+      if (closed) return;
       clearBar();
-      output.write(`${text}\n`);
+      output.write(`${printable(text)}\n`);
     },
     progress: (label, share) => {
+      if (closed) return;
       const percent = Math.floor(share * 100);
       if (output.isTTY) {
         const filled = Math.round(share * BAR_WIDTH);
@@ -35,25 +41,35 @@ export function createDisplay(output: NodeJS.WriteStream): Display {
         if (!barShown) output.write('\r\u001b[K');
         return;
       }
-      const tenth = Math.floor(percent / 25);
-      if (lastPlain.label === label && lastPlain.tenth === tenth) return;
-      lastPlain = { label, tenth };
+      const quarter = Math.floor(percent / 25);
+      if (lastPlain.label === label && lastPlain.quarter === quarter) return;
+      lastPlain = { label, quarter };
       output.write(`  ${label}: ${percent} %\n`);
+    },
+    close: () => {
+      clearBar();
+      closed = true;
     },
   };
 }
 
-/** Rows of text as a table with aligned columns. */
-export function formatTable(rows: readonly (readonly [string, string])[]): string {
+/** Text from elsewhere (a role's name, an error), made safe for a terminal: control and invisible characters become question marks. */
+export function printable(text: string): string {
+  return text.replaceAll(/\p{C}/gu, '?');
+}
+
+/** The lines of a table with aligned columns. */
+export function formatTable(rows: readonly (readonly [string, string])[]): string[] {
   const width = Math.max(...rows.map(([label]) => label.length));
-  return rows.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`).join('\n');
+  return rows.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`);
 }
 
 /** `1.2 s`, `850 ms`, `2 min 5 s`. */
 export function formatDuration(durationMs: number): string {
-  if (durationMs < 1000) return `${Math.round(durationMs)} ms`;
-  if (durationMs < 60_000) return `${(durationMs / 1000).toFixed(1)} s`;
-  return `${Math.floor(durationMs / 60_000)} min ${Math.round((durationMs % 60_000) / 1000)} s`;
+  if (durationMs < 999.5) return `${Math.round(durationMs)} ms`;
+  if (durationMs < 59_950) return `${(durationMs / 1000).toFixed(1)} s`;
+  const seconds = Math.round(durationMs / 1000);
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
 /** `74.3 MB`, in powers of 1000. */

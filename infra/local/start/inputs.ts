@@ -26,9 +26,10 @@ export interface Inputs {
   files: SourceFile[];
   /** The tenants that the database knows; set once it is filled. */
   tenants: () => readonly string[];
+  /** The rows of its tables and materialized views, counted once it is filled. */
   rowCount: () => number;
-  /** Changes some of what is there, between the two backups. */
-  change: (client: Client) => Promise<ChangeCounts>;
+  /** Changes rows of the sample between the two backups; the operator's own stay as they are. */
+  change: ((client: Client) => Promise<ChangeCounts>) | undefined;
   changedFiles: SourceFile[];
   startWriteLoad: (client: Client) => WriteLoad;
 }
@@ -60,7 +61,9 @@ function sampleInputs(seed: number): Inputs {
 }
 
 async function ownInputs(own: NonNullable<StartArguments['own']>, display: Display): Promise<Inputs> {
-  const files = own.filesDirectory === undefined ? [] : await listFolder(own.filesDirectory);
+  const { files, leftOutCount } =
+    own.filesDirectory === undefined ? { files: [], leftOutCount: 0 } : await listFolder(own.filesDirectory);
+  if (leftOutCount > 0) display.line(`  ! ${leftOutCount} links and special files are left out`);
   const { rootTable, rootColumn } = own;
   const filled = countFilled({ rootTable, rootColumn }, async client => {
     const { createdRoles, notes } = await loadDump(client, own.sqlFile);
@@ -78,7 +81,7 @@ async function ownInputs(own: NonNullable<StartArguments['own']>, display: Displ
     files,
     tenants: filled.tenants,
     rowCount: filled.rowCount,
-    change: async () => ({ inserted: 0, updated: 0, deleted: 0 }),
+    change: undefined,
     changedFiles: tenant
       ? [{ key: `${tenant}/daybreak-local-run.txt`, tenant, sizeBytes: note.length, read: async () => note }]
       : [],
@@ -102,12 +105,22 @@ function countFilled(root: { rootTable: string; rootColumn: string }, fill: (cli
         if (error instanceof PermanentError) throw new UsageError(`--sql: ${error.message}`);
         throw error;
       }
-      const { rows } = await client.query<{ rows: string }>(
-        `SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint::text AS rows FROM pg_catalog.pg_class c
-           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-          WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', 'information_schema')`,
-      );
-      rowCount = Number(rows[0]?.rows ?? 0);
+      rowCount = await countRows(client);
     },
   };
+}
+
+async function countRows(client: Client): Promise<number> {
+  const { rows: relations } = await client.query<{ name: string }>(
+    `SELECT format('%I.%I', nspname, relname) AS name
+       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE (relkind = 'r' OR relkind = 'm' AND relispopulated)
+        AND nspname NOT IN ('pg_catalog', 'information_schema')`,
+  );
+  let count = 0;
+  for (const { name } of relations) {
+    const { rows } = await client.query<{ count: string }>(`SELECT count(*) FROM ONLY ${name}`);
+    count += Number(rows[0]?.count);
+  }
+  return count;
 }

@@ -1,28 +1,64 @@
+import { randomBytes } from 'node:crypto';
 import { DescribeDBInstancesCommand, RDSClient } from '@aws-sdk/client-rds';
-import type { LocalEnvironment } from '../environment.ts';
+import type { LocalEnvironment, SourceDatabase } from '../environment.ts';
 import type { Display } from './display.ts';
 
-/** Serves the local cloud over HTTPS, says how to reach it, and waits until it is interrupted. */
-export async function keepUp(environment: LocalEnvironment, display: Display, interrupted: AbortSignal): Promise<void> {
+/** Who looks into a source database of a local cloud that is kept up. */
+const VISITOR = 'local_visitor';
+
+/**
+ * Serves the local cloud over HTTPS, says how to reach it and its source database, and waits until it is interrupted. Each
+ * line is a command for a shell.
+ */
+export async function keepUp(
+  environment: LocalEnvironment,
+  database: SourceDatabase,
+  display: Display,
+  interrupted: AbortSignal,
+): Promise<void> {
   const { cloud, deployment } = environment;
   const { url, caFile } = await cloud.listen();
   const { accessKeyId, secretAccessKey } = cloud.issueCredentials(cloud.root);
+  const password = await admitVisitor(environment, database);
   const { DBInstances } = await new RDSClient(cloud.clientConfiguration(cloud.root)).send(
-    new DescribeDBInstancesCommand(),
+    new DescribeDBInstancesCommand({ DBInstanceIdentifier: environment.instanceOf(database.id) }),
   );
-  display.heading('The local cloud stays up until Ctrl-C');
-  display.line(`  export AWS_ENDPOINT_URL=${url} AWS_CA_BUNDLE=${caFile}`);
-  display.line(`  export AWS_REGION=${deployment.region} AWS_DEFAULT_REGION=${deployment.region}`);
-  display.line(`  export AWS_ACCESS_KEY_ID=${accessKeyId} AWS_SECRET_ACCESS_KEY=${secretAccessKey}`);
-  display.line(`  aws s3 ls --recursive s3://${deployment.vaultBucket}/recovery-points/`);
-  for (const { DBInstanceIdentifier, Endpoint } of DBInstances ?? []) {
-    display.line(
-      `  instance ${DBInstanceIdentifier}: ${Endpoint?.Address}:${Endpoint?.Port}, certificates in ${cloud.rds.caFile}`,
-    );
-  }
-  display.line(
-    `  vault ${deployment.vaultBucket}, evidence ${deployment.evidenceBucket}, work ${deployment.workBucket}`,
-  );
+  const { Address, Port } = DBInstances?.[0]?.Endpoint ?? {};
+  display.heading('The local cloud stays up until Ctrl-C; in another terminal');
+  const variables = {
+    AWS_ENDPOINT_URL: url,
+    AWS_CA_BUNDLE: caFile ?? '',
+    AWS_REGION: deployment.region,
+    AWS_DEFAULT_REGION: deployment.region,
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+  };
+  for (const [name, value] of Object.entries(variables)) display.line(`  export ${name}=${quote(value)}`);
+  for (const bucket of [deployment.vaultBucket, deployment.evidenceBucket, deployment.workBucket])
+    display.line(`  aws s3 ls --recursive s3://${bucket}/`);
+  const certificates = cloud.rds.caFile.split('/').map(encodeURIComponent).join('/');
+  const login = `postgresql://${VISITOR}:${password}@${Address}:${Port}/${database.databaseName}?sslmode=verify-full&sslrootcert=${certificates}`;
+  display.line(`  psql ${quote(login)}`);
   if (!interrupted.aborted)
     await new Promise(resolve => interrupted.addEventListener('abort', resolve, { once: true }));
+}
+
+/** Makes a login that may read everything. @returns its password. */
+async function admitVisitor(environment: LocalEnvironment, { id }: SourceDatabase): Promise<string> {
+  const password = randomBytes(18).toString('base64url');
+  const client = await environment.connect(id);
+  try {
+    await client.query(`
+      DROP ROLE IF EXISTS ${VISITOR};
+      CREATE ROLE ${VISITOR} LOGIN BYPASSRLS IN ROLE pg_read_all_data PASSWORD '${password}';
+      ALTER ROLE ${VISITOR} SET default_transaction_read_only = on`);
+  } finally {
+    await client.end();
+  }
+  return password;
+}
+
+/** For a POSIX shell. */
+function quote(text: string): string {
+  return /^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

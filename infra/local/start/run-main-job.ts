@@ -1,5 +1,6 @@
-import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { GetObjectCommand, S3Client, S3ServiceException } from '@aws-sdk/client-s3';
 import type { Client } from 'pg';
+import type { z } from 'zod';
 import { idOfInstant } from '../../../functions/contracts/identifiers.ts';
 import { SignedRecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
 import { RestoreTestRecord } from '../../../functions/contracts/restore-test-record.ts';
@@ -10,12 +11,13 @@ import { createEnvironment, type LocalEnvironment } from '../environment.ts';
 import type { AwsRequest } from '../service.ts';
 import type { Execution } from '../states/execution.ts';
 import type { StartArguments } from './arguments.ts';
-import { type Display, formatBytes, formatDuration, formatTable } from './display.ts';
+import { describeSummary } from './describe-summary.ts';
+import { type Display, formatDuration } from './display.ts';
 import { type Inputs, prepareInputs } from './inputs.ts';
 import { keepUp } from './keep-up.ts';
 import { type Phase, showExecution } from './show-execution.ts';
 import { removeDatabases } from './state-directory.ts';
-import type { Summary } from './summary.ts';
+import type { BackupSummary, Summary } from './summary.ts';
 import { uploadFiles } from './upload-files.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -25,9 +27,15 @@ class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
 }
 
+/** A workflow ended without the record that it is for. */
+class RecordMissingError extends Error {
+  override readonly name = 'RecordMissingError';
+}
+
 /**
  * Runs the main job and shows it: sources with data, a daily backup, changes under a write load, a second backup, a restore
  * test of it. Everything that was started is stopped again, whatever happens.
+ * @param onVerdict told of the summary at once, before the local cloud is kept up.
  * @returns the summary; undefined when `interrupted` fired first.
  * @throws UsageError for input that cannot be backed up.
  */
@@ -35,23 +43,27 @@ export async function runMainJob(
   parameters: StartArguments,
   display: Display,
   interrupted: AbortSignal,
+  onVerdict: (summary: Summary) => void,
 ): Promise<Summary | undefined> {
+  if (interrupted.aborted) return undefined;
   const run = new Run(parameters, display);
   const interruption = new Promise<never>((_resolve, reject) => {
-    const interrupt = () => reject(new InterruptedError());
-    if (interrupted.aborted) interrupt();
-    interrupted.addEventListener('abort', interrupt, { once: true });
+    interrupted.addEventListener('abort', () => reject(new InterruptedError()), { once: true });
   });
   interruption.catch(() => undefined);
   try {
     const summary = await Promise.race([run.complete(), interruption]);
-    if (parameters.keep) await keepUp(run.environment, display, interrupted);
+    onVerdict(summary);
+    display.heading(`Verdict: ${summary.verdict}`);
+    for (const line of describeSummary(summary)) display.line(line);
+    if (parameters.keep) await run.keepUp(interrupted);
     return summary;
   } catch (error) {
     if (!(error instanceof InterruptedError)) throw error;
     display.line('interrupted; stopping what was started');
     return undefined;
   } finally {
+    display.close();
     await run.stop();
   }
 }
@@ -64,6 +76,10 @@ class Run {
   readonly #clock = new LocalClock({ flow: 'flowing', startsAt: new Date(Date.now() - 2 * DAY_MS) });
   readonly #requests = new Map<string, number>();
   readonly #phases: Phase[] = [];
+  readonly #backups: BackupSummary[] = [];
+  readonly #failures: string[] = [];
+  #stopped = false;
+  #inputs: Inputs | undefined;
   #environment: LocalEnvironment | undefined;
   #connection: Client | undefined;
 
@@ -81,6 +97,16 @@ class Run {
     const display = this.#display;
     display.heading('Local cloud');
     const inputs = await this.#timed('read the input', () => prepareInputs(this.#parameters, display));
+    this.#inputs = inputs;
+    await this.#boot(inputs);
+    const summary = await this.#work(inputs).catch((error: unknown) => {
+      if (!(error instanceof RecordMissingError)) throw error;
+      this.#failures.push(error.message);
+    });
+    return this.#summarize(inputs, summary ?? null);
+  }
+
+  async #boot(inputs: Inputs): Promise<void> {
     this.#environment = await this.#timed(
       'booted and filled the sources; synthesized the CDK app and deployed it',
       () =>
@@ -92,39 +118,55 @@ class Run {
           fillBucket: cloud => this.#upload(cloud, inputs, inputs.files),
           onRequest: request => this.#count(request),
           onCloud: cloud => {
+            if (this.#stopped) throw new InterruptedError();
             this.#closeCloud = () => cloud.close();
           },
         }),
     );
-    display.line(`  ${inputs.rowCount()} rows of ${inputs.tenants().length} tenants; ${inputs.files.length} files`);
+    this.#display.line(
+      `  ${inputs.rowCount()} rows of ${inputs.tenants().length} tenants; ${inputs.files.length} files`,
+    );
+  }
 
+  /** @throws RecordMissingError when a backup or the restore test left no record. */
+  async #work(inputs: Inputs): Promise<RestoreTestRecord> {
+    const display = this.#display;
     const [first, second] = this.environment.nextScheduled('daily-backup', 2) as [Date, Date];
-    const backups = [await this.#backUp(inputs, first, 'First daily backup')];
+    await this.#backUp(inputs, first, 'First daily backup');
 
     display.heading('Changes, and writes that go on');
-    this.#connection = await this.environment.connect(inputs.database.id);
-    const connection = this.#connection;
-    const changed = await this.#timed('changed rows', () => inputs.change(connection));
-    display.line(`  ${changed.inserted} rows inserted, ${changed.updated} updated, ${changed.deleted} deleted`);
-    await this.#timed('put new and changed files', () =>
-      this.#upload(this.environment.cloud, inputs, inputs.changedFiles),
-    );
+    const connection = await this.environment.connect(inputs.database.id);
+    this.#connection = connection;
+    const { change } = inputs;
+    if (change !== undefined) {
+      const changed = await this.#timed('changed rows', () => change(connection));
+      display.line(`  ${changed.inserted} rows inserted, ${changed.updated} updated, ${changed.deleted} deleted`);
+    }
+    if (inputs.changedFiles.length > 0) {
+      await this.#timed(`put ${inputs.changedFiles.length} new or changed files`, () =>
+        this.#upload(this.environment.cloud, inputs, inputs.changedFiles),
+      );
+    }
     const load = inputs.startWriteLoad(connection);
-    backups.push(await this.#backUp(inputs, second, 'Second daily backup, under the write load'));
+    await this.#backUp(inputs, second, 'Second daily backup, under the write load');
 
-    display.heading('Restore test');
+    display.heading('Restore test of the second backup, while the writes go on');
     const restoreTest = await this.#restoreTest(inputs);
     const written = await load.stop();
     display.line(
       `  meanwhile: ${written.inserted} rows inserted, ${written.updated} updated, ${written.deleted} deleted in the live database`,
     );
-    const summary = this.#summarize(inputs, backups, restoreTest);
-    this.#showSummary(summary);
-    return summary;
+    return restoreTest;
+  }
+
+  async keepUp(interrupted: AbortSignal): Promise<void> {
+    if (this.#inputs === undefined) throw new Error('nothing was run that could be kept up');
+    await keepUp(this.environment, this.#inputs.database, this.#display, interrupted);
   }
 
   /** Stops every server, and removes the databases' files; the vault and the ledger stay for a look. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     await this.#connection?.end().catch(() => undefined);
     await this.#closeCloud();
     await removeDatabases(this.#parameters.stateDirectory);
@@ -146,14 +188,18 @@ class Run {
     return uploadFiles(client, inputs.bucket.name, files, share => this.#display.progress('files uploaded', share));
   }
 
-  async #backUp(inputs: Inputs, scheduledAt: Date, heading: string): Promise<Summary['backups'][number]> {
+  async #backUp(inputs: Inputs, scheduledAt: Date, heading: string): Promise<void> {
     this.#display.heading(`${heading} (scheduled for ${scheduledAt.toISOString()})`);
     this.#requests.clear();
     const startedAtMs = performance.now();
     await this.#shown('daily-backup', inputs, () => this.environment.runScheduled('daily-backup', scheduledAt));
     const durationMs = Math.round(performance.now() - startedAtMs);
+    const s3Requests = Object.fromEntries([...this.#requests].sort());
     const key = rootManifestKey(idOfInstant(scheduledAt.toISOString()));
-    const { document } = SignedRecoveryPoint.parse(await this.#read(this.environment.deployment.vaultBucket, key));
+    const { document } = await this.#read(
+      { bucket: this.environment.deployment.vaultBucket, key, missing: 'a daily backup left no root manifest' },
+      SignedRecoveryPoint,
+    );
     const sum = (pick: (tenant: (typeof document.tenants)[number]) => number) =>
       document.tenants.reduce((total, tenant) => total + pick(tenant), 0);
     const backup = {
@@ -167,13 +213,13 @@ class Run {
       bytes: sum(({ byteCount }) => byteCount),
       objectsCopied: sum(({ copiedObjectCount }) => copiedObjectCount),
       bytesCopied: sum(({ copiedByteCount }) => copiedByteCount),
-      s3Requests: Object.fromEntries([...this.#requests].sort()),
+      s3Requests,
     };
+    this.#backups.push(backup);
     this.#display.line(
       `  recovery point ${backup.recoveryPointId} is ${backup.status}: ${backup.rows} rows, ${backup.objects} objects, ${backup.objectsCopied} of them copied`,
     );
     for (const reason of document.reasons) this.#display.line(`  ! ${reason}`);
-    return backup;
   }
 
   async #restoreTest(inputs: Inputs): Promise<RestoreTestRecord> {
@@ -182,29 +228,39 @@ class Run {
       this.environment.run('restore-test', `restore-test-${idOfInstant(scheduledAt)}`, { scheduledAt }),
     );
     const key = restoreTestRecordKey(idOfInstant(scheduledAt));
-    return RestoreTestRecord.parse(await this.#read(this.environment.deployment.evidenceBucket, key));
+    return this.#read(
+      { bucket: this.environment.deployment.evidenceBucket, key, missing: 'the restore test left no record' },
+      RestoreTestRecord,
+    );
   }
 
   async #shown(workflow: string, inputs: Inputs, execute: () => Promise<Execution>): Promise<void> {
-    const stop = showExecution(
-      this.environment.cloud.states,
-      this.#display,
-      workflow,
-      () => inputs.tenants().length + 1,
-    );
+    const { cloud } = this.environment;
+    const stop = showExecution(cloud, this.#display, workflow, () => inputs.tenants().length + 1);
     try {
       const { status, error, cause } = await execute();
-      if (status !== 'SUCCEEDED') this.#display.line(`  ! ${workflow} ended as ${status}: ${error}: ${cause}`);
+      if (status === 'SUCCEEDED') return;
+      this.#display.line(`  ! ${workflow} ended as ${status}: ${error}: ${cause}`);
+      for (const line of stop().lastErrors) this.#display.line(`  ! ${line}`);
     } finally {
-      this.#phases.push(...stop());
+      this.#phases.push(...stop().phases);
     }
   }
 
-  async #read(bucket: string, key: string): Promise<unknown> {
+  async #read<T extends z.ZodType>(
+    { bucket, key, missing }: { bucket: string; key: string; missing: string },
+    schema: T,
+  ): Promise<z.output<T>> {
     const { cloud, operator } = this.environment;
     const client = new S3Client(cloud.clientConfiguration(operator));
-    const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
-    return JSON.parse((await Body?.transformToString()) ?? '');
+    try {
+      const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+      return schema.parse(JSON.parse((await Body?.transformToString()) ?? ''));
+    } catch (error) {
+      // Who may not list a bucket is not told that an object is missing.
+      if (!(error instanceof S3ServiceException && ['NoSuchKey', 'AccessDenied'].includes(error.name))) throw error;
+      throw new RecordMissingError(`${missing}: ${key} cannot be read (${error.name})`);
+    }
   }
 
   #count({ service, method, query, headers }: AwsRequest): void {
@@ -220,11 +276,11 @@ class Run {
     this.#requests.set(operation, (this.#requests.get(operation) ?? 0) + 1);
   }
 
-  #summarize(inputs: Inputs, backups: Summary['backups'], restoreTest: RestoreTestRecord): Summary {
-    const good = backups.every(({ status }) => status === 'good');
+  #summarize(inputs: Inputs, restoreTest: RestoreTestRecord | null): Summary {
+    const good = this.#backups.every(({ status }) => status === 'good');
     return {
       version: 1,
-      verdict: good ? restoreTest.verdict : 'failed',
+      verdict: good && restoreTest !== null ? restoreTest.verdict : 'failed',
       startedAt: this.#startedAt.toISOString(),
       durationMs: Math.round(performance.now() - this.#startedAtMs),
       peakResidentBytes: process.resourceUsage().maxRSS * 1024,
@@ -237,45 +293,10 @@ class Run {
         tenants: inputs.tenants().length,
         untenantedFiles: inputs.files.filter(({ tenant }) => tenant === null).length,
       },
-      backups,
+      backups: this.#backups,
       restoreTest,
+      failures: this.#failures,
       phases: this.#phases,
     };
-  }
-
-  #showSummary({ verdict, input, backups, restoreTest, durationMs, peakResidentBytes }: Summary): void {
-    const [, second] = backups;
-    this.#display.heading(`Verdict: ${verdict}`);
-    for (const reason of restoreTest?.reasons ?? []) this.#display.line(`  ! ${reason}`);
-    const verification = restoreTest?.databases[0];
-    const phases = new Map(restoreTest?.phases.map(({ phase, durationMs: ms }) => [phase, ms]));
-    this.#display.line(
-      formatTable([
-        [
-          'backed up',
-          `${second?.rows} rows, ${second?.objects} objects (${formatBytes(second?.bytes ?? 0)}) of ${second?.tenants} tenants`,
-        ],
-        ['outside every tenant', `${input.untenantedFiles} files, under the vault key`],
-        ['copied by the second backup', `${second?.objectsCopied} objects (${formatBytes(second?.bytesCopied ?? 0)})`],
-        [
-          'restored and compared',
-          `${verification?.rowCount ?? 0} rows in ${verification?.tableCount ?? 0} tables; ${restoreTest?.objects.objectsRestored} objects (${formatBytes(restoreTest?.objects.bytesRestored ?? 0)})`,
-        ],
-        [
-          'coverage',
-          `${restoreTest?.rowCoveragePercent ?? 0} % of the rows compared exactly; ${verification?.driftRowCount ?? 0} changed meanwhile, and lie between`,
-        ],
-        [
-          'also checked',
-          `${verification?.foreignKeysChecked ?? 0} foreign keys, ${verification?.indexesChecked ?? 0} indexes, ${verification?.heapRelationsChecked ?? 'no'} heaps, every object's presence and size`,
-        ],
-        ['first, second backup', backups.map(backup => formatDuration(backup.durationMs)).join(', ')],
-        [
-          'restore test, as the clock saw it',
-          [...phases].map(([phase, ms]) => `${phase} ${formatDuration(ms)}`).join(', '),
-        ],
-        ['whole run', `${formatDuration(durationMs)}, at most ${formatBytes(peakResidentBytes)} resident`],
-      ]),
-    );
   }
 }

@@ -1,32 +1,29 @@
-import type { LocalStates } from '../states/service.ts';
+import { z } from 'zod';
+import type { LocalCloud } from '../cloud.ts';
 import { type Display, formatDuration } from './display.ts';
 
-interface Milestone {
-  on: 'state-entered' | 'state-exited';
-  text: string;
-}
-
 /** What is worth a line: a state's end, or the entry to the state that follows a wait. */
-const MILESTONES: Readonly<Record<string, Milestone>> = {
-  Plan: { on: 'state-exited', text: 'planned' },
-  FingerprintBefore: { on: 'state-exited', text: 'measured every table before the snapshot' },
-  FingerprintAfter: { on: 'state-entered', text: 'took the snapshot' },
-  CopySnapshot: { on: 'state-entered', text: 'measured every table again' },
-  DeleteIntermediate: { on: 'state-entered', text: 'copied the snapshot under the vault key' },
-  DatabaseBackedUp: { on: 'state-entered', text: 'deleted the intermediate snapshot' },
-  ListTenants: { on: 'state-exited', text: 'listed the tenants' },
-  BackUpTenants: { on: 'state-exited', text: 'backed up every tenant’s objects under its own key' },
-  Complete: { on: 'state-exited', text: 'read everything back, signed the root manifest' },
-  Record: { on: 'state-exited', text: 'recorded in the ledger, head signed' },
-  Choose: { on: 'state-exited', text: 'chose a recovery point, verified its signature' },
-  Hydrate: { on: 'state-entered', text: 'restored the database to a server of its own' },
-  VerifyDatabase: { on: 'state-entered', text: 'read all of it once' },
-  DatabaseTested: { on: 'state-entered', text: 'compared rows, schema, keys, indexes and pages' },
-  PlanObjects: { on: 'state-exited', text: 'chose the objects to restore' },
-  TestObjects: { on: 'state-exited', text: 'restored objects and compared what reads back' },
-  Conclude: { on: 'state-entered', text: 'tore everything down' },
-  HasPassed: { on: 'state-entered', text: 'judged and recorded, head signed' },
+const MILESTONES: Readonly<Record<string, { entered?: string; exited?: string }>> = {
+  Plan: { exited: 'planned' },
+  FingerprintBefore: { exited: 'measured every table before the snapshot' },
+  FingerprintAfter: { entered: 'took the snapshot' },
+  CopySnapshot: { entered: 'measured every table again' },
+  DeleteIntermediate: { entered: 'copied the snapshot under the vault key' },
+  DatabaseBackedUp: { entered: 'deleted the intermediate snapshot' },
+  ListTenants: { exited: 'listed the tenants' },
+  BackUpTenants: { exited: 'backed up every tenant’s objects under its own key' },
+  Complete: { exited: 'read everything back, signed the root manifest' },
+  Record: { exited: 'recorded in the ledger, head signed' },
+  Choose: { exited: 'chose a recovery point, verified its signature' },
+  Hydrate: { entered: 'restored the database to a server of its own' },
+  VerifyDatabase: { entered: 'read all of it once' },
+  DatabaseTested: { entered: 'compared rows, schema, keys, indexes and pages' },
+  PlanObjects: { exited: 'chose the objects to restore' },
+  TestObjects: { exited: 'restored objects and compared what reads back' },
+  Conclude: { entered: 'tore everything down', exited: 'judged, and wrote the record' },
 };
+
+const ERRORS_SHOWN = 3;
 
 /** A phase of a run, as the summary lists it. */
 export interface Phase {
@@ -38,17 +35,22 @@ export interface Phase {
  * Shows one execution while it runs: a line for each milestone with the time since the one before, and a bar over the
  * children of a distributed map.
  * @param childCount about how many children a distributed map will have.
- * @returns what ends the showing, with the phases seen.
+ * @returns what ends the showing, with the phases seen and the last errors that functions logged.
  */
 export function showExecution(
-  states: LocalStates,
+  { states, lambda }: LocalCloud,
   display: Display,
   workflow: string,
   childCount: () => number,
-): () => Phase[] {
+): () => { phases: Phase[]; lastErrors: string[] } {
   const phases: Phase[] = [];
   let lineAtMs = performance.now();
   let children = 0;
+  const errors: string[] = [];
+  const stopListening = lambda.onLine((functionName, line) => {
+    const error = errorOf(line);
+    if (error !== undefined) errors.push(`${functionName}: ${error}`);
+  });
   const stop = states.onEvent(({ kind, state, error, executionArn, rootExecutionArn }) => {
     if (executionArn !== rootExecutionArn) {
       if (kind !== 'execution-ended') return;
@@ -63,15 +65,29 @@ export function showExecution(
       display.line(`  ! ${state}: ${error}${kind === 'state-retried' ? ', trying again' : ''}`);
       return;
     }
-    const milestone = state === null ? undefined : MILESTONES[state];
-    if (milestone === undefined || milestone.on !== kind) return;
+    const milestone = MILESTONES[state ?? '']?.[kind === 'state-entered' ? 'entered' : 'exited'];
+    if (milestone === undefined || !(kind === 'state-entered' || kind === 'state-exited')) return;
     const durationMs = performance.now() - lineAtMs;
     lineAtMs += durationMs;
-    phases.push({ phase: `${workflow}: ${milestone.text}`, durationMs: Math.round(durationMs) });
-    display.line(`  ${formatDuration(durationMs).padStart(8)}  ${milestone.text}`);
+    phases.push({ phase: `${workflow}: ${milestone}`, durationMs: Math.round(durationMs) });
+    display.line(`  ${formatDuration(durationMs).padStart(8)}  ${milestone}`);
   });
   return () => {
     stop();
-    return phases;
+    stopListening();
+    return { phases, lastErrors: [...new Set(errors)].slice(-ERRORS_SHOWN) };
   };
+}
+
+const FunctionError = z.object({ level: z.literal('error'), message: z.string(), error: z.string().optional() });
+
+function errorOf(line: string): string | undefined {
+  if (!line.startsWith('{')) return undefined;
+  try {
+    const { message, error = message } = FunctionError.parse(JSON.parse(line));
+    return error;
+  } catch {
+    // Metrics, other levels, and what a library writes.
+    return undefined;
+  }
 }

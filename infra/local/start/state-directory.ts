@@ -1,8 +1,8 @@
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeReachableDirectory } from '../rds/binaries.ts';
 import { reapOrphans } from '../rds/reap-orphans.ts';
-import { UsageError } from './arguments.ts';
+import { requireWritableDirectory, UsageError } from './arguments.ts';
 
 const LOCK = 'lock';
 /** What the local cloud itself puts into its state directory. */
@@ -15,7 +15,7 @@ const OWN = new Set([LOCK, 'deployment.json', 's3', 'kms', 'rds', 'cdk.out', 'tl
  * @throws UsageError when another run holds it, or it is somebody else's.
  */
 export async function takeStateDirectory(directory: string): Promise<() => void> {
-  mkdirSync(directory, { recursive: true });
+  requireWritableDirectory('--state', directory);
   const foreign = readdirSync(directory).find(name => !OWN.has(name) && !name.startsWith(`${LOCK}.`));
   if (foreign !== undefined) {
     throw new UsageError(
@@ -27,7 +27,7 @@ export async function takeStateDirectory(directory: string): Promise<() => void>
   try {
     await removeDatabases(directory);
     for (const name of readdirSync(directory)) {
-      if (name !== LOCK) rmSync(join(directory, name), { recursive: true, force: true });
+      if (name !== LOCK && !isDraftOfLiving(name)) rmSync(join(directory, name), { recursive: true, force: true });
     }
   } catch (error) {
     rmSync(lock, { force: true });
@@ -60,16 +60,21 @@ function takeLock(lock: string, directory: string): void {
         const holder = existsSync(lock) ? Number(readFileSync(lock, 'utf8')) : Number.NaN;
         if (isAlive(holder)) {
           throw new UsageError(
-            `${directory}: in use by another run (process ${holder}); wait for it, or give --state DIR`,
+            `--state ${directory}: in use by another run (process ${holder}); wait for it, or give another directory`,
           );
         }
         rmSync(lock, { force: true });
       }
     }
-    throw new UsageError(`${directory}: another run is taking it; try again, or give --state DIR`);
+    throw new UsageError(`--state ${directory}: another run is taking it; try again, or give another directory`);
   } finally {
     rmSync(draft, { force: true });
   }
+}
+
+// Another run that is about to find the lock taken.
+function isDraftOfLiving(name: string): boolean {
+  return name.startsWith(`${LOCK}.`) && isAlive(Number(name.slice(LOCK.length + 1)));
 }
 
 function isAlive(pid: number): boolean {

@@ -16,6 +16,8 @@ const BackupSummary = z.strictObject({
   s3Requests: z.record(z.string(), z.int()),
 });
 
+export type BackupSummary = z.infer<typeof BackupSummary>;
+
 /** What `npm start -- --report DIR` writes as `summary.json`. A field is never renamed without another `version`. */
 export const Summary = z.strictObject({
   version: z.literal(1),
@@ -34,9 +36,12 @@ export const Summary = z.strictObject({
     /** Files outside every tenant's folder. */
     untenantedFiles: z.int(),
   }),
+  /** Those that left a root manifest. */
   backups: z.array(BackupSummary),
   /** Null when the restore test left no record. */
   restoreTest: RestoreTestRecord.nullable(),
+  /** What ended the run before its record was written, one sentence each. */
+  failures: z.array(z.string()),
   phases: z.array(z.strictObject({ phase: z.string(), durationMs: z.int() })),
 });
 export type Summary = z.infer<typeof Summary>;

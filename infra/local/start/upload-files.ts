@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, constants, readdir, stat } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
 import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
@@ -10,7 +10,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { TenantId } from '../../../functions/contracts/identifiers.ts';
 import type { SampleFile } from '../sample/school-files.ts';
-import { UsageError } from './arguments.ts';
+import { describeSystemError, UsageError } from './arguments.ts';
 
 /** A file to put into the source bucket. */
 export interface SourceFile extends Omit<SampleFile, 'content' | 'contentType'> {
@@ -21,37 +21,53 @@ export interface SourceFile extends Omit<SampleFile, 'content' | 'contentType'> 
 
 const PART_BYTES = 5 * 1024 * 1024;
 const UPLOADS_AT_ONCE = 16;
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html */
+const LONGEST_KEY_BYTES = 1024;
 
 export function fromSample(file: SampleFile): SourceFile {
   return { ...file, read: async (start, length) => file.content().subarray(start, start + length) };
 }
 
 /**
- * The files of a folder: the first path segment is the tenant; a file outside one has none.
- * @throws UsageError when a segment cannot name a tenant: it could not stand in a key's alias or a tag.
+ * The files of a folder, sorted: the first path segment is the tenant; a file outside one has none. Links and special files
+ * are counted, not followed.
+ * @throws UsageError when a segment cannot name a tenant (it could not stand in a key's alias or a tag), or a file cannot
+ * be read or be an object.
  */
-export async function listFolder(directory: string): Promise<SourceFile[]> {
+export async function listFolder(directory: string): Promise<{ files: SourceFile[]; leftOutCount: number }> {
   const files: SourceFile[] = [];
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  let leftOutCount = 0;
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
+    throw new UsageError(`--files ${directory}: cannot be read: ${describeSystemError(error)}`);
+  });
   for (const entry of entries) {
-    if (!entry.isFile()) continue;
-    const path = join(entry.parentPath, entry.name);
-    const segments = path.slice(directory.length + 1).split(/[\\/]/);
-    const tenant = segments.length > 1 ? (segments[0] ?? null) : null;
-    if (tenant !== null && !TenantId.safeParse(tenant).success) {
-      throw new UsageError(
-        `--files ${directory}: the folder ${JSON.stringify(tenant)} cannot name a tenant; it must match [A-Za-z0-9][A-Za-z0-9_-]{0,62}`,
-      );
-    }
-    const { size } = await stat(path);
-    files.push({
-      key: segments.join('/'),
-      tenant,
-      sizeBytes: size,
-      read: (start, length) => readRange(path, start, length),
-    });
+    if (entry.isDirectory()) continue;
+    if (entry.isFile()) files.push(await describeFile(directory, join(entry.parentPath, entry.name)));
+    else leftOutCount++;
   }
-  return files.sort((a, b) => (a.key < b.key ? -1 : 1));
+  return { files: files.sort((a, b) => (a.key < b.key ? -1 : 1)), leftOutCount };
+}
+
+async function describeFile(directory: string, path: string): Promise<SourceFile> {
+  const segments = relative(directory, path).split(sep);
+  const key = segments.join('/');
+  const tenant = segments.length > 1 ? (segments[0] ?? null) : null;
+  const refused = (what: string) => new UsageError(`--files ${directory}: ${what}`);
+  if (tenant !== null && !TenantId.safeParse(tenant).success) {
+    throw refused(
+      `the folder ${JSON.stringify(tenant)} cannot name a tenant; it must match [A-Za-z0-9][A-Za-z0-9_-]{0,62}`,
+    );
+  }
+  if (Buffer.byteLength(key) > LONGEST_KEY_BYTES) {
+    throw refused(`a path of ${Buffer.byteLength(key)} bytes cannot be the key of an object; 1,024 are the most`);
+  }
+  try {
+    await access(path, constants.R_OK);
+    const { size } = await stat(path);
+    return { key, tenant, sizeBytes: size, read: (start, length) => readRange(path, start, length) };
+  } catch (error) {
+    throw refused(`${JSON.stringify(key)} cannot be read: ${describeSystemError(error)}`);
+  }
 }
 
 async function readRange(path: string, start: number, length: number): Promise<Buffer> {

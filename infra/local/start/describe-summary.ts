@@ -1,0 +1,75 @@
+import { formatBytes, formatDuration, formatTable } from './display.ts';
+import type { Summary } from './summary.ts';
+
+const NOT_CHECKED_SHOWN = 5;
+
+/** The closing lines of a run: why the verdict is not `passed`, and what was done, in numbers of the summary. */
+export function describeSummary(summary: Summary): string[] {
+  const { failures, backups, restoreTest, durationMs, peakResidentBytes } = summary;
+  const reasons = [
+    ...failures,
+    ...backups
+      .filter(({ status }) => status !== 'good')
+      .map(({ recoveryPointId, status }) => `recovery point ${recoveryPointId} is ${status}`),
+    ...(restoreTest?.reasons ?? []),
+  ];
+  return [
+    ...reasons.map(reason => `  ! ${reason}`),
+    ...formatTable([
+      ...describeBackups(summary),
+      ...describeRestoreTest(summary),
+      ['whole run', `${formatDuration(durationMs)}, at most ${formatBytes(peakResidentBytes)} of memory`],
+    ]),
+    '  Times are this machine’s. Waiting for RDS is simulated and takes no time here: in AWS a restore takes minutes to hours.',
+  ];
+}
+
+function describeBackups({ input, backups }: Summary): [string, string][] {
+  const last = backups.at(-1);
+  if (last === undefined) return [];
+  return [
+    ['backed up', `${last.rows} rows, ${objects(last.objects, last.bytes)} of ${last.tenants} tenants`],
+    ['outside every tenant', `${input.untenantedFiles} files, under the vault key`],
+    ...backups.map(({ objectsCopied, bytesCopied, durationMs }, at): [string, string] => [
+      at === 0 ? 'first backup' : 'second backup',
+      `${formatDuration(durationMs)}, copied ${objects(objectsCopied, bytesCopied)}`,
+    ]),
+  ];
+}
+
+function describeRestoreTest({ restoreTest, phases }: Summary): [string, string][] {
+  if (restoreTest === null) return [];
+  const { databases, objects: restored, rowCoveragePercent } = restoreTest;
+  const sum = (pick: (database: (typeof databases)[number]) => number) =>
+    databases.reduce((total, database) => total + pick(database), 0);
+  const heaps = databases.every(({ heapRelationsChecked }) => heapRelationsChecked !== null)
+    ? `${sum(({ heapRelationsChecked }) => heapRelationsChecked ?? 0)} heaps`
+    : 'no heaps, for lack of amcheck';
+  const notChecked = databases.flatMap(database => database.notChecked);
+  const durationMs = phases
+    .filter(({ phase }) => phase.startsWith('restore-test: '))
+    .reduce((total, phase) => total + phase.durationMs, 0);
+  return [
+    ['restore test', formatDuration(durationMs)],
+    [
+      'restored',
+      `${sum(({ rowCount }) => rowCount)} rows in ${sum(({ tableCount }) => tableCount)} tables; ${objects(restored.objectsRestored, restored.bytesRestored)} of ${restored.objectCount}`,
+    ],
+    [
+      'compared exactly',
+      `${sum(({ rowsComparedExactly }) => rowsComparedExactly)} rows (${rowCoveragePercent ?? 0} %); ${sum(({ driftRowCount }) => driftRowCount)} in ranges that changed during the snapshot, within their bounds`,
+    ],
+    [
+      'also checked',
+      `${sum(({ foreignKeysChecked }) => foreignKeysChecked)} foreign keys, ${sum(({ indexesChecked }) => indexesChecked)} indexes, ${heaps}; that all ${restored.objectCount} objects are there with their sizes`,
+    ],
+    ...notChecked.slice(0, NOT_CHECKED_SHOWN).map((text): [string, string] => ['not checked', text]),
+    ...(notChecked.length > NOT_CHECKED_SHOWN
+      ? [['', `and ${notChecked.length - NOT_CHECKED_SHOWN} more, in the summary`] satisfies [string, string]]
+      : []),
+  ];
+}
+
+function objects(count: number, bytes: number): string {
+  return `${count} ${count === 1 ? 'object' : 'objects'} (${formatBytes(bytes)})`;
+}
