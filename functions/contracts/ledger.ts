@@ -8,9 +8,6 @@ export const LedgerKind = z.enum([
   'backup.failed',
   'restore-test.completed',
   'restore-test.failed',
-  'janitor.removed',
-  'tenant-key.created',
-  'ledger.head-signed',
 ]);
 export type LedgerKind = z.infer<typeof LedgerKind>;
 

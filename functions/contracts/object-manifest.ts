@@ -38,7 +38,6 @@ export const NotCoveredReason = z.enum([
   'archived',
   'access-denied',
   'kept-changing',
-  'delete-raced',
   'copy-failed',
 ]);
 export type NotCoveredReason = z.infer<typeof NotCoveredReason>;

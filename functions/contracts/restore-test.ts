@@ -36,13 +36,19 @@ export const RestoreDatabaseOutput = z.strictObject({ instanceId: z.string() });
 
 /** `restore-test/describe-instance` throws `RestoreFailedError` for an instance that failed or is gone. */
 export const DescribeInstanceInput = z.strictObject({ instanceId: z.string() });
-export const DescribeInstanceOutput = z.strictObject({ available: z.boolean(), endpoint: DatabaseEndpoint.nullable() });
+
+/**
+ * Where a restored copy answers. The resource id (`DbiResourceId`) is this one copy's: what an earlier run of the same
+ * test restored under the same name, perhaps from another recovery point, had another.
+ */
+export const RestoredEndpoint = DatabaseEndpoint.extend({ resourceId: z.string().min(1) });
+export const DescribeInstanceOutput = z.strictObject({ available: z.boolean(), endpoint: RestoredEndpoint.nullable() });
 
 /**
  * `restore-test/hydrate` and `restore-test/verify-database`: inside the VPC, called again until `done`. They log in as
  * the reader. What PostgreSQL cannot read (a broken page) is a finding, not an error.
  */
-export const HydrateInput = DatabaseRef.extend({ endpoint: DatabaseEndpoint });
+export const HydrateInput = DatabaseRef.extend({ endpoint: RestoredEndpoint });
 export const HydrateOutput = z.strictObject({ done: z.boolean(), bytesRead: z.int() });
 export const VerifyDatabaseInput = HydrateInput;
 export const VerifyDatabaseOutput = z.strictObject({

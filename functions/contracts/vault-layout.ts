@@ -44,12 +44,13 @@ export const itemsKey = (id: string): string => `${workPrefix(id)}items.jsonl`;
 /** Progress of one database's fingerprint between two calls. */
 export const fingerprintProgressKey = (id: string, databaseId: string, moment: string): string =>
   `${workPrefix(id)}fingerprints/${databaseId}/${moment}.json.zst`;
-/** Progress of reading a restored database through, or of verifying it, between two calls. */
+/** Progress of reading one restored copy (its `DbiResourceId`) through, or of verifying it, between two calls. */
 export const databaseTestKey = (
   restoreTestId: string,
   databaseId: string,
+  resourceId: string,
   activity: 'hydration' | 'verification',
-): string => `${workPrefix(restoreTestId)}databases/${databaseId}/${activity}.json.zst`;
+): string => `${workPrefix(restoreTestId)}databases/${databaseId}/${resourceId}/${activity}.json.zst`;
 /** A manifest as far as it came, under the tenant's key, kept between two calls of a step that stopped for time. */
 export const unfinishedManifestKey = (id: string, bucketId: string, tenant: string | null, sha256: string): string =>
   `${workPrefix(id)}manifests/${bucketId}/${tenant ?? ''}/${sha256}.zst`;

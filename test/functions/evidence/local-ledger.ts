@@ -118,7 +118,7 @@ export type LocalLedger = Awaited<ReturnType<typeof openLedger>>;
 export function draft(id: string, part: Partial<LedgerDraft> = {}): LedgerDraft {
   return {
     eventId: id,
-    kind: 'tenant-key.created',
+    kind: 'backup.failed',
     actor: 'workflow/daily-backup',
     subject: `school-${id}`,
     body: {},

@@ -18,7 +18,7 @@ function entryAfter(state: LedgerProjection, part: Partial<StoredLedgerEntry> = 
     recordedAt,
     previousSha256: state.lastEntrySha256,
     eventId: `event/${state.lastSequence + 1}`,
-    kind: 'tenant-key.created',
+    kind: 'later.kind',
     actor: 'workflow/daily-backup',
     subject: 'school-1',
     body: {},

@@ -63,7 +63,7 @@ describe('daybreak evidence', () => {
     expect(stdout.split('\n').map(line => line.split(/ {2,}/))).toEqual([
       ['entry', 'recorded at', 'kind', 'subject', 'result'],
       ['2', '2026-11-22T03:00:00.000Z', 'backup.completed', 'evil?[31m', 'good'],
-      ['3', '2026-11-22T03:00:00.000Z', 'tenant-key.created', 'school-c'],
+      ['3', '2026-11-22T03:00:00.000Z', 'backup.failed', 'school-c'],
       [''],
     ]);
     const json = await daybreak(['evidence', 'show', local, '--limit', '1', '--json']);
