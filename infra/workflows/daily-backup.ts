@@ -22,6 +22,11 @@ const COPY_HOURS = 10;
 const TIMEOUT_SECONDS = 22 * 60 * 60;
 /** An instance that is being backed up or modified refuses a snapshot; this waits for up to half an hour. */
 const BUSY_INSTANCE_ATTEMPTS = 16;
+/**
+ * KMS creates five keys a second in an account, so the first backup of many tenants has to queue. And where a run died
+ * while it created a key, its claim stands for 20 minutes: each attempt waits half a minute for that run.
+ */
+const KEY_ATTEMPTS = 45;
 
 /**
  * The daily backup. Each database is fingerprinted, snapshotted and copied under the vault key by itself; then each
@@ -221,8 +226,7 @@ function backUpTenant({ functionArn }: WorkflowReferences): States {
       EnsureKey: invoke(functionArn('tenants/ensure-key'), {
         Payload: { tenant: '{% $item.tenant %}' },
         Assign: { keyArn: '{% $states.result.Payload.keyArn %}' },
-        // KMS creates five keys a second in an account: the first backup of many tenants has to queue.
-        attempts: 10,
+        attempts: KEY_ATTEMPTS,
         Catch: catchAll('TenantFailed', 'tenantFailure'),
         Next: 'BackUpTenant',
       }),
