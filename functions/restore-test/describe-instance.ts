@@ -32,12 +32,13 @@ export const handler = step({
     const status = instance?.DBInstanceStatus ?? 'gone';
     if (ON_THE_WAY.has(status)) return { available: false, endpoint: null };
     const { Address: host, Port: port } = instance?.Endpoint ?? {};
-    if (status !== 'available' || host === undefined || port === undefined) {
+    const resourceId = instance?.DbiResourceId;
+    if (status !== 'available' || host === undefined || port === undefined || resourceId === undefined) {
       throw new RestoreFailedError(`instance ${instanceId} is ${status}; look at its events in RDS, then test again`);
     }
     if (instance?.PubliclyAccessible) {
       throw new RestoreFailedError(`instance ${instanceId} is publicly accessible; it is torn down without being read`);
     }
-    return { available: true, endpoint: { host, port } };
+    return { available: true, endpoint: { host, port, resourceId } };
   },
 });

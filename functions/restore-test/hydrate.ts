@@ -36,7 +36,7 @@ export const handler = step({
   input: HydrateInput,
   output: HydrateOutput,
   run: async ({ restoreTestId, databaseId, endpoint }, { configuration, deployment, timeIsShort }) => {
-    const key = databaseTestKey(restoreTestId, databaseId, 'hydration');
+    const key = databaseTestKey(restoreTestId, databaseId, endpoint.resourceId, 'hydration');
     const database = openDatabase(endpoint, findDatabase(configuration, databaseId));
     try {
       const kept = await readFile(deployment.workBucket, key, Hydration);

@@ -56,11 +56,11 @@ export const handler = step({
 
     const hydration = await readFile(
       deployment.workBucket,
-      databaseTestKey(restoreTestId, databaseId, 'hydration'),
+      databaseTestKey(restoreTestId, databaseId, endpoint.resourceId, 'hydration'),
       Hydration,
     );
     const firstTouchXid = hydration && BigInt(hydration.firstTouchXid);
-    const key = databaseTestKey(restoreTestId, databaseId, 'verification');
+    const key = databaseTestKey(restoreTestId, databaseId, endpoint.resourceId, 'verification');
     const progress = (await readFile(deployment.workBucket, key, Progress)) ?? { results: {}, breaks: {} };
     const save = async () => {
       await writeBytes(deployment.workBucket, key, encode(progress));

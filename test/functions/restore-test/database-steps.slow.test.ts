@@ -49,6 +49,8 @@ function invoke<T>(
   more: object,
   tickMs = 0,
 ): Promise<T> {
+  const { host, port } = endpoint;
+  const at = 'moment' in more ? { host, port } : { host, port, resourceId: 'db-COPY' };
   return runtime.run(() => {
     const base = currentRuntime();
     let nowMs = base.clock.now().getTime();
@@ -59,7 +61,7 @@ function invoke<T>(
     const environment = { ...base.environment, DAYBREAK_DATABASE_CA_FILE: endpoint.caFile };
     return withRuntime({ ...base, environment, clock: { now, sleep: async () => {} } }, () =>
       handler(
-        { recoveryPointId, databaseId: 'school', endpoint: { host: endpoint.host, port: endpoint.port }, ...more },
+        { recoveryPointId, databaseId: 'school', endpoint: at, ...more },
         { getRemainingTimeInMillis: () => 900_000 },
       ),
     );
@@ -160,7 +162,7 @@ describe('restore-test/verify-database', () => {
 
   it('is killed while it saves, and a rerun finishes', async () => {
     const ref = { restoreTestId: '20261126t050000z' };
-    const key = databaseTestKey(ref.restoreTestId, 'school', 'verification');
+    const key = databaseTestKey(ref.restoreTestId, 'school', 'db-COPY', 'verification');
     let writes = 0;
     runtime.intercept(async (request, next) => {
       if (request.method === 'PUT' && request.path.endsWith(key) && ++writes === 2) throw new Error('killed');
@@ -184,6 +186,20 @@ describe('restore-test/verify-database', () => {
         detail: '1 rows were made after the backup',
       },
     ]);
+  }, 60_000);
+
+  it('adopts nothing of what an earlier run of the same test found in another copy', async () => {
+    const ref = { restoreTestId: '20261202t050000z' };
+    expect((await invoke(verifyDatabase, copyAt, ref)).verification).toEqual(clean);
+    await invoke(hydrate, copyAt, ref);
+    const again = { ...ref, endpoint: { host: copyAt.host, port: copyAt.port, resourceId: 'db-LATER' } };
+    expect((await invoke(hydrate, copyAt, again)).bytesRead).toBeGreaterThan(5_000_000);
+    await restored.execute(`DELETE FROM t0 WHERE id = 8`);
+    const { verification } = await invoke(verifyDatabase, copyAt, again);
+    await restored.execute(
+      `INSERT INTO t0 SELECT 8, 'school-9', (SELECT string_agg(md5((8 * n)::text), '') FROM generate_series(1, 100) n)`,
+    );
+    expect(verification?.findings.map(({ kind }) => kind)).toContain('rows-missing');
   }, 60_000);
 
   it('names a table on which the server breaks the connection, and goes on with the others', async () => {

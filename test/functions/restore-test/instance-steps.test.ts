@@ -143,9 +143,11 @@ describe('describe-instance', () => {
   it.each([
     ['creating', { available: false, endpoint: null }],
     ['modifying', { available: false, endpoint: null }],
-    ['available', { available: true, endpoint: { host: 'restored.example', port: 5432 } }],
+    ['available', { available: true, endpoint: { host: 'restored.example', port: 5432, resourceId: 'db-COPY' } }],
   ])('answers for one that is %s', async (DBInstanceStatus, answer) => {
-    rds.on(DescribeDBInstancesCommand).resolves({ DBInstances: [{ DBInstanceStatus, Endpoint }] });
+    rds
+      .on(DescribeDBInstancesCommand)
+      .resolves({ DBInstances: [{ DBInstanceStatus, Endpoint, DbiResourceId: 'db-COPY' }] });
     expect((await callStep(describeInstance, { instanceId })).output).toEqual(answer);
   });
 
@@ -154,7 +156,7 @@ describe('describe-instance', () => {
     ['without an endpoint', { DBInstanceStatus: 'available' }, `instance ${instanceId} is available`],
     [
       'that is public',
-      { DBInstanceStatus: 'available', Endpoint, PubliclyAccessible: true },
+      { DBInstanceStatus: 'available', Endpoint, DbiResourceId: 'db-COPY', PubliclyAccessible: true },
       `instance ${instanceId} is publicly accessible`,
     ],
   ])('throws for one %s', async (_name, instance, message) => {

@@ -51,7 +51,7 @@ const chosen = {
   allObjects: false,
 };
 const concluded = (verdict: string) => () => ({ verdict, recordKey: `restore-tests/${restoreTestId}.json`, draft });
-const endpoint = { host: 'restored.example', port: 5432 };
+const endpoint = { host: 'restored.example', port: 5432, resourceId: 'db-COPY' };
 
 const allGoesWell: Record<string, ScriptedStep> = {
   'restore-test/choose': () => chosen,
