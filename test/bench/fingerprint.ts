@@ -1,5 +1,6 @@
 import { measureTable, planAfresh } from '../../functions/platform/fingerprint/measure-table.ts';
 import { TestDatabase } from '../fixtures/database.ts';
+import { printRows } from './print-rows.ts';
 
 /**
  * What fingerprinting a table costs: the time for one million rows, as a multiple of the time that PostgreSQL's own
@@ -31,16 +32,12 @@ try {
   const relation = { schema: 'public', table: 'pupil', kind: 'table' } as const;
   const copyMs = await fastest(() => database.execute(`COPY pupil TO '/dev/null'`));
   const fingerprintMs = await fastest(() => measureTable(reader, relation, details => planAfresh(details, ['1', '2'])));
-  process.stdout.write(
-    `${JSON.stringify({
-      bench: 'fingerprint',
-      rows: 1_000_000,
-      megabytes: Math.round(Number(size?.bytes) / 1e6),
-      fingerprintMs: Math.round(fingerprintMs),
-      copyMs: Math.round(copyMs),
-      ratio: Number((fingerprintMs / copyMs).toFixed(2)),
-    })}\n`,
-  );
+  printRows('Fingerprint of 1,000,000 rows', [
+    ['table', `${Math.round(Number(size?.bytes) / 1e6)} MB`],
+    ['fingerprint, both digests', `${Math.round(fingerprintMs)} ms`],
+    ["COPY to '/dev/null' on the server", `${Math.round(copyMs)} ms`],
+    ['ratio', (fingerprintMs / copyMs).toFixed(2)],
+  ]);
 } finally {
   await database.remove();
 }

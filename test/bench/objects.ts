@@ -15,6 +15,7 @@ import { LineSpool, type SpooledLines } from '../../functions/platform/line-spoo
 import { readManifest, storeLines } from '../../functions/platform/object-manifest.ts';
 import { VaultInventory } from '../../functions/restore-test/vault-inventory.ts';
 import { stepRuntime } from '../fixtures/step-runtime.ts';
+import { printRows } from './print-rows.ts';
 
 /**
  * What objects cost: a run over 100,000 unchanged ones (calls, time, memory), and a manifest of 1,000,000 (written,
@@ -165,9 +166,17 @@ if (part !== undefined) {
     results[name] = JSON.parse(output);
   }
   const { unchanged = {}, manifest = {}, inventory = {}, peer = {} } = results;
-  const ratio = Number(((manifest.ms ?? 0) / (peer.ms ?? 1)).toFixed(2));
-  const line = { bench: 'objects', ...results, ratioToGzipAndJson: ratio };
-  process.stdout.write(`${JSON.stringify(line)}\n`);
+  const ratio = ((manifest.ms ?? 0) / (peer.ms ?? 1)).toFixed(2);
+  printRows('Objects', [
+    ['100,000 unchanged objects', `${unchanged.listings} listings, ${unchanged.otherCalls} other S3 calls`],
+    ['', `${unchanged.ms} ms, at most ${unchanged.peakMib} MiB resident with the local S3 in the same process`],
+    [
+      'manifest of 1,000,000 objects',
+      `${manifest.ms} ms to write and compare, at most ${manifest.peakMib} MiB resident`,
+    ],
+    ['', `${ratio} of the time of gzip and JSON.parse over the same lines (${peer.ms} ms)`],
+    ['inventory of 1,000,000 objects', `${inventory.ms} ms, at most ${inventory.peakMib} MiB resident`],
+  ]);
   if ((unchanged.otherCalls ?? 0) > 3)
     throw new Error('an unchanged tenant costs more than three calls beside listing');
   const peakMib = Math.max(manifest.peakMib ?? 0, inventory.peakMib ?? 0);

@@ -2,6 +2,7 @@ import jsonata from 'jsonata';
 import { LocalClock } from '../../infra/local/clock.ts';
 import type { Json, JsonObject } from '../../infra/local/states/json.ts';
 import { type Execution, LocalStates } from '../../infra/local/states/service.ts';
+import { printRows } from './print-rows.ts';
 
 /**
  * What the interpreter of Step Functions costs: the time to run a Map over 10,000 items, as a multiple of the time that
@@ -67,8 +68,9 @@ const inline = await measure(async () => {
 });
 const distributed = await measure(() => run({ Mode: 'DISTRIBUTED', ExecutionType: 'STANDARD' }, ITEMS));
 
-const report = (name: string, ms: number) =>
-  process.stdout.write(`${name.padEnd(34)}${ms.toFixed(0).padStart(6)} ms${(ms / alone).toFixed(2).padStart(8)} x\n`);
-report('JSONata alone, 20,000 queries', alone);
-report('inline maps of 10,000 items', inline);
-report('distributed map of 10,000 items', distributed);
+const row = (name: string, ms: number): [string, string] => [name, `${ms.toFixed(0)} ms, ${(ms / alone).toFixed(2)} x`];
+printRows('State machine interpreter', [
+  row('JSONata alone, 20,000 queries', alone),
+  row('inline maps of 10,000 items', inline),
+  row('distributed map of 10,000 items', distributed),
+]);
