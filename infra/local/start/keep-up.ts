@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { DescribeDBInstancesCommand, RDSClient } from '@aws-sdk/client-rds';
 import type { LocalEnvironment, SourceDatabase } from '../environment.ts';
-import type { Display } from './display.ts';
+import { type Display, quoteForShell } from './display.ts';
 
 /** Who looks into a source database of a local cloud that is kept up. */
 const VISITOR = 'local_visitor';
@@ -28,17 +28,22 @@ export async function keepUp(
   const variables = {
     AWS_ENDPOINT_URL: url,
     AWS_CA_BUNDLE: caFile ?? '',
+    // Node's own name for it, which `daybreak` needs.
+    NODE_EXTRA_CA_CERTS: caFile ?? '',
     AWS_REGION: deployment.region,
     AWS_DEFAULT_REGION: deployment.region,
     AWS_ACCESS_KEY_ID: accessKeyId,
     AWS_SECRET_ACCESS_KEY: secretAccessKey,
   };
-  for (const [name, value] of Object.entries(variables)) display.line(`  export ${name}=${quote(value)}`);
+  for (const [name, value] of Object.entries(variables)) display.line(`  export ${name}=${quoteForShell(value)}`);
   for (const bucket of [deployment.vaultBucket, deployment.evidenceBucket, deployment.workBucket])
     display.line(`  aws s3 ls --recursive s3://${bucket}/`);
+  display.line(
+    `  npm run daybreak -- evidence verify --evidence-bucket ${deployment.evidenceBucket} --signing-key ${deployment.signingKeyArn}`,
+  );
   const certificates = cloud.rds.caFile.split('/').map(encodeURIComponent).join('/');
   const login = `postgresql://${VISITOR}:${password}@${Address}:${Port}/${database.databaseName}?sslmode=verify-full&sslrootcert=${certificates}`;
-  display.line(`  psql ${quote(login)}`);
+  display.line(`  psql ${quoteForShell(login)}`);
   if (!interrupted.aborted)
     await new Promise(resolve => interrupted.addEventListener('abort', resolve, { once: true }));
 }
@@ -56,9 +61,4 @@ async function admitVisitor(environment: LocalEnvironment, { id }: SourceDatabas
     await client.end();
   }
   return password;
-}
-
-/** For a POSIX shell. */
-function quote(text: string): string {
-  return /^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

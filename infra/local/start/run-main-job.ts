@@ -12,7 +12,7 @@ import type { AwsRequest } from '../service.ts';
 import type { Execution } from '../states/execution.ts';
 import type { StartArguments } from './arguments.ts';
 import { describeSummary } from './describe-summary.ts';
-import { type Display, formatDuration } from './display.ts';
+import { type Display, formatDuration, quoteForShell } from './display.ts';
 import { type Inputs, prepareInputs } from './inputs.ts';
 import { keepUp } from './keep-up.ts';
 import { type Phase, showExecution } from './show-execution.ts';
@@ -57,6 +57,8 @@ export async function runMainJob(
     display.heading(`Verdict: ${summary.verdict}`);
     for (const line of describeSummary(summary)) display.line(line);
     if (parameters.keep) await run.keepUp(interrupted);
+    display.line('  Check the ledger that this left:');
+    display.line(`  npm run daybreak -- evidence verify --local ${quoteForShell(parameters.stateDirectory)}`);
     return summary;
   } catch (error) {
     if (!(error instanceof InterruptedError)) throw error;
