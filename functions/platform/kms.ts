@@ -33,16 +33,14 @@ export async function callKms<T>(what: string, call: (client: KMSClient) => Prom
     if (!(cause instanceof Error)) throw cause;
     const status = cause instanceof KMSServiceException ? cause.$metadata.httpStatusCode : undefined;
     const { name, message } = cause;
-    if (
-      ['NotFoundException', 'DisabledException', 'KMSInvalidStateException', 'KeyUnavailableException'].includes(name)
-    ) {
+    if (['NotFoundException', 'DisabledException', 'KMSInvalidStateException'].includes(name)) {
       throw new KeyUnusableError(`${what}: ${name}`, { cause });
     }
     if (
       status === undefined ||
       status >= 500 ||
-      name === 'ThrottlingException' ||
-      name === 'DependencyTimeoutException'
+      // KeyUnavailableException: "You can retry the request."
+      ['ThrottlingException', 'DependencyTimeoutException', 'KeyUnavailableException'].includes(name)
     ) {
       throw new RetryableError(`${what}: KMS did not answer well (${name}: ${message})`, { cause });
     }

@@ -7,7 +7,7 @@ import { inOrder } from './in-order.ts';
 import { LedgerBrokenError, MAXIMUM_ENTRY_BYTES, parseLedgerEntry, type ReadLedgerEntry } from './ledger-entry.ts';
 import { EMPTY_PROJECTION, fold, LedgerProjection } from './ledger-projection.ts';
 import { log } from './log.ts';
-import { isDeleteMarker, ObjectNotFoundError, readBytesIfThere, readObject, writeBytes } from './s3.ts';
+import { isDeleteMarker, ObjectNotFoundError, readBytesIfThere, readChunks, readObject, writeBytes } from './s3.ts';
 
 const WIDEST_READ = 64;
 
@@ -60,7 +60,7 @@ export async function readLedgerEntry(evidenceBucket: string, sequence: number):
       body.destroy();
       throw new LedgerBrokenError(`${key}: ${sizeBytes} bytes are no ledger entry; see runbooks/ledger-broken.md`);
     }
-    return parseLedgerEntry(key, Buffer.concat(await body.toArray()));
+    return parseLedgerEntry(key, Buffer.concat(await Array.fromAsync(readChunks(key, body))));
   } catch (error) {
     if (!(error instanceof ObjectNotFoundError)) throw error;
     if (isDeleteMarker(error)) {

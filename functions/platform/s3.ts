@@ -13,7 +13,7 @@ import {
   S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
-import { PermanentError, RetryableError } from './errors.ts';
+import { describeError, PermanentError, RetryableError } from './errors.ts';
 import { awsClient } from './runtime.ts';
 
 /** There is no such object (or bucket, or version). */
@@ -40,6 +40,13 @@ export async function callS3<T>(what: string, call: (client: S3Client) => Promis
   }
 }
 
+/**
+ * Codes of S3, and of KMS as S3 passes them on, that ask to be tried again whatever their status is.
+ * https://docs.aws.amazon.com/kms/latest/developerguide/throttling.html
+ */
+const PASSING =
+  /^(SlowDown|RequestTimeout|InternalError|ServiceUnavailable|OperationAborted|(KMS\.)?(ThrottlingException|KMSInternalException|DependencyTimeoutException|KeyUnavailableException))$/;
+
 function translate(what: string, cause: unknown): unknown {
   if (!(cause instanceof Error)) return cause;
   const status = statusOf(cause);
@@ -49,6 +56,9 @@ function translate(what: string, cause: unknown): unknown {
   }
   if (status === 412 || name === 'PreconditionFailed' || name === 'ConditionalRequestConflict') {
     return new PreconditionFailedError(`${what}: the condition of the request did not hold (${name})`, { cause });
+  }
+  if (status === undefined || (status >= 500 && status !== 501) || status === 429 || PASSING.test(name)) {
+    return new RetryableError(`${what}: S3 did not answer well (${name}: ${cause.message})`, { cause });
   }
   if (name.startsWith('KMS.'))
     return new ObjectKeyUnusableError(`${what}: its key cannot be used (${name})`, { cause });
@@ -60,15 +70,6 @@ function translate(what: string, cause: unknown): unknown {
         cause,
       },
     );
-  }
-  if (
-    status === undefined ||
-    (status >= 500 && status !== 501) ||
-    status === 429 ||
-    name === 'SlowDown' ||
-    name === 'RequestTimeout'
-  ) {
-    return new RetryableError(`${what}: S3 did not answer well (${name}: ${cause.message})`, { cause });
   }
   return new ObjectStorageError(`${what}: S3 refused (${name}: ${cause.message})`, { cause });
 }
@@ -114,12 +115,31 @@ export async function readObject(
   };
 }
 
+/**
+ * The content of an object that was answered for, piece by piece.
+ * @throws RetryableError when it breaks off, or is not what its checksum says: the answer's status was given before.
+ */
+export async function* readChunks(what: string, body: Readable): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of body) yield chunk as Uint8Array;
+  } catch (cause) {
+    throw new RetryableError(`${what}: it broke off while it was read (${describeError(cause)})`, { cause });
+  }
+}
+
+/** A small object's content as a whole, and its ETag. @throws ObjectNotFoundError */
+export async function readWhole(
+  bucket: string,
+  key: string,
+  options: { versionId?: string } = {},
+): Promise<{ bytes: Buffer; eTag: string }> {
+  const { body, eTag } = await readObject(bucket, key, options);
+  return { bytes: Buffer.concat(await Array.fromAsync(readChunks(`s3://${bucket}/${key}`, body))), eTag };
+}
+
 /** A small object's content as a whole. @throws ObjectNotFoundError */
 export async function readBytes(bucket: string, key: string, options: { versionId?: string } = {}): Promise<Buffer> {
-  const { body } = await readObject(bucket, key, options);
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of body) chunks.push(chunk as Uint8Array);
-  return Buffer.concat(chunks);
+  return (await readWhole(bucket, key, options)).bytes;
 }
 
 /** The same, or undefined where there is no such object. */
@@ -330,7 +350,10 @@ export async function* listVersions(
   }
 }
 
-/** Deletes named versions, up to 1,000 a call. @throws ObjectStorageError naming how many S3 refused, and why the first. */
+/**
+ * Deletes named versions, up to 1,000 a call.
+ * @throws ObjectStorageError naming how many S3 refused, and why the first; RetryableError when all of them may pass.
+ */
 export async function deleteVersions(
   bucket: string,
   versions: readonly { key: string; versionId: string }[],
@@ -347,9 +370,9 @@ export async function deleteVersions(
       ),
     );
     if (Errors?.length) {
-      throw new ObjectStorageError(
-        `s3://${bucket}: ${Errors.length} of ${batch.length} versions were not deleted (${Errors[0]?.Code})`,
-      );
+      const lasting = Errors.find(({ Code }) => !PASSING.test(Code ?? ''));
+      const text = `s3://${bucket}: ${Errors.length} of ${batch.length} versions were not deleted (${(lasting ?? Errors[0])?.Code})`;
+      throw lasting === undefined ? new RetryableError(text) : new ObjectStorageError(text);
     }
   }
 }

@@ -13,6 +13,7 @@ import {
   ObjectNotFoundError,
   ObjectStorageError,
   PreconditionFailedError,
+  readChunks,
   readObject,
   readTags,
 } from '../platform/s3.ts';
@@ -129,7 +130,7 @@ async function readBack(line: ObjectManifestLine, task: RestoreTask): Promise<st
   let hash = createHash('sha256');
   let inPart = 0;
   let sizeBytes = 0;
-  for await (const chunk of restored.body as AsyncIterable<Uint8Array>) {
+  for await (const chunk of readChunks('a restored object', restored.body)) {
     if (task.timeIsShort()) return 'out-of-time';
     sizeBytes += chunk.byteLength;
     for (let from = 0; from < chunk.byteLength; ) {

@@ -13,7 +13,7 @@ import {
   listObjects,
   ObjectNotFoundError,
   PreconditionFailedError,
-  readObject,
+  readWhole,
   writeBytes,
   writeBytesOnce,
 } from '../platform/s3.ts';
@@ -105,8 +105,8 @@ async function takeClaim(tenant: string, now: Date, workBucket: string): Promise
   const body = Buffer.from(JSON.stringify(Claim.parse({ claimedAt: now.toISOString() })));
   if (await writeBytesOnce(workBucket, key, body)) return 'new';
   try {
-    const { body: stream, eTag } = await readObject(workBucket, key);
-    const { claimedAt } = Claim.parse(JSON.parse(Buffer.concat(await stream.toArray()).toString('utf8')));
+    const { bytes, eTag } = await readWhole(workBucket, key);
+    const { claimedAt } = Claim.parse(JSON.parse(bytes.toString('utf8')));
     if (now.getTime() - parseInstant(claimedAt).getTime() < CLAIM_HOLDS_MS) return 'held';
     await writeBytes(workBucket, key, body, { ifMatch: eTag });
     return 'taken-over';
