@@ -63,7 +63,7 @@ function sampleInputs(seed: number): Inputs {
 async function ownInputs(own: NonNullable<StartArguments['own']>, display: Display): Promise<Inputs> {
   const { files, leftOutCount } =
     own.filesDirectory === undefined ? { files: [], leftOutCount: 0 } : await listFolder(own.filesDirectory);
-  if (leftOutCount > 0) display.line(`  ! ${leftOutCount} links and special files are left out`);
+  if (leftOutCount > 0) display.line(`  ! left out, being links or special files: ${leftOutCount}`);
   const { rootTable, rootColumn } = own;
   const filled = countFilled({ rootTable, rootColumn }, async client => {
     const { createdRoles, notes } = await loadDump(client, own.sqlFile);
