@@ -7,7 +7,7 @@ import type { DatabaseRecoveryPoint, RecoveryPoint } from '../contracts/recovery
 import { fingerprintKey, itemsKey, rootManifestKey, vaultSnapshotId } from '../contracts/vault-layout.ts';
 import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
 import { parseInstant } from '../platform/clock.ts';
-import { describeError, PermanentError } from '../platform/errors.ts';
+import { describeError, PermanentError, RetryableError } from '../platform/errors.ts';
 import { decode } from '../platform/fingerprint/fingerprint-file.ts';
 import { handler as step } from '../platform/handler.ts';
 import { signDocument } from '../platform/kms.ts';
@@ -16,7 +16,8 @@ import { readItems, readMapResults } from '../platform/map-results.ts';
 import { publishMetrics } from '../platform/metrics.ts';
 import { findSnapshot } from '../platform/rds.ts';
 import { readRootManifest } from '../platform/root-manifest.ts';
-import { readBytes, writeBytes } from '../platform/s3.ts';
+import { PreconditionFailedError, readBytes, writeBytes } from '../platform/s3.ts';
+import { checkMoments } from './check-moments.ts';
 import { checkVaultCopy } from './check-vault-copy.ts';
 import { judgeRecoveryPoint } from './judge-recovery-point.ts';
 
@@ -28,7 +29,7 @@ const GIB = 1024 ** 3;
 /**
  * Closes a recovery point: reads back each snapshot and fingerprint, gathers the tenants' results, judges, signs and
  * writes the root manifest, and reads it back. A good one that is there already stands; an incomplete one is superseded
- * by a new version, so that a rerun can finish it.
+ * by a new version, so that a rerun can finish it. Of two runs at the same time neither supersedes what it has not read.
  */
 export const handler = step({
   input: CompleteInput,
@@ -41,6 +42,7 @@ export const handler = step({
         ? existing
         : await close(
             input,
+            existing?.eTag,
             now,
             deployment,
             configuration.databases.map(({ id }) => id),
@@ -79,28 +81,39 @@ export const handler = step({
 
 async function close(
   { recoveryPointId, scheduledAt, databases: outcomes, tenantResultsKey }: z.output<typeof CompleteInput>,
+  supersededETag: string | undefined,
   now: Date,
   deployment: Deployment,
   databaseIds: readonly string[],
 ): Promise<{ recoveryPoint: RecoveryPoint; sha256: string }> {
   const databases = await Promise.all(outcomes.map(outcome => readBackDatabase(recoveryPointId, outcome, deployment)));
-  const tenants = await Array.fromAsync(readMapResults(deployment.workBucket, tenantResultsKey, TenantBackupResult));
-  tenants.sort((a, b) => compareText(a.bucketId, b.bucketId) || compareText(a.tenant ?? '', b.tenant ?? ''));
+  const results = await Array.fromAsync(readMapResults(deployment.workBucket, tenantResultsKey, TenantBackupResult));
   const items = await readItems(deployment.workBucket, itemsKey(recoveryPointId), TenantItem);
+  const tenants = [...results, ...withoutResult(items, results)].sort(
+    (a, b) => compareText(a.bucketId, b.bucketId) || compareText(a.tenant ?? '', b.tenant ?? ''),
+  );
   const recoveryPoint: RecoveryPoint = {
     version: 1,
     recoveryPointId,
     scheduledAt,
     completedAt: now.toISOString(),
-    ...judgeRecoveryPoint({ databases, tenants, expected: { databaseIds, items } }),
+    ...judgeRecoveryPoint({ databases, tenants: results, expected: { databaseIds, items } }),
     databases,
     tenants,
   };
   const body = Buffer.from(canonicalJson(await signDocument(recoveryPoint, deployment.signingKeyArn)));
-  await writeBytes(deployment.vaultBucket, rootManifestKey(recoveryPointId), body, {
-    contentType: 'application/json',
-    keyArn: deployment.vaultKeyArn,
-  });
+  try {
+    await writeBytes(deployment.vaultBucket, rootManifestKey(recoveryPointId), body, {
+      contentType: 'application/json',
+      keyArn: deployment.vaultKeyArn,
+      ...(supersededETag === undefined ? { onlyIfAbsent: true } : { ifMatch: supersededETag }),
+    });
+  } catch (error) {
+    if (!(error instanceof PreconditionFailedError)) throw error;
+    throw new RetryableError(`${rootManifestKey(recoveryPointId)}: another run has written it meanwhile`, {
+      cause: error,
+    });
+  }
   const readBack = await readRootManifest(deployment, recoveryPointId);
   if (readBack?.sha256 !== sha256Hex(body)) {
     throw new RootManifestNotReadBackError(
@@ -108,6 +121,30 @@ async function close(
     );
   }
   return readBack;
+}
+
+/**
+ * A result for each tenant whose child execution left none. It keeps the tenant, and its newest manifest, known to the
+ * next recovery point.
+ */
+function withoutResult(items: readonly TenantItem[], results: readonly TenantBackupResult[]): TenantBackupResult[] {
+  const nameOf = ({ bucketId, tenant }: { bucketId: string; tenant: string | null }) => `${bucketId}/${tenant ?? ''}`;
+  const known = new Set(results.map(nameOf));
+  return items
+    .filter(item => !known.has(nameOf(item)))
+    .map(({ bucketId, tenant, previousManifestSha256 }) => ({
+      bucketId,
+      tenant,
+      manifestSha256: null,
+      previousManifestSha256,
+      objectCount: 0,
+      byteCount: 0,
+      copiedObjectCount: 0,
+      copiedByteCount: 0,
+      recopiedObjectCount: 0,
+      notCovered: {},
+      failure: 'NoResultError',
+    }));
 }
 
 async function readBackDatabase(
@@ -127,6 +164,8 @@ async function readBackDatabase(
   try {
     const before = await readFingerprint(vaultBucket, recoveryPointId, databaseId, 'before');
     const after = await readFingerprint(vaultBucket, recoveryPointId, databaseId, 'after');
+    const disorder = checkMoments(before.fingerprint, after.fingerprint, takenAt);
+    if (disorder.length > 0) return failed(disorder.join(', '));
     return {
       databaseId,
       snapshot: {
@@ -138,7 +177,7 @@ async function readBackDatabase(
         allocatedStorageBytes: (snapshot.AllocatedStorage ?? 0) * GIB,
       },
       fingerprints: { before: before.sha256, after: after.sha256 },
-      rowCount: before.rowCount,
+      rowCount: countRows(before.fingerprint),
       failure: null,
     };
   } catch (error) {
@@ -153,13 +192,16 @@ async function readFingerprint(
   recoveryPointId: string,
   databaseId: string,
   moment: 'before' | 'after',
-): Promise<{ sha256: string; rowCount: number }> {
+): Promise<{ sha256: string; fingerprint: DatabaseFingerprint }> {
   const key = fingerprintKey(recoveryPointId, databaseId, moment);
   const bytes = await readBytes(vaultBucket, key);
-  const rowCount = decode(bytes, DatabaseFingerprint, key)
-    .tables.flatMap(({ settled, recent }) => [...Object.values(settled), ...Object.values(recent)])
+  return { sha256: sha256Hex(bytes), fingerprint: decode(bytes, DatabaseFingerprint, key) };
+}
+
+function countRows({ tables }: DatabaseFingerprint): number {
+  return tables
+    .flatMap(({ settled, recent }) => [...Object.values(settled), ...Object.values(recent)])
     .reduce((sum, { rows }) => sum + rows, 0);
-  return { sha256: sha256Hex(bytes), rowCount };
 }
 
 function publish({ status, databases, tenants }: RecoveryPoint, durationMs: number): void {

@@ -13,7 +13,9 @@ export function judgeRecoveryPoint(parts: {
 }): Pick<RecoveryPoint, 'status' | 'reasons'> {
   const databases = new Set(parts.databases.map(({ databaseId }) => databaseId));
   const tenants = new Set(parts.tenants.map(nameTenant));
+  const isEmpty = parts.expected.databaseIds.length === 0 && parts.expected.items.length === 0;
   const reasons = [
+    ...(isEmpty ? ['nothing is configured to be backed up'] : []),
     ...parts.expected.databaseIds.filter(id => !databases.has(id)).map(id => `database ${id}: no result`),
     ...parts.databases.flatMap(({ databaseId, failure }) =>
       failure === null ? [] : [`database ${databaseId}: ${failure}`],

@@ -3,23 +3,24 @@ import { rootManifestKey } from '../contracts/vault-layout.ts';
 import { sha256Hex } from './canonical-json.ts';
 import { PermanentError } from './errors.ts';
 import { verifyDocument } from './kms.ts';
-import { readBytesIfThere } from './s3.ts';
+import { readWholeIfThere } from './s3.ts';
 
 /** A root manifest that cannot be trusted: not readable as one, for another recovery point, or its signature does not fit. */
 export class RootManifestInvalidError extends PermanentError {}
 
 /**
  * Reads a recovery point's root manifest and verifies that the deployment's signing key signed exactly it.
- * @returns undefined where there is none.
+ * @returns with the SHA-256 and the ETag of the stored bytes; undefined where there is none.
  * @throws RootManifestInvalidError
  */
 export async function readRootManifest(
   deployment: { vaultBucket: string; signingKeyArn: string },
   recoveryPointId: string,
-): Promise<{ recoveryPoint: RecoveryPoint; sha256: string } | undefined> {
+): Promise<{ recoveryPoint: RecoveryPoint; sha256: string; eTag: string } | undefined> {
   const key = rootManifestKey(recoveryPointId);
-  const bytes = await readBytesIfThere(deployment.vaultBucket, key);
-  if (bytes === undefined) return undefined;
+  const stored = await readWholeIfThere(deployment.vaultBucket, key);
+  if (stored === undefined) return undefined;
+  const { bytes, eTag } = stored;
   const invalid = (what: string, cause?: unknown) =>
     new RootManifestInvalidError(
       `${key}: ${what}; do not restore from it; compare its versions in the vault bucket and see who wrote them`,
@@ -31,7 +32,7 @@ export async function readRootManifest(
   if (parsed.data.document.recoveryPointId !== recoveryPointId) {
     throw invalid(`it belongs to recovery point ${parsed.data.document.recoveryPointId}`);
   }
-  return { recoveryPoint: parsed.data.document, sha256: sha256Hex(bytes) };
+  return { recoveryPoint: parsed.data.document, sha256: sha256Hex(bytes), eTag };
 }
 
 function parseJson(bytes: Buffer): unknown {

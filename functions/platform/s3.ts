@@ -142,14 +142,22 @@ export async function readBytes(bucket: string, key: string, options: { versionI
   return (await readWhole(bucket, key, options)).bytes;
 }
 
-/** The same, or undefined where there is no such object. */
-export async function readBytesIfThere(bucket: string, key: string): Promise<Buffer | undefined> {
+/** What `readWhole` returns, or undefined where there is no such object. */
+export async function readWholeIfThere(
+  bucket: string,
+  key: string,
+): Promise<{ bytes: Buffer; eTag: string } | undefined> {
   try {
-    return await readBytes(bucket, key);
+    return await readWhole(bucket, key);
   } catch (error) {
     if (error instanceof ObjectNotFoundError) return undefined;
     throw error;
   }
+}
+
+/** What `readBytes` returns, or undefined where there is no such object. */
+export async function readBytesIfThere(bucket: string, key: string): Promise<Buffer | undefined> {
+  return (await readWholeIfThere(bucket, key))?.bytes;
 }
 
 /**

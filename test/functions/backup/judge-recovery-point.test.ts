@@ -23,6 +23,11 @@ describe('judgeRecoveryPoint', () => {
   });
 
   it.each([
+    [
+      'an empty configuration',
+      { databases: [], tenants: [], expected: { databaseIds: [], items: [] } },
+      'nothing is configured to be backed up',
+    ],
     ['a database without a result', { ...whole, databases: [] }, 'database app: no result'],
     [
       'a database that failed',

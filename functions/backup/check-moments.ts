@@ -1,0 +1,22 @@
+import type { DatabaseFingerprint } from '../contracts/fingerprint.ts';
+
+/** The clocks of RDS and of a function may differ by so much, and the snapshot is begun right after *before*. */
+const CLOCK_TOLERANCE_MS = 60_000;
+
+type Measurement = Pick<DatabaseFingerprint, 'tables'>;
+
+/**
+ * Why a snapshot does not lie between its database's two fingerprints; an empty list when it does. Fingerprints are kept
+ * once written, so a run that had to take the snapshot anew may find an *after* that was measured before it: of such a
+ * snapshot nothing could be proved.
+ */
+export function checkMoments(before: Measurement, after: Measurement, takenAt: Date): string[] {
+  const measuredLate = before.tables.some(
+    ({ measuredAt }) => Date.parse(measuredAt) > takenAt.getTime() + CLOCK_TOLERANCE_MS,
+  );
+  const measuredEarly = after.tables.some(({ measuredAt }) => Date.parse(measuredAt) < takenAt.getTime());
+  return [
+    ...(measuredLate ? ['its first fingerprint was taken after its snapshot'] : []),
+    ...(measuredEarly ? ['its second fingerprint was taken before its snapshot'] : []),
+  ];
+}

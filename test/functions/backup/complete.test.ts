@@ -1,0 +1,209 @@
+import { zstdCompressSync } from 'node:zlib';
+import { DBSnapshotNotFoundFault, DescribeDBSnapshotsCommand, RDSClient } from '@aws-sdk/client-rds';
+import { mockClient } from 'aws-sdk-client-mock';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { handler } from '../../../functions/backup/complete.ts';
+import type { TenantItem } from '../../../functions/contracts/daily-backup.ts';
+import type { DatabaseFingerprint } from '../../../functions/contracts/fingerprint.ts';
+import type { TenantBackupResult } from '../../../functions/contracts/object-manifest.ts';
+import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
+import {
+  fingerprintKey,
+  itemsKey,
+  rootManifestKey,
+  vaultSnapshotId,
+} from '../../../functions/contracts/vault-layout.ts';
+import { sha256Hex } from '../../../functions/platform/canonical-json.ts';
+import { stepRuntime, type TestRuntime } from '../../fixtures/step-runtime.ts';
+
+const rds = mockClient(RDSClient);
+const recoveryPointId = '20261122t023000z';
+const resultsKey = `work/${recoveryPointId}/results/run/manifest.json`;
+const database = { id: 'app', instanceId: 'school-app', databaseName: 'app', rootTable: 'school', rootColumn: 'id' };
+const at = (minute: number) => `2026-11-22T02:${String(minute).padStart(2, '0')}:00.000Z`;
+const manifestSha256 = 'a'.repeat(64);
+const items: TenantItem[] = [null, 'oak'].map(tenant => ({
+  recoveryPointId,
+  bucketId: 'uploads',
+  tenant,
+  previousManifestSha256: 'b'.repeat(64),
+}));
+const whole: TenantBackupResult[] = items.map(({ bucketId, tenant }) => ({
+  bucketId,
+  tenant,
+  manifestSha256,
+  previousManifestSha256: null,
+  objectCount: 1,
+  byteCount: 2,
+  copiedObjectCount: 1,
+  copiedByteCount: 2,
+  recopiedObjectCount: 0,
+  notCovered: {},
+  failure: null,
+}));
+
+let cloud: TestRuntime;
+
+function fingerprint(moment: 'before' | 'after', measuredAt: string): DatabaseFingerprint {
+  const digest = { rows: 3, sums: ['1', '2'] as [string, string] };
+  return {
+    version: 1,
+    databaseId: 'app',
+    moment,
+    serverVersion: '17',
+    seeds: ['1', '2'],
+    schemaSha256: manifestSha256,
+    tables: [
+      {
+        schema: 'public',
+        table: 'pupil',
+        kind: 'table',
+        definitionSha256: manifestSha256,
+        bucketColumns: ['id'],
+        bucketCount: 1,
+        horizon: '700',
+        snapshot: '700:700:',
+        measuredAt,
+        settled: { 0: digest },
+        recent: {},
+        removedRowCount: 0,
+        fileNode: '1',
+      },
+    ],
+    sequences: [],
+    unreadable: [],
+    tenants: ['oak'],
+  };
+}
+
+async function putFingerprints(before: string, after: string): Promise<void> {
+  for (const [moment, measuredAt] of [
+    ['before', before],
+    ['after', after],
+  ] as const) {
+    const body = zstdCompressSync(JSON.stringify(fingerprint(moment, measuredAt)));
+    await cloud.put('vault', fingerprintKey(recoveryPointId, 'app', moment), body);
+  }
+}
+
+async function putResults(results: readonly TenantBackupResult[]): Promise<void> {
+  const file = `work/${recoveryPointId}/results/run/SUCCEEDED_0.jsonl`;
+  await cloud.put('work', file, results.map(result => `${JSON.stringify(result)}\n`).join(''));
+  const files = { SUCCEEDED: [{ Key: file }], FAILED: [], PENDING: [] };
+  await cloud.put('work', resultsKey, JSON.stringify({ DestinationBucket: 'work', ResultFiles: files }));
+}
+
+const complete = () =>
+  cloud.invoke(handler, {
+    recoveryPointId,
+    scheduledAt: at(30),
+    databases: [{ databaseId: 'app', failure: null }],
+    tenantResultsKey: resultsKey,
+  });
+
+async function stored(): Promise<{ recoveryPoint: RecoveryPoint; sha256: string }> {
+  const bytes = await cloud.get('vault', rootManifestKey(recoveryPointId));
+  return { recoveryPoint: JSON.parse(bytes.toString()).document, sha256: sha256Hex(bytes) };
+}
+
+beforeEach(async () => {
+  cloud = stepRuntime({ configuration: { databases: [{ ...database, readerUser: 'daybreak_reader' }] } });
+  rds.reset();
+  rds.on(DescribeDBSnapshotsCommand).resolves({
+    DBSnapshots: [
+      {
+        DBSnapshotArn: `arn:aws:rds:eu-west-2:111122223333:snapshot:${vaultSnapshotId(recoveryPointId, 'app')}`,
+        Status: 'available',
+        StorageEncryptionType: 'sse-kms',
+        KmsKeyId: cloud.deployment.vaultKeyArn,
+        OriginalSnapshotCreateTime: new Date(at(40)),
+      },
+    ],
+  });
+  await putFingerprints(at(35), at(45));
+  await cloud.put('work', itemsKey(recoveryPointId), items.map(item => `${JSON.stringify(item)}\n`).join(''));
+  await putResults(whole);
+});
+
+describe('complete', () => {
+  it('signs a good recovery point, once', async () => {
+    const first = await complete();
+    const { recoveryPoint, sha256 } = await stored();
+    expect(recoveryPoint).toMatchObject({ status: 'good', reasons: [], tenants: whole });
+    expect(first).toMatchObject({
+      status: 'good',
+      databases: [{ databaseId: 'app', rowCount: 3, failure: null, snapshot: { takenAt: at(40) } }],
+      draft: { eventId: `backup/${recoveryPointId}/${sha256}`, body: { rowCount: 3, objectCount: 2, reasonCount: 0 } },
+    });
+    expect(await complete()).toEqual(first);
+    expect((await stored()).sha256).toBe(sha256);
+  });
+
+  it('supersedes an incomplete one once a rerun has what was missing', async () => {
+    await putResults(whole.slice(1));
+    expect(await complete()).toMatchObject({ status: 'incomplete' });
+    await putResults(whole);
+    expect(await complete()).toMatchObject({ status: 'good' });
+    expect((await stored()).recoveryPoint.status).toBe('good');
+  });
+
+  it('keeps a tenant whose child left no result, with its newest manifest, for the next recovery point', async () => {
+    await putResults(whole.slice(0, 1));
+    await complete();
+    const { recoveryPoint } = await stored();
+    expect(recoveryPoint.reasons).toEqual(['tenant oak in bucket uploads: no result']);
+    expect(recoveryPoint.tenants[1]).toMatchObject({
+      tenant: 'oak',
+      manifestSha256: null,
+      previousManifestSha256: 'b'.repeat(64),
+      failure: 'NoResultError',
+    });
+  });
+
+  it('never supersedes the good one of a run that was faster', async () => {
+    await putResults(whole.slice(1));
+    let raced = false;
+    cloud.intercept(async (request, next) => {
+      if (request.method === 'PUT' && request.path.includes('recovery-points/') && !raced) {
+        raced = true;
+        await putResults(whole);
+        await complete();
+      }
+      return next();
+    });
+    await expect(complete()).rejects.toMatchObject({ name: 'RetryableError' });
+    expect((await stored()).recoveryPoint.status).toBe('good');
+    expect(await complete()).toMatchObject({ status: 'good' });
+  });
+
+  it.each([
+    ['a second fingerprint of an earlier run', at(35), at(38), 'its second fingerprint was taken before its snapshot'],
+    ['a first fingerprint that is too late', at(42), at(45), 'its first fingerprint was taken after its snapshot'],
+  ])('takes no snapshot for proved by %s', async (_name, before, after, reason) => {
+    await putFingerprints(before, after);
+    expect(await complete()).toMatchObject({
+      status: 'incomplete',
+      databases: [{ snapshot: null, fingerprints: null, failure: reason }],
+    });
+  });
+
+  it.each([
+    ['is gone', () => rds.on(DescribeDBSnapshotsCommand).rejects(notFound()), 'it does not exist'],
+    [
+      'is under another key',
+      () =>
+        rds.on(DescribeDBSnapshotsCommand).resolves({
+          DBSnapshots: [{ Status: 'available', StorageEncryptionType: 'sse-kms', KmsKeyId: 'another' }],
+        }),
+      'it is not under the vault key',
+    ],
+  ])('is incomplete when the snapshot %s', async (_name, arrange, problem) => {
+    arrange();
+    expect(await complete()).toMatchObject({
+      status: 'incomplete',
+      databases: [{ failure: `its snapshot does not read back: ${problem}` }],
+    });
+  });
+});
+
+const notFound = () => new DBSnapshotNotFoundFault({ $metadata: { httpStatusCode: 404 }, message: 'as RDS says it' });
