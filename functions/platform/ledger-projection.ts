@@ -122,6 +122,8 @@ function foldBackup(state: LedgerProjection, entry: StoredLedgerEntry): LedgerPr
   const { data: body } = BackupCompleted.safeParse(entry.body);
   if (body === undefined) return notUnderstood(state, entry);
   const { recoveryPointId, status, rootManifestSha256 = null } = body;
+  // A good root manifest is never superseded: an incomplete one recorded later is of a slower run for the same instant.
+  if (status === 'incomplete' && state.recoveryPoints[recoveryPointId]?.status === 'good') return state;
   const { recordedAt, sequence } = entry;
   const recorded = { recoveryPointId, status, recordedAt, sequence, rootManifestSha256 };
   return { ...state, recoveryPoints: { ...state.recoveryPoints, [recoveryPointId]: recorded } };

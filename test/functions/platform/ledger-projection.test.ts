@@ -43,6 +43,17 @@ const test = (id: string, recoveryPointId: string | null, verdict: string) => ({
 });
 
 describe('fold', () => {
+  it('lets a good recovery point stand whatever a slower run records of it', () => {
+    const [good, incomplete] = [backup('20261121t023000z', 'good'), backup('20261121t023000z', 'incomplete')];
+    const statusAfter = (parts: Partial<StoredLedgerEntry>[]) => {
+      const { recoveryPoints, lastSequence } = foldAll(parts);
+      const { status, sequence } = recoveryPoints['20261121t023000z'] ?? {};
+      return { status, sequence, lastSequence };
+    };
+    expect(statusAfter([incomplete, good])).toEqual({ status: 'good', sequence: 2, lastSequence: 2 });
+    expect(statusAfter([good, incomplete])).toEqual({ status: 'good', sequence: 1, lastSequence: 2 });
+  });
+
   it('keeps recovery points, tests and failures', () => {
     const state = foldAll([
       backup('20261121t023000z', 'good'),
