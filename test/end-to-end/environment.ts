@@ -38,6 +38,8 @@ export interface TestEnvironmentOptions {
   /** @default true */
   readonly encrypted?: boolean;
   readonly abandonedAfterMs?: number;
+  /** @default 'all' */
+  readonly objectsPerTenant?: number;
 }
 
 /** The supplier's account with Daybreak deployed in it, on this machine, and what a test does with it. */
@@ -96,7 +98,7 @@ export class TestEnvironment {
           await Promise.all(listSupplierFiles().map(file => upload(client, file)));
         },
         restoreTest: {
-          objectsPerTenant: 'all',
+          objectsPerTenant: options.objectsPerTenant ?? 'all',
           ...(options.abandonedAfterMs && { abandonedAfterMs: options.abandonedAfterMs }),
         },
         onRequest: request => {
@@ -154,6 +156,9 @@ export class TestEnvironment {
   /** As `backUp`. @throws Error when the recovery point is not good, with its reasons. */
   async backUpWell(scheduledAt?: string) {
     const backup = await this.backUp(scheduledAt);
+    if (!this.keysIn('vault').includes(rootManifestKey(backup.recoveryPointId))) {
+      throw new Error(`the backup left no recovery point: ${backup.execution.error}: ${backup.execution.cause}`);
+    }
     const { document } = await this.recoveryPoint(backup.recoveryPointId);
     if (document.status !== 'good') throw new Error(`the backup is ${document.status}: ${document.reasons.join('; ')}`);
     return { ...backup, document };

@@ -210,6 +210,30 @@ describe('limits of a function', () => {
   });
 });
 
+describe('an interceptor', () => {
+  it('stands around each call: sees it, answers for it, or lets it die after its work', async () => {
+    const { lambda, payloadOf } = localLambda();
+    const seen: unknown[] = [];
+    lambda.intercept(async (invocation, next) => {
+      seen.push(invocation);
+      const answer = await next();
+      if (answer === 'die') throw Object.assign(new Error('killed'), { name: 'KilledError' });
+      return `${answer}, intercepted`;
+    });
+    expect(await payloadOf({ do: 'return', value: 'one' })).toBe('one, intercepted');
+    expect(await payloadOf({ do: 'return', value: 'die' })).toMatchObject({
+      errorType: 'KilledError',
+      errorMessage: 'killed',
+    });
+    expect(seen).toEqual([
+      { functionName: 'f', event: { do: 'return', value: 'one' } },
+      { functionName: 'f', event: { do: 'return', value: 'die' } },
+    ]);
+    lambda.intercept(undefined);
+    expect(await payloadOf({ do: 'return', value: 'two' })).toBe('two');
+  });
+});
+
 describe('what a function writes', () => {
   it('is kept, at most 1,000 lines, and heard', async () => {
     const { lambda, payloadOf } = localLambda();

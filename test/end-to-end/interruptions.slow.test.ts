@@ -1,0 +1,200 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { KMSClient, paginateListKeys } from '@aws-sdk/client-kms';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { vaultSnapshotId } from '../../functions/contracts/vault-layout.ts';
+import type { AwsRequest } from '../../infra/local/service.ts';
+import { DATABASE, TestEnvironment } from './environment.ts';
+import { listSupplierFiles, TENANTS } from './supplier.ts';
+
+const MINUTES = 60_000;
+
+let environment: TestEnvironment;
+beforeAll(async () => {
+  environment = await TestEnvironment.create({ objectsPerTenant: 1 });
+}, 3 * MINUTES);
+afterAll(() => environment?.remove());
+
+/** `Runtime.ExitError` is what Lambda says of a function whose process ended, and what workflows try again. */
+class KilledError extends Error {
+  constructor(name: 'KilledError' | 'Runtime.ExitError') {
+    super('killed');
+    this.name = name;
+  }
+}
+
+/** One run of a function. A dead one reaches nothing any more. */
+interface Invocation {
+  dead: boolean;
+  kill(): void;
+}
+
+/**
+ * Kills the function that makes the next writing request of a kind that is not yet in `done`, before that request: at
+ * once, with nothing cleaned up, as Lambda's environment may die. Of what a step keeps of its progress, the second time
+ * is a kind of its own.
+ * @returns what ends it, and says which request it was: undefined when none was left. It is then in `done`.
+ */
+function killBeforeWrite(done: Set<string>, error: KilledError): () => string | undefined {
+  const current = new AsyncLocalStorage<Invocation>();
+  const counts = new Map<string, number>();
+  let killed: string | undefined;
+  environment.cloud.lambda.intercept(
+    (_invocation, next) =>
+      new Promise((resolve, reject) => {
+        const invocation: Invocation = {
+          dead: false,
+          kill: () => {
+            invocation.dead = true;
+            reject(error);
+          },
+        };
+        current.run(invocation, next).then(resolve, reject);
+      }),
+  );
+  const stop = environment.onRequest(request => {
+    const invocation = current.getStore();
+    if (invocation === undefined) return;
+    const name = nameOfWrite(request);
+    if (!invocation.dead && killed === undefined && name !== undefined) {
+      const count = (counts.get(name) ?? 0) + 1;
+      counts.set(name, count);
+      const kind = count === 1 ? name : `${name}, the second time`;
+      if (!done.has(kind) && (count === 1 || (count === 2 && name.includes(' work/work/')))) {
+        killed = kind;
+        done.add(kind);
+        invocation.kill();
+      }
+    }
+    if (invocation.dead) throw error;
+  });
+  return () => {
+    environment.cloud.lambda.intercept(undefined);
+    stop();
+    return killed;
+  };
+}
+
+/** What a request would change, by service, operation and kind of place; undefined when it only reads. */
+function nameOfWrite({ service, method, path, headers, body, query }: AwsRequest): string | undefined {
+  if (service === 's3') {
+    if (method === 'GET' || method === 'HEAD') return undefined;
+    const [, bucket = '', ...key] = path.split('/');
+    const operation = headers['x-amz-copy-source'] !== undefined ? 'copy' : 'delete' in query ? 'delete' : method;
+    const { vaultBucket, evidenceBucket, workBucket } = environment.deployment;
+    const names = new Map([
+      [vaultBucket, 'vault'],
+      [evidenceBucket, 'evidence'],
+      [workBucket, 'work'],
+    ]);
+    const kind = key.map(part => (/^(?:[tn]|db)-|\d{8}t|^[0-9a-f]{64}|^0\d+/.test(part) ? '*' : part)).join('/');
+    return `s3 ${operation} ${names.get(bucket)}/${kind}`;
+  }
+  if (service === 'kms') {
+    const operation = headers['x-amz-target']?.split('.').at(-1) ?? '';
+    return /^(?:Create|Tag|Put|Schedule|Disable|Enable)/.test(operation) ? `kms ${operation}` : undefined;
+  }
+  if (service === 'rds' && body instanceof Uint8Array) {
+    const action = new URLSearchParams(Buffer.from(body).toString()).get('Action') ?? '';
+    return action.startsWith('Describe') || action.startsWith('List') ? undefined : `rds ${action}`;
+  }
+  return undefined;
+}
+
+it(
+  'passes a restore test in one run wherever a function was killed, and called again',
+  async () => {
+    const done = new Set<string>();
+    const { recoveryPointId } = await environment.backUpWell();
+    for (let place: string | undefined = ''; place !== undefined; ) {
+      const stop = killBeforeWrite(done, new KilledError('Runtime.ExitError'));
+      const { execution, record } = await environment.testRestore(recoveryPointId);
+      place = stop();
+      expect([place, execution.status, record.verdict, record.reasons]).toEqual([place, 'SUCCEEDED', 'passed', []]);
+      expect((await environment.databaseResources()).instances).toEqual([`${DATABASE}-source`]);
+      expect(environment.keysIn('work', 'scratch/')).toEqual([]);
+    }
+    expect([...done].sort()).toEqual([
+      'rds DeleteDBInstance',
+      'rds RestoreDBInstanceFromDBSnapshot',
+      's3 PUT evidence/heads/*',
+      's3 PUT evidence/ledger/*',
+      's3 PUT evidence/restore-tests/*',
+      's3 PUT work/ledger-projection/1.json.zst',
+      's3 PUT work/work/*/databases/school/*/hydration.json.zst',
+      's3 PUT work/work/*/databases/school/*/hydration.json.zst, the second time',
+      's3 PUT work/work/*/databases/school/*/verification.json.zst',
+      's3 PUT work/work/*/items.jsonl',
+      's3 copy work/scratch/*/*',
+      's3 delete work/',
+    ]);
+  },
+  3 * MINUTES,
+);
+
+it(
+  'finishes the same recovery point wherever a function was killed, and the backup run again',
+  async () => {
+    const done = new Set<string>();
+    const keyCount = await countKeys();
+    const { snapshots: earlier } = await environment.databaseResources();
+    for (let number = 1; ; number++) {
+      // A new school with its first file: a key is created, a secret made, an object copied.
+      await environment.put({ Key: `schools/n-${number}/first file`, Body: Buffer.from(`${number}`) });
+      const stop = killBeforeWrite(done, new KilledError('KilledError'));
+      const { execution, scheduledAt, recoveryPointId } = await environment.backUp();
+      const place = stop();
+      if (place === undefined) {
+        expect(execution.status).toBe('SUCCEEDED');
+        break;
+      }
+      const again = await environment.backUp(scheduledAt);
+      expect([place, again.execution.status]).toEqual([place, 'SUCCEEDED']);
+      const { document } = await environment.recoveryPoint(recoveryPointId);
+      expect(document).toMatchObject({ status: 'good', reasons: [] });
+      expect(document.tenants).toHaveLength(1 + TENANTS.length + number);
+      const { snapshots } = await environment.databaseResources();
+      expect(snapshots.filter(id => id.includes(recoveryPointId))).toEqual([
+        vaultSnapshotId(recoveryPointId, DATABASE),
+      ]);
+      expect(snapshots).toHaveLength(earlier.length + number);
+      const entries = (await environment.ledger()).filter(({ subject }) => subject === recoveryPointId);
+      expect(entries.filter(({ body }) => body.status === 'good')).toHaveLength(1);
+      expect((await environment.ledgerState()).recoveryPoints[recoveryPointId]?.status).toBe('good');
+      const copies = environment.versionsIn('vault').filter(({ key }) => key.includes('/objects/'));
+      expect(copies).toHaveLength(listSupplierFiles().length + number);
+      // No key was made that nothing names.
+      expect(await countKeys()).toBe(keyCount + number);
+    }
+    expect([...done].sort()).toEqual([
+      'kms CreateAlias',
+      'kms CreateKey',
+      'rds CopyDBSnapshot',
+      'rds CreateDBSnapshot',
+      'rds DeleteDBSnapshot',
+      's3 PUT evidence/heads/*',
+      's3 PUT evidence/ledger/*',
+      's3 PUT vault/fingerprints/*/school/after.json.zst',
+      's3 PUT vault/fingerprints/*/school/before.json.zst',
+      's3 PUT vault/recovery-points/*',
+      's3 PUT vault/tenants/*/manifests/*',
+      's3 PUT vault/tenants/*/naming-secret',
+      's3 PUT work/ledger-projection/1.json.zst',
+      's3 PUT work/work/*/fingerprints/school/after.json.zst',
+      's3 PUT work/work/*/fingerprints/school/after.json.zst, the second time',
+      's3 PUT work/work/*/fingerprints/school/before.json.zst',
+      's3 PUT work/work/*/fingerprints/school/before.json.zst, the second time',
+      's3 PUT work/work/*/items.jsonl',
+      's3 PUT work/work/tenant-keys/*',
+      's3 copy vault/tenants/*/objects/*',
+    ]);
+  },
+  3 * MINUTES,
+);
+
+/** Keys of any state, among them those that nothing names. */
+async function countKeys(): Promise<number> {
+  const client = new KMSClient(environment.cloud.clientConfiguration(environment.cloud.root));
+  let count = 0;
+  for await (const { Keys = [] } of paginateListKeys({ client }, {})) count += Keys.length;
+  return count;
+}
