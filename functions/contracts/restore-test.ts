@@ -22,6 +22,8 @@ export const ChooseInput = RestoreTestInput;
 export const ChooseOutput = z.strictObject({
   restoreTestId: RestoreTestId,
   recoveryPointId: RecoveryPointId.nullable(),
+  /** As its root manifest says; null where none was read. An incomplete one can be tested, and cannot pass. */
+  recoveryPointStatus: z.enum(['good', 'incomplete']).nullable(),
   /** Why no test can start; null when one can. */
   reason: z.string().nullable(),
   /** What is already wrong: a signature or a root manifest that does not verify. */

@@ -1,5 +1,6 @@
 import type { Deployment } from '../contracts/configuration.ts';
 import { idOfInstant } from '../contracts/identifiers.ts';
+import type { RecoveryPoint } from '../contracts/recovery-point.ts';
 import { ChooseInput, ChooseOutput } from '../contracts/restore-test.ts';
 import type { Finding } from '../contracts/restore-test-record.ts';
 import { rootManifestKey } from '../contracts/vault-layout.ts';
@@ -19,17 +20,17 @@ export const handler = step({
     const recoveryPoints = Object.values(ledger.recoveryPoints);
     const history = { recoveryPoints, restoreTests: Object.values(ledger.restoreTests) };
     const { recoveryPointId, reason } = chooseRecoveryPoint(history, { restoreTestId, requestedId });
-    if (recoveryPointId === null) {
-      return { restoreTestId, recoveryPointId, reason, findings: [], databases: [], allObjects };
-    }
+    const nothing = { restoreTestId, recoveryPointId, recoveryPointStatus: null, databases: [], allObjects };
+    if (recoveryPointId === null) return { ...nothing, reason, findings: [] };
     const recordedSha256 = ledger.recoveryPoints[recoveryPointId]?.rootManifestSha256 ?? null;
     const checked = await checkRootManifest(deployment, recoveryPointId, recordedSha256);
     if ('finding' in checked) {
       const { finding } = checked;
-      return { restoreTestId, recoveryPointId, reason: finding.detail, findings: [finding], databases: [], allObjects };
+      return { ...nothing, reason: finding.detail, findings: [finding] };
     }
+    const { recoveryPointStatus } = checked;
     const databases = checked.databaseIds.map(databaseId => ({ restoreTestId, recoveryPointId, databaseId }));
-    return { restoreTestId, recoveryPointId, reason: null, findings: [], databases, allObjects };
+    return { restoreTestId, recoveryPointId, recoveryPointStatus, reason: null, findings: [], databases, allObjects };
   },
 });
 
@@ -37,7 +38,7 @@ async function checkRootManifest(
   deployment: Deployment,
   recoveryPointId: string,
   recordedSha256: string | null,
-): Promise<{ databaseIds: string[] } | { finding: Finding }> {
+): Promise<{ recoveryPointStatus: RecoveryPoint['status']; databaseIds: string[] } | { finding: Finding }> {
   const altered = (kind: Finding['kind'], detail: string) => ({
     finding: { kind, place: rootManifestKey(recoveryPointId), detail },
   });
@@ -48,6 +49,7 @@ async function checkRootManifest(
       return altered('manifest-altered', 'the root manifest is not the one that the ledger recorded');
     }
     return {
+      recoveryPointStatus: manifest.recoveryPoint.status,
       databaseIds: manifest.recoveryPoint.databases
         .filter(({ snapshot }) => snapshot !== null)
         .map(({ databaseId }) => databaseId),

@@ -19,6 +19,7 @@ export const handler = step({
     const objects = await readObjectResults(deployment.workBucket, input);
     const decision = judgeRestoreTest({
       notStarted: notStarted(input),
+      recoveryPointStatus: input.chosen?.recoveryPointStatus ?? null,
       findings: input.chosen?.findings ?? [],
       databases: input.databases,
       objects,

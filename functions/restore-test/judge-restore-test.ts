@@ -4,6 +4,8 @@ import type { DatabaseVerification, Finding, ObjectVerification, Verdict } from 
 export interface RestoreTestEvidence {
   /** Why no test could start; null when one did. */
   notStarted: string | null;
+  /** Whether the recovery point holds everything that was configured; null when none was chosen. */
+  recoveryPointStatus: 'good' | 'incomplete' | null;
   /** What was wrong before anything was restored. */
   findings: readonly Finding[];
   databases: readonly {
@@ -22,12 +24,18 @@ export interface RestoreTestEvidence {
 /** Failures before the restored copy answered that are the backup's fault, and not the test's. */
 const BAD_BACKUP = new Set(['SnapshotAlteredError', 'DatabaseKeyError']);
 
-/** Reasons of `notChecked` that leave rows of a table unread; the others concern what holds no rows of ours. */
-const UNREAD = /: (permission-denied|row-level-security|locked|unreadable|large-objects)$/;
+/** Reasons of `notChecked` that leave rows uncompared; the others concern what holds no rows of ours. */
+const UNREAD =
+  /: (permission-denied|row-level-security|locked|unreadable|large-objects|its definition changed while the snapshot was taken)$/;
+
+/** Whether an entry of `notChecked` names rows that were not compared, so that a test with it cannot pass. */
+export function leavesRowsUnread(entry: string): boolean {
+  return UNREAD.test(entry);
+}
 
 /**
  * Decides a restore test's verdict. Whatever is found altered makes it `failed`. `passed` needs everything read and
- * enough compared exactly; a copy that came up but was not fully compared is `inconclusive`; one that never came up for
+ * enough compared exactly in every database, of a good recovery point; a copy that came up but was not fully compared is `inconclusive`; one that never came up for
  * reasons of its own is `could-not-start`, which says nothing about the backup.
  */
 export function judgeRestoreTest(evidence: RestoreTestEvidence): {
@@ -65,11 +73,14 @@ export function judgeRestoreTest(evidence: RestoreTestEvidence): {
       .filter(({ failure, restored, verification }) => restored && (failure !== null || verification === null))
       .map(({ databaseId, failure }) => `database ${databaseId} was restored but not fully verified: ${failure}`),
     ...verifications.flatMap(({ databaseId, notChecked }) =>
-      notChecked.filter(entry => UNREAD.test(entry)).map(entry => `database ${databaseId}: not read: ${entry}`),
+      notChecked.filter(leavesRowsUnread).map(entry => `database ${databaseId}: not read: ${entry}`),
     ),
-    ...(verifications.length > 0 && rowCoveragePercent === null ? ['no row was compared'] : []),
-    ...(rowCoveragePercent !== null && rowCoveragePercent < evidence.minimumCoveragePercent
-      ? [`${rowCoveragePercent} % of the rows were compared exactly; ${evidence.minimumCoveragePercent} % are needed`]
+    ...(evidence.recoveryPointStatus === 'incomplete'
+      ? ['the recovery point is incomplete: its root manifest says what it lacks']
+      : []),
+    ...judgeCoverage(verifications, rowCoveragePercent, evidence.minimumCoveragePercent),
+    ...(verifications.length === 0 && evidence.objects?.results.every(({ objectCount }) => objectCount === 0)
+      ? ['the recovery point holds nothing to compare']
       : []),
     ...(evidence.objects === null
       ? ['the objects were not compared']
@@ -87,6 +98,26 @@ export function judgeRestoreTest(evidence: RestoreTestEvidence): {
           ? ['inconclusive', inconclusive]
           : ['passed', []];
   return { verdict, reasons, rowCoveragePercent, findings };
+}
+
+/** Where all databases together have enough, each must: a small one may not hide behind a large one. */
+function judgeCoverage(
+  verifications: readonly DatabaseVerification[],
+  rowCoveragePercent: number | null,
+  minimumPercent: number,
+): string[] {
+  if (rowCoveragePercent === null) return verifications.length > 0 ? ['no row was compared'] : [];
+  if (rowCoveragePercent < minimumPercent) {
+    return [`${rowCoveragePercent} % of the rows were compared exactly; ${minimumPercent} % are needed`];
+  }
+  return verifications
+    .map(verification => ({ id: verification.databaseId, percent: coverage([verification]) }))
+    .filter(({ percent }) => percent === null || percent < minimumPercent)
+    .map(({ id, percent }) =>
+      percent === null
+        ? `database ${id}: no row was compared`
+        : `database ${id}: ${percent} % of the rows were compared exactly; ${minimumPercent} % are needed`,
+    );
 }
 
 /** Rows compared exactly, of all rows, in percent with two decimals, rounded down so that 100 means all. */

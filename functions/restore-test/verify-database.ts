@@ -22,6 +22,7 @@ import { listStructureChecks } from './check-structure.ts';
 import { type Source, tableChecks } from './check-tables.ts';
 import { comparePresence, compareSchema, compareSequences } from './compare-fingerprints.ts';
 import { Hydration } from './hydrate.ts';
+import { leavesRowsUnread } from './judge-restore-test.ts';
 
 /** The recovery point holds no fingerprints of this database, so that there is nothing to compare with. */
 export class NothingToCompareError extends PermanentError {}
@@ -152,7 +153,8 @@ export async function verifyDatabase(
         ...results.flatMap(({ notChecked }) => notChecked),
         ...foreignKeys.notChecked,
         ...structure.notChecked,
-      ],
+        // What keeps the test from passing comes first, so that the cut below never takes all of it away.
+      ].sort((a, b) => Number(leavesRowsUnread(b)) - Number(leavesRowsUnread(a))),
       more => `and ${more} more`,
     ),
     findings: keepFirst(

@@ -30,6 +30,7 @@ const objects: ObjectVerification = {
 const finding: Finding = { kind: 'rows-changed', place: 'public.note bucket 3/8', detail: '1 bucket differs' };
 const passing: RestoreTestEvidence = {
   notStarted: null,
+  recoveryPointStatus: 'good',
   findings: [],
   databases: [{ databaseId: 'app', verification, failure: null, restored: true }],
   objects: { expectedItems: 1, results: [objects] },
@@ -117,6 +118,41 @@ describe('judgeRestoreTest', () => {
       verified({ rowsComparedExactly: 949, driftRowCount: 51 }),
       'inconclusive',
       '94.9 % of the rows were compared exactly; 95 % are needed',
+    ],
+    [
+      'a small database that a large one would hide',
+      {
+        ...passing,
+        databases: [
+          { databaseId: 'app', verification, failure: null, restored: true },
+          {
+            databaseId: 'notes',
+            verification: { ...verification, databaseId: 'notes', rowsComparedExactly: 0, driftRowCount: 10 },
+            failure: null,
+            restored: true,
+          },
+        ],
+      },
+      'inconclusive',
+      'database notes: 0 % of the rows were compared exactly; 95 % are needed',
+    ],
+    [
+      'a table whose definition changed meanwhile',
+      verified({ notChecked: ['public.note: its definition changed while the snapshot was taken'] }),
+      'inconclusive',
+      'database app: not read: public.note: its definition changed while the snapshot was taken',
+    ],
+    [
+      'an incomplete recovery point',
+      { ...passing, recoveryPointStatus: 'incomplete' },
+      'inconclusive',
+      'the recovery point is incomplete: its root manifest says what it lacks',
+    ],
+    [
+      'a recovery point that holds nothing',
+      { ...passing, databases: [], objects: { expectedItems: 1, results: [{ ...objects, objectCount: 0 }] } },
+      'inconclusive',
+      'the recovery point holds nothing to compare',
     ],
     ['an empty comparison', verified({ rowsComparedExactly: 0 }), 'inconclusive', 'no row was compared'],
     [

@@ -185,6 +185,23 @@ describe('a source that is written to while its snapshot is taken', () => {
     120_000,
   );
 
+  it('never cuts off what keeps the test from passing', async () => {
+    const own = await TestDatabase.create({
+      schema: `CREATE TABLE school (id text PRIMARY KEY); INSERT INTO school VALUES ('oak'); SELECT lo_create(0);
+        CREATE SCHEMA a;
+        ${Array.from({ length: 120 }, (_, number) => `CREATE UNLOGGED TABLE a.cache_${number} ();`).join('\n')}`,
+    });
+    try {
+      const before = await takeFingerprint(own);
+      const restored = await own.restore();
+      const after = await takeFingerprint(own, before);
+      const { notChecked } = await verify(restored, before, after);
+      expect([notChecked.length, notChecked[0]]).toEqual([100, 'pg_catalog.pg_largeobject: large-objects']);
+    } finally {
+      await own.remove();
+    }
+  }, 120_000);
+
   it('takes a table that was altered meanwhile for what it was at either end', async () => {
     const before = await takeFingerprint(source);
     const early = await source.restore();

@@ -49,6 +49,7 @@ const chosen = {
   findings: [],
   databases: ['first', 'second'].map(databaseId => ({ restoreTestId, recoveryPointId, databaseId })),
   allObjects: false,
+  recoveryPointStatus: 'good' as const,
 };
 const concluded = (verdict: string) => () => ({ verdict, recordKey: `restore-tests/${restoreTestId}.json`, draft });
 const endpoint = { host: 'restored.example', port: 5432, resourceId: 'db-COPY' };
