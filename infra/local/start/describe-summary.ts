@@ -49,8 +49,10 @@ function describeRestoreTest({ restoreTest, phases }: Summary): [string, string]
   const durationMs = phases
     .filter(({ phase }) => phase.startsWith('restore-test: '))
     .reduce((total, phase) => total + phase.durationMs, 0);
+  const duration: [string, string] = ['restore test', formatDuration(durationMs)];
+  if (databases.length === 0) return [duration];
   return [
-    ['restore test', formatDuration(durationMs)],
+    duration,
     [
       'restored',
       `${sum(({ rowCount }) => rowCount)} rows in ${sum(({ tableCount }) => tableCount)} tables; ${objects(restored.objectsRestored, restored.bytesRestored)} of ${restored.objectCount}`,

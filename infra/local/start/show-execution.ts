@@ -1,9 +1,18 @@
 import { z } from 'zod';
 import type { LocalCloud } from '../cloud.ts';
+import type { StateTransition } from '../states/service.ts';
 import { type Display, formatDuration } from './display.ts';
 
+interface Milestones {
+  /** What is done when this state is entered; with `after`, only from there. */
+  entered?: string;
+  after?: string;
+  /** What is done when this state has not failed. */
+  exited?: string;
+}
+
 /** What is worth a line: a state's end, or the entry to the state that follows a wait. */
-const MILESTONES: Readonly<Record<string, { entered?: string; exited?: string }>> = {
+const MILESTONES: Readonly<Record<string, Milestones>> = {
   Plan: { exited: 'planned' },
   FingerprintBefore: { exited: 'measured every table before the snapshot' },
   FingerprintAfter: { entered: 'took the snapshot' },
@@ -20,7 +29,7 @@ const MILESTONES: Readonly<Record<string, { entered?: string; exited?: string }>
   DatabaseTested: { entered: 'compared rows, schema, keys, indexes and pages' },
   PlanObjects: { exited: 'chose the objects to restore' },
   TestObjects: { exited: 'restored objects and compared what reads back' },
-  Conclude: { entered: 'tore everything down', exited: 'judged, and wrote the record' },
+  Conclude: { entered: 'tore everything down', after: 'IsTornDown', exited: 'judged, and wrote the record' },
 };
 
 const ERRORS_SHOWN = 3;
@@ -46,11 +55,19 @@ export function showExecution(
   const phases: Phase[] = [];
   let lineAtMs = performance.now();
   let children = 0;
+  let lastState = '';
+  let lastFailed = '';
   const errors: string[] = [];
   const stopListening = lambda.onLine((functionName, line) => {
     const error = errorOf(line);
     if (error !== undefined) errors.push(`${functionName}: ${error}`);
   });
+  const milestoneOf = (kind: StateTransition['kind'], state: string) => {
+    const { entered, after = lastState, exited } = MILESTONES[state] ?? {};
+    if (kind === 'state-entered') return after === lastState ? entered : undefined;
+    // A state whose error was caught exits, too.
+    return kind === 'state-exited' && lastFailed !== state ? exited : undefined;
+  };
   const stop = states.onEvent(({ kind, state, error, executionArn, rootExecutionArn }) => {
     if (executionArn !== rootExecutionArn) {
       if (kind !== 'execution-ended') return;
@@ -63,10 +80,14 @@ export function showExecution(
     }
     if (kind === 'state-retried' || kind === 'state-failed') {
       display.line(`  ! ${state}: ${error}${kind === 'state-retried' ? ', trying again' : ''}`);
+      lastFailed = kind === 'state-failed' ? (state ?? '') : lastFailed;
       return;
     }
-    const milestone = MILESTONES[state ?? '']?.[kind === 'state-entered' ? 'entered' : 'exited'];
-    if (milestone === undefined || !(kind === 'state-entered' || kind === 'state-exited')) return;
+    if (state === null) return;
+    const milestone = milestoneOf(kind, state);
+    if (kind === 'state-entered') lastFailed = '';
+    else lastState = state;
+    if (milestone === undefined) return;
     const durationMs = performance.now() - lineAtMs;
     lineAtMs += durationMs;
     phases.push({ phase: `${workflow}: ${milestone}`, durationMs: Math.round(durationMs) });
