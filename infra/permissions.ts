@@ -1,5 +1,5 @@
 import type { PolicyStatementProps } from 'aws-cdk-lib/aws-iam';
-import { RESTORE_TEST_INSTANCE_PREFIX } from '../functions/contracts/vault-layout.ts';
+import { PURPOSE_TAG, RESTORE_TEST_INSTANCE_PREFIX, TENANT_TAG } from '../functions/contracts/vault-layout.ts';
 import { REGION, type SupplierConfiguration } from './config/configuration.ts';
 import type { Step } from './role-names.ts';
 
@@ -76,15 +76,13 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
   const testInstances = rds('db', `${RESTORE_TEST_INSTANCE_PREFIX}*`);
   const intermediates = rds('snapshot', 'daybreak-intermediate-*');
   const vaultCopies = databases.map(({ id }) => rds('snapshot', `daybreak-${id}-*`));
-  const describeSnapshots: Permission = {
-    actions: ['rds:DescribeDBSnapshots'],
-    resources: [intermediates, ...vaultCopies],
-  };
+  const describeCopies: Permission = { actions: ['rds:DescribeDBSnapshots'], resources: vaultCopies };
+  const describeSnapshots: Permission = { ...describeCopies, resources: [intermediates, ...vaultCopies] };
   const listTestInstances: Permission = { actions: ['rds:DescribeDBInstances'], resources: [rds('db', '*')] };
   const deleteTestInstances: Permission = {
     actions: ['rds:DeleteDBInstance'],
     resources: [testInstances],
-    conditions: { StringEquals: { 'aws:ResourceTag/daybreak:purpose': 'restore-test' } },
+    conditions: { StringEquals: { [`aws:ResourceTag/${PURPOSE_TAG}`]: 'restore-test' } },
   };
   const databaseKeyArns = databases.flatMap(({ kmsKeyArn }) => (kmsKeyArn === null ? [] : [kmsKeyArn]));
   // RDS works with the key through a grant that it makes in the caller's name.
@@ -161,7 +159,6 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       listSources,
       ...readRootManifest,
       ...read(vaultBucket, 'fingerprints/'),
-      ...read(workBucket, 'work/'),
       ...write(workBucket, 'work/'),
     ],
     'backup/back-up-tenant': [
@@ -179,17 +176,15 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       ...read(vaultBucket, 'tenants/', 'shared/'),
       ...write(vaultBucket, 'tenants/', 'shared/'),
       ...multipart(vaultBucket, 'tenants/', 'shared/'),
-      // Only of copies above 5 GB, whose parts have a checksum each.
-      {
-        actions: ['s3:GetObjectVersion', 's3:GetObjectAttributes', 's3:GetObjectVersionAttributes'],
-        resources: objects(vaultBucket, 'tenants/', 'shared/'),
-      },
+      // Only of copies above 5 GB, whose parts have a checksum each. Of a current version that takes no `…Version` action:
+      // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
+      { actions: ['s3:GetObjectAttributes'], resources: objects(vaultBucket, 'tenants/', 'shared/') },
       ...read(workBucket, 'work/'),
       ...write(workBucket, 'work/'),
       useTenantKeys(['kms:Decrypt', 'kms:GenerateDataKey'], ...tenantObjects, ...objects(workBucket, 'work/')),
     ],
     'backup/complete': [
-      describeSnapshots,
+      describeCopies,
       ...readRootManifest,
       ...read(vaultBucket, 'fingerprints/'),
       ...write(vaultBucket, 'recovery-points/'),
@@ -197,12 +192,32 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       sign,
     ],
     'tenants/ensure-key': [
-      { actions: ['kms:CreateKey', 'kms:ListAliases', 'kms:ListKeys'], resources: ['*'] },
-      { actions: ['kms:CreateAlias'], resources: [`arn:aws:kms:${REGION}:${account}:alias/daybreak/tenant/*`] },
+      { actions: ['kms:ListAliases', 'kms:ListKeys'], resources: ['*'] },
+      // A tenant's key is one for encryption, tagged as such, and has no replica in another Region.
+      // https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
       {
-        actions: ['kms:CreateAlias', 'kms:DescribeKey', 'kms:ListResourceTags', 'kms:TagResource'],
+        actions: ['kms:CreateKey'],
+        resources: ['*'],
+        conditions: {
+          StringEquals: { 'kms:KeySpec': 'SYMMETRIC_DEFAULT', [`aws:RequestTag/${PURPOSE_TAG}`]: 'tenant' },
+          Bool: { 'kms:MultiRegion': 'false' },
+        },
+      },
+      // Tags that a key is created with need it for all keys, as the new one has no ARN yet.
+      // https://docs.aws.amazon.com/kms/latest/developerguide/tag-permissions.html
+      {
+        actions: ['kms:TagResource'],
+        resources: [tenantKeys],
+        conditions: {
+          StringEquals: { [`aws:RequestTag/${PURPOSE_TAG}`]: 'tenant' },
+          'ForAllValues:StringEquals': { 'aws:TagKeys': [PURPOSE_TAG, TENANT_TAG] },
+        },
+      },
+      {
+        actions: ['kms:CreateAlias', 'kms:DescribeKey', 'kms:ListResourceTags'],
         resources: [tenantKeys],
       },
+      { actions: ['kms:CreateAlias'], resources: [`arn:aws:kms:${REGION}:${account}:alias/daybreak/tenant/*`] },
       { actions: ['s3:ListBucket'], resources: [`arn:aws:s3:::${vaultBucket}`] },
       ...read(workBucket, 'work/'),
       ...write(workBucket, 'work/'),
@@ -217,7 +232,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
     'restore-test/choose': [...readLedger, ...readRootManifest],
     'restore-test/restore-database': [
       ...readRootManifest,
-      describeSnapshots,
+      describeCopies,
       {
         actions: ['rds:RestoreDBInstanceFromDBSnapshot'],
         resources: [
@@ -240,7 +255,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       ...read(workBucket, 'work/'),
       ...write(workBucket, 'work/'),
     ],
-    'restore-test/plan-objects': [...readRootManifest, ...read(workBucket, 'work/'), ...write(workBucket, 'work/')],
+    'restore-test/plan-objects': [...readRootManifest, ...write(workBucket, 'work/')],
     'restore-test/verify-objects': [
       ...read(vaultBucket, 'tenants/', 'shared/'),
       { actions: ['s3:GetObjectVersion'], resources: objects(vaultBucket, 'tenants/', 'shared/') },

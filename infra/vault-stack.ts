@@ -5,10 +5,34 @@ import { BlockPublicAccess, Bucket, BucketEncryption, type BucketProps, type Cfn
 import type { Construct } from 'constructs';
 import { bucketNames, REGION, type SupplierConfiguration } from './config/configuration.ts';
 import { DaybreakKey } from './constructs/daybreak-key.ts';
-import { roleArn, STEPS, stepName, WORKFLOWS, workflowName } from './role-names.ts';
+import { roleArn, STEPS, type Step, stepName, WORKFLOWS, workflowName } from './role-names.ts';
 
-/** The keys below which nothing is ever written twice, or deleted. */
-const WRITE_ONCE_PREFIXES = ['ledger/', 'segments/', 'heads/', 'restore-tests/'];
+/** Below these keys of the evidence nothing is ever written twice. */
+const EVIDENCE_WRITTEN_ONCE = ['ledger/*', 'segments/*', 'heads/*', 'restore-tests/*'];
+/**
+ * The same for the vault. Objects' copies are written once too, but S3 refuses every `CopyObject` to where a policy wants
+ * the condition. https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+ */
+const VAULT_WRITTEN_ONCE = ['fingerprints/*', 'naming-secret', 'manifests/*', 'not-covered/*'].flatMap(name =>
+  name.startsWith('fingerprints/') ? [name] : [`tenants/*/${name}`, `shared/${name}`],
+);
+
+/** Changes of a bucket's own settings, none of which any role of Daybreak needs. */
+const BUCKET_CHANGES = [
+  's3:DeleteBucket',
+  's3:DeleteBucketPolicy',
+  's3:PutBucketAcl',
+  's3:PutBucketObjectLockConfiguration',
+  's3:PutBucketOwnershipControls',
+  's3:PutBucketPolicy',
+  's3:PutBucketPublicAccessBlock',
+  's3:PutBucketVersioning',
+  's3:PutEncryptionConfiguration',
+  's3:PutLifecycleConfiguration',
+  's3:PutReplicationConfiguration',
+];
+const SIGNERS: readonly Step[] = ['backup/complete', 'evidence/append-entry'];
+const GRANTORS: readonly Step[] = ['backup/copy-snapshot', 'restore-test/restore-database'];
 
 /**
  * What outlives everything else: the locked vault, the evidence, the work bucket and the keys. Destroying the stack keeps
@@ -28,6 +52,8 @@ export class VaultStack extends Stack {
     Tags.of(this).add('daybreak:purpose', 'vault');
 
     const roles = [...STEPS.map(stepName), ...WORKFLOWS.map(workflowName)].map(name => roleArn(account, name));
+    const rolesOf = (steps: readonly Step[]) => steps.map(step => roleArn(account, stepName(step)));
+    const names = bucketNames(configuration);
     this.vaultKey = new DaybreakKey(this, 'VaultKey', {
       alias: 'alias/daybreak/vault',
       description: 'Daybreak: database snapshots, what belongs to no tenant, evidence, work files',
@@ -36,18 +62,36 @@ export class VaultStack extends Stack {
         {
           sid: 'DataThroughS3AndRds',
           actions: ['kms:Encrypt', 'kms:Decrypt', 'kms:ReEncrypt*', 'kms:GenerateDataKey*', 'kms:DescribeKey'],
-          arns: [...roles, ...configuration.operatorRoleArns],
+          arns: roles,
           conditions: {
             StringEquals: { 'kms:ViaService': [`s3.${REGION}.amazonaws.com`, `rds.${REGION}.amazonaws.com`] },
           },
         },
         {
+          sid: 'OperatorsReadThroughS3',
+          actions: ['kms:Decrypt'],
+          arns: configuration.operatorRoleArns,
+          conditions: { StringEquals: { 'kms:ViaService': `s3.${REGION}.amazonaws.com` } },
+        },
+        {
           sid: 'GrantsForRds',
           actions: ['kms:CreateGrant'],
-          arns: roles,
+          arns: rolesOf(GRANTORS),
           conditions: {
             Bool: { 'kms:GrantIsForAWSResource': 'true' },
             StringEquals: { 'kms:ViaService': `rds.${REGION}.amazonaws.com` },
+          },
+        },
+      ],
+      // A tenant's data under the vault key would survive the destruction of the tenant's key. A bucket policy sees the
+      // headers of a write and not the bucket's default; the key sees every write, with the object as its context.
+      // https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#encryption-context
+      never: [
+        {
+          sid: 'TenantsNotUnderTheVaultKey',
+          actions: ['kms:Encrypt', 'kms:GenerateDataKey*', 'kms:ReEncryptTo'],
+          conditions: {
+            StringLike: { 'kms:EncryptionContext:aws:s3:arn': `arn:aws:s3:::${names.vaultBucket}/tenants/*` },
           },
         },
       ],
@@ -58,7 +102,7 @@ export class VaultStack extends Stack {
       keySpec: KeySpec.ECC_NIST_P256,
       keyUsage: KeyUsage.SIGN_VERIFY,
       use: [
-        { sid: 'Sign', actions: ['kms:Sign'], arns: roles },
+        { sid: 'Sign', actions: ['kms:Sign'], arns: rolesOf(SIGNERS) },
         {
           sid: 'Verify',
           actions: ['kms:Verify', 'kms:GetPublicKey', 'kms:DescribeKey'],
@@ -67,14 +111,13 @@ export class VaultStack extends Stack {
       ],
     });
 
-    const names = bucketNames(configuration);
     this.#createVault(names.vaultBucket, configuration);
     this.#createEvidence(names.evidenceBucket, configuration);
-    this.#createWork(names.workBucket);
+    this.#createWork(names.workBucket, configuration);
   }
 
   #createVault(bucketName: string, { vault, account }: SupplierConfiguration): void {
-    const bucket = this.#createBucket('Vault', { bucketName, versioned: true, objectLockEnabled: true });
+    const bucket = this.#createBucket('Vault', account, { bucketName, versioned: true, objectLockEnabled: true });
     // The lock rolls on until what needs an object lets it go; writers set no lock headers themselves.
     cfnBucket(bucket).objectLockConfiguration = {
       objectLockEnabled: 'Enabled',
@@ -82,30 +125,25 @@ export class VaultStack extends Stack {
         defaultRetention: { mode: vault.lockMode.toUpperCase(), defaultEventHold: { days: vault.eventHoldDays } },
       },
     };
-    const puts = { actions: ['s3:PutObject'], resources: [bucket.arnForObjects('*')] };
+    this.#denyOtherKeys(bucket, { ArnNotLike: `arn:aws:kms:${REGION}:${account}:key/*` });
+    // What lets a backup go deletes its versions by their ids. A delete marker only hides one.
     deny(bucket, {
-      sid: 'OnlyKmsEncryption',
-      ...puts,
-      conditions: present('s3:x-amz-server-side-encryption', { StringNotEquals: 'aws:kms' }),
+      sid: 'NothingIsHiddenOrReplicatedIn',
+      actions: ['s3:DeleteObject', 's3:ReplicateObject', 's3:ReplicateDelete'],
+      resources: [bucket.arnForObjects('*')],
     });
     deny(bucket, {
-      sid: 'OnlyKeysOfThisAccount',
-      ...puts,
-      conditions: present('s3:x-amz-server-side-encryption-aws-kms-key-id', {
-        ArnNotLike: `arn:aws:kms:${REGION}:${account}:key/*`,
-      }),
-    });
-    // A tenant's data under the vault key would survive the destruction of the tenant's key.
-    deny(bucket, {
-      sid: 'TenantsNotUnderTheVaultKey',
-      ...puts,
-      resources: [bucket.arnForObjects('tenants/*')],
-      conditions: { ArnEquals: { 's3:x-amz-server-side-encryption-aws-kms-key-id': this.vaultKey.keyArn } },
+      sid: 'NothingIsWrittenTwice',
+      actions: ['s3:PutObject'],
+      resources: VAULT_WRITTEN_ONCE.map(pattern => bucket.arnForObjects(pattern)),
+      // The calls of an upload in parts take no condition, but for its completion.
+      conditions: { Null: { 's3:if-none-match': 'true' }, Bool: { 's3:ObjectCreationOperation': 'true' } },
     });
   }
 
-  #createEvidence(bucketName: string, { evidence }: SupplierConfiguration): void {
-    const bucket = this.#createBucket('Evidence', { bucketName, versioned: true, objectLockEnabled: true });
+  #createEvidence(bucketName: string, { evidence, account }: SupplierConfiguration): void {
+    const bucket = this.#createBucket('Evidence', account, { bucketName, versioned: true, objectLockEnabled: true });
+    this.#denyOtherKeys(bucket, { ArnNotEquals: this.vaultKey.keyArn });
     cfnBucket(bucket).objectLockConfiguration = {
       objectLockEnabled: 'Enabled',
       rule: { defaultRetention: { mode: evidence.lockMode.toUpperCase(), years: evidence.retentionYears } },
@@ -119,13 +157,13 @@ export class VaultStack extends Stack {
     deny(bucket, {
       sid: 'NothingIsWrittenTwice',
       actions: ['s3:PutObject'],
-      resources: WRITE_ONCE_PREFIXES.map(prefix => bucket.arnForObjects(`${prefix}*`)),
+      resources: EVIDENCE_WRITTEN_ONCE.map(pattern => bucket.arnForObjects(pattern)),
       conditions: { Null: { 's3:if-none-match': 'true' } },
     });
   }
 
-  #createWork(bucketName: string): void {
-    this.#createBucket('Work', {
+  #createWork(bucketName: string, { account }: SupplierConfiguration): void {
+    this.#createBucket('Work', account, {
       bucketName,
       lifecycleRules: [
         { id: 'work', prefix: 'work/', expiration: Duration.days(14) },
@@ -134,7 +172,29 @@ export class VaultStack extends Stack {
     });
   }
 
-  #createBucket(id: string, props: BucketProps): Bucket {
+  /** Lets writers name no other encryption than SSE-KMS, with a key that `otherKey` does not fit; without any, the bucket's default applies. */
+  #denyOtherKeys(bucket: Bucket, otherKey: Record<string, string>): void {
+    const puts = { actions: ['s3:PutObject'], resources: [bucket.arnForObjects('*')] };
+    deny(bucket, {
+      sid: 'OnlyKmsEncryption',
+      ...puts,
+      conditions: present('s3:x-amz-server-side-encryption', { StringNotEquals: 'aws:kms' }),
+    });
+    deny(bucket, {
+      sid: 'OnlyOurKeys',
+      ...puts,
+      conditions: present('s3:x-amz-server-side-encryption-aws-kms-key-id', otherKey),
+    });
+    // Only its writer could read what is under a key sent along, and no destroyed key would end that.
+    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html
+    deny(bucket, {
+      sid: 'NoCustomerKeys',
+      ...puts,
+      conditions: present('s3:x-amz-server-side-encryption-customer-algorithm', {}),
+    });
+  }
+
+  #createBucket(id: string, account: string, props: BucketProps): Bucket {
     const bucket = new Bucket(this, id, {
       encryption: BucketEncryption.KMS,
       encryptionKey: this.vaultKey,
@@ -153,6 +213,18 @@ export class VaultStack extends Stack {
       sid: 'KeysAreNotSwapped',
       actions: ['s3:UpdateObjectEncryption'],
       resources: [bucket.arnForObjects('*')],
+    });
+    // Replication is how objects would leave the Region by themselves.
+    deny(bucket, {
+      sid: 'NothingIsReplicatedOut',
+      actions: ['s3:GetObjectVersionForReplication', 's3:InitiateReplication'],
+      resources: [bucket.arnForObjects('*')],
+    });
+    deny(bucket, {
+      sid: 'FunctionsNeverChangeBuckets',
+      actions: [...BUCKET_CHANGES, 's3:BypassGovernanceRetention', 's3:PutObjectAcl', 's3:PutObjectVersionAcl'],
+      resources: [bucket.bucketArn, bucket.arnForObjects('*')],
+      conditions: { ArnLike: { 'aws:PrincipalArn': roleArn(account, 'daybreak-*') } },
     });
     Validations.of(bucket).acknowledge({
       id: 'AwsSolutions::AwsSolutions-S1',

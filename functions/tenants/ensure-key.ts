@@ -65,7 +65,7 @@ async function createTenantKey(tenant: string, now: StepContext['now'], deployme
     left ??
     (await createKey({
       description: `Daybreak: tenant ${tenant}`,
-      policy: tenantKeyPolicy(deployment),
+      policy: tenantKeyPolicy(tenant, deployment),
       tags: { [PURPOSE_TAG]: 'tenant', [TENANT_TAG]: tenant },
     }));
   if (!(await createAlias(tenantKeyAlias(tenant), keyArn))) {

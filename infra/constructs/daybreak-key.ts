@@ -41,7 +41,7 @@ export const KEY_CHANGES = [
 
 interface KeyUse {
   readonly sid: string;
-  readonly actions: string[];
+  readonly actions: readonly string[];
   /** ARNs of the roles; `*` stands for any text. */
   readonly arns: readonly string[];
   readonly conditions?: Record<string, Record<string, string | string[]>>;
@@ -53,7 +53,12 @@ interface KeyUse {
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-roles
  */
 export class DaybreakKey extends Key {
-  constructor(scope: Construct, id: string, { use, ...props }: KeyProps & { use: readonly KeyUse[] }) {
+  /** @param props.never what nobody may do, the root user neither. */
+  constructor(
+    scope: Construct,
+    id: string,
+    { use, never = [], ...props }: KeyProps & { use: readonly KeyUse[]; never?: readonly Omit<KeyUse, 'arns'>[] },
+  ) {
     const { account } = Stack.of(scope);
     // The root user can always read what lies under the key: it is the last way in, behind its MFA.
     const root = `arn:aws:iam::${account}:root`;
@@ -68,10 +73,14 @@ export class DaybreakKey extends Key {
             ({ sid, actions, arns, conditions }) =>
               new PolicyStatement({
                 sid,
-                actions,
+                actions: [...actions],
                 conditions: { ...conditions, ArnLike: { 'aws:PrincipalArn': [...arns, root] } },
                 ...every,
               }),
+          ),
+          ...never.map(
+            ({ actions, ...statement }) =>
+              new PolicyStatement({ effect: Effect.DENY, actions: [...actions], ...statement, ...every }),
           ),
           new PolicyStatement({
             sid: 'FunctionsNeverChangeKeys',

@@ -33,7 +33,7 @@ const MAX_REMEMBERED_TEXTS = 1000;
 export class LocalIam implements Authorizer {
   readonly #clock: Pick<LocalClock, 'now'>;
   readonly #roles = new Map<string, Role>();
-  readonly #used = new Map<string, Set<string>>();
+  readonly #used = new Map<string, { actions: Set<string>; allowances: Set<string> }>();
   readonly #policyOfObject = new WeakMap<object, Policy>();
   readonly #policyOfText = new Map<string, Policy>();
 
@@ -63,12 +63,26 @@ export class LocalIam implements Authorizer {
 
   /** The actions that were asked for and allowed under a role so far, sorted: what its policies grant beyond is unused. */
   usedActions(roleArn: string): string[] {
-    return [...(this.#used.get(roleArn) ?? [])].sort();
+    return [...(this.#used.get(roleArn)?.actions ?? [])].sort();
+  }
+
+  /**
+   * What a role's policies allow, one line for each action on each resource as written, sorted: those that an allowed
+   * request fell under so far, and the others.
+   */
+  allowances(roleArn: string): { used: string[]; unused: string[] } {
+    const used = this.#used.get(roleArn)?.allowances ?? new Set();
+    const all = new Set(this.#roles.get(roleArn)?.policies.flatMap(policy => policy.allowances()));
+    return {
+      used: [...all].filter(allowance => used.has(allowance)).sort(),
+      unused: [...all].filter(allowance => !used.has(allowance)).sort(),
+    };
   }
 
   authorize(request: AuthorizationRequest): void {
     const { principal, action, resource } = request;
-    const reason = this.#reasonToDeny(request);
+    const allowances: string[] = [];
+    const reason = this.#reasonToDeny(request, allowance => allowances.push(allowance));
     if (reason !== undefined) {
       throw new AccessDenied(
         `User: ${principal.arn} is not authorized to perform: ${action} on resource: ${resource} ${reason}`,
@@ -76,20 +90,17 @@ export class LocalIam implements Authorizer {
     }
     let used = this.#used.get(principal.arn);
     if (used === undefined) {
-      used = new Set();
+      used = { actions: new Set(), allowances: new Set() };
       this.#used.set(principal.arn, used);
     }
-    used.add(action);
+    used.actions.add(action);
+    for (const allowance of allowances) used.allowances.add(allowance);
   }
 
-  #reasonToDeny({
-    principal,
-    action,
-    resource,
-    resourcePolicy,
-    resourcePolicyRequired,
-    context,
-  }: AuthorizationRequest): string | undefined {
+  #reasonToDeny(
+    { principal, action, resource, resourcePolicy, resourcePolicyRequired, context }: AuthorizationRequest,
+    onAllowance: (allowance: string) => void,
+  ): string | undefined {
     const role = this.#roles.get(principal.arn);
     let conditions: ConditionContext | undefined;
     const conditionContext = () => {
@@ -107,7 +118,7 @@ export class LocalIam implements Authorizer {
       },
       bounded: role?.boundary !== undefined,
     };
-    const identity = principal.kind === 'root' ? 'allow' : judgeAll(role?.policies ?? [], request);
+    const identity = principal.kind === 'root' ? 'allow' : judgeAll(role?.policies ?? [], { ...request, onAllowance });
     if (identity === 'deny') return 'with an explicit deny in an identity-based policy';
     const boundary = role?.boundary?.judge(request) ?? 'allow';
     if (boundary === 'deny') return 'with an explicit deny in a permissions boundary';

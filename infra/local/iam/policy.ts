@@ -14,6 +14,8 @@ export interface PolicyRequest {
   readonly lookUp: VariableLookup;
   /** True when a permissions boundary limits the principal. */
   readonly bounded: boolean;
+  /** Told of each allowance of an identity policy that the request falls under. */
+  readonly onAllowance?: (allowance: string) => void;
 }
 
 /**
@@ -25,9 +27,18 @@ export type PolicyVerdict = 'deny' | 'allow' | 'allow-account' | 'silent';
 interface Statement {
   readonly effect: 'Allow' | 'Deny';
   readonly principals: PrincipalMatcher | undefined;
-  matchesAction(action: string): boolean;
-  readonly resources: { readonly matchers: readonly PatternMatcher[]; readonly inverted: boolean };
+  readonly actions: Element;
+  readonly resources: Element;
   readonly conditions: readonly Condition[];
+  /** ` if …` with the conditions as they are written, or nothing. */
+  readonly conditionText: string;
+}
+
+/** `Action`, `Resource` or their opposites. */
+interface Element {
+  readonly values: readonly string[];
+  readonly matchers: readonly PatternMatcher[];
+  readonly inverted: boolean;
 }
 
 /** A policy document, read once and asked often. */
@@ -60,24 +71,61 @@ export class Policy {
       if (match === 'none' || !matchesResource(statement, request)) continue;
       if (!statement.conditions.every(holds => holds(request.context(), request.lookUp))) continue;
       if (statement.effect === 'Deny') return 'deny';
-      if (match === 'itself') verdict = 'allow';
-      else if (verdict === 'silent') verdict = 'allow-account';
+      if (match === 'itself') {
+        verdict = 'allow';
+        if (request.onAllowance !== undefined) noteAllowances(statement, request, request.onAllowance);
+      } else if (verdict === 'silent') verdict = 'allow-account';
     }
     return verdict;
+  }
+
+  /**
+   * Everything that the policy allows, by single actions and resources as they are written:
+   * `s3:GetObject on arn:aws:s3:::vault/* if {…}`.
+   */
+  allowances(): string[] {
+    return this.#statements
+      .filter(({ effect }) => effect === 'Allow')
+      .flatMap(statement =>
+        statement.actions.values.flatMap(action =>
+          statement.resources.values.map(resource => nameAllowance(statement, action, resource)),
+        ),
+      );
   }
 
   #statementsFor(action: string): readonly Statement[] {
     let statements = this.#byAction.get(action);
     if (statements === undefined) {
-      statements = this.#statements.filter(statement => statement.matchesAction(action));
+      statements = this.#statements.filter(statement => matchesAction(statement.actions, action));
       this.#byAction.set(action, statements);
     }
     return statements;
   }
 }
 
+function matchesAction({ matchers, inverted }: Element, action: string): boolean {
+  return matchers.some(matches => matches(action.toLowerCase(), () => undefined)) !== inverted;
+}
+
 function matchesResource({ resources }: Statement, { resource, lookUp }: PolicyRequest): boolean {
   return resources.matchers.some(matches => matches(resource, lookUp)) !== resources.inverted;
+}
+
+function noteAllowances(statement: Statement, request: PolicyRequest, note: (allowance: string) => void): void {
+  const { actions, resources } = statement;
+  const action = request.action.toLowerCase();
+  actions.values.forEach((actionText, index) => {
+    if (actions.matchers[index]?.(action, () => undefined) === actions.inverted) return;
+    resources.values.forEach((resourceText, position) => {
+      if (resources.matchers[position]?.(request.resource, request.lookUp) === resources.inverted) return;
+      note(nameAllowance(statement, actionText, resourceText));
+    });
+  });
+}
+
+function nameAllowance({ actions, resources, conditionText }: Statement, action: string, resource: string): string {
+  const not = ({ inverted }: Element) => (inverted ? 'not ' : '');
+  return `${not(actions)}${action} on ${not(resources)}${resource}${conditionText}`;
 }
 
 function compileStatement(statement: unknown, kind: 'identity' | 'resource', variables: boolean): Statement {
@@ -100,12 +148,12 @@ function compileStatement(statement: unknown, kind: 'identity' | 'resource', var
   return {
     effect: Effect,
     principals: kind === 'resource' ? compilePrincipals(Effect, Principal, NotPrincipal) : undefined,
-    matchesAction: action =>
-      actionMatchers.some(matches => matches(action.toLowerCase(), () => undefined)) !== actions.inverted,
+    actions: { ...actions, matchers: actionMatchers },
     resources: {
+      ...resources,
       matchers: resources.values.map(resource => compilePattern(completeArn(resource), { wildcards: true, variables })),
-      inverted: resources.inverted,
     },
+    conditionText: Condition === undefined ? '' : ` if ${JSON.stringify(Condition)}`,
     conditions: Object.entries(Condition === undefined ? {} : asRecord(Condition, 'Condition')).flatMap(
       ([operator, keys]) =>
         Object.entries(asRecord(keys, operator)).map(([key, values]) => {

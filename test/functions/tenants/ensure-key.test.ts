@@ -149,12 +149,19 @@ describe('ensure-key, killed and run again', () => {
 
 describe('the policy of a tenant’s key', () => {
   const role = (name: string) => ({ kind: 'role', arn: `arn:aws:iam::111122223333:role/${name}` }) as const;
-  const throughS3 = { 'kms:ViaService': 's3.eu-west-2.amazonaws.com' };
+  const on = (arn: string) => ({ 'kms:EncryptionContext:aws:s3:arn': `arn:aws:s3:::${arn}` });
+  const s3 = { 'kms:ViaService': 's3.eu-west-2.amazonaws.com' };
+  const throughS3 = { ...s3, ...on('vault/tenants/oakfield/objects/a') };
 
   it.each([
     ['daybreak-backup-back-up-tenant', 'kms:GenerateDataKey', throughS3, true],
     ['daybreak-restore-test-verify-objects', 'kms:Decrypt', throughS3, true],
-    ['daybreak-restore-test-verify-objects', 'kms:Decrypt', {}, false],
+    ['daybreak-restore-test-verify-objects', 'kms:GenerateDataKey', { ...s3, ...on('work/scratch/a') }, true],
+    ['daybreak-backup-back-up-tenant', 'kms:GenerateDataKey', { ...s3, ...on('vault/tenants/oakfield2/a') }, false],
+    ['daybreak-backup-back-up-tenant', 'kms:GenerateDataKey', { ...s3, ...on('vault/shared/objects/a') }, false],
+    ['daybreak-backup-back-up-tenant', 'kms:GenerateDataKey', { ...s3, ...on('vault') }, false],
+    ['daybreak-restore-test-verify-objects', 'kms:Decrypt', on('vault/tenants/oakfield/objects/a'), false],
+    ['daybreak-restore-test-verify-objects', 'kms:Decrypt', s3, false],
     ['daybreak-evidence-append-entry', 'kms:Decrypt', throughS3, false],
     ['somebody', 'kms:Decrypt', throughS3, false],
     ['somebody', 'kms:ScheduleKeyDeletion', {}, true],

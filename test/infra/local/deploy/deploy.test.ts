@@ -111,8 +111,13 @@ describe('deploying the assembly to a local cloud', () => {
     const entry = `arn:aws:s3:::daybreak-evidence-${account}-eu-west-2/ledger/000000000001.json`;
     expect(may('evidence/append-entry', 's3:PutObject', entry)).toBe(true);
     expect(may('backup/complete', 's3:PutObject', entry)).toBe(false);
-    expect(may('tenants/ensure-key', 'kms:CreateKey', '*')).toBe(true);
-    expect(may('backup/complete', 'kms:CreateKey', '*')).toBe(false);
+    const tenantKey = {
+      'kms:KeySpec': 'SYMMETRIC_DEFAULT',
+      'kms:MultiRegion': 'false',
+      'aws:RequestTag/daybreak:purpose': 'tenant',
+    };
+    expect(may('tenants/ensure-key', 'kms:CreateKey', '*', tenantKey)).toBe(true);
+    expect(may('backup/complete', 'kms:CreateKey', '*', tenantKey)).toBe(false);
     for (const step of STEPS) {
       expect(may(step, 'kms:ScheduleKeyDeletion', String(keyArns[0]))).toBe(false);
       expect(may(step, 's3:UpdateObjectEncryption', `arn:aws:s3:::${vaultBucket}/a`)).toBe(false);
