@@ -40,11 +40,14 @@ export const Configuration = z.strictObject({
     subnetGroupName: z.string(),
     securityGroupId: z.string(),
     parameterGroupName: z.string().optional(),
-    /** After this many milliseconds the janitor takes an instance of a restore test for abandoned. */
+    /**
+     * After this many milliseconds the janitor takes an instance of a restore test for abandoned. The default is longer
+     * than the workflow may run, so that no test loses the copy that it is reading.
+     */
     abandonedAfterMs: z
       .int()
       .min(60_000)
-      .default(6 * 60 * 60 * 1000),
+      .default(24 * 60 * 60 * 1000),
   }),
 });
 export type Configuration = z.infer<typeof Configuration>;

@@ -234,7 +234,7 @@ describe('remove-abandoned', () => {
       .on(DescribeDBInstancesCommand)
       .resolves({ DBInstances: [left, young, { ...left, DBInstanceIdentifier: 'school-app' }] });
     rds.on(DeleteDBInstanceCommand).resolves({});
-    const { output, lines } = await callStep(removeAbandoned, {}, new Date('2026-12-01T10:00:00Z'));
+    const { output, lines } = await callStep(removeAbandoned, {}, new Date('2026-12-02T04:00:00Z'));
     expect(output).toEqual({ removedInstanceIds: [instanceId] });
     expect(rds.commandCalls(DeleteDBInstanceCommand).map(({ args }) => args[0].input.DBInstanceIdentifier)).toEqual([
       instanceId,
@@ -244,5 +244,26 @@ describe('remove-abandoned', () => {
       ['daybreak-test-b-261201080000', 'a test may still be using it'],
     ]);
     expect(lines.find(line => '_aws' in line)).toMatchObject({ Workflow: 'restore-test', AbandonedInstances: 1 });
+  });
+
+  it('removes the others where one cannot be deleted, and fails', async () => {
+    const left = (DBInstanceIdentifier: string) => ({
+      DBInstanceIdentifier,
+      DBInstanceStatus: 'available',
+      InstanceCreateTime: new Date('2026-12-01T03:00:00Z'),
+      TagList: tags,
+    });
+    rds.on(DescribeDBInstancesCommand).resolves({
+      DBInstances: [left('daybreak-test-a-261201030000'), left('daybreak-test-b-261201030000')],
+    });
+    rds
+      .on(DeleteDBInstanceCommand)
+      .resolves({})
+      .on(DeleteDBInstanceCommand, { DBInstanceIdentifier: 'daybreak-test-a-261201030000' })
+      .rejects(new InvalidDBInstanceStateFault(metadata));
+    await expect(callStep(removeAbandoned, {}, new Date('2026-12-03T03:00:00Z'))).rejects.toMatchObject({
+      name: 'RetryableError',
+    });
+    expect(rds.commandCalls(DeleteDBInstanceCommand)).toHaveLength(2);
   });
 });

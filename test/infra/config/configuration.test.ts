@@ -147,7 +147,7 @@ describe('the configuration', () => {
         objectsPerTenant: 20,
         minimumCoveragePercent: 95,
         instanceClass: 'db.t4g.medium',
-        abandonedAfterMs: 21_600_000,
+        abandonedAfterMs: 86_400_000,
         subnetGroupName: 'isolated',
         securityGroupId: 'sg-1',
       },
