@@ -3,15 +3,22 @@ import { ConcludeInput, ConcludeOutput, ObjectTestItem } from '../contracts/rest
 import { ObjectVerification, RestoreTestRecord } from '../contracts/restore-test-record.ts';
 import { itemsKey, restoreTestRecordKey } from '../contracts/vault-layout.ts';
 import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
+import { PermanentError } from '../platform/errors.ts';
 import { handler as step } from '../platform/handler.ts';
 import { readItems, readMapResults } from '../platform/map-results.ts';
 import { publishMetrics } from '../platform/metrics.ts';
 import { readBytes, writeBytesOnce } from '../platform/s3.ts';
 import { judgeRestoreTest } from './judge-restore-test.ts';
 
+/** An earlier run of the same test was concluded otherwise, and its record cannot be rewritten. */
+export class RestoreTestContradictedError extends PermanentError {}
+
 const FINDINGS_KEPT = 100;
 
-/** Judges a restore test and writes its record to the evidence bucket. The first record of a test stands. */
+/**
+ * Judges a restore test and writes its record to the evidence bucket. The first record of a test stands.
+ * @throws RestoreTestContradictedError when it stands for another verdict or recovery point than this run's.
+ */
 export const handler = step({
   input: ConcludeInput,
   output: ConcludeOutput,
@@ -55,6 +62,11 @@ export const handler = step({
     });
     const stored = await readBytes(deployment.evidenceBucket, recordKey);
     const kept = RestoreTestRecord.parse(JSON.parse(stored.toString('utf8')));
+    if (kept.verdict !== record.verdict || kept.recoveryPointId !== record.recoveryPointId) {
+      throw new RestoreTestContradictedError(
+        `restore test ${record.restoreTestId} was concluded earlier as ${kept.verdict} for recovery point ${kept.recoveryPointId}, and now as ${record.verdict} for ${record.recoveryPointId}; the first record stands: test again for a new instant`,
+      );
+    }
     publish(kept);
     return {
       verdict: kept.verdict,

@@ -1,0 +1,97 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { DatabaseVerification } from '../../../functions/contracts/restore-test-record.ts';
+import { itemsKey, restoreTestRecordKey } from '../../../functions/contracts/vault-layout.ts';
+import { handler } from '../../../functions/restore-test/conclude.ts';
+import { stepRuntime, type TestRuntime } from '../../fixtures/step-runtime.ts';
+
+const restoreTestId = '20261201t030000z';
+const recoveryPointId = '20261122t023000z';
+const objectResultsKey = `work/${restoreTestId}/results/run/manifest.json`;
+const startedAt = '2026-12-01T03:00:00.000Z';
+const verification: DatabaseVerification = {
+  databaseId: 'app',
+  tableCount: 1,
+  rowCount: 10,
+  rowsComparedExactly: 10,
+  driftRowCount: 0,
+  foreignKeysChecked: 0,
+  indexesChecked: 1,
+  heapRelationsChecked: 1,
+  notChecked: [],
+  findings: [],
+};
+const passing = {
+  restoreTestId,
+  startedAt,
+  chosen: {
+    restoreTestId,
+    recoveryPointId,
+    recoveryPointStatus: 'good',
+    reason: null,
+    findings: [],
+    databases: [],
+    allObjects: true,
+  },
+  databases: [{ databaseId: 'app', verification, failure: null, restored: true, phases: [] }],
+  objectResultsKey,
+  failure: null,
+  phases: [{ phase: 'databases', startedAt, durationMs: 5 }],
+};
+
+let cloud: TestRuntime;
+beforeEach(async () => {
+  cloud = stepRuntime();
+  const file = `work/${restoreTestId}/results/run/SUCCEEDED_0.jsonl`;
+  const names = { bucketId: 'uploads', tenant: 'oak' };
+  const item = { restoreTestId, recoveryPointId, ...names, manifestSha256: 'a'.repeat(64), sampleSize: null };
+  await cloud.put('work', itemsKey(restoreTestId), `${JSON.stringify(item)}\n`);
+  await cloud.put(
+    'work',
+    file,
+    `${JSON.stringify({ ...names, objectCount: 2, objectsRestored: 2, bytesRestored: 9, findings: [] })}\n`,
+  );
+  const files = { SUCCEEDED: [{ Key: file }], FAILED: [], PENDING: [] };
+  await cloud.put('work', objectResultsKey, JSON.stringify({ DestinationBucket: 'work', ResultFiles: files }));
+});
+
+const record = async () =>
+  JSON.parse((await cloud.get('evidence', restoreTestRecordKey(restoreTestId))).toString('utf8'));
+
+describe('conclude', () => {
+  it('records a passed test, once', async () => {
+    const first = await cloud.invoke(handler, passing);
+    expect(first).toMatchObject({
+      verdict: 'passed',
+      draft: {
+        eventId: `restore-test/${restoreTestId}`,
+        body: { recoveryPointId, objectsRestored: 2, findingCount: 0 },
+      },
+    });
+    cloud.clock.advance(60_000);
+    expect(await cloud.invoke(handler, passing)).toEqual(first);
+    expect(await record()).toMatchObject({
+      verdict: 'passed',
+      completedAt: '2026-11-22T02:30:00.000Z',
+      objects: { tenantCount: 1, objectCount: 2, objectsRestored: 2, bytesRestored: 9 },
+    });
+  });
+
+  it.each([
+    ['another verdict', { databases: [{ ...passing.databases[0], verification: null, failure: 'RetryableError' }] }],
+    ['another recovery point', { chosen: { ...passing.chosen, recoveryPointId: '20261123t023000z' } }],
+  ])('lets no earlier record speak for a run that comes to %s', async (_name, change) => {
+    await cloud.invoke(handler, passing);
+    await expect(cloud.invoke(handler, { ...passing, ...change })).rejects.toMatchObject({
+      name: 'RestoreTestContradictedError',
+    });
+    expect(await record()).toMatchObject({ verdict: 'passed', recoveryPointId });
+  });
+
+  it('misses a tenant whose child left no result', async () => {
+    const item = { restoreTestId, recoveryPointId, bucketId: 'uploads', manifestSha256: 'a'.repeat(64), sampleSize: 1 };
+    const lines = ['oak', 'elm'].map(tenant => `${JSON.stringify({ ...item, tenant })}\n`);
+    await cloud.put('work', itemsKey(restoreTestId), lines.join(''));
+    expect(await cloud.invoke(handler, passing)).toMatchObject({ verdict: 'inconclusive' });
+    expect((await record()).reasons).toEqual(["1 tenants' objects were not compared"]);
+  });
+});
