@@ -222,6 +222,7 @@ describe('a restore test that is killed', () => {
         expect(entries.at(-1)).toMatchObject({ kind: 'restore-test.failed', body: { error: 'KilledError' } });
       }
       // What was told to be deleted takes its minutes.
+      await environment.cloud.rds.settle();
       await environment.clock.advance(5 * MINUTES);
       expect((await environment.databaseResources()).instances).toEqual([SOURCE]);
       expect(environment.keysIn('work', 'scratch/')).toEqual([]);
