@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeFolder, processesIn, removeFolder, STORES, start } from './start-process.ts';
 
@@ -60,17 +60,40 @@ describe('a command line that cannot be', () => {
     });
   });
 
-  it('a state directory that holds somebody else’s file', async () => {
-    const theirs = join(folder, 'theirs');
-    await mkdir(join(theirs, 's3'), { recursive: true });
-    await writeFile(join(theirs, 's3/object'), 'perhaps theirs, too');
-    await writeFile(join(theirs, 'thesis.txt'), 'years of work');
+  it.each([
+    ['beside the names of ours', { 's3/object': 'theirs', 'thesis.txt': 'years of work' }, 's3'],
+    ['under the names of ours', { 's3/object': 'theirs', 'tls/key.pem': 'a key' }, 's3'],
+    ['with another README', { 'README.txt': 'Daybreak, my novel', 'kms/chapter-1': 'It dawned.' }, 'README.txt'],
+  ])('a state directory that holds somebody else’s files, %s', async (name, files, named) => {
+    const theirs = join(folder, name);
+    for (const [path, content] of Object.entries(files)) {
+      await mkdir(dirname(join(theirs, path)), { recursive: true });
+      await writeFile(join(theirs, path), content);
+    }
     expect(await refuse(['--state', theirs])).toBe(
-      "--state FOLDER/theirs: holds thesis.txt, which is not the local cloud's; give another directory",
+      `--state FOLDER/${name}: holds ${named}, which is not the local cloud's; give another directory`,
     );
-    expect((await readdir(theirs, { recursive: true })).sort()).toEqual(['s3', 's3/object', 'thesis.txt']);
-    expect(readFileSync(join(theirs, 'thesis.txt'), 'utf8')).toBe('years of work');
+    const found = await readdir(theirs, { recursive: true, withFileTypes: true });
+    const paths = found
+      .filter(entry => entry.isFile())
+      .map(entry => relative(theirs, join(entry.parentPath, entry.name)));
+    expect(paths.sort()).toEqual(Object.keys(files).sort());
+    for (const [path, content] of Object.entries(files)) {
+      expect(readFileSync(join(theirs, path), 'utf8')).toBe(content);
+    }
   });
+
+  it('a state directory of ours into which somebody put a file', async () => {
+    const shared = join(folder, 'shared');
+    const first = await start('--state', shared, '--sql', STORES, '--root', 'nothing.there').ended;
+    expect(first.exitCode).toBe(2);
+    expect((await readdir(shared)).sort()).toContain('README.txt');
+    await writeFile(join(shared, 'thesis.txt'), 'years of work');
+    expect(await refuse(['--state', shared])).toBe(
+      "--state FOLDER/shared: holds thesis.txt, which is not the local cloud's; give another directory",
+    );
+    expect(readFileSync(join(shared, 'thesis.txt'), 'utf8')).toBe('years of work');
+  }, 60_000);
 });
 
 describe('files that cannot be backed up', () => {

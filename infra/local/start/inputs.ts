@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { PermanentError } from '../../../functions/platform/errors.ts';
+import { TenantId } from '../../../functions/contracts/identifiers.ts';
 import { listTenants, TenantRootError } from '../../../functions/platform/fingerprint/tenants.ts';
 import { Database } from '../../../functions/platform/postgres.ts';
 import type { LocalBucket } from '../deploy/local-configuration.ts';
@@ -104,6 +105,12 @@ function countFilled(root: { rootTable: string; rootColumn: string }, fill: (cli
           throw new UsageError(`--root ${root.rootTable}.${root.rootColumn}: ${error.message}`);
         if (error instanceof PermanentError) throw new UsageError(`--sql: ${error.message}`);
         throw error;
+      }
+      const invalidCount = tenants.filter(tenant => !TenantId.safeParse(tenant).success).length;
+      if (invalidCount > 0) {
+        throw new UsageError(
+          `--root ${root.rootTable}.${root.rootColumn}: ${invalidCount} of ${tenants.length} values cannot name a tenant`,
+        );
       }
       rowCount = await countRows(client);
     },

@@ -6,7 +6,9 @@ import { requireWritableDirectory, UsageError } from './arguments.ts';
 
 const LOCK = 'lock';
 /** What the local cloud itself puts into its state directory. */
-const OWN = new Set([LOCK, 'deployment.json', 's3', 'kms', 'rds', 'cdk.out', 'tls']);
+const OWN = new Set(['README.txt', 'deployment.json', 's3', 'kms', 'rds', 'cdk.out', 'tls']);
+/** By its README.txt the directory is known as the local cloud's, whose names others use, too. */
+const README = `The state of Daybreak's local cloud: npm start empties this directory.\n`;
 
 /**
  * Takes a state directory for this run, ends the database servers that a killed run left, and empties it. Nothing that the
@@ -16,7 +18,7 @@ const OWN = new Set([LOCK, 'deployment.json', 's3', 'kms', 'rds', 'cdk.out', 'tl
  */
 export async function takeStateDirectory(directory: string): Promise<() => void> {
   requireWritableDirectory('--state', directory);
-  const foreign = readdirSync(directory).find(name => !OWN.has(name) && !name.startsWith(`${LOCK}.`));
+  const foreign = findForeign(directory);
   if (foreign !== undefined) {
     throw new UsageError(
       `--state ${directory}: holds ${foreign}, which is not the local cloud's; give another directory`,
@@ -27,13 +29,21 @@ export async function takeStateDirectory(directory: string): Promise<() => void>
   try {
     await removeDatabases(directory);
     for (const name of readdirSync(directory)) {
-      if (name !== LOCK && !isDraftOfLiving(name)) rmSync(join(directory, name), { recursive: true, force: true });
+      if (!isLock(name) && name !== 'README.txt') rmSync(join(directory, name), { recursive: true, force: true });
     }
+    writeFileSync(join(directory, 'README.txt'), README);
   } catch (error) {
     rmSync(lock, { force: true });
     throw error;
   }
   return () => rmSync(lock, { force: true });
+}
+
+function findForeign(directory: string): string | undefined {
+  const names = readdirSync(directory).filter(name => !isLock(name));
+  const readme = join(directory, 'README.txt');
+  const isOurs = existsSync(readme) && readFileSync(readme, 'utf8') === README;
+  return names.find(name => !isOurs || !OWN.has(name));
 }
 
 /** Removes the database servers' files, which may lie where PostgreSQL's user can reach them, and ends servers that run there. */
@@ -72,9 +82,9 @@ function takeLock(lock: string, directory: string): void {
   }
 }
 
-// Another run that is about to find the lock taken.
-function isDraftOfLiving(name: string): boolean {
-  return name.startsWith(`${LOCK}.`) && isAlive(Number(name.slice(LOCK.length + 1)));
+// Also the draft of another run, which is about to find the lock taken.
+function isLock(name: string): boolean {
+  return name === LOCK || /^lock\.\d+$/.test(name);
 }
 
 function isAlive(pid: number): boolean {
