@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Deployment } from '../contracts/configuration.ts';
 import { CompleteInput, CompleteOutput, type DatabaseOutcome, TenantItem } from '../contracts/daily-backup.ts';
 import { DatabaseFingerprint } from '../contracts/fingerprint.ts';
+import { TenantId } from '../contracts/identifiers.ts';
 import { TenantBackupResult } from '../contracts/object-manifest.ts';
 import type { DatabaseRecoveryPoint, RecoveryPoint } from '../contracts/recovery-point.ts';
 import { fingerprintKey, itemsKey, rootManifestKey, vaultSnapshotId } from '../contracts/vault-layout.ts';
@@ -86,7 +87,8 @@ async function close(
   deployment: Deployment,
   databaseIds: readonly string[],
 ): Promise<{ recoveryPoint: RecoveryPoint; sha256: string }> {
-  const databases = await Promise.all(outcomes.map(outcome => readBackDatabase(recoveryPointId, outcome, deployment)));
+  const readBacks = await Promise.all(outcomes.map(outcome => readBackDatabase(recoveryPointId, outcome, deployment)));
+  const databases = readBacks.map(({ invalidTenantCount: _, ...database }) => database);
   const results = await Array.fromAsync(readMapResults(deployment.workBucket, tenantResultsKey, TenantBackupResult));
   const items = await readItems(deployment.workBucket, itemsKey(recoveryPointId), TenantItem);
   const tenants = [...results, ...withoutResult(items, results)].sort(
@@ -97,7 +99,7 @@ async function close(
     recoveryPointId,
     scheduledAt,
     completedAt: now.toISOString(),
-    ...judgeRecoveryPoint({ databases, tenants: results, expected: { databaseIds, items } }),
+    ...judgeRecoveryPoint({ databases: readBacks, tenants: results, expected: { databaseIds, items } }),
     databases,
     tenants,
   };
@@ -114,13 +116,13 @@ async function close(
       cause: error,
     });
   }
-  const readBack = await readRootManifest(deployment, recoveryPointId);
-  if (readBack?.sha256 !== sha256Hex(body)) {
+  const written = await readRootManifest(deployment, recoveryPointId);
+  if (written?.sha256 !== sha256Hex(body)) {
     throw new RootManifestNotReadBackError(
       `${rootManifestKey(recoveryPointId)} does not read back as written; another run may be writing it: run the backup again`,
     );
   }
-  return readBack;
+  return written;
 }
 
 /**
@@ -147,43 +149,52 @@ function withoutResult(items: readonly TenantItem[], results: readonly TenantBac
     }));
 }
 
+interface ReadBack extends DatabaseRecoveryPoint {
+  /** Tenants of its root table under whose id nothing can be kept. */
+  readonly invalidTenantCount: number;
+}
+
+/** What is there of a database. A snapshot that is fine itself is named also where nothing proves it. */
 async function readBackDatabase(
   recoveryPointId: string,
   { databaseId, failure }: z.output<typeof DatabaseOutcome>,
   { vaultBucket, vaultKeyArn }: Deployment,
-): Promise<DatabaseRecoveryPoint> {
-  const failed = (reason: string) => ({ databaseId, snapshot: null, fingerprints: null, rowCount: 0, failure: reason });
-  if (failure !== null) return failed(failure);
+): Promise<ReadBack> {
+  const nothing = { databaseId, snapshot: null, fingerprints: null, rowCount: 0, invalidTenantCount: 0 };
+  if (failure !== null) return { ...nothing, failure };
   const snapshotId = vaultSnapshotId(recoveryPointId, databaseId);
-  const snapshot = await findSnapshot(snapshotId);
-  const problems = checkVaultCopy(snapshot, vaultKeyArn);
-  const takenAt = snapshot?.OriginalSnapshotCreateTime ?? snapshot?.SnapshotCreateTime;
-  if (problems.length > 0 || snapshot?.DBSnapshotArn === undefined || takenAt === undefined) {
-    return failed(`its snapshot does not read back: ${problems.join(', ') || 'it has no ARN or time'}`);
+  const found = await findSnapshot(snapshotId);
+  const problems = checkVaultCopy(found, vaultKeyArn);
+  const takenAt = found?.OriginalSnapshotCreateTime ?? found?.SnapshotCreateTime;
+  if (problems.length > 0 || found?.DBSnapshotArn === undefined || takenAt === undefined) {
+    const what = problems.join(', ') || 'it has no ARN or time';
+    return { ...nothing, failure: `its snapshot does not read back: ${what}` };
   }
+  const snapshot = {
+    id: snapshotId,
+    arn: found.DBSnapshotArn,
+    takenAt: takenAt.toISOString(),
+    kmsKeyArn: vaultKeyArn,
+    engineVersion: found.EngineVersion ?? '',
+    allocatedStorageBytes: (found.AllocatedStorage ?? 0) * GIB,
+  };
   try {
     const before = await readFingerprint(vaultBucket, recoveryPointId, databaseId, 'before');
     const after = await readFingerprint(vaultBucket, recoveryPointId, databaseId, 'after');
     const disorder = checkMoments(before.fingerprint, after.fingerprint, takenAt);
-    if (disorder.length > 0) return failed(disorder.join(', '));
+    if (disorder.length > 0) return { ...nothing, snapshot, failure: disorder.join(', ') };
     return {
       databaseId,
-      snapshot: {
-        id: snapshotId,
-        arn: snapshot.DBSnapshotArn,
-        takenAt: takenAt.toISOString(),
-        kmsKeyArn: vaultKeyArn,
-        engineVersion: snapshot.EngineVersion ?? '',
-        allocatedStorageBytes: (snapshot.AllocatedStorage ?? 0) * GIB,
-      },
+      snapshot,
       fingerprints: { before: before.sha256, after: after.sha256 },
       rowCount: countRows(before.fingerprint),
       failure: null,
+      invalidTenantCount: before.fingerprint.tenants.filter(tenant => !TenantId.safeParse(tenant).success).length,
     };
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;
     log('error', 'a fingerprint does not read back', { databaseId, error: describeError(error) });
-    return failed(`its fingerprints do not read back: ${error.name}`);
+    return { ...nothing, snapshot, failure: `its fingerprints do not read back: ${error.name}` };
   }
 }
 

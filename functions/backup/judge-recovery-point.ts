@@ -6,7 +6,7 @@ import type { DatabaseRecoveryPoint, RecoveryPoint } from '../contracts/recovery
  * one reason makes it incomplete. No reason holds a file name.
  */
 export function judgeRecoveryPoint(parts: {
-  databases: readonly Pick<DatabaseRecoveryPoint, 'databaseId' | 'failure'>[];
+  databases: readonly (Pick<DatabaseRecoveryPoint, 'databaseId' | 'failure'> & { invalidTenantCount: number })[];
   tenants: readonly Pick<TenantBackupResult, 'bucketId' | 'tenant' | 'failure' | 'notCovered'>[];
   /** What was to be backed up. */
   expected: { databaseIds: readonly string[]; items: readonly { bucketId: string; tenant: string | null }[] };
@@ -20,6 +20,12 @@ export function judgeRecoveryPoint(parts: {
     ...parts.databases.flatMap(({ databaseId, failure }) =>
       failure === null ? [] : [`database ${databaseId}: ${failure}`],
     ),
+    ...parts.databases
+      .filter(({ invalidTenantCount }) => invalidTenantCount > 0)
+      .map(
+        ({ databaseId, invalidTenantCount }) =>
+          `database ${databaseId}: ${invalidTenantCount} tenant ids are not valid; their objects count as no tenant's`,
+      ),
     ...parts.expected.items
       .filter(item => !tenants.has(nameTenant(item)))
       .map(item => `${nameTenant(item)}: no result`),

@@ -5,7 +5,7 @@ import { TenantBackupResult } from './object-manifest.ts';
 /** One database's part of a recovery point. */
 export const DatabaseRecoveryPoint = z.strictObject({
   databaseId: z.string(),
-  /** null when the database could not be backed up; `failure` then names the error. */
+  /** null when the database could not be backed up. With a `failure` beside it, it is there, and nothing proves it. */
   snapshot: z
     .strictObject({
       id: z.string(),

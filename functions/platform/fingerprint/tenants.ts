@@ -6,9 +6,10 @@ import { type Query, quoteIdentifier, quoteName, sqlStateOf } from '../postgres.
 export class TenantRootError extends PermanentError {}
 
 /**
- * The tenants that the database knows: the distinct values of the root table's key, sorted.
- * @throws TenantRootError when there is no such table or column, it cannot be read, has no rows, or holds ids that are
- * not valid as tenants.
+ * The tenants that the database knows: the distinct values of the root table's key, sorted. Some may not be valid as
+ * tenants: one odd id must not keep the whole database from being backed up, so that the recovery point reports it.
+ * @throws TenantRootError when there is no such table or column, it cannot be read, has no rows, or no value at all is
+ * valid as a tenant: then it is not the key.
  */
 export async function listTenants(
   query: Query,
@@ -26,7 +27,8 @@ export async function listTenants(
   } catch (error) {
     const state = sqlStateOf(error);
     const reason = { '42P01': 'does not exist', '3F000': 'does not exist', '42703': 'has no such column' }[state ?? ''];
-    if (reason) throw new TenantRootError(`${root} ${reason}; name the table that has one row for each tenant, and its key`);
+    if (reason)
+      throw new TenantRootError(`${root} ${reason}; name the table that has one row for each tenant, and its key`);
     if (state === '42501') {
       throw new TenantRootError(
         `${root} cannot be read by the reader; grant it SELECT, and BYPASSRLS under row security`,
@@ -35,10 +37,9 @@ export async function listTenants(
     throw error;
   }
   if (ids.length === 0) throw new TenantRootError(`${root} has no rows; there is no tenant to protect`);
-  const invalid = ids.filter(id => !TenantId.safeParse(id).success);
-  if (invalid.length > 0) {
+  if (!ids.some(id => TenantId.safeParse(id).success)) {
     throw new TenantRootError(
-      `${root}: ${invalid.length} of ${ids.length} values cannot name a tenant; they must match [A-Za-z0-9][A-Za-z0-9_-]{0,62}`,
+      `${root}: ${ids.length} of ${ids.length} values cannot name a tenant; they must match [A-Za-z0-9][A-Za-z0-9_-]{0,62}`,
     );
   }
   return ids;

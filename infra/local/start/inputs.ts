@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
-import { PermanentError } from '../../../functions/platform/errors.ts';
 import { TenantId } from '../../../functions/contracts/identifiers.ts';
+import { PermanentError } from '../../../functions/platform/errors.ts';
 import { listTenants, TenantRootError } from '../../../functions/platform/fingerprint/tenants.ts';
 import { Database } from '../../../functions/platform/postgres.ts';
 import type { LocalBucket } from '../deploy/local-configuration.ts';

@@ -183,7 +183,7 @@ describe('complete', () => {
     await putFingerprints(before, after);
     expect(await complete()).toMatchObject({
       status: 'incomplete',
-      databases: [{ snapshot: null, fingerprints: null, failure: reason }],
+      databases: [{ snapshot: { takenAt: at(40) }, fingerprints: null, failure: reason }],
     });
   });
 

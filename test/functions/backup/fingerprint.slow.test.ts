@@ -17,6 +17,8 @@ const SCHEMA = `
   ALTER TABLE secret ENABLE ROW LEVEL SECURITY;
   CREATE TABLE ids (id text PRIMARY KEY);
   INSERT INTO ids VALUES ('fine'), ('not fine'), ('');
+  CREATE TABLE titles (id text PRIMARY KEY);
+  INSERT INTO titles VALUES ('not fine'), ('');
   CREATE TABLE nobody (id text PRIMARY KEY);
   CREATE SEQUENCE receipt INCREMENT -2 MAXVALUE 10 MINVALUE -100;
   SELECT nextval('receipt');
@@ -91,7 +93,7 @@ describe('backup/fingerprint', () => {
       ],
     });
     expect(before.tables.map(({ table }) => table)).toEqual(
-      ['ids', 'nobody', 'school', ...Array.from({ length: 12 }, (_, i) => `t${i}`)].sort(),
+      ['ids', 'nobody', 'school', 'titles', ...Array.from({ length: 12 }, (_, i) => `t${i}`)].sort(),
     );
     const t11 = before.tables.find(({ table }) => table === 't11');
     expect(t11).toMatchObject({ bucketColumns: ['id'], bucketCount: 2, recent: {} });
@@ -148,13 +150,20 @@ describe('backup/fingerprint', () => {
       await expect(invoke(input('before'), { tickMs: 12_000 })).rejects.toThrow();
       runtime.intercept(undefined);
       expect(await invoke(input('before'))).toEqual({ done: true });
-      expect((await stored('before')).tables).toHaveLength(15);
+      expect((await stored('before')).tables).toHaveLength(16);
       expect(await runtime.list('vault', 'fingerprints/')).toEqual([
         fingerprintKey(recoveryPointId, 'school', 'before'),
       ]);
     },
     60_000,
   );
+
+  it('is not kept from measuring by some ids that cannot name a tenant', async () => {
+    const on = runtimeFor({ rootTable: 'ids' });
+    expect(await invoke(input('before'), { on })).toEqual({ done: true });
+    expect((await stored('before', on)).tenants).toEqual(['', 'fine', 'not fine']);
+    expect(JSON.stringify(on.lines)).not.toContain('not fine');
+  }, 60_000);
 
   it('refuses to measure after what was not measured before', async () => {
     await expect(invoke(input('after'))).rejects.toMatchObject({ name: 'BeforeFingerprintMissingError' });
@@ -165,7 +174,7 @@ describe('backup/fingerprint', () => {
     ['no such schema', { rootTable: 'app.school' }, 'does not exist'],
     ['no such column', { rootColumn: 'key' }, 'has no such column'],
     ['no rows', { rootTable: 'nobody' }, 'has no rows'],
-    ['ids that cannot name a tenant', { rootTable: 'ids' }, '2 of 3 values cannot name a tenant'],
+    ['ids that cannot name a tenant', { rootTable: 'titles' }, '2 of 2 values cannot name a tenant'],
     ['row-level security', { rootTable: 'secret', rootColumn: 'a' }, 'cannot be read by the reader'],
   ])(
     'says what is wrong with the root table: %s',

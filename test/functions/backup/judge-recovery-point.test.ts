@@ -9,7 +9,7 @@ const expected = {
   ],
 };
 const whole = {
-  databases: [{ databaseId: 'app', failure: null }],
+  databases: [{ databaseId: 'app', failure: null, invalidTenantCount: 0 }],
   tenants: [
     { bucketId: 'uploads', tenant: 'oak', failure: null, notCovered: {} },
     { bucketId: 'uploads', tenant: null, failure: null, notCovered: { archived: 0 } },
@@ -31,8 +31,13 @@ describe('judgeRecoveryPoint', () => {
     ['a database without a result', { ...whole, databases: [] }, 'database app: no result'],
     [
       'a database that failed',
-      { ...whole, databases: [{ databaseId: 'app', failure: 'SnapshotFailedError' }] },
+      { ...whole, databases: [{ databaseId: 'app', failure: 'SnapshotFailedError', invalidTenantCount: 0 }] },
       'database app: SnapshotFailedError',
+    ],
+    [
+      'tenants whose ids are not valid',
+      { ...whole, databases: [{ databaseId: 'app', failure: null, invalidTenantCount: 2 }] },
+      "database app: 2 tenant ids are not valid; their objects count as no tenant's",
     ],
     [
       'a tenant without a result',
