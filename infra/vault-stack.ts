@@ -31,6 +31,8 @@ const BUCKET_CHANGES = [
   's3:PutLifecycleConfiguration',
   's3:PutReplicationConfiguration',
 ];
+/** The roles that end the lock of what is kept no longer. */
+const RELEASERS = ['daybreak-retention-*', 'daybreak-erasure-*'];
 const SIGNERS: readonly Step[] = ['backup/complete', 'evidence/append-entry'];
 const GRANTORS: readonly Step[] = ['backup/copy-snapshot', 'restore-test/restore-database'];
 
@@ -126,6 +128,14 @@ export class VaultStack extends Stack {
       },
     };
     this.#denyOtherKeys(bucket, { ArnNotLike: `arn:aws:kms:${REGION}:${account}:key/*` });
+    // Who puts a retention can release a hold, and a writer can undercut the bucket's default with one of his own.
+    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html
+    deny(bucket, {
+      sid: 'OnlyRetentionReleases',
+      actions: ['s3:PutObjectRetention'],
+      resources: [bucket.arnForObjects('*')],
+      conditions: { ArnNotLike: { 'aws:PrincipalArn': RELEASERS.map(name => roleArn(account, name)) } },
+    });
     // What lets a backup go deletes its versions by their ids. A delete marker only hides one.
     deny(bucket, {
       sid: 'NothingIsHiddenOrReplicatedIn',
@@ -151,7 +161,13 @@ export class VaultStack extends Stack {
     // Object Lock does not stop a delete marker, and If-None-Match succeeds on top of one.
     deny(bucket, {
       sid: 'NothingIsDeletedOrReplicatedIn',
-      actions: ['s3:DeleteObject', 's3:DeleteObjectVersion', 's3:ReplicateObject', 's3:ReplicateDelete'],
+      actions: [
+        's3:BypassGovernanceRetention',
+        's3:DeleteObject',
+        's3:DeleteObjectVersion',
+        's3:ReplicateObject',
+        's3:ReplicateDelete',
+      ],
       resources: [bucket.arnForObjects('*')],
     });
     deny(bucket, {

@@ -107,6 +107,7 @@ describe('the vault stack', () => {
   it('lets nothing in the evidence bucket be deleted or written twice', () => {
     const statements = statementsOfBucket(bucket('evidence'));
     expect(statements.find(({ Sid }) => Sid === 'NothingIsDeletedOrReplicatedIn')?.Action).toEqual([
+      's3:BypassGovernanceRetention',
       's3:DeleteObject',
       's3:DeleteObjectVersion',
       's3:ReplicateDelete',
