@@ -93,7 +93,7 @@ describe('a command line that cannot be', () => {
       "--state FOLDER/shared: holds thesis.txt, which is not the local cloud's; give another directory",
     );
     expect(readFileSync(join(shared, 'thesis.txt'), 'utf8')).toBe('years of work');
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('files that cannot be backed up', () => {

@@ -53,7 +53,7 @@ describe('a run that is interrupted', () => {
     expect(await run.ended).toMatchObject({ exitCode: INTERRUPTED, stderr: '' });
     expect(processesIn(folder)).toEqual([]);
     expect(existsSync(join(state, 'lock'))).toBe(false);
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('a run that is killed', () => {
@@ -83,5 +83,5 @@ describe('a run that is killed', () => {
     expect(next.stdout).toContain('\nVerdict: passed\n');
     expect(processesIn(folder)).toEqual([]);
     expect(existsSync(join(state, 'lock'))).toBe(false);
-  }, 90_000);
+  }, 180_000);
 });

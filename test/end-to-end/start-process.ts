@@ -37,6 +37,8 @@ export function daybreak(...parameters: string[]): Promise<Ending> {
   return startProgram('runbooks/cli/daybreak.ts', parameters).ended;
 }
 
+const running = new Set<number>();
+
 function startProgram(program: string, parameters: readonly string[]): Started {
   const child: ChildProcess = spawn(process.execPath, [program, ...parameters], {
     cwd: PROJECT,
@@ -44,6 +46,7 @@ function startProgram(program: string, parameters: readonly string[]): Started {
     detached: true,
   });
   const pid = child.pid ?? 0;
+  running.add(pid);
   const written = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name]?.setEncoding('utf8').on('data', (text: string) => {
@@ -55,6 +58,7 @@ function startProgram(program: string, parameters: readonly string[]): Started {
     child.on('error', reject);
     child.on('close', (exitCode, signal) => {
       over = true;
+      running.delete(pid);
       fulfil({ exitCode, signal, ...written });
     });
   });
@@ -96,7 +100,9 @@ export async function makeFolder(): Promise<string> {
   return folder;
 }
 
+/** Removes a folder, and kills what a failed test left running. */
 export function removeFolder(folder: string): Promise<void> {
+  for (const pid of running) process.kill(-pid, 'SIGKILL');
   return rm(folder, { recursive: true, force: true });
 }
 

@@ -42,7 +42,7 @@ describe('npm start over the operator’s own input', () => {
     second.stderr = second.stderr.replace(String(first.pid), 'PID');
     run = await first.ended;
     summary = Summary.parse(JSON.parse(readFileSync(join(folder, 'report/of/today/summary.json'), 'utf8')));
-  }, 120_000);
+  }, 180_000);
 
   afterAll(() => removeFolder(folder));
 
@@ -188,5 +188,5 @@ describe('npm start --keep', () => {
     } finally {
       await removeFolder(folder);
     }
-  }, 60_000);
+  }, 180_000);
 });

@@ -261,7 +261,7 @@ class Run {
     } catch (error) {
       // Who may not list a bucket is not told that an object is missing.
       if (!(error instanceof S3ServiceException && ['NoSuchKey', 'AccessDenied'].includes(error.name))) throw error;
-      throw new RecordMissingError(`${missing}: ${key} cannot be read (${error.name})`);
+      throw new RecordMissingError(`${missing}: ${key} is not there, or may not be read (${error.name})`);
     }
   }
 
