@@ -1,21 +1,15 @@
-import { zstdDecompressSync } from 'node:zlib';
 import { z } from 'zod';
 import type { BucketConfiguration, Deployment } from '../contracts/configuration.ts';
 import { ListTenantsInput, ListTenantsOutput } from '../contracts/daily-backup.ts';
 import { DatabaseFingerprint } from '../contracts/fingerprint.ts';
 import type { RecoveryPoint } from '../contracts/recovery-point.ts';
 import { fingerprintKey, itemsKey, RECOVERY_POINT_PREFIX, rootManifestKey } from '../contracts/vault-layout.ts';
-import { describeError } from '../platform/errors.ts';
+import { describeError, PermanentError } from '../platform/errors.ts';
+import { readFile } from '../platform/fingerprint/fingerprint-file.ts';
 import { handler as step } from '../platform/handler.ts';
 import { log } from '../platform/log.ts';
 import { RootManifestInvalidError, readRootManifest } from '../platform/root-manifest.ts';
-import {
-  listObjects,
-  ObjectAccessDeniedError,
-  ObjectNotFoundError,
-  readBytesIfThere,
-  writeBytes,
-} from '../platform/s3.ts';
+import { listObjects, writeBytes } from '../platform/s3.ts';
 import { type BucketTenants, planItems } from './plan-items.ts';
 import { parentOfTenants, tenantOfPrefix } from './tenant-prefix.ts';
 
@@ -62,20 +56,24 @@ async function listTenants({ id, name, tenantPrefix: template }: BucketConfigura
       }
     }
   } catch (error) {
-    if (!(error instanceof ObjectNotFoundError || error instanceof ObjectAccessDeniedError)) throw error;
+    if (!(error instanceof PermanentError)) throw error;
     log('error', 'a bucket cannot be listed', { bucketId: id, error: describeError(error) });
   }
   return { bucketId: id, listed };
 }
 
 async function readDatabaseTenants(vaultBucket: string, recoveryPointId: string, databaseId: string) {
-  const stored = await readBytesIfThere(vaultBucket, fingerprintKey(recoveryPointId, databaseId, 'before'));
-  if (stored === undefined) {
-    log('warn', 'a database has no fingerprint in this recovery point; its tenants are not known', { databaseId });
-    return [];
+  const key = fingerprintKey(recoveryPointId, databaseId, 'before');
+  try {
+    const stored = await readFile(vaultBucket, key, z.object({ tenants: DatabaseFingerprint.shape.tenants }));
+    if (stored !== undefined) return stored.tenants;
+  } catch (error) {
+    // The recovery point reports it: what the other sources know is backed up all the same.
+    if (!(error instanceof PermanentError)) throw error;
+    log('error', 'a fingerprint does not read back', { databaseId, error: describeError(error) });
   }
-  return z.object({ tenants: DatabaseFingerprint.shape.tenants }).parse(JSON.parse(`${zstdDecompressSync(stored)}`))
-    .tenants;
+  log('warn', 'a database has no fingerprint in this recovery point; its tenants are not known', { databaseId });
+  return [];
 }
 
 /** The newest recovery point before this one. One that does not verify is never built upon. */

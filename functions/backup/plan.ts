@@ -1,13 +1,13 @@
 import { PlanInput, PlanOutput } from '../contracts/daily-backup.ts';
 import { idOfInstant } from '../contracts/identifiers.ts';
-import { PermanentError } from '../platform/errors.ts';
 import { handler as step } from '../platform/handler.ts';
+import { log } from '../platform/log.ts';
 import { findInstance } from '../platform/rds.ts';
 
-/** A configured instance does not exist, or has no endpoint to connect to. */
-export class InstanceUnavailableError extends PermanentError {}
-
-/** Names the recovery point and finds where each database answers. */
+/**
+ * Names the recovery point and finds where each database answers. One whose instance is gone, or has no endpoint, is left
+ * out: the others are backed up, and the recovery point lacks it by name.
+ */
 export const handler = step({
   input: PlanInput,
   output: PlanOutput,
@@ -17,13 +17,15 @@ export const handler = step({
       configuration.databases.map(async ({ id, instanceId }) => {
         const endpoint = (await findInstance(instanceId))?.Endpoint;
         if (endpoint?.Address === undefined || endpoint.Port === undefined) {
-          throw new InstanceUnavailableError(
-            `database ${id}: instance ${instanceId} does not exist or has no endpoint; check the configuration and the instance`,
-          );
+          log('error', 'an instance does not exist or has no endpoint; check the configuration and the instance', {
+            databaseId: id,
+            instanceId,
+          });
+          return [];
         }
-        return { recoveryPointId, databaseId: id, endpoint: { host: endpoint.Address, port: endpoint.Port } };
+        return [{ recoveryPointId, databaseId: id, endpoint: { host: endpoint.Address, port: endpoint.Port } }];
       }),
     );
-    return { recoveryPointId, scheduledAt, databases };
+    return { recoveryPointId, scheduledAt, databases: databases.flat() };
   },
 });

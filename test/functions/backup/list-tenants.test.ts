@@ -100,6 +100,16 @@ describe('list-tenants', () => {
     expect(JSON.stringify(cloud.lines)).not.toContain('Mary');
   });
 
+  it('goes on with what else is known when a fingerprint is not readable', async () => {
+    await cloud.put('school-uploads', 'schools/oakfield/a', 'x');
+    await cloud.put('vault', fingerprintKey(recoveryPointId, 'app', 'before'), 'no fingerprint');
+    expect(await tenants()).toEqual([null, 'oakfield']);
+    expect(cloud.lines.find(({ level }) => level === 'error')).toMatchObject({
+      message: 'a fingerprint does not read back',
+      databaseId: 'app',
+    });
+  });
+
   it('takes each tenant’s previous manifest from the newest earlier recovery point', async () => {
     await cloud.put('school-uploads', 'schools/oakfield/a', 'x');
     await putRootManifest('20261120t023000z', [tenantResult('oakfield', hash('1'))]);

@@ -1,6 +1,7 @@
 import {
   CopyDBSnapshotCommand,
   CreateDBSnapshotCommand,
+  DBInstanceNotFoundFault,
   DBSnapshotAlreadyExistsFault,
   DBSnapshotNotFoundFault,
   DeleteDBSnapshotCommand,
@@ -50,11 +51,17 @@ describe('plan', () => {
     });
   });
 
-  it('refuses an instance without an endpoint, and an instant that is none', async () => {
-    rds.on(DescribeDBInstancesCommand).resolves({ DBInstances: [{}] });
-    await expect(callStep(plan, { scheduledAt: '2026-11-22T02:30:00.000Z' })).rejects.toThrow(
-      expect.objectContaining({ name: 'InstanceUnavailableError' }),
-    );
+  it.each([
+    ['has no endpoint', () => rds.on(DescribeDBInstancesCommand).resolves({ DBInstances: [{}] })],
+    ['is gone', () => rds.on(DescribeDBInstancesCommand).rejects(new DBInstanceNotFoundFault(metadata))],
+  ])('leaves out a database whose instance %s, and says so', async (_name, arrange) => {
+    arrange();
+    const { output, lines } = await callStep(plan, { scheduledAt: '2026-11-22T02:30:00.000Z' });
+    expect(output).toMatchObject({ recoveryPointId: '20261122t023000z', databases: [] });
+    expect(lines[0]).toMatchObject({ level: 'error', databaseId: 'app', instanceId: 'school-app' });
+  });
+
+  it('refuses an instant that is none', async () => {
     await expect(callStep(plan, { scheduledAt: 'tomorrow' })).rejects.toThrow(
       expect.objectContaining({ name: 'InvalidInputError' }),
     );
