@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PermanentError } from './errors.ts';
-import { readBytes } from './s3.ts';
+import { readBytes, readChunks, readObject } from './s3.ts';
 
 /** The results of a distributed map cannot be read as Step Functions documents them. */
 export class MapResultsUnreadableError extends PermanentError {}
@@ -28,10 +28,23 @@ export async function* readMapResults<T extends z.ZodType>(
 ): AsyncGenerator<z.output<T>> {
   const { ResultFiles } = parse(ResultManifest, await readBytes(bucket, key), key);
   for (const file of ResultFiles.SUCCEEDED) {
-    for (const line of (await readBytes(bucket, file.Key)).toString('utf8').split('\n')) {
+    for await (const line of readLines(bucket, file.Key)) {
       if (line !== '') yield parse(schema, line, file.Key);
     }
   }
+}
+
+/** The lines of a file that may be too large to be held as a whole: Step Functions writes up to 5 GB into one. */
+async function* readLines(bucket: string, key: string): AsyncGenerator<string> {
+  const { body } = await readObject(bucket, key);
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const chunk of readChunks(`s3://${bucket}/${key}`, body)) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+  yield rest + decoder.decode();
 }
 
 /** The items that were written for a distributed map, one JSON value a line. */
