@@ -28,7 +28,7 @@ function describeBackups({ input, backups }: Summary): [string, string][] {
   const last = backups.at(-1);
   if (last === undefined) return [];
   return [
-    ['backed up', `${last.rows} rows, ${objects(last.objects, last.bytes)} of ${last.tenants} tenants`],
+    ['backed up', `${last.rows} rows as it began, ${objects(last.objects, last.bytes)} of ${last.tenants} tenants`],
     ['outside every tenant', `${input.untenantedFiles} files, under the vault key`],
     ...backups.map(({ objectsCopied, bytesCopied, durationMs }, at): [string, string] => [
       at === 0 ? 'first backup' : 'second backup',
@@ -55,7 +55,7 @@ function describeRestoreTest({ restoreTest, phases }: Summary): [string, string]
     duration,
     [
       'restored',
-      `${sum(({ rowCount }) => rowCount)} rows in ${sum(({ tableCount }) => tableCount)} tables; ${objects(restored.objectsRestored, restored.bytesRestored)} of ${restored.objectCount}`,
+      `${sum(({ rowCount }) => rowCount)} rows, with those written until the snapshot, in ${sum(({ tableCount }) => tableCount)} tables; ${objects(restored.objectsRestored, restored.bytesRestored)} of ${restored.objectCount}`,
     ],
     [
       'compared exactly',
