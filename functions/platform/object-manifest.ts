@@ -2,7 +2,7 @@ import { ObjectManifestLine } from '../contracts/object-manifest.ts';
 import { describeError, PermanentError, RetryableError } from './errors.ts';
 import { compareKeys } from './key-order.ts';
 import { type SpooledLines, spoolCompressed } from './line-spool.ts';
-import { PreconditionFailedError, readObject } from './s3.ts';
+import { ObjectNotFoundError, PreconditionFailedError, readObject } from './s3.ts';
 import { writeFileIfAbsent } from './s3-upload.ts';
 
 /** A manifest, or another file of lines that is named by its digest, does not hold what its name says. */
@@ -56,7 +56,7 @@ export async function* readManifest(
 /**
  * Stores lines under the name that their digest gives them, once; where they are already, reads them back instead.
  * @param keyArn the tenant's key, or the vault's.
- * @throws ManifestAlteredError when something else stands there.
+ * @throws ManifestAlteredError when something else stands there; RetryableError when another write is under way.
  */
 export async function storeLines(bucket: string, key: string, lines: SpooledLines, keyArn: string): Promise<void> {
   try {
@@ -68,7 +68,17 @@ export async function storeLines(bucket: string, key: string, lines: SpooledLine
     );
   } catch (error) {
     if (!(error instanceof PreconditionFailedError)) throw error;
-    await (await openLines(bucket, key, lines.sha256)).close();
+    await readBack(bucket, key, lines.sha256);
+  }
+}
+
+async function readBack(bucket: string, key: string, sha256: string): Promise<void> {
+  try {
+    await (await openLines(bucket, key, sha256)).close();
+  } catch (error) {
+    // A conflict (409) with another request under way does not say that the other one wrote.
+    if (!(error instanceof ObjectNotFoundError)) throw error;
+    throw new RetryableError(`${key}: another write is under way`, { cause: error });
   }
 }
 

@@ -118,6 +118,14 @@ describe('a stored manifest', () => {
     expect(await read(digest)).toEqual(['a', 'b']);
   });
 
+  it('is tried again while another request is under way that has not written it yet', async () => {
+    const body = '<Error><Code>ConditionalRequestConflict</Code></Error>';
+    cloud.intercept(async (request, next) => (request.method === 'PUT' ? { status: 409, headers: {}, body } : next()));
+    await expect(store([line('a')])).rejects.toMatchObject({ name: 'RetryableError' });
+    cloud.intercept(undefined);
+    expect(await read(await store([line('a')]))).toEqual(['a']);
+  });
+
   it('is uploaded in parts when it is large, once', async () => {
     const lines = Array.from({ length: 240 }, (_, index) => `${index}${randomBytes(75_000).toString('hex')}`);
     await store(lines);
