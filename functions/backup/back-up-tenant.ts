@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { BackUpTenantInput, BackUpTenantOutput, type TenantItem } from '../contracts/daily-backup.ts';
-import type { TenantBackupResult } from '../contracts/object-manifest.ts';
+import { nothingBackedUp, type TenantBackupResult } from '../contracts/object-manifest.ts';
 import { manifestKey, notCoveredKey, unfinishedManifestKey } from '../contracts/vault-layout.ts';
 import { describeError } from '../platform/errors.ts';
 import { findBucket } from '../platform/find-configured.ts';
@@ -207,19 +207,7 @@ function unfinishedKey({ recoveryPointId, bucketId, tenant }: TenantItem, sha256
 }
 
 function nothingYet({ bucketId, tenant }: TenantItem): TenantBackupResult {
-  return {
-    bucketId,
-    tenant,
-    manifestSha256: null,
-    previousManifestSha256: null,
-    objectCount: 0,
-    byteCount: 0,
-    copiedObjectCount: 0,
-    copiedByteCount: 0,
-    recopiedObjectCount: 0,
-    notCovered: {},
-    failure: null,
-  };
+  return { bucketId, tenant, ...nothingBackedUp(), previousManifestSha256: null, failure: null };
 }
 
 async function* noLines(): AsyncGenerator<never> {}

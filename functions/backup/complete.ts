@@ -3,7 +3,7 @@ import type { Deployment } from '../contracts/configuration.ts';
 import { CompleteInput, CompleteOutput, type DatabaseOutcome, TenantItem } from '../contracts/daily-backup.ts';
 import { DatabaseFingerprint } from '../contracts/fingerprint.ts';
 import { TenantId } from '../contracts/identifiers.ts';
-import { TenantBackupResult } from '../contracts/object-manifest.ts';
+import { nothingBackedUp, TenantBackupResult } from '../contracts/object-manifest.ts';
 import type { DatabaseRecoveryPoint, RecoveryPoint } from '../contracts/recovery-point.ts';
 import { fingerprintKey, itemsKey, rootManifestKey, vaultSnapshotId } from '../contracts/vault-layout.ts';
 import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
@@ -137,14 +137,8 @@ function withoutResult(items: readonly TenantItem[], results: readonly TenantBac
     .map(({ bucketId, tenant, previousManifestSha256 }) => ({
       bucketId,
       tenant,
-      manifestSha256: null,
+      ...nothingBackedUp(),
       previousManifestSha256,
-      objectCount: 0,
-      byteCount: 0,
-      copiedObjectCount: 0,
-      copiedByteCount: 0,
-      recopiedObjectCount: 0,
-      notCovered: {},
       failure: 'NoResultError',
     }));
 }

@@ -68,3 +68,14 @@ export const TenantBackupResult = z.strictObject({
   failure: z.string().nullable(),
 });
 export type TenantBackupResult = z.infer<typeof TenantBackupResult>;
+
+/** The counts of a tenant of which nothing is backed up yet, or nothing could be. */
+export const nothingBackedUp = () => ({
+  manifestSha256: null,
+  objectCount: 0,
+  byteCount: 0,
+  copiedObjectCount: 0,
+  copiedByteCount: 0,
+  recopiedObjectCount: 0,
+  notCovered: {},
+});

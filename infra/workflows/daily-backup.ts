@@ -1,3 +1,4 @@
+import { nothingBackedUp } from '../../functions/contracts/object-manifest.ts';
 import { workPrefix } from '../../functions/contracts/vault-layout.ts';
 import {
   catchAll,
@@ -211,14 +212,6 @@ function backUpDatabase({ functionArn }: WorkflowReferences): States {
 
 // One child execution of the distributed map. Its output is always a TenantBackupResult, also when the tenant failed.
 function backUpTenant({ functionArn }: WorkflowReferences): States {
-  const nothingDone = {
-    objectCount: 0,
-    byteCount: 0,
-    copiedObjectCount: 0,
-    copiedByteCount: 0,
-    recopiedObjectCount: 0,
-    notCovered: {},
-  };
   return {
     StartAt: 'Tenant',
     States: {
@@ -247,9 +240,8 @@ function backUpTenant({ functionArn }: WorkflowReferences): States {
         Output: {
           bucketId: '{% $item.bucketId %}',
           tenant: '{% $item.tenant %}',
-          manifestSha256: null,
+          ...nothingBackedUp(),
           previousManifestSha256: '{% $item.previousManifestSha256 %}',
-          ...nothingDone,
           failure: '{% $tenantFailure %}',
         },
         End: true,
