@@ -2,7 +2,7 @@ import { RestoreDatabaseInput, RestoreDatabaseOutput } from '../contracts/restor
 import { PURPOSE_TAG, RECOVERY_POINT_TAG, RESTORE_TEST_TAG, restoreTestInstanceId } from '../contracts/vault-layout.ts';
 import { PermanentError } from '../platform/errors.ts';
 import { handler as step } from '../platform/handler.ts';
-import { findInstance, findSnapshot, startRestore, tagOf } from '../platform/rds.ts';
+import { DatabaseResourceBusyError, findInstance, findSnapshot, startRestore, tagOf } from '../platform/rds.ts';
 import { readRootManifest } from '../platform/root-manifest.ts';
 
 /** The recovery point's snapshot is gone, or is not the one that its root manifest names: the backup itself is bad. */
@@ -13,7 +13,7 @@ export class RestoreConflictError extends PermanentError {}
 /**
  * Starts restoring a recovery point's snapshot to an instance of its own, in the isolated subnet group: not public, no
  * automated backups (a first backup would block it for hours), no deletion protection, reachable with IAM authentication.
- * A rerun finds what an earlier run started.
+ * A rerun finds what an earlier run started, and waits for the end of what one is tearing down.
  */
 export const handler = step({
   input: RestoreDatabaseInput,
@@ -29,6 +29,9 @@ export const handler = step({
         throw new RestoreConflictError(
           `instance ${instanceId} exists, but not as a restore of ${recoveryPointId} by this test; see who made it, then delete it`,
         );
+      }
+      if (existing.DBInstanceStatus === 'deleting') {
+        throw new DatabaseResourceBusyError(`instance ${instanceId} of an earlier run is still being deleted`);
       }
       return { instanceId };
     }

@@ -107,6 +107,11 @@ describe('restore-database', () => {
     expect((await callStep(restoreDatabase, ref)).output).toEqual({ instanceId });
   });
 
+  it('waits for the end of what an earlier run is tearing down', async () => {
+    rds.on(DescribeDBInstancesCommand).resolves({ DBInstances: [{ TagList: tags, DBInstanceStatus: 'deleting' }] });
+    await expect(callStep(restoreDatabase, ref)).rejects.toMatchObject({ name: 'RetryableError' });
+  });
+
   it('refuses an instance of its name that another test or person made', async () => {
     rds.on(DescribeDBInstancesCommand).resolves({ DBInstances: [{ TagList: tags.slice(0, 2) }] });
     await expect(callStep(restoreDatabase, ref)).rejects.toThrow(
