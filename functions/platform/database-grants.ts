@@ -20,6 +20,12 @@ BEGIN
 END
 $daybreak$;
 
+DO $daybreak$
+BEGIN
+  EXECUTE pg_catalog.format('GRANT CONNECT ON DATABASE %I TO %I', pg_catalog.current_database(), ${literal});
+END
+$daybreak$;
+
 GRANT rds_iam TO ${role};
 GRANT pg_read_all_data TO ${role};
 ALTER ROLE ${role} SET default_transaction_read_only = on;

@@ -5,6 +5,7 @@ describe('readerGrants', () => {
   it('grants reading and IAM, never writing or superuser', () => {
     const sql = readerGrants();
     expect(sql).toContain('GRANT rds_iam TO "daybreak_reader";');
+    expect(sql).toContain('GRANT CONNECT ON DATABASE');
     expect(sql).toContain('GRANT pg_read_all_data TO "daybreak_reader";');
     expect(sql).not.toMatch(/pg_write|SUPERUSER|INSERT|UPDATE|DELETE/);
   });
