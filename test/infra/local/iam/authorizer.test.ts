@@ -309,6 +309,34 @@ describe('roles', () => {
     ).toThrow('the local cloud does not implement the managed policy arn:aws:iam::aws:policy/AdministratorAccess');
   });
 
+  it('tell what of their allowances was used', () => {
+    const iam = new LocalIam({ clock });
+    const other = 'arn:aws:s3:::work/*';
+    const Condition = { StringEquals: { 'kms:ViaService': 's3.eu-west-2.amazonaws.com' } };
+    const grants = policy(
+      allow({ Action: ['s3:Get*', 's3:PutObject'], Resource: ['arn:aws:s3:::vault/*', other] }),
+      allow({ Action: 'kms:Decrypt', Resource: KEY, Condition }),
+      deny({ Action: 's3:PutObject', Resource: OBJECT }),
+    );
+    iam.putRole({ arn: ROLE, policies: [grants] });
+    const ask = (action: string, resource: string, context = {}) =>
+      iam.authorize({ principal: role, action, resource, context });
+    ask('s3:GetObject', OBJECT);
+    expect(() => ask('s3:PutObject', OBJECT)).toThrow(DENIED_IDENTITY);
+    expect(() => ask('kms:Decrypt', KEY)).toThrow(NO_KMS_IDENTITY);
+    const throughS3 = `kms:Decrypt on ${KEY} if ${JSON.stringify(Condition)}`;
+    const unused = [`s3:Get* on ${other}`, 's3:PutObject on arn:aws:s3:::vault/*', `s3:PutObject on ${other}`];
+    expect(iam.allowances(ROLE)).toEqual({
+      used: ['s3:Get* on arn:aws:s3:::vault/*'],
+      unused: [throughS3, ...unused].sort(),
+    });
+    ask('kms:Decrypt', KEY, { 'kms:ViaService': 's3.eu-west-2.amazonaws.com' });
+    expect(iam.allowances(ROLE)).toEqual({
+      used: [throughS3, 's3:Get* on arn:aws:s3:::vault/*'],
+      unused: unused.sort(),
+    });
+  });
+
   it('record only what was allowed, and lose everything when deleted', () => {
     const iam = new LocalIam({ clock });
     iam.putRole({ arn: ROLE, policies: [policy(allow({ Action: 's3:Get*' }))] });
