@@ -237,6 +237,13 @@ describe('encryption', () => {
       RESOURCE_DENIES,
     ],
     [
+      'evidence under a key sent along',
+      'evidence',
+      ledgerEntryKey(9),
+      () => ({ SSECustomerAlgorithm: 'AES256', SSECustomerKey: customerKey, IfNoneMatch: '*' }),
+      RESOURCE_DENIES,
+    ],
+    [
       'evidence under another key',
       'evidence',
       ledgerEntryKey(9),
@@ -275,8 +282,10 @@ describe('encryption', () => {
 
   it('stays as it was written', async () => {
     for (const principal of [...ROLES, administrator, attacked.cloud.root]) {
-      const answer = await attacked.judge(principal, 's3:UpdateObjectEncryption', attacked.arnOf('vault', OBJECT));
-      expect(answer).toBe(ROLES.includes(principal) ? IDENTITY_DENIES : RESOURCE_DENIES);
+      for (const bucket of ['vault', 'evidence', 'work'] as const) {
+        const answer = await attacked.judge(principal, 's3:UpdateObjectEncryption', attacked.arnOf(bucket, 'a'));
+        expect(answer).toBe(ROLES.includes(principal) ? IDENTITY_DENIES : RESOURCE_DENIES);
+      }
     }
   });
 });
