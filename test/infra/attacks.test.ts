@@ -192,7 +192,7 @@ describe('the ledger', () => {
 });
 
 describe('encryption', () => {
-  const customerKey = Buffer.alloc(32, 1);
+  const customerKey = 'k'.repeat(32);
   const writer = step('backup/back-up-tenant');
 
   it.each<[string, Bucket, string, () => Partial<PutObjectCommandInput>, string]>([
