@@ -81,7 +81,13 @@ export const handler = step({
 });
 
 async function close(
-  { recoveryPointId, scheduledAt, databases: outcomes, tenantResultsKey }: z.output<typeof CompleteInput>,
+  {
+    recoveryPointId,
+    scheduledAt,
+    databases: outcomes,
+    tenantResultsKey,
+    unlistedBucketIds,
+  }: z.output<typeof CompleteInput>,
   supersededETag: string | undefined,
   now: Date,
   deployment: Deployment,
@@ -99,7 +105,12 @@ async function close(
     recoveryPointId,
     scheduledAt,
     completedAt: now.toISOString(),
-    ...judgeRecoveryPoint({ databases: readBacks, tenants: results, expected: { databaseIds, items } }),
+    ...judgeRecoveryPoint({
+      databases: readBacks,
+      tenants: results,
+      unlistedBucketIds,
+      expected: { databaseIds, items },
+    }),
     databases,
     tenants,
   };
@@ -155,14 +166,13 @@ async function readBackDatabase(
   { vaultBucket, vaultKeyArn }: Deployment,
 ): Promise<ReadBack> {
   const nothing = { databaseId, snapshot: null, fingerprints: null, rowCount: 0, invalidTenantCount: 0 };
-  if (failure !== null) return { ...nothing, failure };
   const snapshotId = vaultSnapshotId(recoveryPointId, databaseId);
   const found = await findSnapshot(snapshotId);
   const problems = checkVaultCopy(found, vaultKeyArn);
   const takenAt = found?.OriginalSnapshotCreateTime ?? found?.SnapshotCreateTime;
   if (problems.length > 0 || found?.DBSnapshotArn === undefined || takenAt === undefined) {
     const what = problems.join(', ') || 'it has no ARN or time';
-    return { ...nothing, failure: `its snapshot does not read back: ${what}` };
+    return { ...nothing, failure: failure ?? `its snapshot does not read back: ${what}` };
   }
   const snapshot = {
     id: snapshotId,
@@ -172,6 +182,7 @@ async function readBackDatabase(
     engineVersion: found.EngineVersion ?? '',
     allocatedStorageBytes: (found.AllocatedStorage ?? 0) * GIB,
   };
+  if (failure !== null) return { ...nothing, snapshot, failure };
   try {
     const before = await readFingerprint(vaultBucket, recoveryPointId, databaseId, 'before');
     const after = await readFingerprint(vaultBucket, recoveryPointId, databaseId, 'after');

@@ -8,6 +8,8 @@ import type { DatabaseRecoveryPoint, RecoveryPoint } from '../contracts/recovery
 export function judgeRecoveryPoint(parts: {
   databases: readonly (Pick<DatabaseRecoveryPoint, 'databaseId' | 'failure'> & { invalidTenantCount: number })[];
   tenants: readonly Pick<TenantBackupResult, 'bucketId' | 'tenant' | 'failure' | 'notCovered'>[];
+  /** Buckets whose tenants could not be listed. */
+  unlistedBucketIds: readonly string[];
   /** What was to be backed up. */
   expected: { databaseIds: readonly string[]; items: readonly { bucketId: string; tenant: string | null }[] };
 }): Pick<RecoveryPoint, 'status' | 'reasons'> {
@@ -16,6 +18,7 @@ export function judgeRecoveryPoint(parts: {
   const isEmpty = parts.expected.databaseIds.length === 0 && parts.expected.items.length === 0;
   const reasons = [
     ...(isEmpty ? ['nothing is configured to be backed up'] : []),
+    ...parts.unlistedBucketIds.map(id => `bucket ${id}: its tenants could not be listed`),
     ...parts.expected.databaseIds.filter(id => !databases.has(id)).map(id => `database ${id}: no result`),
     ...parts.databases.flatMap(({ databaseId, failure }) =>
       failure === null ? [] : [`database ${databaseId}: ${failure}`],

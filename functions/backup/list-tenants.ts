@@ -16,13 +16,13 @@ import { parentOfTenants, tenantOfPrefix } from './tenant-prefix.ts';
 /**
  * Finds the tenants of each bucket by its prefixes, of the databases by their fingerprints, and of the newest earlier
  * recovery point whose signature verifies; writes one item for each. A bucket that cannot be listed gets the items that
- * are known otherwise, and each of them fails by itself and is named in the recovery point.
+ * are known otherwise, and the recovery point is incomplete.
  */
 export const handler = step({
   input: ListTenantsInput,
   output: ListTenantsOutput,
   run: async ({ recoveryPointId }, { configuration, deployment }) => {
-    const buckets: BucketTenants[] = [];
+    const buckets: (BucketTenants & { isListed: boolean })[] = [];
     for (const bucket of configuration.buckets) buckets.push(await listTenants(bucket));
     const databaseTenants: string[] = [];
     for (const { id } of configuration.databases) {
@@ -42,11 +42,15 @@ export const handler = step({
     }
     const body = Buffer.from(items.map(item => `${JSON.stringify(item)}\n`).join(''));
     await writeBytes(deployment.workBucket, itemsKey(recoveryPointId), body, { contentType: 'application/jsonl' });
-    return { itemsKey: itemsKey(recoveryPointId), itemCount: items.length };
+    return {
+      itemsKey: itemsKey(recoveryPointId),
+      itemCount: items.length,
+      unlistedBucketIds: buckets.filter(({ isListed }) => !isListed).map(({ bucketId }) => bucketId),
+    };
   },
 });
 
-async function listTenants({ id, name, tenantPrefix: template }: BucketConfiguration): Promise<BucketTenants> {
+async function listTenants({ id, name, tenantPrefix: template }: BucketConfiguration) {
   const listed: string[] = [];
   try {
     for await (const { commonPrefixes } of listObjects(name, parentOfTenants(template), { delimiter: '/' })) {
@@ -58,8 +62,9 @@ async function listTenants({ id, name, tenantPrefix: template }: BucketConfigura
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;
     log('error', 'a bucket cannot be listed', { bucketId: id, error: describeError(error) });
+    return { bucketId: id, listed, isListed: false };
   }
-  return { bucketId: id, listed };
+  return { bucketId: id, listed, isListed: true };
 }
 
 async function readDatabaseTenants(vaultBucket: string, recoveryPointId: string, databaseId: string) {

@@ -41,7 +41,12 @@ export const DatabaseOutcome = z.strictObject({ databaseId: z.string(), failure:
 
 /** `backup/list-tenants`: after the snapshots. Writes the items of the distributed map to the work bucket (`itemsKey`). */
 export const ListTenantsInput = z.strictObject({ recoveryPointId: RecoveryPointId });
-export const ListTenantsOutput = z.strictObject({ itemsKey: z.string(), itemCount: z.int() });
+export const ListTenantsOutput = z.strictObject({
+  itemsKey: z.string(),
+  itemCount: z.int(),
+  /** Buckets that could not be listed: they may hold tenants that nothing else knows. */
+  unlistedBucketIds: z.array(z.string()),
+});
 
 /**
  * One item: one tenant in one bucket, or (tenant null) what lies under no tenant's prefix. It holds no keys: an item may
@@ -84,6 +89,7 @@ export const CompleteInput = z.strictObject({
   databases: z.array(DatabaseOutcome),
   /** The result writer's manifest in the work bucket (`ResultWriterDetails.Key`). */
   tenantResultsKey: z.string(),
+  unlistedBucketIds: z.array(z.string()),
 });
 export const CompleteOutput = z.strictObject({
   recoveryPointId: RecoveryPointId,

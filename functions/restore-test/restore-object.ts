@@ -20,6 +20,7 @@ import {
 
 export interface RestoreTask {
   readonly restoreTestId: string;
+  readonly recoveryPointId: string;
   readonly tenant: string | null;
   readonly vaultBucket: string;
   readonly workBucket: string;
@@ -36,9 +37,12 @@ export type RestoreOutcome =
   | { readonly kind: 'compared'; readonly bytesRestored: number; readonly findings: Finding[] }
   | { readonly kind: 'out-of-time' };
 
-/** The scratch object that an object is restored to. It has the vault object's name, which says nothing. */
-export const scratchKey = (restoreTestId: string, vaultName: string): string =>
-  `${scratchPrefix(restoreTestId)}${vaultName}`;
+/**
+ * The scratch object that an object is restored to. It has the vault object's name, which says nothing. Recovery points
+ * share objects and differ in their metadata, so each has its own scratch objects.
+ */
+export const scratchKey = (task: Pick<RestoreTask, 'restoreTestId' | 'recoveryPointId'>, vaultName: string): string =>
+  `${scratchPrefix(task.restoreTestId)}${task.recoveryPointId}/${vaultName}`;
 
 /**
  * Restores one object as a real restore would, with its metadata, headers and tags, reads it back and compares it with
@@ -91,8 +95,9 @@ export async function restoreObject(line: ObjectManifestLine, task: RestoreTask)
 async function copyToScratch(
   line: ObjectManifestLine,
   eTag: string,
-  { restoreTestId, tenant, vaultBucket, workBucket, keyArn, limits, timeIsShort }: RestoreTask,
+  task: RestoreTask,
 ): Promise<string[] | undefined | 'out-of-time'> {
+  const { tenant, vaultBucket, workBucket, keyArn, limits, timeIsShort } = task;
   try {
     const copy = await copyObject({
       source: {
@@ -102,7 +107,7 @@ async function copyToScratch(
         eTag,
         sizeBytes: line.sizeBytes,
       },
-      target: { bucket: workBucket, key: scratchKey(restoreTestId, line.vaultName), keyArn },
+      target: { bucket: workBucket, key: scratchKey(task, line.vaultName), keyArn },
       headers: headersOf(line),
       limits: line.parts === undefined ? limits : { ...limits, partSizeBytes: line.parts.partSizeBytes },
       timeIsShort,
@@ -116,7 +121,7 @@ async function copyToScratch(
 }
 
 async function readBack(line: ObjectManifestLine, task: RestoreTask): Promise<string[] | 'out-of-time'> {
-  const key = scratchKey(task.restoreTestId, line.vaultName);
+  const key = scratchKey(task, line.vaultName);
   const restored = await readObject(task.workBucket, key).catch(error => {
     if (!(error instanceof ObjectNotFoundError)) throw error;
     throw new RetryableError('a restored object went away while it was compared', { cause: error });

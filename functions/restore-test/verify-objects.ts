@@ -36,7 +36,7 @@ export async function verifyObjects(
   { deployment, timeIsShort }: StepContext,
   limits: RestoreTask['limits'],
 ): Promise<z.input<typeof VerifyObjectsOutput>> {
-  const { restoreTestId, tenant, manifestSha256 } = item;
+  const { restoreTestId, recoveryPointId, tenant, manifestSha256 } = item;
   const key = manifestKey(tenant, manifestSha256);
   const progress = cursor?.progress ?? nothingYet(item);
   const keyArn = await findDataKey(tenant, deployment);
@@ -47,7 +47,7 @@ export async function verifyObjects(
     if (cursor === null) await checkInventory(lines, key, progress, sample, item, deployment);
     else if (sample !== undefined) await eachLine(lines, key, (line, index) => sample.add(index, line));
     const { vaultBucket, workBucket } = deployment;
-    const task = { restoreTestId, tenant, vaultBucket, workBucket, keyArn, limits, timeIsShort };
+    const task = { restoreTestId, recoveryPointId, tenant, vaultBucket, workBucket, keyArn, limits, timeIsShort };
     const lineCount = await restoreSample(lines, key, progress, sample?.indexes(), cursor?.lineCount ?? 0, task);
     return lineCount === undefined ? done(progress) : { result: null, cursor: { lineCount, progress } };
   } catch (error) {
@@ -136,7 +136,7 @@ async function restoreSample(
       progress.bytesRestored += outcome.bytesRestored;
       if (outcome.findings.length === 0) progress.objectsRestored++;
       for (const finding of outcome.findings) addFinding(progress, finding);
-      if (vaultName !== undefined) compared.push({ key: scratchKey(task.restoreTestId, vaultName), versionId: 'null' });
+      if (vaultName !== undefined) compared.push({ key: scratchKey(task, vaultName), versionId: 'null' });
       if (compared.length === 1000) await deleteVersions(task.workBucket, compared.splice(0));
     }
     return undefined;

@@ -59,7 +59,10 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
       },
       ListTenants: invoke(functionArn('backup/list-tenants'), {
         Payload: { recoveryPointId: '{% $plan.recoveryPointId %}' },
-        Assign: { itemsKey: '{% $states.result.Payload.itemsKey %}' },
+        Assign: {
+          itemsKey: '{% $states.result.Payload.itemsKey %}',
+          unlistedBucketIds: '{% $states.result.Payload.unlistedBucketIds %}',
+        },
         Catch: catchAll('RecordFailure'),
         Next: 'BackUpTenants',
       }),
@@ -80,6 +83,7 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
           scheduledAt: '{% $plan.scheduledAt %}',
           databases: '{% $databases %}',
           tenantResultsKey: '{% $tenantResultsKey %}',
+          unlistedBucketIds: '{% $unlistedBucketIds %}',
         },
         Assign: { status: '{% $states.result.Payload.status %}' },
         Catch: catchAll('RecordFailure'),
@@ -122,11 +126,15 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
   };
 }
 
+/** The name of the first error that kept a database from being measured. */
+const UNPROVED = '{% $unproved = null ? $states.errorOutput.Error : $unproved %}';
+
 function backUpDatabase({ functionArn }: WorkflowReferences): States {
-  const fingerprint = (moment: 'before' | 'after', next: string) =>
+  // A database that cannot be measured is backed up all the same: it is then in the recovery point, unproved.
+  const fingerprint = (moment: 'before' | 'after', next: string, otherwise: string) =>
     invoke(functionArn('backup/fingerprint'), {
       Payload: `{% $merge([$database, {'moment': '${moment}'}]) %}`,
-      Catch: catchAll('DatabaseFailed', 'databaseFailure'),
+      Catch: [{ ErrorEquals: ['States.ALL'], Assign: { unproved: UNPROVED }, Next: otherwise }],
       Next: next,
     });
   const databaseOnly = {
@@ -143,8 +151,12 @@ function backUpDatabase({ functionArn }: WorkflowReferences): States {
   return {
     StartAt: 'Database',
     States: {
-      Database: { Type: 'Pass', Assign: { database: '{% $states.input %}' }, Next: 'FingerprintBefore' },
-      FingerprintBefore: fingerprint('before', 'IsFingerprintedBefore'),
+      Database: {
+        Type: 'Pass',
+        Assign: { database: '{% $states.input %}', unproved: null },
+        Next: 'FingerprintBefore',
+      },
+      FingerprintBefore: fingerprint('before', 'IsFingerprintedBefore', 'CreateSnapshot'),
       IsFingerprintedBefore: {
         Type: 'Choice',
         Choices: [{ Condition: '{% $states.input.done %}', Next: 'CreateSnapshot' }],
@@ -167,7 +179,7 @@ function backUpDatabase({ functionArn }: WorkflowReferences): States {
         Default: 'WaitForSnapshot',
       },
       WaitForSnapshot: { Type: 'Wait', Seconds: untilAskingAgain('waitingSince'), Next: 'DescribeSnapshot' },
-      FingerprintAfter: fingerprint('after', 'IsFingerprintedAfter'),
+      FingerprintAfter: fingerprint('after', 'IsFingerprintedAfter', 'CopySnapshot'),
       IsFingerprintedAfter: {
         Type: 'Choice',
         Choices: [{ Condition: '{% $states.input.done %}', Next: 'CopySnapshot' }],
@@ -197,7 +209,7 @@ function backUpDatabase({ functionArn }: WorkflowReferences): States {
       }),
       DatabaseBackedUp: {
         Type: 'Pass',
-        Output: { databaseId: '{% $database.databaseId %}', failure: null },
+        Output: { databaseId: '{% $database.databaseId %}', failure: '{% $unproved %}' },
         End: true,
       },
       SnapshotTimedOut: { Type: 'Pass', Assign: { databaseFailure: 'SnapshotTimedOutError' }, Next: 'DatabaseFailed' },

@@ -93,12 +93,14 @@ async function putResults(results: readonly TenantBackupResult[]): Promise<void>
   await cloud.put('work', resultsKey, JSON.stringify({ DestinationBucket: 'work', ResultFiles: files }));
 }
 
-const complete = () =>
+const complete = (more: object = {}) =>
   cloud.invoke(handler, {
     recoveryPointId,
     scheduledAt: at(30),
     databases: [{ databaseId: 'app', failure: null }],
     tenantResultsKey: resultsKey,
+    unlistedBucketIds: [],
+    ...more,
   });
 
 async function stored(): Promise<{ recoveryPoint: RecoveryPoint; sha256: string }> {
@@ -137,6 +139,21 @@ describe('complete', () => {
     });
     expect(await complete()).toEqual(first);
     expect((await stored()).sha256).toBe(sha256);
+  });
+
+  it('names the snapshot of a database that could not be measured, and what kept it from being measured', async () => {
+    const databases = [{ databaseId: 'app', failure: 'DatabaseAccessDeniedError' }];
+    const { status } = await complete({ databases });
+    expect(status).toBe('incomplete');
+    expect((await stored()).recoveryPoint).toMatchObject({
+      reasons: ['database app: DatabaseAccessDeniedError'],
+      databases: [{ failure: 'DatabaseAccessDeniedError', fingerprints: null, snapshot: { takenAt: at(40) } }],
+    });
+  });
+
+  it('is incomplete where the tenants of a bucket could not be listed', async () => {
+    expect(await complete({ unlistedBucketIds: ['uploads'] })).toMatchObject({ status: 'incomplete' });
+    expect((await stored()).recoveryPoint.reasons).toEqual(['bucket uploads: its tenants could not be listed']);
   });
 
   it('supersedes an incomplete one once a rerun has what was missing', async () => {

@@ -14,6 +14,7 @@ const whole = {
     { bucketId: 'uploads', tenant: 'oak', failure: null, notCovered: {} },
     { bucketId: 'uploads', tenant: null, failure: null, notCovered: { archived: 0 } },
   ],
+  unlistedBucketIds: [] as string[],
   expected,
 };
 
@@ -25,8 +26,13 @@ describe('judgeRecoveryPoint', () => {
   it.each([
     [
       'an empty configuration',
-      { databases: [], tenants: [], expected: { databaseIds: [], items: [] } },
+      { databases: [], tenants: [], unlistedBucketIds: [], expected: { databaseIds: [], items: [] } },
       'nothing is configured to be backed up',
+    ],
+    [
+      'a bucket that could not be listed, though all that is known of it is whole',
+      { ...whole, unlistedBucketIds: ['uploads'] },
+      'bucket uploads: its tenants could not be listed',
     ],
     ['a database without a result', { ...whole, databases: [] }, 'database app: no result'],
     [

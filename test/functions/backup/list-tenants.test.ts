@@ -150,8 +150,12 @@ describe('list-tenants', () => {
         ? { status: 404, headers: {}, body: '<Error><Code>NoSuchBucket</Code></Error>' }
         : next(),
     );
+    expect(await cloud.invoke(handler, { recoveryPointId })).toMatchObject({ unlistedBucketIds: ['uploads'] });
     expect(await tenants()).toEqual([null, 'oakfield']);
-    expect(cloud.lines.filter(({ level }) => level === 'error')).toMatchObject([{ bucketId: 'uploads' }]);
+    expect(cloud.lines.filter(({ level }) => level === 'error')).toMatchObject([
+      { bucketId: 'uploads' },
+      { bucketId: 'uploads' },
+    ]);
   });
 
   it('fails when S3 does not answer, so that it is run again', async () => {

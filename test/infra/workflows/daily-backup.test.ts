@@ -46,7 +46,7 @@ const allGoesWell: Record<string, ScriptedStep> = {
   'backup/describe-snapshot': () => available,
   'backup/copy-snapshot': ({ databaseId }) => ({ snapshotId: `daybreak-${databaseId}` }),
   'backup/delete-intermediate': () => ({}),
-  'backup/list-tenants': () => ({ itemsKey, itemCount: 2 }),
+  'backup/list-tenants': () => ({ itemsKey, itemCount: 2, unlistedBucketIds: ['closed'] }),
   'tenants/ensure-key': ({ tenant }) => ({ keyArn: `key of ${tenant}` }),
   'backup/back-up-tenant': ({ item: { tenant } }) => ({ result: result(tenant), cursor: null }),
   'backup/complete': () => ({ recoveryPointId, status: 'good', databases: [], draft }),
@@ -83,6 +83,7 @@ describe('the daily backup', () => {
     const order = calls.map(({ step }) => step);
     expect(order.indexOf('backup/list-tenants')).toBeGreaterThan(order.lastIndexOf('backup/delete-intermediate'));
     const [complete] = inputsOf('backup/complete') as { databases: unknown; tenantResultsKey: string }[];
+    expect(complete).toMatchObject({ unlistedBucketIds: ['closed'] });
     expect(complete?.databases).toEqual([
       { databaseId: 'first', failure: null },
       { databaseId: 'second', failure: null },
@@ -130,6 +131,32 @@ describe('the daily backup', () => {
     ]);
     expect(inputsOf('evidence/append-entry')).toEqual([{ draft }]);
     expect([execution.status, execution.error]).toEqual(['FAILED', 'RecoveryPointIncompleteError']);
+  });
+
+  it.each(['before', 'after'])('snapshots and copies a database that cannot be measured %s', async unmeasured => {
+    const { calls, inputsOf } = await run({
+      'backup/fingerprint': ({ databaseId, moment }) =>
+        databaseId === 'first' && moment === unmeasured ? failure('DatabaseAccessDeniedError') : { done: true },
+    });
+    const ofFirst = calls.filter(({ input }) => JSON.stringify(input).includes('first')).map(({ step }) => step);
+    expect(ofFirst).toEqual([
+      'backup/fingerprint',
+      'backup/create-snapshot',
+      'backup/describe-snapshot',
+      'backup/fingerprint',
+      'backup/copy-snapshot',
+      'backup/describe-snapshot',
+      'backup/delete-intermediate',
+      'backup/complete',
+    ]);
+    expect(inputsOf('backup/complete')).toMatchObject([
+      {
+        databases: [
+          { databaseId: 'first', failure: 'DatabaseAccessDeniedError' },
+          { databaseId: 'second', failure: null },
+        ],
+      },
+    ]);
   });
 
   it('gives a snapshot up that never becomes available, so that the others are recorded', async () => {
