@@ -21,11 +21,16 @@ export const TARGET_OPTIONS = {
   'signing-key': { type: 'string' },
 } as const;
 
+/** Where a local run leaves its state, unless it is told otherwise. */
+const LOCAL_STATE = '.daybreak';
+
 /** `--local` may stand without a directory, which `parseArgs` does not know. */
 export function withLocalDefault(parameters: readonly string[]): string[] {
   return parameters.map((parameter, index) => {
     const next = parameters[index + 1];
-    return parameter === '--local' && (next === undefined || next.startsWith('-')) ? '--local=.daybreak' : parameter;
+    return parameter === '--local' && (next === undefined || next.startsWith('-'))
+      ? `--local=${LOCAL_STATE}`
+      : parameter;
   });
 }
 
@@ -39,6 +44,10 @@ export function readTarget(values: { [option in keyof typeof TARGET_OPTIONS]?: s
     return readLocal(resolve(local));
   }
   if (evidenceBucket === undefined) {
+    // The report names what it is of, so that nobody takes the laptop's ledger for the account's.
+    if (signingKey === undefined && existsSync(join(LOCAL_STATE, 'deployment.json'))) {
+      return readLocal(resolve(LOCAL_STATE));
+    }
     throw new UsageError('name a target: --local [DIR], or --evidence-bucket NAME with --signing-key ARN');
   }
   if (signingKey !== undefined && !/^arn:aws:kms:eu-west-2:\d{12}:key\/[\w-]+$/.test(signingKey)) {

@@ -14,7 +14,8 @@ export const USAGE = `daybreak: operate and check Daybreak
   daybreak help                                   this text
 
 TARGET, one of
-  --local [DIR]                                   the state that the last \`npm start\` left (.daybreak)
+  --local [DIR]                                   the state that the last \`npm start\` left (.daybreak);
+                                                  without any TARGET too, where it is there
   --evidence-bucket NAME --signing-key ARN        an AWS account, with the default credentials; eu-west-2
                                                   (show needs no --signing-key)
                                                   (AWS_ENDPOINT_URL asks a local cloud that is running instead)

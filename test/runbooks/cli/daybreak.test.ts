@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -132,6 +132,15 @@ describe('daybreak evidence', () => {
     rmSync(join(directory, 'lock'));
     expect(exitCode).toBe(2);
     expect(stderr).toContain(`in use by process ${process.pid}`);
+  });
+
+  it('takes the state of the last local run where no target is named', async () => {
+    const home = mkdtempSync(join(tmpdir(), 'daybreak-home-'));
+    symlinkSync(directory, join(home, '.daybreak'));
+    const { exitCode, stdout } = await daybreak(['evidence', 'verify'], { cwd: home });
+    rmSync(home, { recursive: true });
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(`VERIFIED  ledger of ${join(home, '.daybreak')}`);
   });
 
   it('explains itself', async () => {
