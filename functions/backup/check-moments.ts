@@ -3,6 +3,13 @@ import type { DatabaseFingerprint } from '../contracts/fingerprint.ts';
 /** The clocks of RDS and of a function may differ by so much, and the snapshot is begun right after *before*. */
 const CLOCK_TOLERANCE_MS = 60_000;
 
+/** Whether a snapshot was taken before the *before* measurement ended, so that nothing of it can be proved. */
+export function isTooEarly(takenAt: Date | undefined, measuredAt: string | null): boolean {
+  return (
+    takenAt !== undefined && measuredAt !== null && Date.parse(measuredAt) > takenAt.getTime() + CLOCK_TOLERANCE_MS
+  );
+}
+
 type Measurement = Pick<DatabaseFingerprint, 'tables'>;
 
 /**
@@ -11,9 +18,7 @@ type Measurement = Pick<DatabaseFingerprint, 'tables'>;
  * snapshot nothing could be proved.
  */
 export function checkMoments(before: Measurement, after: Measurement, takenAt: Date): string[] {
-  const measuredLate = before.tables.some(
-    ({ measuredAt }) => Date.parse(measuredAt) > takenAt.getTime() + CLOCK_TOLERANCE_MS,
-  );
+  const measuredLate = before.tables.some(({ measuredAt }) => isTooEarly(takenAt, measuredAt));
   const measuredEarly = after.tables.some(({ measuredAt }) => Date.parse(measuredAt) < takenAt.getTime());
   return [
     ...(measuredLate ? ['its first fingerprint was taken after its snapshot'] : []),

@@ -15,7 +15,7 @@ import { signDocument } from '../platform/kms.ts';
 import { log } from '../platform/log.ts';
 import { readItems, readMapResults } from '../platform/map-results.ts';
 import { publishMetrics } from '../platform/metrics.ts';
-import { findSnapshot } from '../platform/rds.ts';
+import { findSnapshot, takenAt as snapshotTakenAt } from '../platform/rds.ts';
 import { readRootManifest } from '../platform/root-manifest.ts';
 import { PreconditionFailedError, readBytes, writeBytes } from '../platform/s3.ts';
 import { checkMoments } from './check-moments.ts';
@@ -169,7 +169,7 @@ async function readBackDatabase(
   const snapshotId = vaultSnapshotId(recoveryPointId, databaseId);
   const found = await findSnapshot(snapshotId);
   const problems = checkVaultCopy(found, vaultKeyArn);
-  const takenAt = found?.OriginalSnapshotCreateTime ?? found?.SnapshotCreateTime;
+  const takenAt = found && snapshotTakenAt(found);
   if (problems.length > 0 || found?.DBSnapshotArn === undefined || takenAt === undefined) {
     const what = problems.join(', ') || 'it has no ARN or time';
     return { ...nothing, failure: failure ?? `its snapshot does not read back: ${what}` };

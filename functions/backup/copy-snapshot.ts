@@ -1,24 +1,28 @@
 import { SnapshotInput, SnapshotOutput } from '../contracts/daily-backup.ts';
 import { intermediateSnapshotId, PURPOSE_TAG, RECOVERY_POINT_TAG, vaultSnapshotId } from '../contracts/vault-layout.ts';
 import { handler as step } from '../platform/handler.ts';
-import { deleteSnapshot, findSnapshot, startSnapshotCopy } from '../platform/rds.ts';
+import { deleteSnapshot, findSnapshot, startSnapshotCopy, takenAt } from '../platform/rds.ts';
+import { isTooEarly } from './check-moments.ts';
 import { SnapshotFailedError } from './describe-snapshot.ts';
 
-/** Starts the copy under the vault key, also of an unencrypted snapshot. A rerun finds it; a failed copy is replaced. */
+/**
+ * Starts the copy under the vault key, also of an unencrypted snapshot. A rerun finds it; a failed copy is replaced, and
+ * so is one of a snapshot that nothing can prove, once another snapshot is there to be copied.
+ */
 export const handler = step({
   input: SnapshotInput,
   output: SnapshotOutput,
-  run: async ({ recoveryPointId, databaseId }, { deployment }) => {
+  run: async ({ recoveryPointId, databaseId, measuredAt }, { deployment }) => {
     const snapshotId = vaultSnapshotId(recoveryPointId, databaseId);
     const copy = await findSnapshot(snapshotId);
-    if (copy !== undefined && copy.Status !== 'failed') return { snapshotId };
-    if (copy !== undefined) await deleteSnapshot(snapshotId);
+    if (copy !== undefined && copy.Status !== 'failed' && !isTooEarly(takenAt(copy), measuredAt)) return { snapshotId };
 
     const sourceId = intermediateSnapshotId(recoveryPointId, databaseId);
     const source = await findSnapshot(sourceId);
     if (source?.DBSnapshotArn === undefined) {
       throw new SnapshotFailedError(`snapshot ${sourceId} is missing, so it cannot be copied; run the backup again`);
     }
+    if (copy !== undefined) await deleteSnapshot(snapshotId);
     await startSnapshotCopy(source.DBSnapshotArn, snapshotId, deployment.vaultKeyArn, {
       [PURPOSE_TAG]: 'recovery-point',
       [RECOVERY_POINT_TAG]: recoveryPointId,

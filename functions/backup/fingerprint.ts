@@ -23,7 +23,7 @@ import { handler as step } from '../platform/handler.ts';
 import { log } from '../platform/log.ts';
 import { type Database, DatabaseQueryError, openDatabase } from '../platform/postgres.ts';
 import { currentRuntime } from '../platform/runtime.ts';
-import { describeObject, readBytes, writeBytes, writeBytesOnce } from '../platform/s3.ts';
+import { readBytes, writeBytes, writeBytesOnce } from '../platform/s3.ts';
 
 /** The *after* measurement was asked for, but there is no *before* measurement to compare with. */
 export class BeforeFingerprintMissingError extends PermanentError {}
@@ -48,7 +48,8 @@ export const handler = step({
   output: FingerprintOutput,
   run: async ({ recoveryPointId, databaseId, endpoint, moment }, { configuration, deployment, timeIsShort }) => {
     const resultKey = fingerprintKey(recoveryPointId, databaseId, moment);
-    if (await describeObject(deployment.vaultBucket, resultKey)) return { done: true };
+    const finished = await readFile(deployment.vaultBucket, resultKey, DatabaseFingerprint);
+    if (finished !== undefined) return { done: true, measuredAt: lastMeasuredAt(finished) };
 
     const configured = findDatabase(configuration, databaseId);
     const before =
@@ -61,10 +62,10 @@ export const handler = step({
 
     const database = openDatabase(endpoint, configured);
     try {
-      const finished = await measureTables(database, { progress, before, save, timeIsShort });
+      const complete = await measureTables(database, { progress, before, save, timeIsShort });
       await save();
-      if (!finished) return { done: false };
-      const fingerprint = await complete(database, configured, moment, progress);
+      if (!complete) return { done: false, measuredAt: null };
+      const fingerprint = await describeDatabase(database, configured, moment, progress);
       await writeBytesOnce(deployment.vaultBucket, resultKey, encode(fingerprint));
       log('info', 'fingerprint taken', {
         databaseId,
@@ -72,12 +73,19 @@ export const handler = step({
         tables: fingerprint.tables.length,
         unreadable: fingerprint.unreadable.length,
       });
-      return { done: true };
+      return { done: true, measuredAt: lastMeasuredAt(fingerprint) };
     } finally {
       await database.close();
     }
   },
 });
+
+function lastMeasuredAt({ tables }: DatabaseFingerprint): string | null {
+  return tables.reduce<string | null>(
+    (last, { measuredAt }) => (last === null || measuredAt > last ? measuredAt : last),
+    null,
+  );
+}
 
 async function readBefore(vaultBucket: string, recoveryPointId: string, databaseId: string) {
   const key = fingerprintKey(recoveryPointId, databaseId, 'before');
@@ -164,7 +172,7 @@ const LOCKED = '55P03';
 const CANCELLED = '57014';
 const FORBIDDEN = '42501';
 
-async function complete(
+async function describeDatabase(
   database: Database,
   configured: DatabaseConfiguration,
   moment: 'before' | 'after',

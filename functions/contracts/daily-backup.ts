@@ -22,10 +22,17 @@ export const PlanOutput = z.strictObject({
 
 /** `backup/fingerprint`: inside the VPC. Called again with what it returned until `done`; a finished one answers at once. */
 export const FingerprintInput = DatabaseRef.extend({ endpoint: DatabaseEndpoint, moment: z.enum(['before', 'after']) });
-export const FingerprintOutput = z.strictObject({ done: z.boolean() });
+export const FingerprintOutput = z.strictObject({
+  done: z.boolean(),
+  /** When its last table was measured; null until it is done, and for a database without tables. */
+  measuredAt: InstantText.nullable(),
+});
 
 /** `backup/create-snapshot`, `backup/copy-snapshot`: start, or find what an earlier run started. */
-export const SnapshotInput = DatabaseRef;
+export const SnapshotInput = DatabaseRef.extend({
+  /** When the *before* measurement ended; null where the database could not be measured. */
+  measuredAt: InstantText.nullable(),
+});
 export const SnapshotOutput = z.strictObject({ snapshotId: z.string() });
 
 /** `backup/describe-snapshot` throws `SnapshotFailedError` for a snapshot that failed or is gone. */

@@ -62,6 +62,11 @@ export function tagOf(resource: DBInstance | DBSnapshot, name: string): string |
   return resource.TagList?.find(({ Key }) => Key === name)?.Value;
 }
 
+/** When a snapshot, or the one that it was copied from, was taken; undefined while it has not begun. */
+export function takenAt({ OriginalSnapshotCreateTime, SnapshotCreateTime }: DBSnapshot): Date | undefined {
+  return OriginalSnapshotCreateTime ?? SnapshotCreateTime;
+}
+
 /** One instance; undefined where there is none of that name. */
 export async function findInstance(instanceId: string): Promise<DBInstance | undefined> {
   try {

@@ -2,7 +2,14 @@ import { RestoreDatabaseInput, RestoreDatabaseOutput } from '../contracts/restor
 import { PURPOSE_TAG, RECOVERY_POINT_TAG, RESTORE_TEST_TAG, restoreTestInstanceId } from '../contracts/vault-layout.ts';
 import { PermanentError } from '../platform/errors.ts';
 import { handler as step } from '../platform/handler.ts';
-import { DatabaseResourceBusyError, findInstance, findSnapshot, startRestore, tagOf } from '../platform/rds.ts';
+import {
+  DatabaseResourceBusyError,
+  findInstance,
+  findSnapshot,
+  takenAt as snapshotTakenAt,
+  startRestore,
+  tagOf,
+} from '../platform/rds.ts';
 import { readRootManifest } from '../platform/root-manifest.ts';
 
 /** The recovery point's snapshot is gone, or is not the one that its root manifest names: the backup itself is bad. */
@@ -40,7 +47,7 @@ export const handler = step({
     if (!expected)
       throw new SnapshotAlteredError(`recovery point ${recoveryPointId} holds no snapshot of ${databaseId}`);
     const snapshot = await findSnapshot(expected.id);
-    const takenAt = (snapshot?.OriginalSnapshotCreateTime ?? snapshot?.SnapshotCreateTime)?.toISOString();
+    const takenAt = snapshot && snapshotTakenAt(snapshot)?.toISOString();
     if (snapshot === undefined || takenAt !== expected.takenAt || snapshot.KmsKeyId !== expected.kmsKeyArn) {
       throw new SnapshotAlteredError(
         `snapshot ${expected.id} is ${snapshot === undefined ? 'gone' : 'not the one that the root manifest names'}`,

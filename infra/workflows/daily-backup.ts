@@ -141,6 +141,7 @@ function backUpDatabase({ functionArn }: WorkflowReferences): States {
     recoveryPointId: '{% $database.recoveryPointId %}',
     databaseId: '{% $database.databaseId %}',
   };
+  const measuredDatabase = { ...databaseOnly, measuredAt: '{% $measuredAt %}' };
   const startsSnapshot = { snapshotId: '{% $states.result.Payload.snapshotId %}', waitingSince: `{% ${ENTERED_AT} %}` };
   const describe = (next: string) =>
     invoke(functionArn('backup/describe-snapshot'), {
@@ -153,17 +154,23 @@ function backUpDatabase({ functionArn }: WorkflowReferences): States {
     States: {
       Database: {
         Type: 'Pass',
-        Assign: { database: '{% $states.input %}', unproved: null },
+        Assign: { database: '{% $states.input %}', unproved: null, measuredAt: null },
         Next: 'FingerprintBefore',
       },
       FingerprintBefore: fingerprint('before', 'IsFingerprintedBefore', 'CreateSnapshot'),
       IsFingerprintedBefore: {
         Type: 'Choice',
-        Choices: [{ Condition: '{% $states.input.done %}', Next: 'CreateSnapshot' }],
+        Choices: [
+          {
+            Condition: '{% $states.input.done %}',
+            Assign: { measuredAt: '{% $states.input.measuredAt %}' },
+            Next: 'CreateSnapshot',
+          },
+        ],
         Default: 'FingerprintBefore',
       },
       CreateSnapshot: invoke(functionArn('backup/create-snapshot'), {
-        Payload: databaseOnly,
+        Payload: measuredDatabase,
         Assign: startsSnapshot,
         attempts: BUSY_INSTANCE_ATTEMPTS,
         Catch: catchAll('DatabaseFailed', 'databaseFailure'),
@@ -186,7 +193,7 @@ function backUpDatabase({ functionArn }: WorkflowReferences): States {
         Default: 'FingerprintAfter',
       },
       CopySnapshot: invoke(functionArn('backup/copy-snapshot'), {
-        Payload: databaseOnly,
+        Payload: measuredDatabase,
         Assign: startsSnapshot,
         attempts: BUSY_INSTANCE_ATTEMPTS,
         Catch: catchAll('DatabaseFailed', 'databaseFailure'),

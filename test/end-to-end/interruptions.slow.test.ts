@@ -124,7 +124,7 @@ it(
       's3 PUT work/work/*/databases/school/*/hydration.json.zst, the second time',
       's3 PUT work/work/*/databases/school/*/verification.json.zst',
       's3 PUT work/work/*/items.jsonl',
-      's3 copy work/scratch/*/*',
+      's3 copy work/scratch/*/*/*',
       's3 delete work/',
     ]);
   },

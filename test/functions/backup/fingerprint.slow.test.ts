@@ -75,8 +75,8 @@ beforeEach(() => {
 
 describe('backup/fingerprint', () => {
   it('measures before and after, alike, over TLS with IAM authentication', async () => {
-    expect(await invoke(input('before'))).toEqual({ done: true });
-    expect(await invoke(input('after'))).toEqual({ done: true });
+    expect(await invoke(input('before'))).toEqual({ done: true, measuredAt: expect.any(String) });
+    expect(await invoke(input('after'))).toEqual({ done: true, measuredAt: expect.any(String) });
     const [before, after] = [await stored('before'), await stored('after')];
     expect(after.seeds).toEqual(before.seeds);
     expect(before.seeds[0]).not.toBe(before.seeds[1]);
@@ -113,7 +113,7 @@ describe('backup/fingerprint', () => {
   it('answers at once when the fingerprint is there, and writes it once', async () => {
     await invoke(input('before'));
     const first = await runtime.get('vault', fingerprintKey(recoveryPointId, 'school', 'before'));
-    expect(await invoke(input('before', 1))).toEqual({ done: true });
+    expect(await invoke(input('before', 1))).toEqual({ done: true, measuredAt: expect.any(String) });
     expect(await runtime.get('vault', fingerprintKey(recoveryPointId, 'school', 'before'))).toEqual(first);
   }, 60_000);
 
@@ -125,7 +125,7 @@ describe('backup/fingerprint', () => {
     }
     expect(calls).toBeGreaterThan(0);
     const pieces = await stored('before');
-    expect(await invoke(input('after'))).toEqual({ done: true });
+    expect(await invoke(input('after'))).toEqual({ done: true, measuredAt: expect.any(String) });
     const whole = await stored('after');
     const digests = ({ tables }: DatabaseFingerprint) =>
       tables.map(({ table, settled, recent }) => [table, settled, recent]);
@@ -149,7 +149,7 @@ describe('backup/fingerprint', () => {
       });
       await expect(invoke(input('before'), { tickMs: 12_000 })).rejects.toThrow();
       runtime.intercept(undefined);
-      expect(await invoke(input('before'))).toEqual({ done: true });
+      expect(await invoke(input('before'))).toEqual({ done: true, measuredAt: expect.any(String) });
       expect((await stored('before')).tables).toHaveLength(16);
       expect(await runtime.list('vault', 'fingerprints/')).toEqual([
         fingerprintKey(recoveryPointId, 'school', 'before'),
@@ -160,7 +160,7 @@ describe('backup/fingerprint', () => {
 
   it('is not kept from measuring by some ids that cannot name a tenant', async () => {
     const on = runtimeFor({ rootTable: 'ids' });
-    expect(await invoke(input('before'), { on })).toEqual({ done: true });
+    expect(await invoke(input('before'), { on })).toEqual({ done: true, measuredAt: expect.any(String) });
     expect((await stored('before', on)).tenants).toEqual(['', 'fine', 'not fine']);
     expect(JSON.stringify(on.lines)).not.toContain('not fine');
   }, 60_000);

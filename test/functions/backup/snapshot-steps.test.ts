@@ -21,7 +21,8 @@ import { handler as plan } from '../../../functions/backup/plan.ts';
 import { callStep, deployment } from '../../fixtures/deployment.ts';
 
 const rds = mockClient(RDSClient);
-const ref = { recoveryPointId: '20261122t023000z', databaseId: 'app' };
+const ref = { recoveryPointId: '20261122t023000z', databaseId: 'app', measuredAt: '2026-11-22T02:35:00.000Z' };
+const { measuredAt: _measuredAt, ...databaseRef } = ref;
 const intermediate = 'daybreak-intermediate-app-20261122t023000z';
 const copy = 'daybreak-app-20261122t023000z';
 const metadata = { $metadata: { httpStatusCode: 400 }, message: 'as RDS says it' };
@@ -47,7 +48,7 @@ describe('plan', () => {
     expect(output).toEqual({
       recoveryPointId: '20261122t023000z',
       scheduledAt: '2026-11-22T02:30:00.000Z',
-      databases: [{ ...ref, endpoint: { host: 'db.example', port: 5432 } }],
+      databases: [{ ...databaseRef, endpoint: { host: 'db.example', port: 5432 } }],
     });
   });
 
@@ -106,6 +107,26 @@ describe('create-snapshot', () => {
       intermediate,
     ]);
     expect(rds.commandCalls(CreateDBSnapshotCommand)).toHaveLength(1);
+  });
+
+  it('keeps the copy of what nothing can prove, and takes another snapshot', async () => {
+    const early = { OriginalSnapshotCreateTime: new Date('2026-11-22T02:33:59Z') };
+    withSnapshots({ [copy]: { Status: 'available', ...early }, [intermediate]: { Status: 'available', ...early } });
+    rds.on(DeleteDBSnapshotCommand).resolves({});
+    rds.on(CreateDBSnapshotCommand).resolves({});
+    expect((await callStep(createSnapshot, ref)).output).toEqual({ snapshotId: intermediate });
+    expect(rds.commandCalls(DeleteDBSnapshotCommand).map(({ args }) => args[0].input.DBSnapshotIdentifier)).toEqual([
+      intermediate,
+    ]);
+    expect(rds.commandCalls(CreateDBSnapshotCommand)).toHaveLength(1);
+  });
+
+  it('keeps a snapshot that was taken after the measurement, and any where nothing was measured', async () => {
+    withSnapshots({ [copy]: { Status: 'available', OriginalSnapshotCreateTime: new Date('2026-11-22T02:35:01Z') } });
+    expect((await callStep(createSnapshot, ref)).output).toEqual({ snapshotId: copy });
+    withSnapshots({ [copy]: { Status: 'available', OriginalSnapshotCreateTime: new Date('2026-11-22T01:00:00Z') } });
+    expect((await callStep(createSnapshot, { ...ref, measuredAt: null })).output).toEqual({ snapshotId: copy });
+    expect(rds.commandCalls(CreateDBSnapshotCommand)).toEqual([]);
   });
 
   it.each([
@@ -174,6 +195,22 @@ describe('copy-snapshot', () => {
     expect(rds.commandCalls(CopyDBSnapshotCommand)).toHaveLength(1);
   });
 
+  it('replaces the copy of a snapshot that nothing can prove, but only where another is there', async () => {
+    const early = { Status: 'available', OriginalSnapshotCreateTime: new Date('2026-11-22T02:33:59Z') };
+    withSnapshots({ [copy]: early });
+    await expect(callStep(copySnapshot, ref)).rejects.toThrow(expect.objectContaining({ name: 'SnapshotFailedError' }));
+    expect(rds.commandCalls(DeleteDBSnapshotCommand)).toEqual([]);
+
+    withSnapshots({ [copy]: early, [intermediate]: { Status: 'available' } });
+    rds.on(DeleteDBSnapshotCommand).resolves({});
+    rds.on(CopyDBSnapshotCommand).resolves({});
+    expect((await callStep(copySnapshot, ref)).output).toEqual({ snapshotId: copy });
+    expect(rds.commandCalls(DeleteDBSnapshotCommand).map(({ args }) => args[0].input.DBSnapshotIdentifier)).toEqual([
+      copy,
+    ]);
+    expect(rds.commandCalls(CopyDBSnapshotCommand)).toHaveLength(1);
+  });
+
   it('names a missing source', async () => {
     withSnapshots({});
     await expect(callStep(copySnapshot, ref)).rejects.toThrow(
@@ -191,9 +228,9 @@ describe('delete-intermediate', () => {
       delete snapshots[id];
       return {};
     });
-    await callStep(deleteIntermediate, ref);
+    await callStep(deleteIntermediate, databaseRef);
     expect(Object.keys(snapshots)).toEqual([copy]);
-    await callStep(deleteIntermediate, ref);
+    await callStep(deleteIntermediate, databaseRef);
     expect(Object.keys(snapshots)).toEqual([copy]);
   });
 
@@ -204,7 +241,7 @@ describe('delete-intermediate', () => {
     ['not under a KMS key', { [copy]: { ...proven, StorageEncryptionType: 'none' } }],
   ])('keeps the intermediate while the copy is %s', async (_name, snapshots) => {
     withSnapshots({ ...snapshots, [intermediate]: { Status: 'available' } });
-    await expect(callStep(deleteIntermediate, ref)).rejects.toThrow(
+    await expect(callStep(deleteIntermediate, databaseRef)).rejects.toThrow(
       expect.objectContaining({ name: 'VaultCopyNotProvenError' }),
     );
     expect(rds.commandCalls(DeleteDBSnapshotCommand)).toEqual([]);
@@ -213,7 +250,7 @@ describe('delete-intermediate', () => {
   it('asks to be run again while the deletion has not shown', async () => {
     withSnapshots({ [copy]: proven, [intermediate]: { Status: 'deleting' } });
     rds.on(DeleteDBSnapshotCommand).resolves({});
-    await expect(callStep(deleteIntermediate, ref)).rejects.toThrow(
+    await expect(callStep(deleteIntermediate, databaseRef)).rejects.toThrow(
       expect.objectContaining({ name: 'RetryableError' }),
     );
   });

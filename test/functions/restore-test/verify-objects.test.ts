@@ -91,7 +91,8 @@ describe('verify-objects', () => {
     await verify();
     const scratch = cloud.requests.filter(request => request.includes('/work/scratch/'));
     expect(scratch.length).toBeGreaterThan(24);
-    for (const request of scratch) expect(request).toMatch(/\/work\/scratch\/20261201t060000z\/[0-9a-f]{64}/);
+    for (const request of scratch)
+      expect(request).toMatch(/\/work\/scratch\/20261201t060000z\/20261122t023000z\/[0-9a-f]{64}/);
     expect(JSON.stringify(cloud.lines)).not.toContain('report');
   });
 

@@ -41,7 +41,7 @@ const allGoesWell: Record<string, ScriptedStep> = {
     scheduledAt,
     databases: ['first', 'second'].map(databaseId => ({ recoveryPointId, databaseId, endpoint })),
   }),
-  'backup/fingerprint': () => ({ done: true }),
+  'backup/fingerprint': () => ({ done: true, measuredAt: scheduledAt }),
   'backup/create-snapshot': ({ databaseId }) => ({ snapshotId: `daybreak-intermediate-${databaseId}` }),
   'backup/describe-snapshot': () => available,
   'backup/copy-snapshot': ({ databaseId }) => ({ snapshotId: `daybreak-${databaseId}` }),
@@ -100,7 +100,7 @@ describe('the daily backup', () => {
   it('waits for snapshots, and calls what stopped for time again with its cursor', async () => {
     const cursor = { progress: result('oak'), unfinishedSha256: 'c'.repeat(64) };
     const { execution, inputsOf, calls } = await run({
-      'backup/fingerprint': (_input, call) => ({ done: call > 6 }),
+      'backup/fingerprint': (_input, call) => ({ done: call > 6, measuredAt: null }),
       'backup/describe-snapshot': (_input, call) => (call > 10 ? available : { available: false, progressPercent: 0 }),
       'backup/back-up-tenant': ({ item: { tenant }, cursor: given }) =>
         tenant === 'oak' && given === null ? { result: null, cursor } : { result: result(tenant), cursor: null },
@@ -136,7 +136,9 @@ describe('the daily backup', () => {
   it.each(['before', 'after'])('snapshots and copies a database that cannot be measured %s', async unmeasured => {
     const { calls, inputsOf } = await run({
       'backup/fingerprint': ({ databaseId, moment }) =>
-        databaseId === 'first' && moment === unmeasured ? failure('DatabaseAccessDeniedError') : { done: true },
+        databaseId === 'first' && moment === unmeasured
+          ? failure('DatabaseAccessDeniedError')
+          : { done: true, measuredAt: scheduledAt },
     });
     const ofFirst = calls.filter(({ input }) => JSON.stringify(input).includes('first')).map(({ step }) => step);
     expect(ofFirst).toEqual([
