@@ -17,6 +17,10 @@ export const WILDCARD_REASONS: readonly { readonly resource: RegExp; readonly re
     reason: 'A snapshot is named after its recovery point, at run time.',
   },
   {
+    resource: /^arn:aws:rds:[^*]+:snapshot:\*$/,
+    reason: 'Which snapshots are there, and how many the quota leaves, is found by listing; the role changes none.',
+  },
+  {
     resource: /^arn:aws:rds:[^*]+:db:daybreak-test-\*$/,
     reason: 'A restored instance is named after its restore test, at run time.',
   },
@@ -50,6 +54,10 @@ export const WILDCARD_REASONS: readonly { readonly resource: RegExp; readonly re
 
 /** Actions that know no narrower resource. */
 export const ACTIONS_WITHOUT_RESOURCE: readonly { readonly actions: RegExp; readonly reason: string }[] = [
+  {
+    actions: /^(?:kms:ListKeys|rds:DescribeAccountAttributes)$/,
+    reason: 'The account is asked how much of its quotas is used; counting knows no resource.',
+  },
   {
     actions: /^kms:(?:CreateKey|ListKeys|ListAliases)$/,
     reason:

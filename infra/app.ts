@@ -4,6 +4,7 @@ import { AwsSolutionsChecks } from 'cdk-nag';
 import type { z } from 'zod';
 import { readConfiguration, type SupplierConfiguration } from './config/configuration.ts';
 import { exampleConfiguration } from './config/example.ts';
+import { MonitoringStack } from './monitoring-stack.ts';
 import { VaultStack } from './vault-stack.ts';
 import { WorkflowStack } from './workflow-stack.ts';
 
@@ -31,6 +32,7 @@ export function createApp(configuration: z.input<typeof SupplierConfiguration>, 
   });
   const vault = new VaultStack(app, 'DaybreakVault', checked);
   new WorkflowStack(app, 'DaybreakWorkflows', checked, vault);
+  new MonitoringStack(app, 'DaybreakMonitoring', checked);
   if (options.check !== false) Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
   return app;
 }

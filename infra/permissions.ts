@@ -1,4 +1,5 @@
 import type { PolicyStatementProps } from 'aws-cdk-lib/aws-iam';
+import { SCHEDULES, scheduleName } from '../functions/contracts/schedules.ts';
 import { PURPOSE_TAG, RESTORE_TEST_INSTANCE_PREFIX, TENANT_TAG } from '../functions/contracts/vault-layout.ts';
 import { REGION, type SupplierConfiguration } from './config/configuration.ts';
 import type { Step } from './role-names.ts';
@@ -281,6 +282,27 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       ...write(evidenceBucket, 'restore-tests/'),
     ],
     'restore-test/remove-abandoned': [listTestInstances, deleteTestInstances],
+    'pulse/read-back': [
+      ...readLedger,
+      ...read(evidenceBucket, 'heads/'),
+      ...readRootManifest,
+      ...read(workBucket, 'pulse/'),
+      ...write(workBucket, 'pulse/'),
+      // What holds an object can be read without reading the object.
+      {
+        actions: ['s3:GetObjectRetention'],
+        resources: objects(vaultBucket, 'recovery-points/', 'tenants/', 'shared/'),
+      },
+      { actions: ['rds:DescribeDBSnapshots'], resources: [rds('snapshot', '*')] },
+      { actions: ['rds:DescribeDBSnapshotAttributes'], resources: vaultCopies },
+      listTestInstances,
+      { actions: ['rds:DescribeAccountAttributes', 'kms:ListKeys'], resources: ['*'] },
+      { actions: ['kms:DescribeKey'], resources: [tenantKeys] },
+      {
+        actions: ['scheduler:GetSchedule'],
+        resources: SCHEDULES.map(id => `arn:aws:scheduler:${REGION}:${account}:schedule/default/${scheduleName(id)}`),
+      },
+    ],
     'workflows/start-execution': [
       { actions: ['states:StartExecution'], resources: reach.stateMachineArns },
       {

@@ -22,6 +22,7 @@ export const STEPS = [
   'restore-test/conclude',
   'restore-test/remove-abandoned',
   'workflows/start-execution',
+  'pulse/read-back',
 ] as const;
 export type Step = (typeof STEPS)[number];
 

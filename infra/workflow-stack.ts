@@ -12,6 +12,7 @@ import { CfnSchedule } from 'aws-cdk-lib/aws-scheduler';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { Configuration, Deployment } from '../functions/contracts/configuration.ts';
+import { type ScheduleId, scheduleName } from '../functions/contracts/schedules.ts';
 import { acknowledge, allow, reasonFor } from './allow.ts';
 import { bucketNames, REGION, runtimeConfiguration, type SupplierConfiguration } from './config/configuration.ts';
 import { KEY_CHANGES } from './constructs/daybreak-key.ts';
@@ -40,6 +41,8 @@ const SIZES: Partial<Record<Step, StepSize>> = {
   'restore-test/verify-objects': { ...LONG, spoolMib: 4096 },
   'restore-test/tear-down': LONG,
   'restore-test/conclude': { ...LONG, memoryMib: 2048 },
+  // Over before the next one begins.
+  'pulse/read-back': { timeoutMinutes: 10, memoryMib: 1024 },
 };
 const INSIDE_VPC: readonly Step[] = ['backup/fingerprint', 'restore-test/hydrate', 'restore-test/verify-database'];
 const DEFINITIONS = { 'daily-backup': dailyBackup, 'restore-test': restoreTest };
@@ -199,6 +202,7 @@ export class WorkflowStack extends Stack {
     const { dailyBackup: backup, restoreTest: test } = schedules;
     const start = this.#lambda('workflows/start-execution').function;
     const janitor = this.#lambda('restore-test/remove-abandoned').function;
+    const pulse = this.#lambda('pulse/read-back').function;
     const role = new Role(this, 'SchedulerRole', {
       roleName: 'daybreak-scheduler',
       description: 'Daybreak: what the schedules call',
@@ -207,10 +211,13 @@ export class WorkflowStack extends Stack {
       }),
       managedPolicies: [guardrails],
     });
-    allow(role, { actions: ['lambda:InvokeFunction'], resources: [start.functionArn, janitor.functionArn] });
-    const schedule = (name: string, scheduleExpression: string, arn: string, input: unknown) =>
+    allow(role, {
+      actions: ['lambda:InvokeFunction'],
+      resources: [start.functionArn, janitor.functionArn, pulse.functionArn],
+    });
+    const schedule = (name: ScheduleId, scheduleExpression: string, arn: string, input: unknown) =>
       new CfnSchedule(this, `${name}-schedule`, {
-        name: `daybreak-${name}`,
+        name: scheduleName(name),
         scheduleExpression,
         scheduleExpressionTimezone: 'Europe/London',
         flexibleTimeWindow: { mode: 'OFF' },
@@ -232,6 +239,7 @@ export class WorkflowStack extends Stack {
       startInput('restore-test'),
     );
     schedule('remove-abandoned', 'cron(7 * * * ? *)', janitor.functionArn, {});
+    schedule('pulse', 'rate(15 minutes)', pulse.functionArn, {});
   }
 }
 

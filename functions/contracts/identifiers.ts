@@ -32,3 +32,9 @@ export const RestoreTestId = RecoveryPointId;
 export function idOfInstant(instant: string): string {
   return `${instant.slice(0, 19).replaceAll(/[-:]/g, '').toLowerCase()}z`;
 }
+
+/** The instant that the id of a recovery point or restore test was made from, to the second. */
+export function instantOfId(id: string): string {
+  const [, year, month, day, hour, minute, second] = /^(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)(\d\d)z$/.exec(id) ?? [];
+  return `${year}-${month}-${day}T${hour}:${minute}:${second}.000Z`;
+}

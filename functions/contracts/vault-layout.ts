@@ -38,6 +38,8 @@ export const restoreTestRecordKey = (restoreTestId: string): string => `restore-
 /** In the work bucket. */
 /** The cached fold of the ledger. Its name changes with its form, so that a new release never reads an old one. */
 export const LEDGER_PROJECTION_KEY = 'ledger-projection/1.json.zst';
+/** What earlier pulses found wrong in their samples. */
+export const FOUND_WRONG_KEY = 'pulse/found-wrong.json';
 export const workPrefix = (id: string): string => `work/${id}/`;
 /** The items (JSONL) of a distributed map. */
 export const itemsKey = (id: string): string => `${workPrefix(id)}items.jsonl`;

@@ -59,6 +59,18 @@ export async function findKey(alias: string): Promise<{ arn: string; enabled: bo
   }
 }
 
+/** How many KMS keys the account has in this Region, AWS's own included. */
+export async function countKeys(): Promise<number> {
+  let count = 0;
+  let marker: string | undefined;
+  do {
+    const page = await callKms('keys', client => client.send(new ListKeysCommand({ Marker: marker, Limit: 1000 })));
+    count += page.Keys?.length ?? 0;
+    marker = page.Truncated ? page.NextMarker : undefined;
+  } while (marker !== undefined);
+  return count;
+}
+
 /** Creates a symmetric key with its tags. Its policy may lock out the creator: the account's administrators keep it. */
 export async function createKey(options: {
   description: string;

@@ -5,7 +5,9 @@ import {
   type DBSnapshot,
   DeleteDBInstanceCommand,
   DeleteDBSnapshotCommand,
+  DescribeAccountAttributesCommand,
   DescribeDBInstancesCommand,
+  DescribeDBSnapshotAttributesCommand,
   DescribeDBSnapshotsCommand,
   RDSClient,
   RDSServiceException,
@@ -105,6 +107,44 @@ export async function findSnapshot(snapshotId: string): Promise<DBSnapshot | und
     if (error instanceof DatabaseResourceNotFoundError) return undefined;
     throw error;
   }
+}
+
+/** Every manual snapshot of the account in this Region. */
+export async function listManualSnapshots(): Promise<DBSnapshot[]> {
+  const found: DBSnapshot[] = [];
+  let marker: string | undefined;
+  do {
+    const page = await callRds('snapshots', client =>
+      client.send(new DescribeDBSnapshotsCommand({ SnapshotType: 'manual', Marker: marker })),
+    );
+    found.push(...(page.DBSnapshots ?? []));
+    marker = page.Marker;
+  } while (marker !== undefined);
+  return found;
+}
+
+/** The accounts that may restore a snapshot; `all` stands for everybody. @throws DatabaseResourceNotFoundError */
+export async function listSnapshotShares(snapshotId: string): Promise<string[]> {
+  const { DBSnapshotAttributesResult } = await callRds(`snapshot ${snapshotId}`, client =>
+    client.send(new DescribeDBSnapshotAttributesCommand({ DBSnapshotIdentifier: snapshotId })),
+  );
+  return (DBSnapshotAttributesResult?.DBSnapshotAttributes ?? [])
+    .filter(({ AttributeName }) => AttributeName === 'restore')
+    .flatMap(({ AttributeValues }) => AttributeValues ?? []);
+}
+
+/**
+ * The account's quotas for RDS in this Region, by their names (`DBInstances`, `ManualSnapshots`, …).
+ * https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_AccountQuota.html
+ */
+export async function readDatabaseQuotas(): Promise<Map<string, { used: number; maximum: number }>> {
+  const { AccountQuotas } = await callRds('quotas', client => client.send(new DescribeAccountAttributesCommand({})));
+  return new Map(
+    (AccountQuotas ?? []).map(({ AccountQuotaName = '', Used = 0, Max = 0 }) => [
+      AccountQuotaName,
+      { used: Used, maximum: Max },
+    ]),
+  );
 }
 
 /** Starts a snapshot; one of that name that is there already is left as it is. */

@@ -4,6 +4,7 @@ import {
   DeleteObjectsCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
+  GetObjectRetentionCommand,
   GetObjectTaggingCommand,
   HeadObjectCommand,
   type HeadObjectCommandOutput,
@@ -266,6 +267,26 @@ export async function readTags(
   );
   const tags = (TagSet ?? []).map(({ Key, Value }) => [Key ?? '', Value ?? ''] as const);
   return Object.fromEntries(tags.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/**
+ * What holds an object's current version: undefined where no lock does. It takes no permission to read the object.
+ * @throws ObjectNotFoundError
+ */
+export async function readLock(
+  bucket: string,
+  key: string,
+): Promise<{ retainUntil: Date | undefined; eventHold: boolean } | undefined> {
+  try {
+    const { Retention } = await callS3(`s3://${bucket}/${key}`, client =>
+      client.send(new GetObjectRetentionCommand({ Bucket: bucket, Key: key })),
+    );
+    return { retainUntil: Retention?.RetainUntilDate, eventHold: Retention?.EventHold === 'ON' };
+  } catch (error) {
+    const code = error instanceof ObjectNotFoundError && error.cause instanceof Error ? error.cause.name : undefined;
+    if (code === 'NoSuchObjectLockConfiguration') return undefined;
+    throw error;
+  }
 }
 
 export interface ListedObject {

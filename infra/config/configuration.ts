@@ -83,6 +83,10 @@ export const SupplierConfiguration = z
         at: timeOfDay,
       }),
     }),
+    /** Who gets the alarms by e-mail. Each address has to confirm once. */
+    contacts: z
+      .array(z.email('must be an e-mail address'))
+      .min(1, 'must name at least one e-mail address: an alarm that nobody gets is none'),
     restoreTest: ConfigurationSchema.shape.restoreTest.omit({ subnetGroupName: true, securityGroupId: true }),
     /** A policy that bounds every role that Daybreak creates, where the account demands one. */
     permissionsBoundaryArn: z

@@ -41,5 +41,6 @@ export const exampleConfiguration: z.input<typeof SupplierConfiguration> = {
     dailyBackup: { hour: 2, minute: 30 },
     restoreTest: { dayOfMonth: 5, at: { hour: 4, minute: 30 } },
   },
+  contacts: ['backups@school-supplier.example'],
   restoreTest: { instanceClass: 'db.t4g.medium' },
 };

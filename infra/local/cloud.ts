@@ -7,6 +7,7 @@ import { localClientConfiguration, type RequestObservers, type Services } from '
 import { LocalIam } from './iam/authorizer.ts';
 import { LocalKms } from './kms/service.ts';
 import { LocalLambda } from './lambda/service.ts';
+import { LocalAlarms } from './monitoring/alarms.ts';
 import { LocalMetrics } from './monitoring/metrics.ts';
 import { caFileIn, openSecureContext } from './rds/certificates.ts';
 import { LocalRds } from './rds/service.ts';
@@ -16,7 +17,7 @@ import { NotImplementedLocally, type Principal } from './service.ts';
 import { LocalStates } from './states/service.ts';
 
 /** The account that the local cloud is, unless another is given. */
-const LOCAL_ACCOUNT = '111122223333';
+export const LOCAL_ACCOUNT = '111122223333';
 
 export interface LocalCloudOptions extends RequestObservers {
   readonly clock: LocalClock;
@@ -32,7 +33,7 @@ export interface LocalCloudOptions extends RequestObservers {
 
 /**
  * One AWS account with one Region, in this process: IAM, KMS, S3, RDS, Lambda, Step Functions, EventBridge Scheduler and
- * CloudWatch's metrics over one clock. SDK clients reach it with `clientConfiguration`, everybody else with `listen`.
+ * CloudWatch's metrics and alarms over one clock. SDK clients reach it with `clientConfiguration`, everybody else with `listen`.
  */
 export class LocalCloud {
   readonly clock: LocalClock;
@@ -46,6 +47,7 @@ export class LocalCloud {
   readonly states: LocalStates;
   readonly scheduler: LocalScheduler;
   readonly metrics: LocalMetrics;
+  readonly alarms: LocalAlarms;
   readonly #rds: LocalRds | undefined;
   readonly #tlsDirectory: string | undefined;
   readonly #services: Services;
@@ -83,6 +85,7 @@ export class LocalCloud {
       });
     }
     this.metrics = new LocalMetrics({ clock });
+    this.alarms = new LocalAlarms({ clock, metrics: this.metrics, accountId });
     const clientConfiguration = (principal: Principal) => this.clientConfiguration(principal);
     this.lambda = new LocalLambda({
       ...shared,
@@ -97,6 +100,7 @@ export class LocalCloud {
       s3: this.s3,
       lambda: this.lambda,
       states: this.states,
+      scheduler: this.scheduler,
       ...(this.#rds === undefined ? {} : { rds: this.#rds }),
     };
   }
@@ -152,6 +156,7 @@ export class LocalCloud {
   async #close(): Promise<void> {
     for (const front of this.#fronts) await front.close();
     await this.#rds?.close();
+    this.alarms.close();
     this.s3.close();
   }
 }

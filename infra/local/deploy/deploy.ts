@@ -1,7 +1,8 @@
 import { NotImplementedLocally } from '../service.ts';
 import { readAssembly, resourceOrder, type Stack, type Template } from './assembly.ts';
 import { findReferences, type ReferenceScope, resolveIntrinsics, TemplateError } from './intrinsics.ts';
-import { type CreatedResource, type DeploymentTarget, ResourceCreator } from './resources.ts';
+import type { CreatedResource } from './record-resource.ts';
+import { type DeploymentTarget, ResourceCreator } from './resources.ts';
 
 /** What a deployment made, by stack: the physical id of each resource by its logical id, and the outputs. */
 export type DeployedStacks = ReadonlyMap<

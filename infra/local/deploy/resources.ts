@@ -4,11 +4,13 @@ import { localClientConfiguration } from '../endpoint/request-handler.ts';
 import type { LocalIam } from '../iam/authorizer.ts';
 import type { LocalKms } from '../kms/service.ts';
 import type { LocalLambda } from '../lambda/service.ts';
+import type { LocalAlarms } from '../monitoring/alarms.ts';
 import type { LocalS3 } from '../s3/service.ts';
 import type { LocalScheduler } from '../scheduler/service.ts';
 import { NotImplementedLocally } from '../service.ts';
 import type { LocalStates } from '../states/service.ts';
 import { TemplateError } from './intrinsics.ts';
+import { type CreatedResource, RECORDED_ONLY, type ResourceToCreate, recordResource } from './record-resource.ts';
 
 /** The parts of the local cloud that a deployment makes things in. */
 export interface DeploymentTarget {
@@ -19,21 +21,7 @@ export interface DeploymentTarget {
   readonly lambda: LocalLambda;
   readonly states: LocalStates;
   readonly scheduler: LocalScheduler;
-}
-
-/** What `Ref` and `Fn::GetAtt` answer for a resource. */
-export interface CreatedResource {
-  readonly ref: string;
-  readonly attributes: Readonly<Record<string, string>>;
-}
-
-/** One resource, with its properties resolved. */
-export interface ResourceToCreate {
-  readonly logicalId: string;
-  readonly properties: unknown;
-  readonly metadata: Readonly<Record<string, unknown>>;
-  /** The KMS alias that the same template gives to this resource. */
-  readonly alias: string | undefined;
+  readonly alarms: LocalAlarms;
 }
 
 interface RoleInProgress {
@@ -51,17 +39,6 @@ type Create<T extends z.ZodType> = (
 const Tags = z.array(z.strictObject({ Key: z.string(), Value: z.string() })).default([]);
 const Period = z.strictObject({ Days: z.int().optional(), Years: z.int().optional() });
 const Document = z.looseObject({ Statement: z.unknown() });
-
-/** Has no effect on what the workflows do here: there is no network and no CloudWatch Logs, and nothing is bootstrapped. */
-const RECORDED_ONLY = new Set([
-  'AWS::CDK::Metadata',
-  'AWS::EC2::SecurityGroup',
-  'AWS::EC2::SecurityGroupEgress',
-  'AWS::EC2::SecurityGroupIngress',
-  'AWS::EC2::VPCEndpoint',
-  'AWS::Logs::LogGroup',
-  'AWS::RDS::DBSubnetGroup',
-]);
 
 /**
  * Creates the resources of templates in a local cloud. Whatever has a name (a bucket, a role, a key by its alias) and is
@@ -89,6 +66,8 @@ export class ResourceCreator {
       'AWS::Lambda::Function': this.#function,
       'AWS::StepFunctions::StateMachine': this.#stateMachine,
       'AWS::Scheduler::Schedule': this.#schedule,
+      'AWS::CloudWatch::Alarm': this.#alarm,
+      'AWS::CloudWatch::CompositeAlarm': this.#compositeAlarm,
     };
   }
 
@@ -102,7 +81,7 @@ export class ResourceCreator {
     if (!RECORDED_ONLY.has(type)) {
       throw new NotImplementedLocally(`the resource type ${type} (${resource.logicalId})`);
     }
-    return recorded(type, resource, this.#target.accountId);
+    return recordResource(type, resource, this.#target.accountId);
   }
 
   readonly #bucket = read(
@@ -353,6 +332,16 @@ export class ResourceCreator {
     const Arn = this.#target.scheduler.createSchedule(properties);
     return { ref: properties.Name, attributes: { Arn } };
   });
+
+  readonly #alarm = read(z.looseObject({ AlarmName: z.string() }), properties => {
+    const Arn = this.#target.alarms.putMetricAlarm(properties);
+    return { ref: properties.AlarmName, attributes: { Arn } };
+  });
+
+  readonly #compositeAlarm = read(z.looseObject({ AlarmName: z.string() }), properties => {
+    const Arn = this.#target.alarms.putCompositeAlarm(properties);
+    return { ref: properties.AlarmName, attributes: { Arn } };
+  });
 }
 
 // Reads a resource's properties; one that the schema does not have is refused by name, because AWS would act upon it.
@@ -373,21 +362,4 @@ function read<T extends z.ZodType>(
 function readPeriod({ Days, Years }: z.output<typeof Period>): { days: number } | { years: number } | undefined {
   if (Days !== undefined) return { days: Days };
   return Years === undefined ? undefined : { years: Years };
-}
-
-function recorded(type: string, { logicalId, properties }: ResourceToCreate, accountId: string): CreatedResource {
-  const named = properties as Record<string, unknown>;
-  const name = (property: string) => (typeof named[property] === 'string' ? named[property] : logicalId);
-  switch (type) {
-    case 'AWS::EC2::SecurityGroup':
-      return { ref: `sg-${logicalId}`, attributes: { GroupId: `sg-${logicalId}` } };
-    case 'AWS::Logs::LogGroup': {
-      const group = name('LogGroupName');
-      return { ref: group, attributes: { Arn: `arn:aws:logs:eu-west-2:${accountId}:log-group:${group}:*` } };
-    }
-    case 'AWS::RDS::DBSubnetGroup':
-      return { ref: name('DBSubnetGroupName'), attributes: {} };
-    default:
-      return { ref: logicalId, attributes: {} };
-  }
 }

@@ -42,7 +42,8 @@ export function isMetricDocument(line: Document): boolean {
  */
 export class LocalMetrics {
   readonly #clock: LocalClock;
-  readonly #metrics = new Map<string, Metric & { values: MetricValue[] }>();
+  /** `inOrder` while values arrived in the order of their times. */
+  readonly #metrics = new Map<string, Metric & { values: MetricValue[]; inOrder: boolean }>();
 
   constructor(options: { clock: LocalClock }) {
     this.#clock = options.clock;
@@ -86,7 +87,8 @@ export class LocalMetrics {
     if (!UNITS.has(value.unit)) throw new InvalidMetricError(`${name}: there is no unit ${value.unit}`);
     if (!Number.isFinite(value.value)) throw new InvalidMetricError(`${name}: its value is no number`);
     const key = keyOf(namespace, name, dimensions);
-    const metric = this.#metrics.get(key) ?? { namespace, name, dimensions, values: [] };
+    const metric = this.#metrics.get(key) ?? { namespace, name, dimensions, values: [], inOrder: true };
+    if ((metric.values.at(-1)?.timestamp ?? value.timestamp) > value.timestamp) metric.inOrder = false;
     metric.values.push(value);
     this.#metrics.set(key, metric);
   }
@@ -96,8 +98,28 @@ export class LocalMetrics {
     return this.#metrics.get(keyOf(namespace, name, dimensions))?.values ?? [];
   }
 
+  /** Those of them that are not older than `since`. */
+  valuesSince(
+    namespace: string,
+    name: string,
+    dimensions: Readonly<Record<string, string>>,
+    since: Date,
+  ): readonly MetricValue[] {
+    const metric = this.#metrics.get(keyOf(namespace, name, dimensions));
+    if (metric === undefined) return [];
+    if (!metric.inOrder) return metric.values.filter(({ timestamp }) => timestamp >= since);
+    let first = metric.values.length;
+    while ((metric.values[first - 1]?.timestamp ?? -1) >= since) first--;
+    return metric.values.slice(first);
+  }
+
   listMetrics(): readonly Metric[] {
-    return [...this.#metrics.values()];
+    return [...this.#metrics.values()].map(({ namespace, name, dimensions, values }) => ({
+      namespace,
+      name,
+      dimensions,
+      values,
+    }));
   }
 }
 

@@ -18,7 +18,7 @@ export type ScheduleTarget = { readonly kind: 'function'; readonly arn: string }
 
 type Properties = Readonly<Record<string, unknown>>;
 
-const START_EXECUTION = 'arn:aws:scheduler:::aws-sdk:sfn:startExecution';
+export const START_EXECUTION = 'arn:aws:scheduler:::aws-sdk:sfn:startExecution';
 const FUNCTION = /^arn:aws:lambda:[a-z0-9-]+:\d{12}:function:[\w-]+$/;
 
 /**

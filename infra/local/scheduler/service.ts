@@ -4,11 +4,19 @@ import { describeError } from '../../../functions/platform/errors.ts';
 import type { LocalClock } from '../clock.ts';
 import { LOCAL_REGION } from '../endpoint/request-handler.ts';
 import type { LocalLambda } from '../lambda/service.ts';
-import { type Authorizer, NotImplementedLocally, type Principal } from '../service.ts';
+import {
+  type Authorizer,
+  type AwsRequest,
+  type AwsResponse,
+  NotImplementedLocally,
+  type Principal,
+  type Service,
+} from '../service.ts';
 import type { Json } from '../states/json.ts';
 import type { LocalStates } from '../states/service.ts';
+import { answerGetSchedule } from './api.ts';
 import { type NextInvocation, parseSchedule } from './expression.ts';
-import { readScheduleProperties, type ScheduleProperties } from './properties.ts';
+import { readScheduleProperties, type ScheduleProperties, START_EXECUTION } from './properties.ts';
 
 export type { ScheduleProperties } from './properties.ts';
 
@@ -23,8 +31,23 @@ export interface ScheduleInvocation {
   readonly failure: string | null;
 }
 
+/** A schedule as `GetSchedule` describes it. */
+export interface ScheduleDescription {
+  readonly Arn: string;
+  readonly Name: string;
+  readonly GroupName: 'default';
+  readonly State: 'ENABLED' | 'DISABLED';
+  readonly ScheduleExpression: string;
+  readonly ScheduleExpressionTimezone: string;
+  readonly FlexibleTimeWindow: { readonly Mode: 'OFF' };
+  readonly Target: { readonly Arn: string; readonly RoleArn: string; readonly Input: string };
+  /** In seconds. */
+  readonly CreationDate: number;
+}
+
 interface Schedule extends ScheduleProperties {
   readonly arn: string;
+  readonly createdAt: Date;
   readonly next: NextInvocation;
   cancel: () => void;
 }
@@ -48,7 +71,7 @@ const LAMBDA_RETRY_ATTEMPTS = 2;
  * schedule never makes time jump.
  * https://docs.aws.amazon.com/scheduler/latest/UserGuide/what-is-scheduler.html
  */
-export class LocalScheduler {
+export class LocalScheduler implements Service {
   readonly #clock: LocalClock;
   readonly #authorizer: Authorizer;
   readonly #accountId: string;
@@ -79,10 +102,11 @@ export class LocalScheduler {
    */
   createSchedule(properties: Readonly<Record<string, unknown>>): string {
     const schedule = readScheduleProperties(properties);
-    const arn = `arn:aws:scheduler:${LOCAL_REGION}:${this.#accountId}:schedule/default/${schedule.name}`;
-    const next = parseSchedule(schedule.expression, schedule.timeZone, this.#clock.now());
+    const arn = `${this.#arnPrefix}${schedule.name}`;
+    const createdAt = this.#clock.now();
+    const next = parseSchedule(schedule.expression, schedule.timeZone, createdAt);
     this.#schedules.get(schedule.name)?.cancel();
-    const created: Schedule = { ...schedule, arn, next, cancel: () => {} };
+    const created: Schedule = { ...schedule, arn, createdAt, next, cancel: () => {} };
     this.#schedules.set(schedule.name, created);
     if (schedule.enabled) this.#await(created, this.#clock.now());
     return arn;
@@ -100,6 +124,21 @@ export class LocalScheduler {
 
   listSchedules(): readonly ScheduleProperties[] {
     return [...this.#schedules.values()];
+  }
+
+  /** `GetSchedule` of the REST API. */
+  async handle(request: AwsRequest): Promise<AwsResponse> {
+    return answerGetSchedule(request, this.#authorizer, {
+      arnPrefix: this.#arnPrefix,
+      describe: name => {
+        const schedule = this.#schedules.get(name);
+        return schedule && describe(schedule);
+      },
+    });
+  }
+
+  get #arnPrefix(): string {
+    return `arn:aws:scheduler:${LOCAL_REGION}:${this.#accountId}:schedule/default/`;
   }
 
   /** Calls the schedule's target once, as if `scheduledTime` had come, and waits for its answer. */
@@ -179,6 +218,20 @@ export class LocalScheduler {
       ...(Input !== undefined && { input: JSON.parse(String(Input)) as Json }),
     });
   }
+}
+
+function describe({ arn, name, enabled, expression, timeZone, target, roleArn, input, createdAt }: Schedule) {
+  return {
+    Arn: arn,
+    Name: name,
+    GroupName: 'default',
+    State: enabled ? 'ENABLED' : 'DISABLED',
+    ScheduleExpression: expression,
+    ScheduleExpressionTimezone: timeZone,
+    FlexibleTimeWindow: { Mode: 'OFF' },
+    Target: { Arn: target.kind === 'function' ? target.arn : START_EXECUTION, RoleArn: roleArn, Input: input },
+    CreationDate: createdAt.getTime() / 1000,
+  } satisfies ScheduleDescription;
 }
 
 // The context attributes that an input may name.

@@ -5,8 +5,9 @@ import { idOfInstant } from '../../../functions/contracts/identifiers.ts';
 import { SignedRecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
 import { RestoreTestRecord } from '../../../functions/contracts/restore-test-record.ts';
 import { restoreTestRecordKey, rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
+import { roleArn, stepName } from '../../role-names.ts';
 import { LocalClock } from '../clock.ts';
-import type { LocalCloud } from '../cloud.ts';
+import { LOCAL_ACCOUNT, type LocalCloud } from '../cloud.ts';
 import { createEnvironment, type LocalEnvironment } from '../environment.ts';
 import type { AwsRequest } from '../service.ts';
 import type { Execution } from '../states/execution.ts';
@@ -16,6 +17,7 @@ import { type Display, formatDuration, quoteForShell } from './display.ts';
 import { type Inputs, prepareInputs } from './inputs.ts';
 import { keepUp } from './keep-up.ts';
 import { type Phase, showExecution } from './show-execution.ts';
+import { showPulse } from './show-pulse.ts';
 import { removeDatabases } from './state-directory.ts';
 import type { BackupSummary, Summary } from './summary.ts';
 import { uploadFiles } from './upload-files.ts';
@@ -82,6 +84,7 @@ class Run {
   readonly #failures: string[] = [];
   #stopped = false;
   #inputs: Inputs | undefined;
+  readonly #pulseArn = roleArn(LOCAL_ACCOUNT, stepName('pulse/read-back'));
   #environment: LocalEnvironment | undefined;
   #connection: Client | undefined;
 
@@ -125,6 +128,7 @@ class Run {
           },
         }),
     );
+    showPulse(this.environment.cloud, this.#display);
     this.#display.line(
       `  ${inputs.rowCount()} rows of ${inputs.tenants().length} tenants; ${inputs.files.length} files`,
     );
@@ -265,8 +269,9 @@ class Run {
     }
   }
 
-  #count({ service, method, query, headers }: AwsRequest): void {
-    if (service !== 's3') return;
+  #count({ service, method, query, headers, principal }: AwsRequest): void {
+    // Pulse looks in while time jumps; what it asks is no part of the backup.
+    if (service !== 's3' || principal.arn === this.#pulseArn) return;
     const operation =
       'x-amz-copy-source' in headers
         ? 'copy'

@@ -10,7 +10,7 @@ import { localStates } from '../local/states/local-states.ts';
 
 /** The contract of each step: what a workflow hands to it, and what it hands back. */
 const CONTRACTS: Record<
-  Exclude<Step, 'workflows/start-execution' | 'restore-test/remove-abandoned'>,
+  Exclude<Step, 'workflows/start-execution' | 'restore-test/remove-abandoned' | 'pulse/read-back'>,
   [z.ZodType, z.ZodType]
 > = {
   'backup/plan': [dailyBackup.PlanInput, dailyBackup.PlanOutput],

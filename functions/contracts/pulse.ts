@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import { TenantId } from './identifiers.ts';
+
+/** `pulse/read-back`: a schedule calls it with an empty object. */
+export const ReadBackInput = z.looseObject({});
+/** The names of the checks that could not be made; their metrics are missing this time. */
+export const ReadBackOutput = z.strictObject({ failedChecks: z.array(z.string()) });
+
+/** What earlier pulses found wrong in their samples: looked at again each time, until it is right. */
+export const FoundWrong = z.strictObject({ tenants: z.array(TenantId), vaultKeys: z.array(z.string()) });
+export type FoundWrong = z.infer<typeof FoundWrong>;
+
+/** The value of the dimension `Workflow` that pulse's metrics have. */
+export const PULSE = 'pulse';
+
+/**
+ * Every metric of pulse with its unit. Alarms read these alone. A value that could not be found out is not published:
+ * missing data breaches.
+ */
+export const PULSE_METRICS = {
+  /** 1, whatever was found. */
+  PulseCompleted: 'Count',
+  /** Checks that could not be made; the log names them. */
+  PulseChecksFailed: 'Count',
+  /** 1 when the ledger is not an unbroken chain. */
+  LedgerBroken: 'Count',
+  /** Since the newest head of the ledger was signed. */
+  LedgerHeadAge: 'Milliseconds',
+  /** Since the instant for which the newest good recovery point was scheduled. Missing when there is none. */
+  NewestGoodRecoveryPointAge: 'Milliseconds',
+  /** Runs without a result, and incomplete recovery points, since the last good one. */
+  FailedBackups: 'Count',
+  /** Since the instant of the newest passed restore test. Missing when there is none. */
+  NewestPassedRestoreTestAge: 'Milliseconds',
+  /** Failed tests and runs without a result, since the last passed one. */
+  FailedRestoreTests: 'Count',
+  /** Since the last passed one. */
+  InconclusiveRestoreTests: 'Count',
+  /** Root manifests that are gone, or are not what the ledger recorded. */
+  RootManifestsAltered: 'Count',
+  SnapshotsMissing: 'Count',
+  /** Not available, under another key than the signed one, or of another time. */
+  SnapshotsAltered: 'Count',
+  SnapshotsShared: 'Count',
+  /** The vault key, the signing key, or tenants' keys of the sample: gone or not enabled. */
+  KeysUnusable: 'Count',
+  /** Objects of the sample that are gone, or that no lock holds. */
+  ObjectsNotLocked: 'Count',
+  SchedulesStopped: 'Count',
+  /** Of the instances that restore tests made; 0 when there is none. */
+  OldestRestoredInstanceAge: 'Milliseconds',
+  SnapshotQuotaUsed: 'Percent',
+  InstanceQuotaUsed: 'Percent',
+  KeyQuotaUsed: 'Percent',
+  /** The highest of the three. */
+  HighestQuotaUse: 'Percent',
+} as const;
+export type PulseMetric = keyof typeof PULSE_METRICS;
+/** Some of pulse's metrics, with their values. */
+export type PulseValues = Partial<Record<PulseMetric, number>>;

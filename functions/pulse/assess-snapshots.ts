@@ -1,0 +1,59 @@
+/** A snapshot as the signed root manifest of a recovery point names it. */
+export interface ExpectedSnapshot {
+  readonly id: string;
+  readonly takenAt: string;
+  readonly kmsKeyArn: string;
+}
+
+/** A snapshot as RDS describes it. */
+export interface FoundSnapshot {
+  readonly id: string;
+  readonly status: string | undefined;
+  readonly kmsKeyArn: string | undefined;
+  readonly takenAt: Date | undefined;
+  /** The accounts that may restore it. */
+  readonly sharedWith: readonly string[];
+}
+
+/** Something wrong with one snapshot. */
+export interface SnapshotProblem {
+  readonly snapshotId: string;
+  readonly problem: 'missing' | 'altered' | 'shared';
+  readonly reason: string;
+}
+
+/** Compares the snapshots that recovery points name with what is there. One snapshot may have several problems. */
+export function assessSnapshots(
+  expected: readonly ExpectedSnapshot[],
+  found: readonly FoundSnapshot[],
+): SnapshotProblem[] {
+  const byId = new Map(found.map(snapshot => [snapshot.id, snapshot]));
+  return expected.flatMap(({ id, takenAt, kmsKeyArn }): SnapshotProblem[] => {
+    const snapshot = byId.get(id);
+    if (snapshot === undefined) return [{ snapshotId: id, problem: 'missing', reason: 'RDS does not list it' }];
+    const reasons = [
+      ...(snapshot.status === 'available' ? [] : [`its status is ${snapshot.status}`]),
+      ...(snapshot.kmsKeyArn === kmsKeyArn ? [] : ['it is not under the key that was signed for']),
+      ...(snapshot.takenAt?.toISOString() === takenAt ? [] : ['it is of another time than was signed for']),
+    ];
+    return [
+      ...reasons.map(reason => ({ snapshotId: id, problem: 'altered' as const, reason })),
+      ...(snapshot.sharedWith.length === 0
+        ? []
+        : [
+            {
+              snapshotId: id,
+              problem: 'shared' as const,
+              reason: snapshot.sharedWith.includes('all')
+                ? 'everybody may restore it'
+                : `${snapshot.sharedWith.length} other accounts may restore it`,
+            },
+          ]),
+    ];
+  });
+}
+
+/** How many snapshots have a problem of this kind. */
+export function countSnapshots(problems: readonly SnapshotProblem[], kind: SnapshotProblem['problem']): number {
+  return new Set(problems.filter(({ problem }) => problem === kind).map(({ snapshotId }) => snapshotId)).size;
+}

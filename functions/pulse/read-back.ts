@@ -1,0 +1,199 @@
+import type { Deployment } from '../contracts/configuration.ts';
+import {
+  type FoundWrong,
+  PULSE,
+  PULSE_METRICS,
+  type PulseMetric,
+  type PulseValues,
+  ReadBackInput,
+  ReadBackOutput,
+} from '../contracts/pulse.ts';
+import { SCHEDULES, scheduleName } from '../contracts/schedules.ts';
+import { RESTORE_TEST_INSTANCE_PREFIX, tenantKeyAlias } from '../contracts/vault-layout.ts';
+import { describeError } from '../platform/errors.ts';
+import { handler as step } from '../platform/handler.ts';
+import { countKeys, findKey } from '../platform/kms.ts';
+import { readLedgerState } from '../platform/ledger.ts';
+import { LedgerBrokenError } from '../platform/ledger-entry.ts';
+import { log } from '../platform/log.ts';
+import { publishMetrics } from '../platform/metrics.ts';
+import { listInstances, listManualSnapshots, listSnapshotShares, readDatabaseQuotas } from '../platform/rds.ts';
+import { isScheduleEnabled } from '../platform/scheduler.ts';
+import { assessLedger } from './assess-ledger.ts';
+import { assessQuotas, type Quota } from './assess-quotas.ts';
+import { assessSnapshots, countSnapshots, type ExpectedSnapshot } from './assess-snapshots.ts';
+import { readFoundWrong, writeFoundWrong } from './found-wrong.ts';
+import { readHeadAge } from './read-head-age.ts';
+import { chooseVaultKeys, findNotLocked } from './read-locks.ts';
+import { type RootManifests, readRootManifests } from './read-root-manifests.ts';
+import { rotateSample } from './rotate-sample.ts';
+
+/** Tenants' keys that each pulse looks at. */
+const KEYS_AT_ONCE = 10;
+/** https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html */
+const KEYS_ALLOWED = 100_000;
+const SHARES_READ_AT_ONCE = 8;
+
+/**
+ * Folds the ledger, reads AWS back, and publishes ages and counts: so that the story cannot stay green while a snapshot is
+ * gone. Each check stands alone: one that cannot be made is counted and named, and hides no other.
+ */
+export const handler = step({
+  input: ReadBackInput,
+  output: ReadBackOutput,
+  run: async (_input, { now, deployment }) => {
+    const values: PulseValues = {};
+    const failedChecks: string[] = [];
+    const check = async (name: string, read: () => Promise<PulseValues>) => {
+      try {
+        Object.assign(values, await read());
+      } catch (error) {
+        failedChecks.push(name);
+        log('error', 'a check could not be made', { check: name, error: describeError(error) });
+      }
+    };
+
+    const ledger = readLedgerState(deployment);
+    const manifests = ledger.then(state => readRootManifests(state, deployment, now));
+    // What depends on them says so below; what does not goes on without them.
+    const newest = manifests.then(
+      found => found.newest,
+      () => undefined,
+    );
+    const before = readFoundWrong(deployment.workBucket);
+    const remembered = before.catch((): FoundWrong => ({ tenants: [], vaultKeys: [] }));
+    let { tenants: wrongTenants, vaultKeys: wrongVaultKeys } = await remembered;
+
+    await Promise.all([
+      check('ledger', async () => {
+        try {
+          return { LedgerBroken: 0, ...assessLedger(await ledger, now) };
+        } catch (error) {
+          if (!(error instanceof LedgerBrokenError)) throw error;
+          log('error', 'the ledger is broken', { error: describeError(error) });
+          return { LedgerBroken: 1 };
+        }
+      }),
+      check('ledger-head', async () => {
+        const age = await readHeadAge(await ledger, deployment, now);
+        return age === undefined ? {} : { LedgerHeadAge: age };
+      }),
+      check('root-manifests', async () => reportManifests(await manifests)),
+      check('snapshots', async () => readSnapshots((await manifests).snapshots)),
+      check('keys', async () => {
+        const known = (await newest)?.tenants.flatMap(({ tenant }) => (tenant === null ? [] : [tenant])) ?? [];
+        const tenants = [...new Set(known)].sort();
+        const asked = new Set([
+          ...wrongTenants.filter(tenant => tenants.length === 0 || tenants.includes(tenant)),
+          ...rotateSample(tenants, KEYS_AT_ONCE, now),
+        ]);
+        const own = await findUnusable([deployment.vaultKeyArn, deployment.signingKeyArn]);
+        const aliases = await findUnusable([...asked].map(tenantKeyAlias));
+        wrongTenants = [...asked].filter(tenant => aliases.includes(tenantKeyAlias(tenant)));
+        for (const key of [...own, ...aliases]) log('error', 'a key is gone or not enabled', { key });
+        return { KeysUnusable: own.length + aliases.length };
+      }),
+      check('locks', async () => {
+        const point = await newest;
+        const chosen = point === undefined ? [] : await chooseVaultKeys(deployment.vaultBucket, point, now);
+        wrongVaultKeys = await findNotLocked(deployment.vaultBucket, [...new Set([...wrongVaultKeys, ...chosen])], now);
+        for (const key of wrongVaultKeys) log('error', 'a vault object is gone or not locked', { key });
+        return { ObjectsNotLocked: wrongVaultKeys.length };
+      }),
+      check('schedules', readSchedules),
+      check('restored-instances', () => readRestoredInstances(now)),
+      check('quotas', readQuotas),
+    ]);
+    await check('found-wrong', async () => {
+      await remember(await before, { tenants: wrongTenants, vaultKeys: wrongVaultKeys }, deployment);
+      return {};
+    });
+
+    publish({ ...values, PulseChecksFailed: failedChecks.length, PulseCompleted: 1 });
+    return { failedChecks };
+  },
+});
+
+function reportManifests({ altered, unread }: RootManifests): PulseValues {
+  for (const { recoveryPointId, reason } of altered) {
+    log('error', 'a root manifest is not what was recorded', { recoveryPointId, reason });
+  }
+  const [first] = unread;
+  if (first !== undefined) throw first.error;
+  return { RootManifestsAltered: altered.length };
+}
+
+async function readSnapshots(expected: readonly ExpectedSnapshot[]): Promise<PulseValues> {
+  const listed = new Map(
+    (await listManualSnapshots()).map(snapshot => [snapshot.DBSnapshotIdentifier ?? '', snapshot]),
+  );
+  const there = expected.filter(({ id }) => listed.has(id));
+  const shares = new Map<string, string[]>();
+  for (let from = 0; from < there.length; from += SHARES_READ_AT_ONCE) {
+    const part = there.slice(from, from + SHARES_READ_AT_ONCE);
+    await Promise.all(part.map(async ({ id }) => shares.set(id, await listSnapshotShares(id))));
+  }
+  const problems = assessSnapshots(
+    expected,
+    [...listed].map(([id, snapshot]) => ({
+      id,
+      status: snapshot.Status,
+      kmsKeyArn: snapshot.KmsKeyId,
+      takenAt: snapshot.OriginalSnapshotCreateTime ?? snapshot.SnapshotCreateTime,
+      sharedWith: shares.get(id) ?? [],
+    })),
+  );
+  for (const { snapshotId, problem, reason } of problems) {
+    log('error', 'a snapshot is not as it should be', { snapshotId, problem, reason });
+  }
+  return {
+    SnapshotsMissing: countSnapshots(problems, 'missing'),
+    SnapshotsAltered: countSnapshots(problems, 'altered'),
+    SnapshotsShared: countSnapshots(problems, 'shared'),
+  };
+}
+
+async function findUnusable(keys: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(keys.map(key => findKey(key)));
+  return keys.filter((_key, index) => found[index]?.enabled !== true);
+}
+
+async function readSchedules(): Promise<PulseValues> {
+  const names = SCHEDULES.map(scheduleName);
+  const enabled = await Promise.all(names.map(isScheduleEnabled));
+  const stopped = names.filter((_name, index) => enabled[index] !== true);
+  for (const schedule of stopped) log('error', 'a schedule is gone or not enabled', { schedule });
+  return { SchedulesStopped: stopped.length };
+}
+
+async function readRestoredInstances(now: Date): Promise<PulseValues> {
+  const instances = await listInstances(RESTORE_TEST_INSTANCE_PREFIX);
+  const ages = instances.map(({ InstanceCreateTime: created }) => now.getTime() - (created ?? now).getTime());
+  return { OldestRestoredInstanceAge: Math.max(0, ...ages) };
+}
+
+async function readQuotas(): Promise<PulseValues> {
+  const [quotas, keys] = await Promise.all([readDatabaseQuotas(), countKeys()]);
+  const named = (name: string): Quota => {
+    const quota = quotas.get(name);
+    if (quota === undefined) throw new TypeError(`RDS names no quota ${name}`);
+    return quota;
+  };
+  return assessQuotas({
+    snapshots: named('ManualSnapshots'),
+    instances: named('DBInstances'),
+    keys: { used: keys, maximum: KEYS_ALLOWED },
+  });
+}
+
+async function remember(before: FoundWrong, after: FoundWrong, { workBucket }: Deployment): Promise<void> {
+  if (JSON.stringify(before) !== JSON.stringify(after)) await writeFoundWrong(workBucket, after);
+}
+
+function publish(values: PulseValues): void {
+  const metrics = Object.entries(values) as [PulseMetric, number][];
+  publishMetrics(
+    { Workflow: PULSE },
+    Object.fromEntries(metrics.map(([name, value]) => [name, { unit: PULSE_METRICS[name], value }])),
+  );
+}

@@ -1,0 +1,47 @@
+import type { Deployment } from '../contracts/configuration.ts';
+import { SignedLedgerHead } from '../contracts/ledger.ts';
+import { HEAD_PREFIX, headKey } from '../contracts/vault-layout.ts';
+import { PermanentError } from '../platform/errors.ts';
+import { verifyDocument } from '../platform/kms.ts';
+import { readLedgerEntry } from '../platform/ledger.ts';
+import type { LedgerProjection } from '../platform/ledger-projection.ts';
+import { listObjects, readBytes } from '../platform/s3.ts';
+
+/** The newest head of the ledger is not one that the signing key made over an entry that is there. */
+export class LedgerHeadInvalidError extends PermanentError {}
+
+/** So many entries back a head is looked for; every append signs one. */
+const LOOK_BACK = 900;
+
+/**
+ * Milliseconds since the newest head was signed, after verifying its signature and the entry that it stands for; undefined
+ * while none of the last 900 entries has a head.
+ * @throws LedgerHeadInvalidError
+ */
+export async function readHeadAge(
+  { lastSequence }: Pick<LedgerProjection, 'lastSequence'>,
+  { evidenceBucket, signingKeyArn }: Deployment,
+  now: Date,
+): Promise<number | undefined> {
+  let key: string | undefined;
+  const startAfter = headKey(Math.max(0, lastSequence - LOOK_BACK));
+  for await (const { objects } of listObjects(evidenceBucket, HEAD_PREFIX, { startAfter })) {
+    key = objects.at(-1)?.key ?? key;
+  }
+  if (key === undefined) return undefined;
+  const invalid = (what: string) => new LedgerHeadInvalidError(`${key}: ${what}; see runbooks/ledger-broken.md`);
+  const signed = parseHead(await readBytes(evidenceBucket, key));
+  if (signed === undefined || headKey(signed.document.sequence) !== key) throw invalid('it is no head of this place');
+  if (!(await verifyDocument(signed, signingKeyArn))) throw invalid('its signature does not verify');
+  const entry = await readLedgerEntry(evidenceBucket, signed.document.sequence);
+  if (entry?.sha256 !== signed.document.entrySha256) throw invalid('the ledger holds another entry there');
+  return Math.max(0, now.getTime() - Date.parse(signed.document.signedAt));
+}
+
+function parseHead(bytes: Buffer) {
+  try {
+    return SignedLedgerHead.safeParse(JSON.parse(bytes.toString('utf8'))).data;
+  } catch {
+    return undefined;
+  }
+}

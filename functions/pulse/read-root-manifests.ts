@@ -1,0 +1,86 @@
+import type { Deployment } from '../contracts/configuration.ts';
+import type { RecoveryPoint } from '../contracts/recovery-point.ts';
+import { inOrder } from '../platform/in-order.ts';
+import type { LedgerProjection } from '../platform/ledger-projection.ts';
+import { RootManifestInvalidError, readRootManifest } from '../platform/root-manifest.ts';
+import { oncePerRuntime } from '../platform/runtime.ts';
+import type { ExpectedSnapshot } from './assess-snapshots.ts';
+import { rotateSample } from './rotate-sample.ts';
+
+/** What the root manifests of the ledger's recovery points say. */
+export interface RootManifests {
+  readonly snapshots: readonly ExpectedSnapshot[];
+  /** The newest recovery point, as it reads back; undefined when there is none, or it does not. */
+  readonly newest: RecoveryPoint | undefined;
+  /** Recovery points whose root manifest is gone or not what was recorded, each with the reason. */
+  readonly altered: readonly { recoveryPointId: string; reason: string }[];
+  /** Recovery points whose root manifest could not be read, with what came instead. */
+  readonly unread: readonly { recoveryPointId: string; error: unknown }[];
+}
+
+type Recorded = LedgerProjection['recoveryPoints'][string];
+
+/** A manifest may be written and not recorded yet: a rerun that closes its recovery point anew. */
+const RECORDED_WITHIN_MS = 60 * 60 * 1000;
+const READ_AT_ONCE = 8;
+
+/**
+ * Reads root manifests back and compares them with the ledger: each one once in a function's lifetime, the newest and one
+ * other, in turn, every time.
+ */
+export async function readRootManifests(
+  { recoveryPoints }: Pick<LedgerProjection, 'recoveryPoints'>,
+  deployment: Deployment,
+  now: Date,
+): Promise<RootManifests> {
+  const known = oncePerRuntime(readRootManifests, () => new Map<string, readonly ExpectedSnapshot[]>());
+  const recorded = Object.values(recoveryPoints).sort((a, b) => (a.recoveryPointId < b.recoveryPointId ? -1 : 1));
+  const newestId = recorded.at(-1)?.recoveryPointId;
+  const turn = rotateSample(recorded, 1, now)[0]?.recoveryPointId;
+  const read = async (point: Recorded) => {
+    const { recoveryPointId, rootManifestSha256 } = point;
+    const standing = known.get(rootManifestSha256 ?? '');
+    if (standing !== undefined && recoveryPointId !== newestId && recoveryPointId !== turn) {
+      return { recoveryPointId, snapshots: standing };
+    }
+    try {
+      const found = await readRootManifest(deployment, recoveryPointId);
+      const reason = whyAltered(found, rootManifestSha256, now);
+      if (found === undefined || reason !== undefined) return { recoveryPointId, reason: reason ?? 'it is gone' };
+      const snapshots = snapshotsOf(found.recoveryPoint);
+      known.set(found.sha256, snapshots);
+      return { recoveryPointId, snapshots, recoveryPoint: found.recoveryPoint };
+    } catch (error) {
+      if (error instanceof RootManifestInvalidError) return { recoveryPointId, reason: error.message };
+      return { recoveryPointId, error };
+    }
+  };
+  const results = await Array.fromAsync(inOrder(recorded, read, { underWay: READ_AT_ONCE, waiting: READ_AT_ONCE }));
+  return {
+    snapshots: results.flatMap(result => result.snapshots ?? []),
+    newest: results.at(-1)?.recoveryPoint,
+    altered: results.flatMap(({ recoveryPointId, reason }) =>
+      reason === undefined ? [] : [{ recoveryPointId, reason }],
+    ),
+    unread: results.flatMap(result =>
+      'error' in result ? [{ recoveryPointId: result.recoveryPointId, error: result.error }] : [],
+    ),
+  };
+}
+
+function whyAltered(
+  found: { recoveryPoint: RecoveryPoint; sha256: string } | undefined,
+  recordedSha256: string | null,
+  now: Date,
+): string | undefined {
+  if (found === undefined) return 'it is gone';
+  if (recordedSha256 === null || found.sha256 === recordedSha256) return undefined;
+  const closedMs = now.getTime() - Date.parse(found.recoveryPoint.completedAt);
+  return closedMs < RECORDED_WITHIN_MS ? undefined : 'its hash is not the one that the ledger recorded';
+}
+
+function snapshotsOf({ databases }: RecoveryPoint): ExpectedSnapshot[] {
+  return databases.flatMap(({ snapshot }) =>
+    snapshot === null ? [] : [{ id: snapshot.id, takenAt: snapshot.takenAt, kmsKeyArn: snapshot.kmsKeyArn }],
+  );
+}

@@ -1,0 +1,151 @@
+import { Duration, Stack, Tags } from 'aws-cdk-lib';
+import {
+  type Alarm,
+  AlarmRule,
+  AlarmState,
+  AlarmStatusWidget,
+  CompositeAlarm,
+  Dashboard,
+  GraphWidget,
+  MathExpression,
+  SingleValueWidget,
+  TextWidget,
+} from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
+import type { Construct } from 'constructs';
+import type { PulseMetric } from '../functions/contracts/pulse.ts';
+import { alarmName, alarmsOf, PAGER } from './alarms.ts';
+import { REGION, type SupplierConfiguration } from './config/configuration.ts';
+import { createPulseAlarm, pulseMetric } from './constructs/pulse-alarm.ts';
+
+const WHOLE_WIDTH = 24;
+const HOUR_MS = 60 * 60 * 1000;
+
+/** Who is told when something is wrong, and the page that says whether we are safe. It reads pulse's metrics alone. */
+export class MonitoringStack extends Stack {
+  constructor(scope: Construct, id: string, configuration: SupplierConfiguration) {
+    const { account, region } = configuration;
+    super(scope, id, { env: { account, region }, description: 'Daybreak: alarms and dashboard' });
+    Tags.of(this).add('daybreak:purpose', 'monitoring');
+    const tell = new SnsAction(this.#createTopic(configuration));
+    const definitions = alarmsOf(configuration);
+    const alarms = new Map<string, Alarm>();
+    for (const definition of definitions) {
+      const alarm = createPulseAlarm(this, definition);
+      // Each tells by itself: beside one that lasts, another must not go unheard.
+      alarm.addAlarmAction(tell);
+      alarm.addOkAction(tell);
+      alarms.set(definition.id, alarm);
+    }
+    const urgent = definitions.filter(definition => definition.urgent).map(definition => definition.id);
+    const pager = new CompositeAlarm(this, PAGER, {
+      compositeAlarmName: alarmName(PAGER),
+      alarmDescription: `Something cannot wait until the morning.\n\nFirst: aws cloudwatch describe-alarms --region ${REGION} --state-value ALARM --alarm-name-prefix daybreak- --query 'MetricAlarms[].[AlarmName,AlarmDescription]' --output text\n\nThen: the page that each alarm names; pulse-silent before the others.`,
+      alarmRule: AlarmRule.anyOf(
+        ...[...alarms].flatMap(([name, alarm]) =>
+          urgent.includes(name) ? [AlarmRule.fromAlarm(alarm, AlarmState.ALARM)] : [],
+        ),
+      ),
+    });
+    pager.addAlarmAction(tell);
+    pager.addOkAction(tell);
+    this.#createDashboard([...alarms.values()], pager);
+  }
+
+  #createTopic({ account, contacts }: SupplierConfiguration): Topic {
+    const key = new Key(this, 'TopicKey', {
+      alias: 'alias/daybreak/alarms',
+      description: 'Daybreak: notices of alarms, on their way to the contacts',
+      enableKeyRotation: true,
+    });
+    const conditions = {
+      StringEquals: { 'aws:SourceAccount': account },
+      ArnLike: { 'aws:SourceArn': `arn:aws:cloudwatch:${REGION}:${account}:alarm:${alarmName('*')}` },
+    };
+    const cloudWatch = new ServicePrincipal('cloudwatch.amazonaws.com');
+    // The key of AWS itself (alias/aws/sns) would not let CloudWatch in.
+    // https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    key.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'AlarmsEncryptNotices',
+        principals: [cloudWatch],
+        actions: ['kms:Decrypt', 'kms:GenerateDataKey*'],
+        resources: ['*'],
+        conditions,
+      }),
+    );
+    const topic = new Topic(this, 'Topic', { topicName: alarmName('alarms'), masterKey: key, enforceSSL: true });
+    topic.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'AlarmsPublish',
+        principals: [cloudWatch],
+        actions: ['sns:Publish'],
+        resources: [topic.topicArn],
+        conditions,
+      }),
+    );
+    for (const contact of new Set(contacts)) topic.addSubscription(new EmailSubscription(contact));
+    return topic;
+  }
+
+  #createDashboard(alarms: readonly Alarm[], pager: CompositeAlarm): void {
+    const age = (title: string, name: PulseMetric) =>
+      new SingleValueWidget({ title, metrics: [hours(name)], width: 6, height: 6 });
+    const graph = (title: string, ...names: PulseMetric[]) =>
+      new GraphWidget({
+        title,
+        left: names.map(name => pulseMetric(name)),
+        width: 8,
+        height: 6,
+        leftYAxis: { min: 0 },
+      });
+    new Dashboard(this, 'Dashboard', {
+      dashboardName: 'daybreak',
+      defaultInterval: Duration.days(7),
+      widgets: [
+        [
+          new AlarmStatusWidget({ title: 'Are we safe?', alarms: [pager, ...alarms], width: 12, height: 6 }),
+          age('Newest good recovery point (at most 26 h)', 'NewestGoodRecoveryPointAge'),
+          age('Newest passed restore test (at most 744 h)', 'NewestPassedRestoreTestAge'),
+        ],
+        [
+          new TextWidget({
+            markdown:
+              'Green above: the newest backup is whole, the last restore test passed, and what they name is still there, locked and ours alone. **Losing eu-west-2 as a whole breaks the 24 hours: the UK has one AWS Region.**',
+            width: WHOLE_WIDTH,
+            height: 2,
+          }),
+        ],
+        [
+          graph('Backups and tests gone wrong', 'FailedBackups', 'FailedRestoreTests', 'InconclusiveRestoreTests'),
+          graph(
+            'Snapshots and root manifests',
+            'SnapshotsMissing',
+            'SnapshotsAltered',
+            'SnapshotsShared',
+            'RootManifestsAltered',
+          ),
+          graph('Keys, locks, schedules', 'KeysUnusable', 'ObjectsNotLocked', 'SchedulesStopped'),
+        ],
+        [
+          graph('Quotas used (%)', 'SnapshotQuotaUsed', 'InstanceQuotaUsed', 'KeyQuotaUsed'),
+          graph('Ledger: head unsigned for (ms)', 'LedgerHeadAge'),
+          graph('Pulse: checks that failed', 'PulseChecksFailed'),
+        ],
+      ],
+    });
+  }
+}
+
+function hours(metric: PulseMetric): MathExpression {
+  return new MathExpression({
+    expression: `age / ${HOUR_MS}`,
+    usingMetrics: { age: pulseMetric(metric) },
+    label: 'hours',
+    period: Duration.minutes(15),
+  });
+}
