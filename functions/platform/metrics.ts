@@ -4,6 +4,9 @@ import { currentRuntime } from './runtime.ts';
 /** The CloudWatch namespace of every metric that Daybreak publishes. */
 export const METRIC_NAMESPACE = 'Daybreak';
 
+/** The value of the dimension `service` that every metric has beside its own dimensions. */
+export const METRIC_SERVICE = 'daybreak';
+
 type MetricUnit = 'Count' | 'Bytes' | 'Milliseconds' | 'Percent';
 
 /**
@@ -14,7 +17,7 @@ export function publishMetrics(
   dimensions: Record<string, string>,
   values: Record<string, { unit: MetricUnit; value: number }>,
 ): void {
-  const metrics = new Metrics({ namespace: METRIC_NAMESPACE, serviceName: 'daybreak', singleMetric: false });
+  const metrics = new Metrics({ namespace: METRIC_NAMESPACE, serviceName: METRIC_SERVICE, singleMetric: false });
   metrics.addDimensions(dimensions);
   for (const [name, { unit, value }] of Object.entries(values)) metrics.addMetric(name, unit, value);
   const { clock, writeLine } = currentRuntime();

@@ -46,13 +46,15 @@ export async function readRootManifests(
     try {
       const found = await readRootManifest(deployment, recoveryPointId);
       const reason = whyAltered(found, rootManifestSha256, now);
-      if (found === undefined || reason !== undefined) return { recoveryPointId, reason: reason ?? 'it is gone' };
+      if (found === undefined || reason !== undefined)
+        return { recoveryPointId, snapshots: standing, reason: reason ?? 'it is gone' };
       const snapshots = snapshotsOf(found.recoveryPoint);
       known.set(found.sha256, snapshots);
       return { recoveryPointId, snapshots, recoveryPoint: found.recoveryPoint };
     } catch (error) {
-      if (error instanceof RootManifestInvalidError) return { recoveryPointId, reason: error.message };
-      return { recoveryPointId, error };
+      if (error instanceof RootManifestInvalidError)
+        return { recoveryPointId, snapshots: standing, reason: error.message };
+      return { recoveryPointId, snapshots: standing, error };
     }
   };
   const results = await Array.fromAsync(inOrder(recorded, read, { underWay: READ_AT_ONCE, waiting: READ_AT_ONCE }));

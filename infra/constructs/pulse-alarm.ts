@@ -2,7 +2,7 @@ import { Duration } from 'aws-cdk-lib';
 import { Alarm, ComparisonOperator, Metric, type MetricOptions, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Construct } from 'constructs';
 import { PULSE, type PulseMetric } from '../../functions/contracts/pulse.ts';
-import { METRIC_NAMESPACE } from '../../functions/platform/metrics.ts';
+import { METRIC_NAMESPACE, METRIC_SERVICE } from '../../functions/platform/metrics.ts';
 import { type AlarmDefinition, alarmName } from '../alarms.ts';
 
 const PULSE_MINUTES = 15;
@@ -15,7 +15,7 @@ export function pulseMetric(metricName: PulseMetric, options: MetricOptions = {}
   return new Metric({
     namespace: METRIC_NAMESPACE,
     metricName,
-    dimensionsMap: { Workflow: PULSE },
+    dimensionsMap: { service: METRIC_SERVICE, Workflow: PULSE },
     statistic: 'Maximum',
     period: Duration.minutes(PULSE_MINUTES),
     ...options,
