@@ -1,9 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PULSE_METRICS } from '../../functions/contracts/pulse.ts';
+import { SCHEDULES, scheduleName } from '../../functions/contracts/schedules.ts';
+import { alarmsOf } from '../../infra/alarms.ts';
 import { allow, reasonFor } from '../../infra/allow.ts';
 import { createApp } from '../../infra/app.ts';
+import { SupplierConfiguration } from '../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../infra/config/example.ts';
 import { STEPS, stepName } from '../../infra/role-names.ts';
 
@@ -25,6 +29,7 @@ interface Resource {
 const directory = mkdtempSync(join(tmpdir(), 'daybreak-synth-'));
 let vault: Record<string, Resource>;
 let workflows: Record<string, Resource>;
+let monitoring: Record<string, Resource>;
 
 function synthesize(configuration: typeof exampleConfiguration, name: string, check = true) {
   const outdir = join(directory, name);
@@ -37,6 +42,7 @@ beforeAll(() => {
   const read = synthesize(exampleConfiguration, 'example');
   vault = read('DaybreakVault');
   workflows = read('DaybreakWorkflows');
+  monitoring = read('DaybreakMonitoring');
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -227,6 +233,7 @@ describe('the workflow stack', () => {
         'arn:aws:rds:…:db:daybreak-test-*',
         'arn:aws:rds:…:og:default:*',
         'arn:aws:rds:…:pg:default.*',
+        'arn:aws:rds:…:snapshot:*',
         'arn:aws:rds:…:snapshot:daybreak-intermediate-*',
         'arn:aws:rds:…:snapshot:daybreak-wellbeing-*',
         'arn:aws:s3:::daybreak-evidence-…-eu-west-2/heads/*',
@@ -238,6 +245,7 @@ describe('the workflow stack', () => {
         'arn:aws:s3:::daybreak-vault-…-eu-west-2/shared/*',
         'arn:aws:s3:::daybreak-vault-…-eu-west-2/tenants/*',
         'arn:aws:s3:::daybreak-work-…-eu-west-2/ledger-projection/*',
+        'arn:aws:s3:::daybreak-work-…-eu-west-2/pulse/*',
         'arn:aws:s3:::daybreak-work-…-eu-west-2/scratch/*',
         'arn:aws:s3:::daybreak-work-…-eu-west-2/work/*',
         'arn:aws:s3:::example-wellbeing-uploads/*',
@@ -279,7 +287,9 @@ describe('the workflow stack', () => {
         { workflow: 'restore-test', scheduledAt: '<aws.scheduler.scheduled-time>' },
       ],
       ['daybreak-remove-abandoned', 'cron(7 * * * ? *)', 'Europe/London', {}],
+      ['daybreak-pulse', 'rate(15 minutes)', 'Europe/London', {}],
     ]);
+    expect(schedules.map(({ Name }) => Name)).toEqual(SCHEDULES.map(scheduleName));
   });
 
   it('bounds every role where the account demands a boundary', () => {
@@ -302,6 +312,119 @@ describe('the workflow stack', () => {
     expect(() => createApp({ ...exampleConfiguration, databases }, { bundle: false })).toThrow(
       /^backup\/plan: its environment would take \d{4} bytes, and Lambda allows 4096: name fewer databases and buckets/,
     );
+  });
+});
+
+describe('the monitoring stack', () => {
+  const alarms = () => ofType(monitoring, 'AWS::CloudWatch::Alarm').map(([, { Properties }]) => Properties);
+  const definitions = alarmsOf(SupplierConfiguration.parse(exampleConfiguration));
+
+  it('alarms over metrics that pulse publishes, and takes silence for a breach', () => {
+    expect(alarms().map(({ AlarmName }) => AlarmName)).toEqual(definitions.map(({ id }) => `daybreak-${id}`));
+    for (const alarm of alarms()) {
+      expect(Object.keys(PULSE_METRICS)).toContain(alarm.MetricName);
+      expect(alarm).toMatchObject({
+        Namespace: 'Daybreak',
+        Dimensions: [
+          { Name: 'Workflow', Value: 'pulse' },
+          { Name: 'service', Value: 'daybreak' },
+        ],
+        Period: 900,
+        TreatMissingData: 'breaching',
+      });
+      expect(alarm.Period * alarm.EvaluationPeriods).toBeLessThanOrEqual(86_400);
+      expect([alarm.AlarmActions, alarm.OKActions].map(actions => actions.length)).toEqual([1, 1]);
+    }
+  });
+
+  it('holds to the promised limits', () => {
+    const limits = Object.fromEntries(
+      alarms().map(({ AlarmName, ComparisonOperator, Threshold, EvaluationPeriods }) => [
+        AlarmName.replace('daybreak-', ''),
+        `${ComparisonOperator.startsWith('Less') ? '<' : '>'} ${Threshold} for ${EvaluationPeriods}`,
+      ]),
+    );
+    const day = 86_400_000;
+    expect(limits).toEqual({
+      'pulse-silent': '< 1 for 1',
+      'pulse-checks-failed': '> 0 for 2',
+      'no-good-recovery-point': `> ${(26 / 24) * day} for 1`,
+      'backup-failed': '> 0 for 1',
+      'no-passed-restore-test': `> ${31 * day} for 48`,
+      'restore-test-failed': '> 0 for 1',
+      'restore-test-inconclusive': '> 0 for 1',
+      'snapshot-missing': '> 0 for 1',
+      'snapshot-altered': '> 0 for 1',
+      'snapshot-shared': '> 0 for 1',
+      'root-manifest-altered': '> 0 for 1',
+      'object-not-locked': '> 0 for 1',
+      'key-unusable': '> 0 for 1',
+      'schedule-stopped': '> 0 for 1',
+      'ledger-broken': '> 0 for 1',
+      'ledger-unsigned': `> ${(26 / 24) * day} for 1`,
+      'restored-instance-left': `> ${(8 / 24) * day} for 1`,
+      'quota-nearly-used': '> 85 for 1',
+    });
+  });
+
+  it('says in each alarm what to run and what to read', () => {
+    for (const { AlarmDescription } of alarms()) {
+      expect(AlarmDescription).toMatch(
+        /^[^\n]+\.\n\nFirst: (?:aws|npm run daybreak) [^\n]+\n\nThen: runbooks\/[a-z-]+\.md$/,
+      );
+      expect(AlarmDescription.length).toBeLessThanOrEqual(1024);
+      const page = AlarmDescription.match(/runbooks\/.+\.md$/)?.[0];
+      expect(existsSync(join(import.meta.dirname, '../..', page))).toBe(true);
+    }
+  });
+
+  it('wakes somebody for what is urgent, over an encrypted topic that wants TLS', () => {
+    const [[, pager] = []] = ofType(monitoring, 'AWS::CloudWatch::CompositeAlarm');
+    const rule = JSON.stringify(pager?.Properties.AlarmRule);
+    const logicalIds = ofType(monitoring, 'AWS::CloudWatch::Alarm').map(([id, { Properties }]) => [
+      Properties.AlarmName,
+      id,
+    ]);
+    const inRule = logicalIds.flatMap(([name, id]) => (rule.includes(`"${id}"`) ? [name] : []));
+    expect(inRule).toEqual(definitions.filter(({ urgent }) => urgent).map(({ id }) => `daybreak-${id}`));
+
+    const [[topicId, topic] = []] = ofType(monitoring, 'AWS::SNS::Topic');
+    const [[keyId, key] = []] = ofType(monitoring, 'AWS::KMS::Key');
+    expect(topic?.Properties.KmsMasterKeyId).toEqual({ 'Fn::GetAtt': [keyId, 'Arn'] });
+    const conditions = {
+      StringEquals: { 'aws:SourceAccount': '111122223333' },
+      ArnLike: { 'aws:SourceArn': 'arn:aws:cloudwatch:eu-west-2:111122223333:alarm:daybreak-*' },
+    };
+    const Principal = { Service: 'cloudwatch.amazonaws.com' };
+    expect(key?.Properties.KeyPolicy.Statement).toContainEqual({
+      Sid: 'AlarmsEncryptNotices',
+      Effect: 'Allow',
+      Principal,
+      Action: ['kms:Decrypt', 'kms:GenerateDataKey*'],
+      Resource: '*',
+      Condition: conditions,
+    });
+    const [[, policy] = []] = ofType(monitoring, 'AWS::SNS::TopicPolicy');
+    expect(policy?.Properties.PolicyDocument.Statement).toEqual([
+      expect.objectContaining({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
+      expect.objectContaining({ Effect: 'Allow', Principal, Action: 'sns:Publish', Condition: conditions }),
+    ]);
+    expect(ofType(monitoring, 'AWS::SNS::Subscription').map(([, { Properties }]) => Properties)).toEqual([
+      { Protocol: 'email', Endpoint: 'backups@school-supplier.example', TopicArn: { Ref: topicId } },
+    ]);
+  });
+
+  it('asks on the first row of the dashboard whether we are safe', () => {
+    const [[, dashboard] = []] = ofType(monitoring, 'AWS::CloudWatch::Dashboard');
+    const parts: unknown[] = dashboard?.Properties.DashboardBody['Fn::Join'][1];
+    const body = JSON.parse(parts.map(part => (typeof part === 'string' ? part : 'x')).join(''));
+    const firstRow = body.widgets.filter(({ y }: { y: number }) => y === 0);
+    expect(firstRow.map(({ properties }: { properties: { title: string } }) => properties.title)).toEqual([
+      'Are we safe?',
+      'Newest good recovery point (at most 26 h)',
+      'Newest passed restore test (at most 744 h)',
+    ]);
+    expect(firstRow[0].properties.alarms).toHaveLength(definitions.length + 1);
   });
 });
 

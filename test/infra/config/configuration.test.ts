@@ -54,6 +54,14 @@ describe('the configuration', () => {
     expect(problemsOf({ schedules })).toEqual([`- schedules.restoreTest.at: ${NO_SUCH_HOUR}`]);
   });
 
+  it.each<[string, string[], string[]]>([
+    ['nobody', [], ['- contacts: must name at least one e-mail address: an alarm that nobody gets is none']],
+    ['what is no address', ['on call', 'a@b.example'], ['- contacts[0]: must be an e-mail address']],
+    ['two', ['a@b.example', 'c@d.example'], []],
+  ])('judges %s as contacts', (_name, contacts, problems) => {
+    expect(problemsOf({ contacts })).toEqual(problems);
+  });
+
   it.each<[string, Record<string, unknown>, string[]]>([
     [
       'two databases of one id',

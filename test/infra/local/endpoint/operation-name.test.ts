@@ -18,6 +18,7 @@ const copy = { 'x-amz-copy-source': 'b/k' };
 describe('operationName', () => {
   it.each<[string, Partial<AwsRequest>]>([
     ['ListBuckets', {}],
+    ['GetSchedule', { service: 'scheduler', path: '/schedules/daily' }],
     ['ListObjectsV2', { path: '/b', query: { 'list-type': '2' } }],
     ['ListObjects', { path: '/b/' }],
     ['ListObjectVersions', { path: '/b', query: { versions: '' } }],

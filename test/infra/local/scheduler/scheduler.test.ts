@@ -1,6 +1,14 @@
+import {
+  DeleteScheduleCommand,
+  GetScheduleCommand,
+  type GetScheduleCommandInput,
+  ResourceNotFoundException,
+  SchedulerClient,
+} from '@aws-sdk/client-scheduler';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LocalClock } from '../../../../infra/local/clock.ts';
+import { localClientConfiguration } from '../../../../infra/local/endpoint/request-handler.ts';
 import { parseSchedule } from '../../../../infra/local/scheduler/expression.ts';
 import { LocalScheduler } from '../../../../infra/local/scheduler/service.ts';
 import { AccessDenied } from '../../../../infra/local/service.ts';
@@ -327,5 +335,41 @@ describe('a schedule', () => {
     ['no name', schedule({ Name: undefined }), 'a schedule has no Name'],
   ])('refuses %s by name', (_name, properties, message) => {
     expect(() => localScheduler().scheduler.createSchedule(properties)).toThrow(message);
+  });
+});
+
+describe('GetSchedule', () => {
+  const setUp = () => {
+    const { scheduler, denied } = localScheduler();
+    const root = { kind: 'root', arn: 'arn:aws:iam::111122223333:root' } as const;
+    const client = new SchedulerClient({ ...localClientConfiguration({ scheduler }, root), maxAttempts: 1 });
+    const get = (input: GetScheduleCommandInput) => client.send(new GetScheduleCommand(input));
+    return { scheduler, denied, client, get };
+  };
+
+  it('tells what a schedule is, and whether it is enabled', async () => {
+    const { scheduler, get } = setUp();
+    scheduler.createSchedule(schedule());
+    expect(await get({ Name: 'daily', GroupName: 'default' })).toMatchObject({
+      Arn: 'arn:aws:scheduler:eu-west-2:111122223333:schedule/default/daily',
+      State: 'ENABLED',
+      CreationDate: new Date('2026-11-22T00:00:00.000Z'),
+      FlexibleTimeWindow: { Mode: 'OFF' },
+      Target: { Arn: FUNCTION, RoleArn: ROLE },
+    });
+    scheduler.createSchedule(schedule({ State: 'DISABLED' }));
+    expect((await get({ Name: 'daily' })).State).toBe('DISABLED');
+  });
+
+  it('refuses as AWS does, and names what is not implemented', async () => {
+    const { scheduler, denied, client, get } = setUp();
+    scheduler.createSchedule(schedule());
+    await expect(get({ Name: 'other' })).rejects.toThrow(ResourceNotFoundException);
+    await expect(get({ Name: 'daily', GroupName: 'mine' })).rejects.toThrow('schedule groups (mine)');
+    await expect(client.send(new DeleteScheduleCommand({ Name: 'daily' }))).rejects.toThrow(
+      'the local cloud does not implement the EventBridge Scheduler request DELETE /schedules/daily',
+    );
+    denied.add('scheduler:GetSchedule');
+    await expect(get({ Name: 'daily' })).rejects.toMatchObject({ name: 'AccessDeniedException' });
   });
 });
