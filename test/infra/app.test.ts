@@ -362,7 +362,7 @@ describe('the monitoring stack', () => {
       'schedule-stopped': '> 0 for 1',
       'ledger-broken': '> 0 for 1',
       'ledger-unsigned': `> ${(26 / 24) * day} for 1`,
-      'restored-instance-left': `> ${(8 / 24) * day} for 1`,
+      'restored-instance-left': `> ${(26 / 24) * day} for 1`,
       'quota-nearly-used': '> 85 for 1',
     });
   });

@@ -37,7 +37,7 @@ interface Unused {
 /** What a run in the local cloud leaves unused, and why a run in AWS would not. */
 const UNUSED: readonly Unused[] = [
   {
-    roles: /^daybreak-(?:backup|tenants|evidence|restore-test|workflows)-/,
+    roles: /^daybreak-(?:backup|tenants|evidence|restore-test|workflows|pulse)-/,
     allowance: /^logs:(?:CreateLogStream|PutLogEvents) on /,
     reason: "Lambda writes a function's log under its role; here the log is kept in memory.",
   },
@@ -120,6 +120,16 @@ const UNUSED: readonly Unused[] = [
     roles: ['restore-test-choose'],
     allowance: /^(?:s3:PutObject on \S+|kms:GenerateDataKey on .*)\/ledger-projection\/\*/,
     reason: 'It caches the fold of the ledger only where what it found is far behind.',
+  },
+  {
+    roles: ['pulse-read-back'],
+    allowance: /^(?:s3:PutObject on \S+|kms:GenerateDataKey on .*)\/ledger-projection\/\*/,
+    reason: 'The same.',
+  },
+  {
+    roles: ['pulse-read-back'],
+    allowance: /^(?:s3:PutObject on \S+|kms:(?:Decrypt|GenerateDataKey) on .*)\/pulse\/\*/,
+    reason: 'It writes down what is wrong, and nothing is.',
   },
 ];
 
@@ -236,6 +246,7 @@ async function runEverything({ cloud, deployment, runScheduled, nextScheduled, r
 
   const [first, second] = nextScheduled('daily-backup', 2) as [Date, Date];
   expect(await runScheduled('daily-backup', first)).toMatchObject({ status: 'SUCCEEDED' });
+  expect(await cloud.scheduler.fire('daybreak-pulse', cloud.clock.now())).toMatchObject({ failure: null });
   expect([...interrupted].sort()).toEqual([`${deployment.vaultBucket}/shared`, `${deployment.vaultBucket}/tenants`]);
   await client.send(new PutObjectCommand({ Bucket: BUCKET, Key: 'schools/oak/new.txt', Body: 'new' }));
   expect(await runScheduled('daily-backup', second)).toMatchObject({ status: 'SUCCEEDED' });

@@ -110,7 +110,7 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
       const { keyArn } = (await invoke('tenants/ensure-key', { tenant: 's-1' })) as { keyArn: string };
       const under = { Bucket: deployment.vaultBucket, ServerSideEncryption: 'aws:kms', SSEKMSKeyId: keyArn } as const;
       for (const Key of [objectKey('s-1', '5'.repeat(64)), manifestKey('s-1', EMPTY_SHA256)]) {
-        await s3.send(new PutObjectCommand({ ...under, Key, Body: 'sealed' }));
+        await s3.send(new PutObjectCommand({ ...under, Key, Body: 'sealed', IfNoneMatch: '*' }));
       }
       const recoveryPoint = rootManifest(recoveryPointId, takenAt, deployment.vaultKeyArn);
       const signed = await withRuntime(
@@ -261,6 +261,11 @@ describe('pulse and its alarms, as time passes', () => {
     await test('20261122t080000z', 'passed');
     await until('2026-11-22T08:16:00Z');
 
+    // Whoever does all this has first got past the bucket's policy.
+    const Statement = [
+      { Effect: 'Allow', Principal: '*', Action: 's3:GetObject', Resource: `arn:aws:s3:::${deployment.vaultBucket}/*` },
+    ];
+    cloud.s3.putBucketPolicy(deployment.vaultBucket, { Version: '2012-10-17', Statement });
     const snapshot = { DBSnapshotIdentifier: vaultSnapshotId(FIRST, 'app') };
     const share = { ...snapshot, AttributeName: 'restore' };
     await rds.send(new ModifyDBSnapshotAttributeCommand({ ...share, ValuesToAdd: ['999988887777'] }));

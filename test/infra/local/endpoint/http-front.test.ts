@@ -12,6 +12,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { ListSchedulesCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { ListStateMachinesCommand, SFNClient } from '@aws-sdk/client-sfn';
+import { ListTopicsCommand, SNSClient } from '@aws-sdk/client-sns';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LocalClock } from '../../../../infra/local/clock.ts';
 import { LocalCloud } from '../../../../infra/local/cloud.ts';
@@ -137,7 +138,11 @@ describe('over HTTP', () => {
     expect(stateMachines).toEqual([]);
     await expect(new SchedulerClient(outside()).send(new ListSchedulesCommand({}))).rejects.toMatchObject({
       name: 'NotImplementedLocally',
-      message: 'the local cloud does not implement the service scheduler over HTTP',
+      message: 'the local cloud does not implement the EventBridge Scheduler request GET /schedules',
+    });
+    await expect(new SNSClient(outside()).send(new ListTopicsCommand({}))).rejects.toMatchObject({
+      name: 'NotImplementedLocally',
+      message: 'the local cloud does not implement the service sns over HTTP',
     });
   });
 
