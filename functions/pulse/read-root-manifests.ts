@@ -10,7 +10,7 @@ import { rotateSample } from './rotate-sample.ts';
 /** What the root manifests of the ledger's recovery points say. */
 export interface RootManifests {
   readonly snapshots: readonly ExpectedSnapshot[];
-  /** The newest recovery point, as it reads back; undefined when there is none, or it does not. */
+  /** The newest recovery point that was read this time and is as recorded; undefined when none was. */
   readonly newest: RecoveryPoint | undefined;
   /** Recovery points whose root manifest is gone or not what was recorded, each with the reason. */
   readonly altered: readonly { recoveryPointId: string; reason: string }[];
@@ -60,7 +60,7 @@ export async function readRootManifests(
   const results = await Array.fromAsync(inOrder(recorded, read, { underWay: READ_AT_ONCE, waiting: READ_AT_ONCE }));
   return {
     snapshots: results.flatMap(result => result.snapshots ?? []),
-    newest: results.at(-1)?.recoveryPoint,
+    newest: results.findLast(({ recoveryPoint }) => recoveryPoint !== undefined)?.recoveryPoint,
     altered: results.flatMap(({ recoveryPointId, reason }) =>
       reason === undefined ? [] : [{ recoveryPointId, reason }],
     ),

@@ -1,0 +1,143 @@
+import { DeleteObjectCommand } from '@aws-sdk/client-s3';
+import { describe, expect, it } from 'vitest';
+import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
+import { headKey, rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
+import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-json.ts';
+import { signDocument } from '../../../functions/platform/kms.ts';
+import { LedgerHeadInvalidError, readHeadAge } from '../../../functions/pulse/read-head-age.ts';
+import { readRootManifests } from '../../../functions/pulse/read-root-manifests.ts';
+import { stepRuntime } from '../../fixtures/step-runtime.ts';
+import { draft, openLedger } from '../evidence/local-ledger.ts';
+
+const MINUTE_MS = 60_000;
+
+describe('the age of the newest head', () => {
+  it('counts from its signature, and is unknown where nothing was signed', async () => {
+    const { run, appendEntry, clock, deployment, seed } = await openLedger();
+    const age = (lastSequence: number) => run(() => readHeadAge({ lastSequence }, deployment, clock.now()));
+    expect(await age(0)).toBeUndefined();
+    await seed(3);
+    expect(await age(3)).toBeUndefined();
+    const { sequence } = await appendEntry(draft('one'));
+    await clock.advance(90 * MINUTE_MS);
+    expect(await age(sequence)).toBe(90 * MINUTE_MS);
+  });
+
+  it('does not come from a head that nobody signed, or that stands for another entry', async () => {
+    const { run, appendEntry, clock, deployment, put } = await openLedger();
+    const first = await appendEntry(draft('one'));
+    const age = () => run(() => readHeadAge({ lastSequence: first.sequence }, deployment, clock.now()));
+    const head = {
+      version: 1,
+      sequence: 2,
+      entrySha256: first.entrySha256,
+      segmentTree: [first.entrySha256],
+      signedAt: clock.now().toISOString(),
+    };
+    const signed = await run(() => signDocument(head, deployment.signingKeyArn));
+
+    await put(headKey(2), 'nothing of the kind');
+    await expect(age()).rejects.toThrow('it is no head of this place');
+    await put(headKey(2), canonicalJson({ ...signed, document: { ...head, signedAt: '2030-01-01T00:00:00.000Z' } }));
+    await expect(age()).rejects.toThrow('its signature does not verify');
+    await put(headKey(2), canonicalJson(signed));
+    await expect(age()).rejects.toThrow(LedgerHeadInvalidError);
+    await expect(age()).rejects.toThrow('the ledger holds another entry there');
+  });
+});
+
+describe('root manifests', () => {
+  const IDS = ['20261120t023000z', '20261121t023000z', '20261122t023000z'] as const;
+
+  async function vault() {
+    const runtime = stepRuntime({ startsAt: new Date('2026-11-22T08:00:00.000Z') });
+    const { deployment, run, put, clock } = runtime;
+    const write = async (recoveryPointId: string, completedAt: string) => {
+      const snapshot = {
+        id: `daybreak-app-${recoveryPointId}`,
+        arn: 'arn',
+        takenAt: completedAt,
+        kmsKeyArn: deployment.vaultKeyArn,
+        engineVersion: '17.10',
+        allocatedStorageBytes: 0,
+      };
+      const document: RecoveryPoint = {
+        version: 1,
+        recoveryPointId,
+        scheduledAt: completedAt,
+        completedAt,
+        status: 'good',
+        databases: [{ databaseId: 'app', snapshot, fingerprints: null, rowCount: 0, failure: null }],
+        tenants: [],
+        reasons: [],
+      };
+      const body = canonicalJson(await run(() => signDocument(document, deployment.signingKeyArn)));
+      await put('vault', rootManifestKey(recoveryPointId), body);
+      return sha256Hex(body);
+    };
+    const recoveryPoints = Object.fromEntries(
+      await Promise.all(
+        IDS.map(async (recoveryPointId, index) => {
+          const rootManifestSha256 = await write(recoveryPointId, `2026-11-2${index}T02:40:00.000Z`);
+          const recordedAt = `2026-11-2${index}T02:40:00.000Z`;
+          return [
+            recoveryPointId,
+            { recoveryPointId, status: 'good' as const, recordedAt, sequence: index + 1, rootManifestSha256 },
+          ];
+        }),
+      ),
+    );
+    const read = () => readRootManifests({ recoveryPoints }, deployment, clock.now());
+    return { ...runtime, write, read };
+  }
+
+  it('name the snapshots, each read once in a lifetime, the newest and one other every time', async () => {
+    const { run, read, requests, clock } = await vault();
+    await run(async () => {
+      const first = await read();
+      expect(first.snapshots.map(({ id }) => id)).toEqual(IDS.map(id => `daybreak-app-${id}`));
+      expect([first.newest?.recoveryPointId, first.altered, first.unread]).toEqual([IDS[2], [], []]);
+      const perPulse: number[] = [];
+      for (let pulse = 0; pulse < 3; pulse++) {
+        requests.length = 0;
+        expect((await read()).snapshots).toEqual(first.snapshots);
+        perPulse.push(requests.filter(request => request.includes('/vault/recovery-points/')).length);
+        await clock.advance(15 * MINUTE_MS);
+      }
+      expect(perPulse.sort()).toEqual([1, 2, 2]);
+    });
+  });
+
+  it('are altered when they are gone, unreadable as such, or of another hash than was recorded', async () => {
+    const { run, read, put, write, client } = await vault();
+    await client.send(new DeleteObjectCommand({ Bucket: 'vault', Key: rootManifestKey(IDS[0]) }));
+    await put('vault', rootManifestKey(IDS[1]), '{}');
+    await write(IDS[2], '2026-11-22T02:50:00.000Z');
+    const { altered, newest, snapshots } = await run(read);
+    expect(altered.map(({ reason }) => reason.replace(/; do not.*/, ''))).toEqual([
+      'it is gone',
+      `${rootManifestKey(IDS[1])}: it is not a root manifest`,
+      'its hash is not the one that the ledger recorded',
+    ]);
+    expect([newest, snapshots]).toEqual([undefined, []]);
+  });
+
+  it('are not altered while a rerun has written one and not recorded it yet', async () => {
+    const { run, read, write } = await vault();
+    await write(IDS[2], '2026-11-22T07:30:00.000Z');
+    const { altered, newest } = await run(read);
+    expect([altered, newest?.completedAt]).toEqual([[], '2026-11-22T07:30:00.000Z']);
+  });
+
+  it('that cannot be read now hide no other', async () => {
+    const { run, read, intercept } = await vault();
+    intercept((request, next) => {
+      if (request.path.includes(IDS[2])) throw new Error('the connection broke');
+      return next();
+    });
+    const { unread, altered, newest, snapshots } = await run(read);
+    expect(unread.map(({ recoveryPointId }) => recoveryPointId)).toEqual([IDS[2]]);
+    expect([altered, newest?.recoveryPointId]).toEqual([[], IDS[1]]);
+    expect(snapshots).toHaveLength(2);
+  });
+});
