@@ -283,8 +283,13 @@ export async function readLock(
     );
     return { retainUntil: Retention?.RetainUntilDate, eventHold: Retention?.EventHold === 'ON' };
   } catch (error) {
-    const code = error instanceof ObjectNotFoundError && error.cause instanceof Error ? error.cause.name : undefined;
+    const code = error instanceof PermanentError && error.cause instanceof Error ? error.cause.name : undefined;
     if (code === 'NoSuchObjectLockConfiguration') return undefined;
+    // What S3 answers where a delete marker is the current version.
+    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeleteMarker.html
+    if (code === 'MethodNotAllowed') {
+      throw new ObjectNotFoundError(`s3://${bucket}/${key}: a delete marker hides it`, { cause: error });
+    }
     throw error;
   }
 }

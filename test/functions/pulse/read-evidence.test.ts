@@ -1,10 +1,11 @@
-import { DeleteObjectCommand } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, PutObjectRetentionCommand } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
 import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
 import { headKey, rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
 import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-json.ts';
 import { signDocument } from '../../../functions/platform/kms.ts';
 import { LedgerHeadInvalidError, readHeadAge } from '../../../functions/pulse/read-head-age.ts';
+import { findNotLocked } from '../../../functions/pulse/read-locks.ts';
 import { readRootManifests } from '../../../functions/pulse/read-root-manifests.ts';
 import { stepRuntime } from '../../fixtures/step-runtime.ts';
 import { draft, openLedger } from '../evidence/local-ledger.ts';
@@ -140,4 +141,15 @@ describe('root manifests', () => {
     expect([altered, newest?.recoveryPointId]).toEqual([[], IDS[1]]);
     expect(snapshots).toHaveLength(2);
   });
+});
+
+it('objects that are gone, hidden or under no lock are found, and those under a hold are not', async () => {
+  const { run, put, client, clock } = stepRuntime();
+  for (const Key of ['held', 'hidden', 'free']) await put('vault', Key, 'sealed');
+  await client.send(new DeleteObjectCommand({ Bucket: 'vault', Key: 'hidden' }));
+  const free = { Bucket: 'vault', Key: 'free', Retention: {}, BypassGovernanceRetention: true };
+  await client.send(new PutObjectRetentionCommand(free));
+  const keys = ['held', 'hidden', 'free', 'never-there'];
+  const found = await run(() => findNotLocked('vault', keys, clock.now()));
+  expect(found).toEqual(['hidden', 'free', 'never-there']);
 });
