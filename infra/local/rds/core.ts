@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SecureContext } from 'node:tls';
 import { addMs } from '../../../functions/platform/clock.ts';
@@ -94,6 +94,8 @@ export class RdsCore {
     await this.settle();
     await Promise.all([...this.#running.keys()].map(id => this.stopInstance(id, 'stop')));
     await this.#saving;
+    // It may lie outside the state directory, where nobody would look for it; with instances in it it stays.
+    await rmdir(this.#dataDirectory).catch(() => undefined);
   }
 
   /** Resolves when no work is under way in the background. */
