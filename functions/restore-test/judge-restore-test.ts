@@ -26,7 +26,7 @@ const BAD_BACKUP = new Set(['SnapshotAlteredError', 'DatabaseKeyError']);
 
 /** Reasons of `notChecked` that leave rows uncompared; the others concern what holds no rows of ours. */
 const UNREAD =
-  /: (permission-denied|row-level-security|locked|unreadable|large-objects|its definition changed while the snapshot was taken)$/;
+  /: (permission-denied|row-level-security|locked|unreadable|large-objects|(?:its definition changed|rewritten) while the snapshot was taken)$/;
 
 /** Whether an entry of `notChecked` names rows that were not compared, so that a test with it cannot pass. */
 export function leavesRowsUnread(entry: string): boolean {

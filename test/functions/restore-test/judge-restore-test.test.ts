@@ -154,6 +154,12 @@ describe('judgeRestoreTest', () => {
       'inconclusive',
       'the recovery point holds nothing to compare',
     ],
+    [
+      'a small table of a large database rewritten meanwhile',
+      verified({ notChecked: ['public.note: rewritten while the snapshot was taken'] }),
+      'inconclusive',
+      'database app: not read: public.note: rewritten while the snapshot was taken',
+    ],
     ['an empty comparison', verified({ rowsComparedExactly: 0 }), 'inconclusive', 'no row was compared'],
     [
       'a table that the reader cannot see',
