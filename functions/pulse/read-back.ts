@@ -17,7 +17,13 @@ import { readLedgerState } from '../platform/ledger.ts';
 import { LedgerBrokenError } from '../platform/ledger-entry.ts';
 import { log } from '../platform/log.ts';
 import { publishMetrics } from '../platform/metrics.ts';
-import { listInstances, listManualSnapshots, listSnapshotShares, readDatabaseQuotas } from '../platform/rds.ts';
+import {
+  listInstances,
+  listManualSnapshots,
+  listSnapshotShares,
+  readDatabaseQuotas,
+  takenAt,
+} from '../platform/rds.ts';
 import { isScheduleEnabled } from '../platform/scheduler.ts';
 import { assessLedger } from './assess-ledger.ts';
 import { assessQuotas, type Quota } from './assess-quotas.ts';
@@ -139,7 +145,7 @@ async function readSnapshots(expected: readonly ExpectedSnapshot[]): Promise<Pul
       id,
       status: snapshot.Status,
       kmsKeyArn: snapshot.KmsKeyId,
-      takenAt: snapshot.OriginalSnapshotCreateTime ?? snapshot.SnapshotCreateTime,
+      takenAt: takenAt(snapshot),
       sharedWith: shares.get(id) ?? [],
     })),
   );
