@@ -1,5 +1,5 @@
 import { Validations } from 'aws-cdk-lib';
-import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
+import { Effect, PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
 import type { Permission } from './permissions.ts';
 
 /** Why a resource with a `*` in it cannot be named more narrowly: the first pattern that fits gives the reason. */
@@ -36,7 +36,8 @@ export const WILDCARD_REASONS: readonly { readonly resource: RegExp; readonly re
   },
   {
     resource: /^arn:aws:rds-db:[^*]+:dbuser:\*\/[^*]+$/,
-    reason: 'A restored instance has a new resource id, unknown before it exists; the database user bounds the role.',
+    reason:
+      'A restored instance has a new resource id, unknown before it exists; the user bounds the role, and the live instances are denied.',
   },
   {
     resource: /^arn:aws:kms:[^*]+:key\/\*$/,
@@ -75,15 +76,21 @@ export const ACTIONS_WITHOUT_RESOURCE: readonly { readonly actions: RegExp; read
 ];
 
 /**
- * Allows a role what a permission says. A resource with a `*` needs a written reason, which cdk-nag records.
+ * Gives a role what a permission says. A resource with a `*` needs a written reason, which cdk-nag records, but where
+ * the permission denies.
  * @throws Error naming a wildcard without a reason.
  */
-export function allow(role: Role, { actions, resources, conditions }: Permission): void {
-  for (const resource of resources.filter(resource => resource.includes('*'))) {
+export function addPermission(role: Role, { effect = 'Allow', actions, resources, conditions }: Permission): void {
+  for (const resource of resources.filter(resource => effect === 'Allow' && resource.includes('*'))) {
     acknowledge(role, resource, reasonFor(actions, resource));
   }
   role.addToPolicy(
-    new PolicyStatement({ actions: [...actions], resources: [...resources], ...(conditions && { conditions }) }),
+    new PolicyStatement({
+      effect: effect === 'Deny' ? Effect.DENY : Effect.ALLOW,
+      actions: [...actions],
+      resources: [...resources],
+      ...(conditions && { conditions }),
+    }),
   );
 }
 

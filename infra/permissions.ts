@@ -16,8 +16,10 @@ export interface Reach {
   readonly stateMachineArns: readonly string[];
 }
 
-/** A statement that allows. */
+/** A statement of a role's policy: it allows, unless it says otherwise. */
 export interface Permission {
+  /** `Deny` takes away what another statement allows with a `*`. @default Allow */
+  readonly effect?: 'Allow' | 'Deny';
   readonly actions: readonly string[];
   readonly resources: readonly string[];
   readonly conditions?: PolicyStatementProps['conditions'];
@@ -107,12 +109,20 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       conditions: { StringEquals: { 'kms:ViaService': RDS }, Bool: { 'kms:GrantIsForAWSResource': 'true' } },
     },
   ];
-  // A restored instance's resource id exists only once it is restored; the user is what bounds this.
+  const databaseUser = (resourceId: string, user: string) =>
+    `arn:aws:rds-db:${REGION}:${account}:dbuser:${resourceId}/${user}`;
+  // A restored instance's resource id exists only once it is restored, so the user bounds this, and the live ones are
+  // taken out: who verifies a copy never logs in to what it is a copy of.
+  // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
   const readers = [...new Set(databases.map(({ readerUser }) => readerUser))];
-  const connectToRestored: Permission = {
-    actions: ['rds-db:connect'],
-    resources: readers.map(reader => `arn:aws:rds-db:${REGION}:${account}:dbuser:*/${reader}`),
-  };
+  const connectToRestored: Permission[] = [
+    { actions: ['rds-db:connect'], resources: readers.map(reader => databaseUser('*', reader)) },
+    {
+      effect: 'Deny',
+      actions: ['rds-db:connect'],
+      resources: databases.map(({ resourceId }) => databaseUser(resourceId, '*')),
+    },
+  ];
 
   const sourceBuckets = buckets.map(({ name }) => `arn:aws:s3:::${name}`);
   const sourceObjects = buckets.flatMap(({ name }) => objects(name, ''));
@@ -131,9 +141,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
     'backup/fingerprint': [
       {
         actions: ['rds-db:connect'],
-        resources: databases.map(
-          ({ resourceId, readerUser }) => `arn:aws:rds-db:${REGION}:${account}:dbuser:${resourceId}/${readerUser}`,
-        ),
+        resources: databases.map(({ resourceId, readerUser }) => databaseUser(resourceId, readerUser)),
       },
       ...read(vaultBucket, 'fingerprints/'),
       ...write(vaultBucket, 'fingerprints/'),
@@ -248,9 +256,9 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       ...letRdsUse(vaultKeyArn),
     ],
     'restore-test/describe-instance': [{ actions: ['rds:DescribeDBInstances'], resources: [testInstances] }],
-    'restore-test/hydrate': [connectToRestored, ...read(workBucket, 'work/'), ...write(workBucket, 'work/')],
+    'restore-test/hydrate': [...connectToRestored, ...read(workBucket, 'work/'), ...write(workBucket, 'work/')],
     'restore-test/verify-database': [
-      connectToRestored,
+      ...connectToRestored,
       ...readRootManifest,
       ...read(vaultBucket, 'fingerprints/'),
       ...read(workBucket, 'work/'),

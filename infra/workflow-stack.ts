@@ -1,4 +1,5 @@
 import { Stack, Tags, Validations } from 'aws-cdk-lib';
+import type { ISecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import {
   Effect,
   ManagedPolicy,
@@ -13,11 +14,12 @@ import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cd
 import type { Construct } from 'constructs';
 import type { Configuration, Deployment } from '../functions/contracts/configuration.ts';
 import { type ScheduleId, scheduleName } from '../functions/contracts/schedules.ts';
-import { acknowledge, allow, reasonFor } from './allow.ts';
+import { acknowledge, addPermission, reasonFor } from './allow.ts';
 import { bucketNames, REGION, runtimeConfiguration, type SupplierConfiguration } from './config/configuration.ts';
 import { KEY_CHANGES } from './constructs/daybreak-key.ts';
 import { Isolation } from './constructs/isolation.ts';
-import { StepLambda, type StepSize } from './constructs/step-lambda.ts';
+import { StepLambda, type StepLambdaProps, type StepSize } from './constructs/step-lambda.ts';
+import { endpointStatement, type INSIDE_VPC } from './endpoint-policy.ts';
 import { parseDefinition } from './local/states/definition.ts';
 import { type Permission, permissionsOf } from './permissions.ts';
 import { roleArn, STEPS, type Step, stepName, WORKFLOWS, type Workflow, workflowName } from './role-names.ts';
@@ -44,10 +46,11 @@ const SIZES: Partial<Record<Step, StepSize>> = {
   // Over before the next one begins.
   'pulse/read-back': { timeoutMinutes: 10, memoryMib: 1024 },
 };
-const INSIDE_VPC: readonly Step[] = ['backup/fingerprint', 'restore-test/hydrate', 'restore-test/verify-database'];
+type Placed = Record<(typeof INSIDE_VPC)[number], Pick<StepLambdaProps, 'placement' | 'environment'>>;
 const DEFINITIONS = { 'daily-backup': dailyBackup, 'restore-test': restoreTest };
 /** As long as the longest id that AWS gives to a security group. */
 const SAMPLE_SECURITY_GROUP_ID = 'sg-00000000000000000';
+const SAMPLE_KMS_URL = `https://vpce-00000000000000000-00000000.kms.${REGION}.vpce.amazonaws.com`;
 
 /** Everything that runs: the steps, the workflows and their schedules. It holds no data, and can be destroyed and deployed again. */
 export class WorkflowStack extends Stack {
@@ -63,7 +66,6 @@ export class WorkflowStack extends Stack {
       );
     }
 
-    const isolation = new Isolation(this, 'Isolation', configuration);
     const deployment: Deployment = {
       accountId: account,
       region: REGION,
@@ -71,6 +73,15 @@ export class WorkflowStack extends Stack {
       vaultKeyArn: vault.vaultKey.keyArn,
       signingKeyArn: vault.signingKey.keyArn,
     };
+    const permissions = permissionsOf({
+      ...deployment,
+      configuration,
+      subnetGroupName: Isolation.SUBNET_GROUP_NAME,
+      stateMachineArns: WORKFLOWS.map(workflow => this.#stateMachineArn(workflow)),
+    });
+    const isolation = new Isolation(this, 'Isolation', configuration, service =>
+      endpointStatement(service, permissions, account),
+    );
     const runtime = (securityGroupId: string): Configuration =>
       runtimeConfiguration(configuration, { subnetGroupName: Isolation.SUBNET_GROUP_NAME, securityGroupId });
     const environment = {
@@ -80,18 +91,26 @@ export class WorkflowStack extends Stack {
     const sampleKeyArn = `arn:aws:kms:${REGION}:${account}:key/00000000-0000-0000-0000-000000000000`;
     const environmentBytes = Buffer.byteLength(
       JSON.stringify([
-        { ...environment, DAYBREAK_CONFIGURATION: '', DAYBREAK_DEPLOYMENT: '' },
+        { ...environment, DAYBREAK_CONFIGURATION: '', DAYBREAK_DEPLOYMENT: '', AWS_ENDPOINT_URL_KMS: SAMPLE_KMS_URL },
         runtime(SAMPLE_SECURITY_GROUP_ID),
         { ...deployment, vaultKeyArn: sampleKeyArn, signingKeyArn: sampleKeyArn },
       ]),
     );
     const guardrails = this.#createGuardrails(account);
-    const permissions = permissionsOf({
-      ...deployment,
-      configuration,
-      subnetGroupName: Isolation.SUBNET_GROUP_NAME,
-      stateMachineArns: WORKFLOWS.map(workflow => this.#stateMachineArn(workflow)),
+    const placed = (group: ISecurityGroup) => ({
+      vpc: isolation.vpc,
+      vpcSubnets: isolation.vpcSubnets,
+      securityGroups: [group],
     });
+    const verifier = {
+      placement: placed(isolation.verifier),
+      environment: { ...environment, ...(isolation.kmsUrl && { AWS_ENDPOINT_URL_KMS: isolation.kmsUrl }) },
+    };
+    const inside: Placed & Partial<Record<Step, Placed[keyof Placed]>> = {
+      'backup/fingerprint': { placement: placed(isolation.reader), environment },
+      'restore-test/hydrate': verifier,
+      'restore-test/verify-database': verifier,
+    };
     for (const step of STEPS) {
       this.#steps.set(
         step,
@@ -99,12 +118,9 @@ export class WorkflowStack extends Stack {
           step,
           permissions: permissions[step],
           guardrails,
-          environment,
           environmentBytes,
           size: SIZES[step] ?? SHORT,
-          placement: INSIDE_VPC.includes(step)
-            ? { vpc: isolation.vpc, vpcSubnets: isolation.vpcSubnets, securityGroups: [isolation.functions] }
-            : undefined,
+          ...(inside[step] ?? { environment }),
         }),
       );
     }
@@ -177,7 +193,7 @@ export class WorkflowStack extends Stack {
       },
       ...distributedMap(this.#stateMachineArn(workflow), deployment),
     ];
-    for (const permission of permissions) allow(role, permission);
+    for (const permission of permissions) addPermission(role, permission);
     acknowledge(role, '*', reasonFor(['logs:CreateLogDelivery'], '*'));
     const stateMachine = new StateMachine(this, workflow, {
       stateMachineName: workflowName(workflow),
@@ -211,7 +227,7 @@ export class WorkflowStack extends Stack {
       }),
       managedPolicies: [guardrails],
     });
-    allow(role, {
+    addPermission(role, {
       actions: ['lambda:InvokeFunction'],
       resources: [start.functionArn, janitor.functionArn, pulse.functionArn],
     });

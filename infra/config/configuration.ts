@@ -36,7 +36,7 @@ const ProtectedDatabase = DatabaseConfiguration.extend({
   port: z.int().min(1150).max(65535).default(5432),
   /** The key that the instance's storage is under; null for unencrypted storage. */
   kmsKeyArn: keyArn.nullable(),
-  /** Daybreak's functions are let into this group, on `port`. */
+  /** The instance's group. Daybreak's reader is let into it, on `port`. */
   securityGroupId: idOf('sg'),
 });
 
@@ -63,15 +63,27 @@ export const SupplierConfiguration = z
     evidence: z.strictObject({ lockMode: LockMode, retentionYears: z.int().min(1).max(100) }),
     network: z.strictObject({
       vpcId: idOf('vpc'),
-      /** Subnets without a route to the internet, in two Availability Zones at least, as a DB subnet group demands. */
+      /**
+       * Subnets without a route to the internet, in two Availability Zones at least, as a DB subnet group demands. With
+       * `hasS3Endpoint: false` their route tables must serve nothing but Daybreak: the endpoint lets Daybreak alone to its
+       * own buckets, and whoever shares a route table would lose every other one. Container images and packages lie in S3
+       * too.
+       */
       isolatedSubnets: z
         .array(z.strictObject({ subnetId: idOf('subnet'), availabilityZone: z.string(), routeTableId: idOf('rtb') }))
         .min(2, 'must name two subnets at least, in different Availability Zones'),
       /** The Region's managed prefix list `com.amazonaws.eu-west-2.s3`. */
       s3PrefixListId: idOf('pl'),
-      /** Whether the subnets' route tables have an S3 gateway endpoint already; otherwise Daybreak creates it. */
+      /**
+       * Whether the subnets' route tables have an S3 gateway endpoint already; otherwise Daybreak creates it, with a policy.
+       * A route table can have one only, so with route tables that others share: true. The policy is then yours; the
+       * README has the statement that it needs.
+       */
       hasS3Endpoint: z.boolean(),
-      /** The security group of the VPC's KMS interface endpoint (with private DNS); null: Daybreak creates the endpoint. */
+      /**
+       * The security group of the VPC's KMS interface endpoint (with private DNS), which Daybreak's verifier is let into.
+       * Null: Daybreak creates an endpoint that it alone uses, under a name of its own; nobody else's way to KMS changes.
+       */
       kmsEndpointSecurityGroupId: idOf('sg').nullable(),
     }),
     schedules: z.strictObject({

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { Duration, RemovalPolicy, Size } from 'aws-cdk-lib';
 import type { ISecurityGroup, IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
-import { Effect, type IManagedPolicy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { type IManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Architecture, type CfnFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { LogLevel, NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { allow } from '../allow.ts';
+import { addPermission } from '../allow.ts';
 import type { Permission } from '../permissions.ts';
 import { type Step, stepName } from '../role-names.ts';
 
@@ -14,7 +14,7 @@ const PROJECT_ROOT = join(import.meta.dirname, '../..');
 /** Lambda's limit for all of a function's environment variables together. */
 const ENVIRONMENT_LIMIT_BYTES = 4096;
 
-interface StepLambdaProps {
+export interface StepLambdaProps {
   readonly step: Step;
   readonly permissions: readonly Permission[];
   /** What every role of Daybreak is denied. */
@@ -54,7 +54,7 @@ export class StepLambda extends Construct {
       assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
       managedPolicies: [props.guardrails],
     });
-    for (const permission of merge(props.permissions)) allow(this.role, permission);
+    for (const permission of merge(props.permissions)) addPermission(this.role, permission);
     if (placement !== undefined) allowNetworkInterfaces(this.role, functionName);
     const logGroup = new LogGroup(this, 'Log', {
       retention: RetentionDays.THIRTEEN_MONTHS,
@@ -109,15 +109,13 @@ function allowNetworkInterfaces(role: Role, functionName: string): void {
     'ec2:AssignPrivateIpAddresses',
     'ec2:UnassignPrivateIpAddresses',
   ];
-  allow(role, { actions, resources: ['*'] });
-  role.addToPolicy(
-    new PolicyStatement({
-      effect: Effect.DENY,
-      actions,
-      resources: ['*'],
-      conditions: { ArnLike: { 'lambda:SourceFunctionArn': `arn:aws:lambda:*:*:function:${functionName}` } },
-    }),
-  );
+  addPermission(role, { actions, resources: ['*'] });
+  addPermission(role, {
+    effect: 'Deny',
+    actions,
+    resources: ['*'],
+    conditions: { ArnLike: { 'lambda:SourceFunctionArn': `arn:aws:lambda:*:*:function:${functionName}` } },
+  });
 }
 
 // The same permission asked for by two reasons is written once, and one for nothing (no database configured) not at all.

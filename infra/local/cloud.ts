@@ -111,13 +111,18 @@ export class LocalCloud {
     return this.#rds;
   }
 
-  /** What an SDK client that acts as `principal` is built with: always the same object for the same principal. */
+  /**
+   * What an SDK client that acts as `principal` is built with: always the same object for the same principal and place.
+   * From inside the VPC there is a way to S3 and KMS alone.
+   */
   clientConfiguration(principal: Principal): ClientConfiguration {
-    let configuration = this.#configurations.get(principal.arn);
+    const place = `${principal.arn} ${principal.insideVpc === true}`;
+    let configuration = this.#configurations.get(place);
     if (configuration === undefined) {
       const credentials = this.issueCredentials(principal);
-      configuration = { ...localClientConfiguration(this.#services, principal, this.#observers), credentials };
-      this.#configurations.set(principal.arn, configuration);
+      const services = principal.insideVpc ? { s3: this.s3, kms: this.kms } : this.#services;
+      configuration = { ...localClientConfiguration(services, principal, this.#observers), credentials };
+      this.#configurations.set(place, configuration);
     }
     return configuration;
   }

@@ -9,6 +9,8 @@ export interface Principal {
   readonly kind: 'role' | 'root';
   /** `arn:aws:iam::<account>:role/<name>` (what `aws:PrincipalArn` holds), or `arn:aws:iam::<account>:root`. */
   readonly arn: string;
+  /** True for the code of a function inside the VPC: its requests to S3 and KMS go through the VPC's endpoints. */
+  readonly insideVpc?: boolean;
 }
 
 /** The services that the local cloud knows, by the name that the SDK signs for. */

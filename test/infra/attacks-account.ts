@@ -31,6 +31,7 @@ export const NOT_ALLOWED = 'no identity policy allows';
 export const IDENTITY_DENIES = 'an identity policy denies';
 export const RESOURCE_SILENT = 'no resource policy allows';
 export const RESOURCE_DENIES = 'a resource policy denies';
+export const ENDPOINT_SILENT = 'no endpoint policy allows';
 export const LOCKED = 'Object Lock';
 export const ALLOWED = 'allowed';
 
@@ -88,11 +89,12 @@ export class AttackedAccount {
 
   #clientsOf(principal: Principal) {
     const configuration = this.cloud.clientConfiguration(principal);
-    const clients = this.#clients.get(principal.arn) ?? {
+    const place = `${principal.arn} ${principal.insideVpc === true}`;
+    const clients = this.#clients.get(place) ?? {
       s3: new S3Client(configuration),
       kms: new KMSClient(configuration),
     };
-    this.#clients.set(principal.arn, clients);
+    this.#clients.set(place, clients);
     return clients;
   }
 
@@ -140,6 +142,7 @@ export async function attempt(act: () => unknown): Promise<string> {
     if (message.endsWith('explicit deny in an identity-based policy')) return IDENTITY_DENIES;
     if (message.endsWith('explicit deny in a resource-based policy')) return RESOURCE_DENIES;
     if (/because no identity-based policy allows/.test(message)) return NOT_ALLOWED;
+    if (/because no VPC endpoint policy allows/.test(message)) return ENDPOINT_SILENT;
     if (/because no resource-based policy allows/.test(message)) return RESOURCE_SILENT;
     throw error;
   }

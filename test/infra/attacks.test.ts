@@ -408,12 +408,11 @@ describe('what is readable', () => {
   it('of the databases, is for the steps that measure', async () => {
     const [database] = exampleConfiguration.databases;
     const user = (resourceId: string) => `arn:aws:rds-db:eu-west-2:${account}:dbuser:${resourceId}/daybreak_reader`;
-    // A restored instance's id cannot be told from the live one's: the tests' steps reach it in the network alone.
-    expect(await attacked.whoMay('rds-db:connect', user(database?.resourceId ?? ''))).toEqual([
-      'backup-fingerprint',
-      'restore-test-hydrate',
-      'restore-test-verify-database',
-    ]);
+    const live = user(database?.resourceId ?? '');
+    expect(await attacked.whoMay('rds-db:connect', live)).toEqual(['backup-fingerprint']);
+    for (const verifier of ['restore-test/hydrate', 'restore-test/verify-database'] as const) {
+      expect(await attacked.judge(step(verifier), 'rds-db:connect', live)).toBe(IDENTITY_DENIES);
+    }
     expect(await attacked.whoMay('rds-db:connect', user('db-RESTORED'))).toEqual([
       'restore-test-hydrate',
       'restore-test-verify-database',

@@ -128,8 +128,8 @@ async function runWithout(action: string | undefined, name: Step, prepare: Prepa
   const allowed = allowedTo(name);
   const putRole = (without: string | undefined) => {
     const Statement = allowed
-      .map(({ actions, resources, conditions }) => ({
-        Effect: 'Allow',
+      .map(({ effect = 'Allow', actions, resources, conditions }) => ({
+        Effect: effect,
         Action: actions.filter(one => one !== without),
         Resource: resources,
         ...(conditions && { Condition: conditions }),

@@ -1,7 +1,7 @@
 /** What `Ref` and `Fn::GetAtt` answer for a resource. */
 export interface CreatedResource {
   readonly ref: string;
-  readonly attributes: Readonly<Record<string, string>>;
+  readonly attributes: Readonly<Record<string, string | readonly string[]>>;
 }
 
 /** One resource, with its properties resolved. */
@@ -23,7 +23,6 @@ export const RECORDED_ONLY = new Set([
   'AWS::EC2::SecurityGroup',
   'AWS::EC2::SecurityGroupEgress',
   'AWS::EC2::SecurityGroupIngress',
-  'AWS::EC2::VPCEndpoint',
   'AWS::Logs::LogGroup',
   'AWS::RDS::DBSubnetGroup',
   'AWS::SNS::Subscription',

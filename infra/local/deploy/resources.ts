@@ -56,6 +56,7 @@ export class ResourceCreator {
     const root = { kind: 'root', arn: `arn:aws:iam::${target.accountId}:root` } as const;
     this.#kms = new KMSClient(localClientConfiguration({ kms: target.kms }, root));
     this.#types = {
+      'AWS::EC2::VPCEndpoint': this.#vpcEndpoint,
       'AWS::S3::Bucket': this.#bucket,
       'AWS::S3::BucketPolicy': this.#bucketPolicy,
       'AWS::KMS::Key': this.#key,
@@ -288,8 +289,9 @@ export class ResourceCreator {
       Timeout: z.int(),
       MemorySize: z.int(),
       EphemeralStorage: z.strictObject({ Size: z.int() }),
-      // There is no network to place it in, and its log goes to the local cloud.
+      // Of the network there are its endpoints alone.
       VpcConfig: z.unknown().optional(),
+      // Its log goes to the local cloud.
       LoggingConfig: z.unknown().optional(),
       Tags,
     }),
@@ -300,11 +302,33 @@ export class ResourceCreator {
         name: properties.FunctionName,
         entry,
         roleArn: properties.Role,
+        insideVpc: properties.VpcConfig !== undefined,
         environment: properties.Environment.Variables,
         timeoutMs: properties.Timeout * 1000,
         memoryBytes: properties.MemorySize * 1024 * 1024,
       });
       return { ref: properties.FunctionName, attributes: { Arn } };
+    },
+  );
+
+  readonly #vpcEndpoint = read(
+    z.strictObject({
+      ServiceName: z.templateLiteral(['com.amazonaws.eu-west-2.', z.enum(['s3', 'kms'])]),
+      VpcEndpointType: z.enum(['Gateway', 'Interface']),
+      // A private name leads everybody in the VPC to the endpoint; here it is met by the functions that it is for.
+      PrivateDnsEnabled: z.literal(false).optional(),
+      VpcId: z.string(),
+      RouteTableIds: z.array(z.string()).optional(),
+      SubnetIds: z.array(z.string()).optional(),
+      SecurityGroupIds: z.array(z.string()).optional(),
+      PolicyDocument: Document,
+      Tags,
+    }),
+    ({ ServiceName, PolicyDocument }, { logicalId }) => {
+      const service = ServiceName === 'com.amazonaws.eu-west-2.s3' ? 's3' : 'kms';
+      this.#target.iam.putEndpointPolicy(service, PolicyDocument);
+      const ref = `vpce-${logicalId}`;
+      return { ref, attributes: { DnsEntries: [`Z0:${ref}.${service}.eu-west-2.vpce.amazonaws.com`] } };
     },
   );
 

@@ -27,13 +27,14 @@ const MAX_REMEMBERED_TEXTS = 1000;
 /**
  * The local IAM, for one account: an explicit deny anywhere denies; else the role's identity policies or the resource's
  * policy must allow (for KMS the key's policy must, by naming the role or by leaving it to the account), and the
- * permissions boundary too.
+ * permissions boundary too. What comes from inside the VPC the endpoint's policy must allow as well.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
  */
 export class LocalIam implements Authorizer {
   readonly #clock: Pick<LocalClock, 'now'>;
   readonly #roles = new Map<string, Role>();
   readonly #used = new Map<string, { actions: Set<string>; allowances: Set<string> }>();
+  readonly #endpointPolicies = new Map<string, Policy>();
   readonly #policyOfObject = new WeakMap<object, Policy>();
   readonly #policyOfText = new Map<string, Policy>();
 
@@ -55,6 +56,11 @@ export class LocalIam implements Authorizer {
 
   deleteRole(arn: string): void {
     this.#roles.delete(arn);
+  }
+
+  /** What the VPC's endpoint for a service lets through. An endpoint without a policy lets everything through. */
+  putEndpointPolicy(service: 's3' | 'kms', document: unknown): void {
+    this.#endpointPolicies.set(service, new Policy(document, 'resource'));
   }
 
   hasRole(arn: string): boolean {
@@ -124,6 +130,8 @@ export class LocalIam implements Authorizer {
     if (boundary === 'deny') return 'with an explicit deny in a permissions boundary';
     const ofResource = resourcePolicy === undefined ? 'silent' : this.#resourcePolicy(resourcePolicy).judge(request);
     if (ofResource === 'deny') return 'with an explicit deny in a resource-based policy';
+    const ofEndpoint = this.#endpointOf(principal, action, context)?.judge(request) ?? 'allow';
+    if (ofEndpoint === 'deny') return 'with an explicit deny in a VPC endpoint policy';
     if (ofResource !== 'allow') {
       if (resourcePolicyRequired && ofResource === 'silent') {
         return `because no resource-based policy allows the ${action} action`;
@@ -131,7 +139,15 @@ export class LocalIam implements Authorizer {
       if (identity !== 'allow') return `because no identity-based policy allows the ${action} action`;
     }
     if (boundary !== 'allow') return `because no permissions boundary allows the ${action} action`;
+    // A gateway endpoint that names an account means its root user alone.
+    if (ofEndpoint !== 'allow') return `because no VPC endpoint policy allows the ${action} action`;
     return undefined;
+  }
+
+  // What a service asks on its caller's behalf does not come from the VPC.
+  #endpointOf(principal: Principal, action: string, context: AuthorizationRequest['context']): Policy | undefined {
+    if (!principal.insideVpc || context['kms:ViaService'] !== undefined) return undefined;
+    return this.#endpointPolicies.get(action.split(':', 1)[0] ?? '');
   }
 
   #conditionContext(principal: Principal, given: AuthorizationRequest['context']): ConditionContext {

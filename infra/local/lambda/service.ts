@@ -22,6 +22,8 @@ export interface LocalFunction {
   /** The module that exports `handler`, below the project's root: `functions/backup/create-snapshot.ts`. */
   readonly entry: string;
   readonly roleArn: string;
+  /** Whether it is placed in a VPC. @default false */
+  readonly insideVpc?: boolean;
   readonly environment: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   /** 128 MiB unless given. It limits nothing here. */
@@ -211,7 +213,11 @@ export class LocalLambda implements Service {
         TZ: ':UTC',
       },
       clock: this.#clock,
-      clientConfiguration: this.#clientConfiguration({ kind: 'role', arn: target.roleArn }),
+      clientConfiguration: this.#clientConfiguration({
+        kind: 'role',
+        arn: target.roleArn,
+        ...(target.insideVpc && { insideVpc: true }),
+      }),
       writeLine: line => this.#write(target, line),
       instances: new Map(),
     };
