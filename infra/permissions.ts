@@ -272,7 +272,8 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       ...write(workBucket, 'scratch/'),
       ...multipart(workBucket, 'scratch/'),
       {
-        actions: ['s3:PutObjectTagging', 's3:GetObjectTagging', 's3:DeleteObjectVersion'],
+        // Attributes only of copies above 8 GiB that an earlier call made.
+        actions: ['s3:DeleteObjectVersion', 's3:GetObjectAttributes'],
         resources: objects(workBucket, 'scratch/'),
       },
       { actions: ['kms:DescribeKey'], resources: [tenantKeys] },

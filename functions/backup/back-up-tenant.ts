@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { BackUpTenantInput, BackUpTenantOutput, type TenantItem } from '../contracts/daily-backup.ts';
-import { nothingBackedUp, type TenantBackupResult } from '../contracts/object-manifest.ts';
+import { type NotCoveredReason, nothingBackedUp, type TenantBackupResult } from '../contracts/object-manifest.ts';
 import { manifestKey, notCoveredKey, unfinishedManifestKey } from '../contracts/vault-layout.ts';
 import { describeError } from '../platform/errors.ts';
 import { findBucket } from '../platform/find-configured.ts';
@@ -149,8 +149,7 @@ async function addOutcome(
       return;
     case 'not-covered':
       progress.recopiedObjectCount += outcome.recopied;
-      progress.notCovered[outcome.reason] = (progress.notCovered[outcome.reason] ?? 0) + 1;
-      await manifest.addNotCovered(object.key, outcome.reason);
+      await addNotCovered(manifest, progress, object.key, outcome.reason);
       return;
     case 'covered':
       progress.recopiedObjectCount += outcome.recopied;
@@ -160,8 +159,19 @@ async function addOutcome(
         progress.copiedObjectCount++;
         progress.copiedByteCount += outcome.line.sizeBytes;
       }
+      if (outcome.line.tagsUnread) await addNotCovered(manifest, progress, object.key, 'tags-refused');
       await manifest.addLine(outcome.line);
   }
+}
+
+async function addNotCovered(
+  manifest: UnfinishedManifest,
+  progress: TenantBackupResult,
+  key: string,
+  reason: NotCoveredReason,
+): Promise<void> {
+  progress.notCovered[reason] = (progress.notCovered[reason] ?? 0) + 1;
+  await manifest.addNotCovered(key, reason);
 }
 
 /**

@@ -6,7 +6,10 @@ import type { ListedObject } from '../platform/s3.ts';
 /** A listing came in another order than S3 promises, so that it cannot be compared with a manifest. */
 export class ListingOutOfOrderError extends PermanentError {}
 
-/** An object that is listed now: `unchanged` since the manifest's line of that text was written, or to be copied. */
+/**
+ * An object that is listed now: `unchanged` since the manifest's line of that text was written, or to be copied. One whose
+ * tags could not be read then is looked at again.
+ */
 export type ComparedObject =
   | { readonly unchanged: string; readonly object: ListedObject }
   | { readonly unchanged: undefined; readonly object: ListedObject };
@@ -40,6 +43,7 @@ export async function* compareListing(
 function isUnchanged(object: ListedObject, line: ObjectManifestLine): boolean {
   return (
     object.key === line.key &&
+    line.tagsUnread === undefined &&
     object.eTag === line.eTag &&
     object.sizeBytes === line.sizeBytes &&
     object.lastModified === line.lastModified

@@ -87,8 +87,8 @@ async function tryCopy(
   const head = await describeObject(source.bucket, object.key, { calledInMessages });
   if (head === undefined) return { kind: 'gone' };
   if (isArchived(head)) return { kind: 'not-covered', reason: 'archived', recopied };
-  const tags = head.TagCount ? await readTagsIfThere(source.bucket, object.key, calledInMessages) : {};
-  if (tags === undefined) return 'changed';
+  const tags = await readTagsIfAllowed(source.bucket, object.key, calledInMessages);
+  if (tags === 'gone') return 'changed';
   const eTag = head.ETag ?? '';
   const sizeBytes = head.ContentLength ?? 0;
   const checksum = sourceChecksum(head);
@@ -122,11 +122,17 @@ async function tryCopy(
   return { kind: 'covered', line, written, recopied };
 }
 
-async function readTagsIfThere(bucket: string, key: string, calledInMessages: string) {
+/**
+ * S3 tells whether an object has tags only to who may read them, and a bucket's policy may refuse that for some objects
+ * alone. So each new or changed object is asked for them: "no tags" is then an answer, and no silence.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html#API_HeadObject_ResponseSyntax (x-amz-tagging-count)
+ */
+async function readTagsIfAllowed(bucket: string, key: string, calledInMessages: string) {
   try {
     return await readTags(bucket, key, { calledInMessages });
   } catch (error) {
-    if (error instanceof ObjectNotFoundError) return undefined;
+    if (error instanceof ObjectNotFoundError) return 'gone';
+    if (error instanceof ObjectAccessDeniedError) return 'refused';
     throw error;
   }
 }

@@ -20,7 +20,7 @@ export function sourceChecksum(head: HeadObjectCommandOutput): ObjectManifestLin
 export function describeLine(
   listed: ListedObject,
   head: HeadObjectCommandOutput,
-  tags: Record<string, string>,
+  tags: Record<string, string> | 'refused',
   vault: Pick<ObjectManifestLine, 'vaultName' | 'vaultVersionId' | 'sha256' | 'parts'>,
 ): ObjectManifestLine {
   const eTag = head.ETag ?? listed.eTag;
@@ -39,7 +39,8 @@ export function describeLine(
     expires: head.ExpiresString,
     websiteRedirectLocation: head.WebsiteRedirectLocation,
     metadata: sortedUnlessEmpty(head.Metadata),
-    tags: sortedUnlessEmpty(tags),
+    tags: tags === 'refused' ? undefined : sortedUnlessEmpty(tags),
+    tagsUnread: tags === 'refused' ? true : undefined,
     sourceChecksum: sourceChecksum(head),
     vaultName: vault.vaultName,
     vaultVersionId: vault.vaultVersionId,

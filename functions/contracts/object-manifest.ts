@@ -20,6 +20,8 @@ export const ObjectManifestLine = z.strictObject({
   websiteRedirectLocation: z.string().optional(),
   metadata: z.record(z.string(), z.string()).optional(),
   tags: z.record(z.string(), z.string()).optional(),
+  /** S3 refused to tell the tags: the content is here, and whether it had tags is not known. */
+  tagsUnread: z.literal(true).optional(),
   /** The source's own checksums, by S3's algorithm name, with their type. */
   sourceChecksum: z.object({ algorithm: z.string(), value: z.string(), type: z.string() }).optional(),
   /** The last part of the vault object's key. */
@@ -32,17 +34,18 @@ export const ObjectManifestLine = z.strictObject({
 });
 export type ObjectManifestLine = z.infer<typeof ObjectManifestLine>;
 
-/** Why an object is not in a recovery point. */
+/** Why an object is not in a recovery point; `tags-refused`: it is, but its tags are not. */
 export const NotCoveredReason = z.enum([
   'encrypted-with-customer-key',
   'archived',
   'access-denied',
+  'tags-refused',
   'kept-changing',
   'copy-failed',
 ]);
 export type NotCoveredReason = z.infer<typeof NotCoveredReason>;
 
-/** An object that could not be backed up: a line of `not-covered`, kept beside the manifest, under the same key. */
+/** An object that could not be backed up, or not whole: a line of `not-covered`, kept beside the manifest, under the same key. */
 export const NotCoveredObject = z.strictObject({ key: z.string(), reason: NotCoveredReason });
 export type NotCoveredObject = z.infer<typeof NotCoveredObject>;
 

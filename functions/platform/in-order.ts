@@ -36,3 +36,13 @@ export async function* inOrder<T, R>(
     await Promise.allSettled(results.slice(first));
   }
 }
+
+/** Makes a function that runs what it is given one at a time, in the order of its calls, whatever became of the one before. */
+export function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return work => {
+    const run = last.then(work, work);
+    last = run;
+    return run;
+  };
+}

@@ -3,7 +3,6 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CopyObjectCommand,
-  type CopyObjectCommandInput,
   CreateMultipartUploadCommand,
   GetObjectAttributesCommand,
   ListMultipartUploadsCommand,
@@ -34,20 +33,6 @@ export interface ContentDigest {
   readonly parts?: { partSizeBytes: number; sha256: string[] };
 }
 
-/** What the copy carries beside its content; nothing of the source's is taken over. */
-export type ObjectHeaders = Pick<
-  CopyObjectCommandInput,
-  | 'ContentType'
-  | 'ContentEncoding'
-  | 'ContentLanguage'
-  | 'ContentDisposition'
-  | 'CacheControl'
-  | 'Expires'
-  | 'WebsiteRedirectLocation'
-  | 'Metadata'
-  | 'Tagging'
->;
-
 export interface CopyRequest {
   readonly source: {
     readonly bucket: string;
@@ -59,7 +44,6 @@ export interface CopyRequest {
     readonly calledInMessages?: string;
   };
   readonly target: { readonly bucket: string; readonly key: string; readonly keyArn: string };
-  readonly headers?: ObjectHeaders;
   readonly limits: CopyLimits;
   /** Asked between parts: true means stop, and go on with the same upload in a later call. */
   timeIsShort(): boolean;
@@ -71,7 +55,8 @@ export function partSizeFor(sizeBytes: number, { partSizeBytes }: CopyLimits): n
 }
 
 /**
- * Copies an object inside S3, with SHA-256, under the target's KMS key, to a key that has no current version yet.
+ * Copies an object's content inside S3, with SHA-256, under the target's KMS key, to a key that has no current version
+ * yet. The copy has nothing of the source's metadata, headers and tags, which S3 does not encrypt.
  * @returns the version written and its digests; undefined when it stopped for time.
  * @throws PreconditionFailedError when the target is there already, or the source has changed; ask with `describeCopy`.
  */
@@ -79,7 +64,7 @@ export async function copyObject(request: CopyRequest): Promise<({ versionId: st
   return request.source.sizeBytes > request.limits.wholeUpToBytes ? copyInParts(request) : copyWhole(request);
 }
 
-async function copyWhole({ source, target, headers = {} }: CopyRequest) {
+async function copyWhole({ source, target }: CopyRequest) {
   const { bucket, key, keyArn } = target;
   const response = await callS3(nameCopy(source, target), client =>
     client.send(
@@ -94,7 +79,6 @@ async function copyWhole({ source, target, headers = {} }: CopyRequest) {
         MetadataDirective: 'REPLACE',
         TaggingDirective: 'REPLACE',
         AnnotationDirective: 'EXCLUDE',
-        ...headers,
       }),
     ),
   );
@@ -164,7 +148,7 @@ interface Upload {
   parts: Map<number, CopiedPart>;
 }
 
-async function createUpload({ source, target, headers = {} }: CopyRequest): Promise<Upload> {
+async function createUpload({ source, target }: CopyRequest): Promise<Upload> {
   const { UploadId = '' } = await callS3(nameCopy(source, target), client =>
     client.send(
       new CreateMultipartUploadCommand({
@@ -172,7 +156,6 @@ async function createUpload({ source, target, headers = {} }: CopyRequest): Prom
         Key: target.key,
         ...encryption(target.keyArn),
         ChecksumAlgorithm: 'SHA256',
-        ...headers,
       }),
     ),
   );

@@ -336,10 +336,12 @@ export async function* listObjects(
       commonPrefixes: (page.CommonPrefixes ?? []).map(({ Prefix }) => decodeListed(Prefix ?? '')),
     };
     token = page.NextContinuationToken;
-    if (page.IsTruncated && token === undefined) {
-      throw new ObjectStorageError(`s3://${bucket}: a listing says that it goes on, and not where; run the step again`);
-    }
+    if (page.IsTruncated && token === undefined) throw endless(bucket);
   } while (token !== undefined);
+}
+
+function endless(bucket: string): ObjectStorageError {
+  return new ObjectStorageError(`s3://${bucket}: a listing says that it goes on, and not where; run the step again`);
 }
 
 /** With `EncodingType: url` S3 percent-encodes keys and writes a space as `+`; keys that XML cannot hold survive so. */
@@ -379,7 +381,8 @@ export async function* listVersions(
     // The SDK hands out versions and markers apart; within a page S3 mixes them by key.
     yield* versions.sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
     if (!page.IsTruncated) return;
-    keyMarker = page.NextKeyMarker === undefined ? undefined : decodeListed(page.NextKeyMarker);
+    if (page.NextKeyMarker === undefined) throw endless(bucket);
+    keyMarker = decodeListed(page.NextKeyMarker);
     versionMarker = page.NextVersionIdMarker;
   }
 }

@@ -1,11 +1,15 @@
 import { createHash, type Hash } from 'node:crypto';
-import type { GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import type { ObjectManifestLine } from '../contracts/object-manifest.ts';
 import type { Finding } from '../contracts/restore-test-record.ts';
 import { objectKey, scratchPrefix } from '../contracts/vault-layout.ts';
-import { parseInstant } from '../platform/clock.ts';
 import { RetryableError } from '../platform/errors.ts';
-import { type CopyLimits, copyObject, type ObjectHeaders } from '../platform/object-copy.ts';
+import {
+  type ContentDigest,
+  type CopyLimits,
+  copyObject,
+  describeCopy,
+  ForeignCopyError,
+} from '../platform/object-copy.ts';
 import {
   describeObject,
   ObjectArchivedError,
@@ -15,7 +19,6 @@ import {
   PreconditionFailedError,
   readChunks,
   readObject,
-  readTags,
 } from '../platform/s3.ts';
 
 export interface RestoreTask {
@@ -26,8 +29,10 @@ export interface RestoreTask {
   readonly workBucket: string;
   readonly keyArn: string;
   readonly limits: CopyLimits & {
-    /** Larger objects are compared by the SHA-256 that S3 computes of each part while it restores them. */
+    /** Larger objects, if they are in parts, are compared by the SHA-256 that S3 computes of each as it restores it. */
     readonly readBackUpToBytes: number;
+    /** Larger objects are restored one at a time, so that each call of the step is long enough for the first of them. */
+    readonly togetherUpToBytes: number;
   };
   timeIsShort(): boolean;
 }
@@ -45,9 +50,13 @@ export const scratchKey = (task: Pick<RestoreTask, 'restoreTestId' | 'recoveryPo
   `${scratchPrefix(task.restoreTestId)}${task.recoveryPointId}/${vaultName}`;
 
 /**
- * Restores one object as a real restore would, with its metadata, headers and tags, reads it back and compares it with
- * its manifest line. The scratch object stays.
- * @throws ObjectAccessDeniedError: a missing permission says nothing about the backup; RetryableError.
+ * Restores one object's content, reads it back and compares it with its manifest line. The scratch object stays.
+ *
+ * Its metadata, headers and tags are not put on the copy: S3 encrypts none of them, and they may name a child. They are in
+ * the manifest, whose hash was signed and has been verified when this is called.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+ * @throws ObjectAccessDeniedError, ForeignCopyError: a missing permission, or something else where the copy should be, say
+ * nothing about the backup; RetryableError.
  */
 export async function restoreObject(line: ObjectManifestLine, task: RestoreTask): Promise<RestoreOutcome> {
   const place = objectKey(task.tenant, line.vaultName);
@@ -73,11 +82,11 @@ export async function restoreObject(line: ObjectManifestLine, task: RestoreTask)
       findings.push(finding('object-altered', 'the version that was backed up has another size'));
       return compared(0);
     }
-    const parts = await copyToScratch(line, version.ETag ?? '', task);
-    if (parts === 'out-of-time') return { kind: 'out-of-time' };
+    const copy = await copyToScratch(line, version.ETag ?? '', task);
+    if (copy === 'out-of-time') return { kind: 'out-of-time' };
     const differences =
-      parts !== undefined && line.sizeBytes > task.limits.readBackUpToBytes
-        ? compareDigests(line, parts)
+      line.parts !== undefined && line.sizeBytes > task.limits.readBackUpToBytes
+        ? compareDigests(line, copy?.parts?.sha256 ?? (await describeScratch(line, task)))
         : await readBack(line, task);
     if (differences === 'out-of-time') return { kind: 'out-of-time' };
     findings.push(...differences.map(detail => finding('object-altered', detail)));
@@ -85,19 +94,20 @@ export async function restoreObject(line: ObjectManifestLine, task: RestoreTask)
   } catch (error) {
     if (error instanceof ObjectKeyUnusableError) findings.push(finding('unreadable', 'KMS refuses its key'));
     else if (error instanceof ObjectArchivedError) findings.push(finding('unreadable', 'it lies in an archive tier'));
+    else if (error instanceof ForeignCopyError) throw error;
     else if (error instanceof ObjectStorageError) findings.push(finding('unreadable', 'S3 refuses to restore it'));
     else throw error;
     return compared(0);
   }
 }
 
-/** @returns each part's digest, where the object was copied in parts by this call. */
+/** @returns what S3 says of the copy; undefined where an earlier call had made it. */
 async function copyToScratch(
   line: ObjectManifestLine,
   eTag: string,
   task: RestoreTask,
-): Promise<string[] | undefined | 'out-of-time'> {
-  const { tenant, vaultBucket, workBucket, keyArn, limits, timeIsShort } = task;
+): Promise<ContentDigest | undefined | 'out-of-time'> {
+  const { tenant, vaultBucket, timeIsShort } = task;
   try {
     const copy = await copyObject({
       source: {
@@ -107,12 +117,11 @@ async function copyToScratch(
         eTag,
         sizeBytes: line.sizeBytes,
       },
-      target: { bucket: workBucket, key: scratchKey(task, line.vaultName), keyArn },
-      headers: headersOf(line),
-      limits: line.parts === undefined ? limits : { ...limits, partSizeBytes: line.parts.partSizeBytes },
+      target: scratchTarget(line, task),
+      limits: partLimits(line, task),
       timeIsShort,
     });
-    return copy === undefined ? 'out-of-time' : copy.parts?.sha256;
+    return copy ?? 'out-of-time';
   } catch (error) {
     // An earlier call was killed after it had restored it: what is there is compared.
     if (error instanceof PreconditionFailedError) return undefined;
@@ -120,16 +129,31 @@ async function copyToScratch(
   }
 }
 
+/** What S3 keeps of each part of a copy that an earlier call made. @throws ForeignCopyError when it made no such copy. */
+async function describeScratch(line: ObjectManifestLine, task: RestoreTask): Promise<readonly string[]> {
+  const copy = await describeCopy(scratchTarget(line, task), line.sizeBytes, partLimits(line, task));
+  if (copy === undefined) throw new RetryableError(WENT_AWAY);
+  return copy.parts?.sha256 ?? [];
+}
+
+const scratchTarget = (line: ObjectManifestLine, task: RestoreTask) => ({
+  bucket: task.workBucket,
+  key: scratchKey(task, line.vaultName),
+  keyArn: task.keyArn,
+});
+
+const partLimits = ({ parts }: ObjectManifestLine, { limits }: RestoreTask): CopyLimits =>
+  parts === undefined ? limits : { ...limits, partSizeBytes: parts.partSizeBytes };
+
+const WENT_AWAY = 'a restored object went away while it was compared';
+
 async function readBack(line: ObjectManifestLine, task: RestoreTask): Promise<string[] | 'out-of-time'> {
   const key = scratchKey(task, line.vaultName);
   const restored = await readObject(task.workBucket, key).catch(error => {
     if (!(error instanceof ObjectNotFoundError)) throw error;
-    throw new RetryableError('a restored object went away while it was compared', { cause: error });
+    throw new RetryableError(WENT_AWAY, { cause: error });
   });
-  const differences = compareHeaders(line, restored);
-  const tags = restored.TagCount ? await readTags(task.workBucket, key) : {};
-  if (!sameRecord(tags, line.tags)) differences.push('its tags differ');
-
+  const differences: string[] = [];
   const digests: string[] = [];
   const partSizeBytes = line.parts?.partSizeBytes ?? Number.POSITIVE_INFINITY;
   let hash = createHash('sha256');
@@ -161,55 +185,4 @@ function compareDigests(line: ObjectManifestLine, digests: readonly string[]): s
   return expected.length === digests.length && expected.every((digest, index) => digest === digests[index])
     ? []
     : ['its SHA-256 differs'];
-}
-
-function compareHeaders(line: ObjectManifestLine, restored: GetObjectCommandOutput): string[] {
-  const pairs = {
-    'content type': [line.contentType, restored.ContentType],
-    'content encoding': [line.contentEncoding, restored.ContentEncoding],
-    'content language': [line.contentLanguage, restored.ContentLanguage],
-    'content disposition': [line.contentDisposition, restored.ContentDisposition],
-    'cache control': [line.cacheControl, restored.CacheControl],
-    'website redirect': [line.websiteRedirectLocation, restored.WebsiteRedirectLocation],
-    expiry: [instantOf(line.expires), instantOf(restored.ExpiresString)],
-  };
-  const differences = Object.entries(pairs)
-    .filter(([, [expected, actual]]) => expected !== actual)
-    .map(([name]) => `its ${name} differs`);
-  return sameRecord(restored.Metadata, line.metadata) ? differences : [...differences, 'its metadata differ'];
-}
-
-function headersOf(line: ObjectManifestLine): ObjectHeaders {
-  const expires = instantOf(line.expires);
-  return {
-    ContentType: line.contentType,
-    ContentEncoding: line.contentEncoding,
-    ContentLanguage: line.contentLanguage,
-    ContentDisposition: line.contentDisposition,
-    CacheControl: line.cacheControl,
-    WebsiteRedirectLocation: line.websiteRedirectLocation,
-    Metadata: line.metadata,
-    Expires: expires === undefined ? undefined : parseInstant(expires),
-    Tagging:
-      line.tags === undefined
-        ? undefined
-        : Object.entries(line.tags)
-            .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
-            .join('&'),
-  };
-}
-
-/** The instant of an `Expires` header; undefined for one that is no date (S3 keeps any text), which cannot be set again. */
-function instantOf(expires: string | undefined): string | undefined {
-  if (expires === undefined) return undefined;
-  try {
-    return parseInstant(expires).toISOString();
-  } catch {
-    return undefined;
-  }
-}
-
-function sameRecord(a: Record<string, string> = {}, b: Record<string, string> = {}): boolean {
-  const names = Object.keys(a);
-  return names.length === Object.keys(b).length && names.every(name => a[name] === b[name]);
 }

@@ -5,19 +5,21 @@ import { type ObjectTestItem, VerifyObjectsInput, VerifyObjectsOutput } from '..
 import type { Finding, ObjectVerification } from '../contracts/restore-test-record.ts';
 import { manifestKey, objectKey, objectPrefix, tenantKeyAlias } from '../contracts/vault-layout.ts';
 import { type StepContext, handler as step } from '../platform/handler.ts';
-import { inOrder } from '../platform/in-order.ts';
+import { inOrder, oneAtATime } from '../platform/in-order.ts';
 import { findKey, TenantKeyUnusableError } from '../platform/kms.ts';
 import type { SpooledLines } from '../platform/line-spool.ts';
 import { COPY_LIMITS } from '../platform/object-copy.ts';
 import { ManifestAlteredError, openLines, readManifest } from '../platform/object-manifest.ts';
 import { deleteVersions, listObjects, ObjectKeyUnusableError, ObjectNotFoundError } from '../platform/s3.ts';
 import { ObjectSample } from './object-sample.ts';
-import { type RestoreOutcome, type RestoreTask, restoreObject, scratchKey } from './restore-object.ts';
+import { type RestoreTask, restoreObject, scratchKey } from './restore-object.ts';
 import { compareInventory, VaultInventory } from './vault-inventory.ts';
 
 const RESTORES_UNDER_WAY = 16;
 const FINDINGS_KEPT = 100;
-const GIB = 1024 ** 3;
+const MIB = 1024 ** 2;
+/** A function reads 10 MB a second at the least, so that eight gibibytes are read in one call of a quarter of an hour. */
+const LIMITS = { ...COPY_LIMITS, readBackUpToBytes: 8192 * MIB, togetherUpToBytes: 256 * MIB };
 
 /**
  * Verifies one tenant's manifest of one bucket: that it is the one that the root manifest names, that every object in it
@@ -28,7 +30,7 @@ const GIB = 1024 ** 3;
 export const handler = step({
   input: VerifyObjectsInput,
   output: VerifyObjectsOutput,
-  run: (input, context) => verifyObjects(input, context, { ...COPY_LIMITS, readBackUpToBytes: 20 * GIB }),
+  run: (input, context) => verifyObjects(input, context, LIMITS),
 });
 
 export async function verifyObjects(
@@ -124,9 +126,12 @@ async function restoreSample(
       yield { number, line };
     }
   }
+  const alone = oneAtATime();
   const restore = async ({ number, line }: { number: number; line: ObjectManifestLine | undefined }) => {
-    const outcome: RestoreOutcome = line === undefined ? { kind: 'out-of-time' } : await restoreObject(line, task);
-    return { number, vaultName: line?.vaultName, outcome };
+    if (line === undefined) return { number, vaultName: undefined, outcome: { kind: 'out-of-time' } as const };
+    const work = () => restoreObject(line, task);
+    const outcome = await (line.sizeBytes > task.limits.togetherUpToBytes ? alone(work) : work());
+    return { number, vaultName: line.vaultName, outcome };
   };
   const limits = { underWay: RESTORES_UNDER_WAY, waiting: RESTORES_UNDER_WAY };
   const compared: { key: string; versionId: string }[] = [];

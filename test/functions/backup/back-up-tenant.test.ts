@@ -236,6 +236,34 @@ describe('back-up-tenant, when objects cannot be copied', () => {
     expect(result).toMatchObject({ objectCount: 1, notCovered: { 'access-denied': 1 } });
   });
 
+  it('names one whose tags are refused, also where S3 hides that it has some, until they can be read', async () => {
+    for (const name of ['hidden', 'open']) await upload(`schools/oakfield/${name}`, name, { Tagging: 'pupil=u-17' });
+    cloud.intercept(async ({ method, path, query }, next) => {
+      const answer = await next();
+      if (!path.endsWith('/hidden')) return answer;
+      if ('tagging' in query) return { status: 403, headers: {} };
+      const { 'x-amz-tagging-count': _, ...headers } = answer.headers;
+      return method === 'HEAD' ? { ...answer, headers } : answer;
+    });
+    const first = await backUp();
+    expect(first).toMatchObject({ objectCount: 2, copiedObjectCount: 2, notCovered: { 'tags-refused': 1 } });
+    const [hidden, open] = await readManifest(first);
+    expect(hidden).toMatchObject({ sha256: sha256('hidden'), tagsUnread: true });
+    expect([hidden?.tags, open?.tags, open?.tagsUnread]).toEqual([undefined, { pupil: 'u-17' }, undefined]);
+    const listed = zstdDecompressSync(
+      await cloud.get('vault', notCoveredKey('oakfield', first.notCoveredSha256 ?? '')),
+    );
+    expect(listed.toString()).toBe('{"key":"schools/oakfield/hidden","reason":"tags-refused"}\n');
+
+    const second = await backUp(first.manifestSha256);
+    expect(second).toEqual({ ...first, copiedObjectCount: 0, copiedByteCount: 0 });
+
+    cloud.intercept(undefined);
+    const third = await backUp(first.manifestSha256);
+    expect(third).toMatchObject({ objectCount: 2, copiedObjectCount: 0, notCovered: {} });
+    expect((await readManifest(third))[0]).toMatchObject({ tags: { pupil: 'u-17' }, vaultName: hidden?.vaultName });
+  });
+
   it('copies one that changes meanwhile again, and describes what it copied', async () => {
     await upload('schools/oakfield/busy', 'one');
     let changes = 0;

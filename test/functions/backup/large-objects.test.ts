@@ -84,12 +84,53 @@ describe('an object that is too large for one copy', () => {
     };
     for (const readBackUpToBytes of [1e9, 1]) {
       const output = await cloud.run(() =>
-        verifyObjects({ item, cursor: null }, cloud.context, { ...limits, readBackUpToBytes }),
+        verifyObjects({ item, cursor: null }, cloud.context, { ...limits, togetherUpToBytes: 1, readBackUpToBytes }),
       );
       expect(output.result).toMatchObject({ objectsRestored: 2, bytesRestored: content.length + 5, findings: [] });
     }
     expect(await cloud.list('work')).toEqual([]);
     expect(await uploadsLeft('work')).toBe(0);
+  });
+
+  it('is not read as a whole in a restore test that finds it restored by an earlier, killed call', async () => {
+    const { result } = await step();
+    const { vaultName } = await readLine(result?.manifestSha256 ?? '');
+    const item = {
+      restoreTestId: '20261201t060000z',
+      recoveryPointId: tenantItem.recoveryPointId,
+      bucketId: 'uploads',
+      tenant: 'oakfield',
+      manifestSha256: result?.manifestSha256 ?? '',
+      sampleSize: null,
+    };
+    const scratch = `/work/scratch/20261201t060000z/${tenantItem.recoveryPointId}/${vaultName}`;
+    const test = () =>
+      cloud.run(() =>
+        verifyObjects({ item, cursor: null }, cloud.context, { ...limits, togetherUpToBytes: 1, readBackUpToBytes: 9 }),
+      );
+    cloud.intercept(async ({ method, path, query }, next) => {
+      const response = await next();
+      if (method === 'POST' && path === scratch && 'uploadId' in query) throw new Error('the process was killed');
+      return response;
+    });
+    await expect(test()).rejects.toMatchObject({ retryable: true });
+    cloud.intercept(undefined);
+    cloud.requests.length = 0;
+
+    expect((await test()).result).toMatchObject({
+      objectsRestored: 2,
+      bytesRestored: content.length + 5,
+      findings: [],
+    });
+    expect(cloud.requests.filter(request => request.includes(scratch))).toContain(`s3 GET ${scratch}?attributes`);
+    expect(cloud.requests).not.toContain(`s3 GET ${scratch}`);
+
+    // What stands there and is no copy says nothing about the backup.
+    await cloud.put('work', scratch.slice('/work/'.length), content, {
+      ServerSideEncryption: 'aws:kms',
+      SSEKMSKeyId: keyArn,
+    });
+    await expect(test()).rejects.toMatchObject({ name: 'ForeignCopyError' });
   });
 
   it('goes on with its upload after it stopped for time', async () => {

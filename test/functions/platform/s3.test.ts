@@ -2,13 +2,15 @@ import { Readable } from 'node:stream';
 import {
   DeleteObjectsCommand,
   GetObjectCommand,
+  ListObjectsV2Command,
+  ListObjectVersionsCommand,
   PutObjectCommand,
   S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
 import { mockClient } from 'aws-sdk-client-mock';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { deleteVersions, readBytes, writeBytes } from '../../../functions/platform/s3.ts';
+import { deleteVersions, listObjects, listVersions, readBytes, writeBytes } from '../../../functions/platform/s3.ts';
 
 const s3 = mockClient(S3Client);
 beforeEach(() => s3.reset());
@@ -50,6 +52,19 @@ describe('what S3 answers', () => {
       message: 's3://vault/a: it broke off while it was read (Error: aborted)',
     });
   });
+
+  it.each([
+    ['current objects', () => listObjects('work', '')],
+    ['versions', () => listVersions('work', '')],
+  ])(
+    'neither takes for complete nor begins again a listing of %s that is cut without saying where',
+    async (_, list) => {
+      const page = { IsTruncated: true, Contents: [{ Key: 'a' }], Versions: [{ Key: 'a', VersionId: '1' }] };
+      s3.on(ListObjectsV2Command).resolves(page).on(ListObjectVersionsCommand).resolves(page);
+      await expect(Array.fromAsync<unknown>(list())).rejects.toMatchObject({ name: 'ObjectStorageError' });
+      expect(s3.calls()).toHaveLength(1);
+    },
+  );
 
   it.each([
     [['InternalError', 'SlowDown'], 'RetryableError', '2 of 3 versions were not deleted (InternalError)'],
