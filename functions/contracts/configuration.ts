@@ -4,6 +4,15 @@ import { SourceId } from './identifiers.ts';
 /** `schema.table`, or `table` for `public.table`; lower-case or quoted names as PostgreSQL prints them, without quotes. */
 const TableName = z.string().regex(/^(?:[^.\s"]+\.)?[^.\s"]+$/);
 
+/**
+ * A role of PostgreSQL, whole (it cuts names after 63 bytes), that means itself in the resource of `rds-db:connect`.
+ * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
+ */
+export const DatabaseUser = z
+  .string()
+  .regex(/^[^\p{C}\s*?/$]+$/u, 'must be the name of a role without spaces and without * ? / $')
+  .refine(name => Buffer.byteLength(name) <= 63, 'must be at most 63 bytes long');
+
 /** One RDS for PostgreSQL database to protect. */
 export const DatabaseConfiguration = z.strictObject({
   id: SourceId,
@@ -14,7 +23,7 @@ export const DatabaseConfiguration = z.strictObject({
   rootTable: TableName,
   rootColumn: z.string().min(1),
   /** The role, with IAM authentication, that fingerprints are taken with. */
-  readerUser: z.string().default('daybreak_reader'),
+  readerUser: DatabaseUser.default('daybreak_reader'),
 });
 export type DatabaseConfiguration = z.infer<typeof DatabaseConfiguration>;
 

@@ -7,6 +7,7 @@ import { EXIT, USAGE, UsageError } from './usage.ts';
 // Loaded when asked for: the SDK takes most of a second, and help or a slip of the pen should not wait for it.
 const COMMANDS: Record<string, (parameters: string[]) => Promise<number>> = {
   'evidence verify': async parameters => (await import('./evidence.ts')).verifyEvidence(parameters),
+  'database grant-sql': async parameters => (await import('./database.ts')).printGrants(parameters),
   'evidence show': async parameters => (await import('./evidence.ts')).showEvidence(parameters),
 };
 

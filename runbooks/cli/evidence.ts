@@ -3,7 +3,7 @@ import { currentRuntime, withRuntime } from '../../functions/platform/runtime.ts
 import { openTarget } from './open-target.ts';
 import { printable } from './printable.ts';
 import { readTarget, TARGET_OPTIONS, withLocalDefault } from './read-target.ts';
-import { EXIT, UsageError } from './usage.ts';
+import { EXIT, parse, UsageError } from './usage.ts';
 
 // What talks to AWS is loaded only once the command line is known to be right.
 
@@ -50,14 +50,6 @@ export async function showEvidence(parameters: string[]): Promise<number> {
   ]);
   print(table([['entry', 'recorded at', 'kind', 'subject', 'result'], ...rows]));
   return EXIT.done;
-}
-
-function parse<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    throw new UsageError(`${error instanceof Error ? error.message.split(/[.\n]/)[0] : error}; see daybreak help`);
-  }
 }
 
 function print(text: string): void {

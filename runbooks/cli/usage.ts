@@ -3,6 +3,15 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** What `read` makes of a command line. @throws UsageError for what it refuses. */
+export function parse<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new UsageError(`${error instanceof Error ? error.message.split(/[.\n]/)[0] : error}; see daybreak help`);
+  }
+}
+
 /** Exit codes of every `daybreak` command. */
 export const EXIT = { done: 0, broken: 1, usage: 2, unreachable: 3 } as const;
 
@@ -11,6 +20,8 @@ export const USAGE = `daybreak: operate and check Daybreak
   daybreak evidence verify [--json] TARGET        check the whole ledger: every entry, head and segment
   daybreak evidence show [--limit N] [--json] TARGET
                                                   list the newest entries, newest last (20 unless N is given)
+  daybreak database grant-sql [--reader NAME]     print the SQL that lets the reader in: an administrator runs it once in
+                                                  each protected database (daybreak_reader unless NAME is given)
   daybreak help                                   this text
 
 TARGET, one of

@@ -118,6 +118,17 @@ describe('daybreak evidence', () => {
     ],
     ['no local state', ['evidence', 'verify', '--local'], '.daybreak: holds no deployment.json; run npm start first'],
     ['an unknown option', ['evidence', 'verify', '--fix'], "Unknown option '--fix'"],
+    ['a reader without a name', ['database', 'grant-sql', '--reader'], "Option '--reader <value>' argument missing"],
+    [
+      'a reader who would be any',
+      ['database', 'grant-sql', '--reader=*'],
+      '--reader "*": must be the name of a role without spaces and without * ? / $',
+    ],
+    [
+      'a reader whose name would be cut',
+      ['database', 'grant-sql', `--reader=${'r'.repeat(64)}`],
+      'must be at most 63 bytes long',
+    ],
     ['a limit that is none', ['evidence', 'show', '--local', '--limit', 'x'], '--limit x: give a whole number from 1'],
   ])('takes %s for a mistake, in one line: exit code 2', async (_, parameters, message) => {
     const { exitCode, stdout, stderr } = await daybreak(parameters);
