@@ -1,5 +1,6 @@
-import { Validations } from 'aws-cdk-lib';
 import { Effect, PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
+import { acknowledge } from './acknowledge.ts';
+
 import type { Permission } from './permissions.ts';
 
 /** Why a resource with a `*` in it cannot be named more narrowly: the first pattern that fits gives the reason. */
@@ -82,7 +83,7 @@ export const ACTIONS_WITHOUT_RESOURCE: readonly { readonly actions: RegExp; read
  */
 export function addPermission(role: Role, { effect = 'Allow', actions, resources, conditions }: Permission): void {
   for (const resource of resources.filter(resource => effect === 'Allow' && resource.includes('*'))) {
-    acknowledge(role, resource, reasonFor(actions, resource));
+    acknowledgeWildcard(role, resource, reasonFor(actions, resource));
   }
   role.addToPolicy(
     new PolicyStatement({
@@ -95,8 +96,17 @@ export function addPermission(role: Role, { effect = 'Allow', actions, resources
 }
 
 /** Records the reason for a wildcard that another construct adds to the role. */
-export function acknowledge(role: Role, resource: string, reason: string): void {
-  Validations.of(role).acknowledge({ id: `AwsSolutions::AwsSolutions-IAM5[Resource::${resource}]`, reason });
+export function acknowledgeWildcard(role: Role, resource: string, reason: string): void {
+  acknowledge(role, [`AwsSolutions-IAM5[Resource::${resource}]`], reason);
+}
+
+/** Says why the role's own policy is no managed one. */
+export function acknowledgeInlinePolicy(role: Role): void {
+  acknowledge(
+    role,
+    ['NIST.800.53.R5-IAMNoInlinePolicy'],
+    'The policy is for this role alone and goes with it; a managed one could be attached to another principal. What all roles share, the guardrails, is managed.',
+  );
 }
 
 /** @throws Error when there is none. */

@@ -18,6 +18,7 @@ import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Construct } from 'constructs';
 import type { PulseMetric } from '../functions/contracts/pulse.ts';
+import { acknowledge } from './acknowledge.ts';
 import { alarmName, alarmsOf, PAGER } from './alarms.ts';
 import { REGION, type SupplierConfiguration } from './config/configuration.ts';
 import { createPulseAlarm, pulseMetric } from './constructs/pulse-alarm.ts';
@@ -89,6 +90,11 @@ export class MonitoringStack extends Stack {
       }),
     );
     for (const contact of new Set(contacts)) topic.addSubscription(new EmailSubscription(contact));
+    acknowledge(
+      topic,
+      ['Serverless-SNSRedrivePolicy'],
+      'A notice that no e-mail delivers would wait in a queue of the same account, which nobody watches. The alarm keeps its state, and each contact has a subscription.',
+    );
     return topic;
   }
 

@@ -1,8 +1,15 @@
-import { Duration, RemovalPolicy, Stack, Tags, Validations } from 'aws-cdk-lib';
-import { AnyPrincipal, Effect, PolicyStatement, type PolicyStatementProps } from 'aws-cdk-lib/aws-iam';
+import { Duration, RemovalPolicy, Stack, Tags } from 'aws-cdk-lib';
+import {
+  AnyPrincipal,
+  Effect,
+  PolicyStatement,
+  type PolicyStatementProps,
+  ServicePrincipal,
+} from 'aws-cdk-lib/aws-iam';
 import { type Key, KeySpec, KeyUsage } from 'aws-cdk-lib/aws-kms';
 import { BlockPublicAccess, Bucket, BucketEncryption, type BucketProps, type CfnBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
 import { bucketNames, REGION, type SupplierConfiguration } from './config/configuration.ts';
 import { DaybreakKey } from './constructs/daybreak-key.ts';
 import { roleArn, STEPS, type Step, stepName, WORKFLOWS, workflowName } from './role-names.ts';
@@ -43,6 +50,8 @@ const GRANTORS: readonly Step[] = ['backup/copy-snapshot', 'restore-test/restore
 export class VaultStack extends Stack {
   readonly vaultKey: Key;
   readonly signingKey: Key;
+  /** What logs are under, which outlive what wrote them. */
+  readonly logKey: Key;
 
   constructor(scope: Construct, id: string, configuration: SupplierConfiguration) {
     const { account, region } = configuration;
@@ -112,10 +121,34 @@ export class VaultStack extends Stack {
         },
       ],
     });
+    this.logKey = this.#createLogKey(account);
 
     this.#createVault(names.vaultBucket, configuration);
     this.#createEvidence(names.evidenceBucket, configuration);
     this.#createWork(names.workBucket, configuration);
+  }
+
+  /** https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html */
+  #createLogKey(account: string): Key {
+    const key = new DaybreakKey(this, 'LogKey', {
+      alias: 'alias/daybreak/logs',
+      description: 'Daybreak: logs',
+      enableKeyRotation: true,
+      use: [],
+    });
+    key.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'LogsOfDaybreak',
+        principals: [new ServicePrincipal(`logs.${REGION}.amazonaws.com`)],
+        actions: ['kms:Encrypt', 'kms:Decrypt', 'kms:ReEncrypt*', 'kms:GenerateDataKey*', 'kms:DescribeKey'],
+        resources: ['*'],
+        // Log groups are named after their stacks.
+        conditions: {
+          ArnLike: { 'kms:EncryptionContext:aws:logs:arn': `arn:aws:logs:${REGION}:${account}:log-group:Daybreak*` },
+        },
+      }),
+    );
+    return key;
   }
 
   #createVault(bucketName: string, { vault, account }: SupplierConfiguration): void {
@@ -179,13 +212,18 @@ export class VaultStack extends Stack {
   }
 
   #createWork(bucketName: string, { account }: SupplierConfiguration): void {
-    this.#createBucket('Work', account, {
+    const bucket = this.#createBucket('Work', account, {
       bucketName,
       lifecycleRules: [
         { id: 'work', prefix: 'work/', expiration: Duration.days(14) },
         { id: 'scratch', prefix: 'scratch/', expiration: Duration.days(2) },
       ],
     });
+    acknowledge(
+      bucket,
+      ['NIST.800.53.R5-S3BucketVersioningEnabled'],
+      'It holds what runs hand on and what restore tests restore, for days; a version would keep a restored file after its test has deleted it.',
+    );
   }
 
   /** Lets writers name no other encryption than SSE-KMS, with a key that `otherKey` does not fit; without any, the bucket's default applies. */
@@ -242,11 +280,16 @@ export class VaultStack extends Stack {
       resources: [bucket.bucketArn, bucket.arnForObjects('*')],
       conditions: { ArnLike: { 'aws:PrincipalArn': roleArn(account, 'daybreak-*') } },
     });
-    Validations.of(bucket).acknowledge({
-      id: 'AwsSolutions::AwsSolutions-S1',
-      reason:
-        'Access logs come on best effort and would outlive what they name; CloudTrail data events are the audit trail.',
-    });
+    acknowledge(
+      bucket,
+      ['AwsSolutions-S1', 'NIST.800.53.R5-S3BucketLoggingEnabled'],
+      'Access logs come on best effort and would outlive what they name; CloudTrail data events are the audit trail.',
+    );
+    acknowledge(
+      bucket,
+      ['NIST.800.53.R5-S3BucketReplicationEnabled'],
+      'The data stays in the United Kingdom, which has one AWS Region, and a replica would be a copy that no erasure lists.',
+    );
     bucket.policy?.applyRemovalPolicy(RemovalPolicy.RETAIN);
     return bucket;
   }

@@ -1,5 +1,6 @@
-import { Stack, Tags, Validations } from 'aws-cdk-lib';
+import { Stack, Tags } from 'aws-cdk-lib';
 import type { ISecurityGroup } from 'aws-cdk-lib/aws-ec2';
+
 import {
   Effect,
   ManagedPolicy,
@@ -8,13 +9,17 @@ import {
   Role,
   ServicePrincipal,
 } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { CfnSchedule } from 'aws-cdk-lib/aws-scheduler';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { Configuration, Deployment } from '../functions/contracts/configuration.ts';
 import { type ScheduleId, scheduleName } from '../functions/contracts/schedules.ts';
-import { acknowledge, addPermission, reasonFor } from './allow.ts';
+
+import { acknowledge } from './acknowledge.ts';
+import { acknowledgeInlinePolicy, acknowledgeWildcard, addPermission, reasonFor } from './allow.ts';
+
 import { bucketNames, REGION, runtimeConfiguration, type SupplierConfiguration } from './config/configuration.ts';
 import { KEY_CHANGES } from './constructs/daybreak-key.ts';
 import { Isolation } from './constructs/isolation.ts';
@@ -47,6 +52,8 @@ const SIZES: Partial<Record<Step, StepSize>> = {
   'pulse/read-back': { timeoutMinutes: 10, memoryMib: 1024 },
 };
 type Placed = Record<(typeof INSIDE_VPC)[number], Pick<StepLambdaProps, 'placement' | 'environment'>>;
+/** What a schedule calls, without waiting for the answer. */
+const SCHEDULED: readonly Step[] = ['workflows/start-execution', 'restore-test/remove-abandoned', 'pulse/read-back'];
 const DEFINITIONS = { 'daily-backup': dailyBackup, 'restore-test': restoreTest };
 /** As long as the longest id that AWS gives to a security group. */
 const SAMPLE_SECURITY_GROUP_ID = 'sg-00000000000000000';
@@ -119,12 +126,14 @@ export class WorkflowStack extends Stack {
           permissions: permissions[step],
           guardrails,
           environmentBytes,
+          logKey: vault.logKey,
+          scheduled: SCHEDULED.includes(step),
           size: SIZES[step] ?? SHORT,
           ...(inside[step] ?? { environment }),
         }),
       );
     }
-    for (const workflow of WORKFLOWS) this.#createWorkflow(workflow, deployment, guardrails);
+    for (const workflow of WORKFLOWS) this.#createWorkflow(workflow, deployment, guardrails, vault.logKey);
     this.#createSchedules(configuration, guardrails);
   }
 
@@ -169,7 +178,7 @@ export class WorkflowStack extends Stack {
     });
   }
 
-  #createWorkflow(workflow: Workflow, deployment: Deployment, guardrails: ManagedPolicy): void {
+  #createWorkflow(workflow: Workflow, deployment: Deployment, guardrails: ManagedPolicy, logKey: IKey): void {
     const called = new Set<string>();
     const definition = DEFINITIONS[workflow]({
       functionArn: step => {
@@ -194,7 +203,8 @@ export class WorkflowStack extends Stack {
       ...distributedMap(this.#stateMachineArn(workflow), deployment),
     ];
     for (const permission of permissions) addPermission(role, permission);
-    acknowledge(role, '*', reasonFor(['logs:CreateLogDelivery'], '*'));
+    acknowledgeWildcard(role, '*', reasonFor(['logs:CreateLogDelivery'], '*'));
+    acknowledgeInlinePolicy(role);
     const stateMachine = new StateMachine(this, workflow, {
       stateMachineName: workflowName(workflow),
       stateMachineType: StateMachineType.STANDARD,
@@ -203,15 +213,19 @@ export class WorkflowStack extends Stack {
       comment: definition.Comment,
       // Inputs and outputs of states stay out of the log: the history keeps them for 90 days.
       logs: {
-        destination: new LogGroup(this, `${workflow}-log`, { retention: RetentionDays.THIRTEEN_MONTHS }),
+        destination: new LogGroup(this, `${workflow}-log`, {
+          retention: RetentionDays.THIRTEEN_MONTHS,
+          encryptionKey: logKey,
+        }),
         level: LogLevel.ALL,
         includeExecutionData: false,
       },
     });
-    Validations.of(stateMachine).acknowledge({
-      id: 'AwsSolutions::AwsSolutions-SF2',
-      reason: 'Every phase is timed in the records and in the execution history; traces would add a copy of that.',
-    });
+    acknowledge(
+      stateMachine,
+      ['AwsSolutions-SF2', 'Serverless-StepFunctionStateMachineXray'],
+      'Every phase is timed in the records and in the execution history; traces would add a copy of that.',
+    );
   }
 
   #createSchedules({ schedules }: SupplierConfiguration, guardrails: ManagedPolicy): void {
@@ -231,6 +245,7 @@ export class WorkflowStack extends Stack {
       actions: ['lambda:InvokeFunction'],
       resources: [start.functionArn, janitor.functionArn, pulse.functionArn],
     });
+    acknowledgeInlinePolicy(role);
     const schedule = (name: ScheduleId, scheduleExpression: string, arn: string, input: unknown) =>
       new CfnSchedule(this, `${name}-schedule`, {
         name: scheduleName(name),

@@ -1,12 +1,18 @@
 import { join } from 'node:path';
 import { Duration, RemovalPolicy, Size } from 'aws-cdk-lib';
 import type { ISecurityGroup, IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
+
 import { type IManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+
 import { Architecture, type CfnFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { LogLevel, NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { addPermission } from '../allow.ts';
+
+import { acknowledge } from '../acknowledge.ts';
+import { acknowledgeInlinePolicy, addPermission } from '../allow.ts';
+
 import type { Permission } from '../permissions.ts';
 import { type Step, stepName } from '../role-names.ts';
 
@@ -23,6 +29,10 @@ export interface StepLambdaProps {
   /** The length of the environment's values, once everything in them is known. */
   readonly environmentBytes: number;
   readonly size: StepSize;
+  /** What its log is under. */
+  readonly logKey: IKey;
+  /** Whether a schedule calls it, and not a workflow that waits for it. */
+  readonly scheduled: boolean;
   /** Present for the steps that talk to PostgreSQL. */
   readonly placement?: { vpc: IVpc; vpcSubnets: SubnetSelection; securityGroups: ISecurityGroup[] } | undefined;
 }
@@ -59,7 +69,9 @@ export class StepLambda extends Construct {
     const logGroup = new LogGroup(this, 'Log', {
       retention: RetentionDays.THIRTEEN_MONTHS,
       removalPolicy: RemovalPolicy.RETAIN,
+      encryptionKey: props.logKey,
     });
+    acknowledgeInlinePolicy(this.role);
     logGroup.grantWrite(this.role);
     const entry = `functions/${step}.ts`;
     this.function = new NodejsFunction(this, 'Function', {
@@ -93,6 +105,34 @@ export class StepLambda extends Construct {
       ...placement,
     });
     (this.function.node.defaultChild as CfnFunction).addMetadata('daybreak:entry', entry);
+    this.#acknowledgeRules(props);
+  }
+
+  #acknowledgeRules({ scheduled, placement }: StepLambdaProps): void {
+    acknowledge(
+      this.function,
+      ['NIST.800.53.R5-LambdaConcurrency'],
+      "Distributed maps bound how many run at once. A reservation would be taken from the account's pool, which the supplier's app shares, and would throttle a backup instead of slowing it down.",
+    );
+    acknowledge(
+      this.function,
+      ['NIST.800.53.R5-LambdaDLQ', 'Serverless-LambdaDLQ'],
+      scheduled
+        ? 'A run that is lost shows by what is missing: pulse alarms without a good recovery point, a passed test or a removed copy, and its own silence alarms. A queue would be a second place to look, which nobody watches.'
+        : 'Workflows wait for its answer and catch its errors; nothing calls it asynchronously, so nothing would reach a queue.',
+    );
+    acknowledge(
+      this.function,
+      ['Serverless-LambdaTracing'],
+      "Steps are timed in their records and in the workflow's history; traces would add a copy of that, and a permission on every resource to each role.",
+    );
+    if (placement === undefined) {
+      acknowledge(
+        this.function,
+        ['NIST.800.53.R5-LambdaInsideVPC'],
+        'It talks to AWS alone, over TLS and under its own role. In the isolated subnets are only functions that read a database, so that those can reach nothing else.',
+      );
+    }
   }
 }
 

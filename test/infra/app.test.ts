@@ -9,7 +9,7 @@ import { addPermission, reasonFor } from '../../infra/allow.ts';
 import { createApp } from '../../infra/app.ts';
 import { SupplierConfiguration } from '../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../infra/config/example.ts';
-import { STEPS, stepName } from '../../infra/role-names.ts';
+import { STEPS, stepName, WORKFLOWS } from '../../infra/role-names.ts';
 
 interface Statement {
   Sid?: string;
@@ -127,8 +127,12 @@ describe('the vault stack', () => {
 
   it('names the account in key policies, with fixed role names, and denies all functions any change', () => {
     const keys = ofType(vault, 'AWS::KMS::Key').map(([, { Properties }]) => Properties);
-    expect(keys.map(({ KeySpec = 'SYMMETRIC_DEFAULT' }) => KeySpec)).toEqual(['SYMMETRIC_DEFAULT', 'ECC_NIST_P256']);
-    for (const { KeyPolicy } of keys) {
+    expect(keys.map(({ KeySpec = 'SYMMETRIC_DEFAULT' }) => KeySpec)).toEqual([
+      'SYMMETRIC_DEFAULT',
+      'ECC_NIST_P256',
+      'SYMMETRIC_DEFAULT',
+    ]);
+    for (const { KeyPolicy } of keys.slice(0, 2)) {
       const statements: (Statement & { Principal: unknown })[] = KeyPolicy.Statement;
       expect(new Set(statements.map(({ Principal }) => JSON.stringify(Principal)))).toEqual(
         new Set([JSON.stringify({ AWS: 'arn:aws:iam::111122223333:root' })]),
@@ -147,6 +151,25 @@ describe('the vault stack', () => {
         ArnLike: { 'aws:PrincipalArn': 'arn:aws:iam::111122223333:role/daybreak-*' },
       });
     }
+  });
+
+  it('has a key for logs that CloudWatch Logs uses for them, and that nobody else uses', () => {
+    const [, , key] = ofType(vault, 'AWS::KMS::Key').map(([, { Properties }]) => Properties);
+    expect(key).toMatchObject({ Description: 'Daybreak: logs', EnableKeyRotation: true });
+    const statements: (Statement & { Principal: unknown })[] = key.KeyPolicy.Statement;
+    expect(statements.map(({ Sid, Effect }) => `${Effect} ${Sid}`)).toEqual([
+      'Allow Administration',
+      'Deny FunctionsNeverChangeKeys',
+      'Allow LogsOfDaybreak',
+    ]);
+    expect(statements.at(-1)).toMatchObject({
+      Principal: { Service: 'logs.eu-west-2.amazonaws.com' },
+      Condition: {
+        ArnLike: {
+          'kms:EncryptionContext:aws:logs:arn': 'arn:aws:logs:eu-west-2:111122223333:log-group:Daybreak*',
+        },
+      },
+    });
   });
 });
 
@@ -184,6 +207,18 @@ describe('the workflow stack', () => {
         ArnNotEquals: { 'aws:PrincipalArn': 'arn:aws:iam::111122223333:role/daybreak-tenants-ensure-key' },
       },
     });
+  });
+
+  it('keeps each log for thirteen months under the key for logs', () => {
+    const groups = ofType(workflows, 'AWS::Logs::LogGroup').map(([, { Properties }]) => Properties);
+    expect(groups).toHaveLength(STEPS.length + WORKFLOWS.length);
+    expect(new Set(groups.map(({ RetentionInDays }) => RetentionInDays))).toEqual(new Set([400]));
+    const [, , [logKey] = []] = ofType(vault, 'AWS::KMS::Key');
+    for (const { KmsKeyId } of groups) {
+      expect(KmsKeyId['Fn::ImportValue']).toBe(
+        `DaybreakVault:ExportsOutputFnGetAtt${logKey}Arn${KmsKeyId['Fn::ImportValue'].slice(-8)}`,
+      );
+    }
   });
 
   it('places in the network only what talks to PostgreSQL', () => {
