@@ -1,6 +1,7 @@
 import type { PulseMetric } from '../functions/contracts/pulse.ts';
 import { scheduleName } from '../functions/contracts/schedules.ts';
 import { bucketNames, REGION, type SupplierConfiguration } from './config/configuration.ts';
+import { QUOTA_USE_LIMIT_PERCENT } from './config/find-conflicts.ts';
 import { stepName } from './role-names.ts';
 
 /** One alarm over one of pulse's metrics. What is missing breaches. */
@@ -199,9 +200,9 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
     },
     {
       id: 'quota-nearly-used',
-      meaning: 'More than 85 % of a quota is used: manual snapshots, database instances or KMS keys.',
+      meaning: `More than ${QUOTA_USE_LIMIT_PERCENT} % of a quota is used: manual snapshots, database instances or KMS keys.`,
       metric: 'HighestQuotaUse',
-      limit: { most: 85 },
+      limit: { most: QUOTA_USE_LIMIT_PERCENT },
       command: `aws rds describe-account-attributes --region ${REGION} --query "AccountQuotas[?Used > \\\`0\\\`].[AccountQuotaName,Used,Max]" --output text`,
       runbook: 'quota-nearly-used.md',
       urgent: false,

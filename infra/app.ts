@@ -1,10 +1,17 @@
 import { readFileSync } from 'node:fs';
-import { Annotations, App, CloudFormationValidatePlugin, type IPolicyValidationPlugin, Validations } from 'aws-cdk-lib';
+import {
+  Annotations,
+  App,
+  CloudFormationValidatePlugin,
+  type IPolicyValidationPlugin,
+  Stack,
+  Validations,
+} from 'aws-cdk-lib';
+import { ManagedPolicy, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
 import { AwsSolutionsChecks, NIST80053R5Checks, ServerlessChecks } from 'cdk-nag';
-import type { z } from 'zod';
 import { findExpiredRoots } from '../functions/platform/rds-roots.ts';
-import { readConfiguration, type SupplierConfiguration } from './config/configuration.ts';
-import { exampleConfiguration } from './config/example.ts';
+import { ConfigurationError, readConfiguration } from './config/configuration.ts';
+import { loadConfiguration } from './config/load-configuration.ts';
 import { MonitoringStack } from './monitoring-stack.ts';
 import { VaultStack } from './vault-stack.ts';
 import { WorkflowStack } from './workflow-stack.ts';
@@ -23,10 +30,12 @@ interface AppOptions {
 }
 
 /**
- * The CDK app for a configuration.
+ * The CDK app for a configuration: the vault, unless it is there already (`existing`), the workflows over it, and the
+ * alarms. The workflows import the vault's keys by strong references, so that CloudFormation refuses to delete the vault
+ * stack while the workflow stack stands.
  * @throws ConfigurationError naming each problem of the configuration.
  */
-export function createApp(configuration: z.input<typeof SupplierConfiguration>, options: AppOptions = {}): App {
+export function createApp(configuration: unknown, options: AppOptions = {}): App {
   const checked = readConfiguration(configuration);
   const { context } = JSON.parse(readFileSync(new URL('../cdk.json', import.meta.url), 'utf8'));
   const app = new App({
@@ -35,9 +44,12 @@ export function createApp(configuration: z.input<typeof SupplierConfiguration>, 
     analyticsReporting: false,
     builtinCloudFormationValidation: options.check !== false,
   });
-  const vault = new VaultStack(app, 'DaybreakVault', checked);
+  const vault = checked.existing ?? new VaultStack(app, 'DaybreakVault', checked);
   const workflows = new WorkflowStack(app, 'DaybreakWorkflows', checked, vault);
-  new MonitoringStack(app, 'DaybreakMonitoring', checked);
+  // Alarms read what pulse publishes; before there is a pulse they would only sound.
+  new MonitoringStack(app, 'DaybreakMonitoring', checked).addStackDependency(workflows);
+  if (checked.existing !== undefined) Annotations.of(workflows).addWarningV2('daybreak:existing-vault', EXISTING_VAULT);
+  if (checked.permissionsBoundaryArn !== undefined) boundRoles(app, checked.permissionsBoundaryArn);
   const now = options.now ?? new Date();
   for (const root of findExpiredRoots(new Date(now.getTime() + YEAR_MS))) {
     Annotations.of(workflows).addWarningV2(
@@ -72,4 +84,24 @@ function rules(app: App): IPolicyValidationPlugin[] {
   return plugins as IPolicyValidationPlugin[];
 }
 
-if (import.meta.main) createApp(exampleConfiguration).synth();
+const EXISTING_VAULT =
+  'no vault stack: the vault that stands is used as it is. Its buckets, their policies, locks and lifecycle rules, and the policies of its keys are not managed: what this version, or the configuration (vault, evidence, operatorRoleArns), would change of them does not reach them.';
+
+/** Every role of every stack, those that the CDK adds for purposes of its own too. */
+function boundRoles(app: App, permissionsBoundaryArn: string): void {
+  for (const stack of app.node.children.filter(Stack.isStack)) {
+    const boundary = ManagedPolicy.fromManagedPolicyArn(stack, 'Boundary', permissionsBoundaryArn);
+    PermissionsBoundary.of(stack).apply(boundary);
+  }
+}
+
+if (import.meta.main) {
+  try {
+    const file: unknown = new App({ autoSynth: false }).node.tryGetContext('configuration');
+    createApp(await loadConfiguration(file === undefined ? undefined : String(file))).synth();
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+  }
+}

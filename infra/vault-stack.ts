@@ -43,15 +43,23 @@ const RELEASERS = ['daybreak-retention-*', 'daybreak-erasure-*'];
 const SIGNERS: readonly Step[] = ['backup/complete', 'evidence/append-entry'];
 const GRANTORS: readonly Step[] = ['backup/copy-snapshot', 'restore-test/restore-database'];
 
+/** The keys of a vault, whose other names are fixed (`bucketNames`). */
+export interface VaultKeys {
+  readonly vaultKeyArn: string;
+  readonly signingKeyArn: string;
+  /** What logs are under, which outlive what wrote them. */
+  readonly logKeyArn: string;
+}
+
 /**
  * What outlives everything else: the locked vault, the evidence, the work bucket and the keys. Destroying the stack keeps
  * all of it, and a workflow stack that is deployed again works with it, because names and key policies are fixed.
  */
-export class VaultStack extends Stack {
-  readonly vaultKey: Key;
-  readonly signingKey: Key;
-  /** What logs are under, which outlive what wrote them. */
-  readonly logKey: Key;
+export class VaultStack extends Stack implements VaultKeys {
+  readonly vaultKeyArn: string;
+  readonly signingKeyArn: string;
+  readonly logKeyArn: string;
+  readonly #vaultKey: Key;
 
   constructor(scope: Construct, id: string, configuration: SupplierConfiguration) {
     const { account, region } = configuration;
@@ -65,7 +73,7 @@ export class VaultStack extends Stack {
     const roles = [...STEPS.map(stepName), ...WORKFLOWS.map(workflowName)].map(name => roleArn(account, name));
     const rolesOf = (steps: readonly Step[]) => steps.map(step => roleArn(account, stepName(step)));
     const names = bucketNames(configuration);
-    this.vaultKey = new DaybreakKey(this, 'VaultKey', {
+    this.#vaultKey = new DaybreakKey(this, 'VaultKey', {
       alias: 'alias/daybreak/vault',
       description: 'Daybreak: database snapshots, what belongs to no tenant, evidence, work files',
       enableKeyRotation: true,
@@ -107,7 +115,7 @@ export class VaultStack extends Stack {
         },
       ],
     });
-    this.signingKey = new DaybreakKey(this, 'SigningKey', {
+    const signingKey = new DaybreakKey(this, 'SigningKey', {
       alias: 'alias/daybreak/signing',
       description: 'Daybreak: signs root manifests and heads of the ledger',
       keySpec: KeySpec.ECC_NIST_P256,
@@ -121,8 +129,10 @@ export class VaultStack extends Stack {
         },
       ],
     });
-    this.logKey = this.#createLogKey(account);
+    this.logKeyArn = this.#createLogKey(account).keyArn;
 
+    this.vaultKeyArn = this.#vaultKey.keyArn;
+    this.signingKeyArn = signingKey.keyArn;
     this.#createVault(names.vaultBucket, configuration);
     this.#createEvidence(names.evidenceBucket, configuration);
     this.#createWork(names.workBucket, configuration);
@@ -186,7 +196,7 @@ export class VaultStack extends Stack {
 
   #createEvidence(bucketName: string, { evidence, account }: SupplierConfiguration): void {
     const bucket = this.#createBucket('Evidence', account, { bucketName, versioned: true, objectLockEnabled: true });
-    this.#denyOtherKeys(bucket, { ArnNotEquals: this.vaultKey.keyArn });
+    this.#denyOtherKeys(bucket, { ArnNotEquals: this.#vaultKey.keyArn });
     cfnBucket(bucket).objectLockConfiguration = {
       objectLockEnabled: 'Enabled',
       rule: { defaultRetention: { mode: evidence.lockMode.toUpperCase(), years: evidence.retentionYears } },
@@ -251,7 +261,7 @@ export class VaultStack extends Stack {
   #createBucket(id: string, account: string, props: BucketProps): Bucket {
     const bucket = new Bucket(this, id, {
       encryption: BucketEncryption.KMS,
-      encryptionKey: this.vaultKey,
+      encryptionKey: this.#vaultKey,
       bucketKeyEnabled: false,
       blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
       enforceSSL: true,

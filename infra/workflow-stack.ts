@@ -1,15 +1,7 @@
 import { Stack, Tags } from 'aws-cdk-lib';
 import type { ISecurityGroup } from 'aws-cdk-lib/aws-ec2';
-
-import {
-  Effect,
-  ManagedPolicy,
-  PermissionsBoundary,
-  PolicyStatement,
-  Role,
-  ServicePrincipal,
-} from 'aws-cdk-lib/aws-iam';
-import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { Effect, ManagedPolicy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { CfnSchedule } from 'aws-cdk-lib/aws-scheduler';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
@@ -28,7 +20,7 @@ import { endpointStatement, type INSIDE_VPC } from './endpoint-policy.ts';
 import { parseDefinition } from './local/states/definition.ts';
 import { type Permission, permissionsOf } from './permissions.ts';
 import { roleArn, STEPS, type Step, stepName, WORKFLOWS, type Workflow, workflowName } from './role-names.ts';
-import type { VaultStack } from './vault-stack.ts';
+import type { VaultKeys } from './vault-stack.ts';
 import { dailyBackup } from './workflows/daily-backup.ts';
 import { restoreTest } from './workflows/restore-test.ts';
 
@@ -63,22 +55,16 @@ const SAMPLE_KMS_URL = `https://vpce-00000000000000000-00000000.kms.${REGION}.vp
 export class WorkflowStack extends Stack {
   readonly #steps = new Map<Step, StepLambda>();
 
-  constructor(scope: Construct, id: string, configuration: SupplierConfiguration, vault: VaultStack) {
+  constructor(scope: Construct, id: string, configuration: SupplierConfiguration, vault: VaultKeys) {
     const { account, region } = configuration;
     super(scope, id, { env: { account, region }, description: 'Daybreak: backup and restore test' });
     Tags.of(this).add('daybreak:purpose', 'workflow');
-    if (configuration.permissionsBoundaryArn !== undefined) {
-      PermissionsBoundary.of(this).apply(
-        ManagedPolicy.fromManagedPolicyArn(this, 'Boundary', configuration.permissionsBoundaryArn),
-      );
-    }
-
     const deployment: Deployment = {
       accountId: account,
       region: REGION,
       ...bucketNames(configuration),
-      vaultKeyArn: vault.vaultKey.keyArn,
-      signingKeyArn: vault.signingKey.keyArn,
+      vaultKeyArn: vault.vaultKeyArn,
+      signingKeyArn: vault.signingKeyArn,
     };
     const permissions = permissionsOf({
       ...deployment,
@@ -118,6 +104,7 @@ export class WorkflowStack extends Stack {
       'restore-test/hydrate': verifier,
       'restore-test/verify-database': verifier,
     };
+    const logKey = Key.fromKeyArn(this, 'LogKey', vault.logKeyArn);
     for (const step of STEPS) {
       this.#steps.set(
         step,
@@ -126,14 +113,14 @@ export class WorkflowStack extends Stack {
           permissions: permissions[step],
           guardrails,
           environmentBytes,
-          logKey: vault.logKey,
+          logKey,
           scheduled: SCHEDULED.includes(step),
           size: SIZES[step] ?? SHORT,
           ...(inside[step] ?? { environment }),
         }),
       );
     }
-    for (const workflow of WORKFLOWS) this.#createWorkflow(workflow, deployment, guardrails, vault.logKey);
+    for (const workflow of WORKFLOWS) this.#createWorkflow(workflow, deployment, guardrails, logKey);
     this.#createSchedules(configuration, guardrails);
   }
 

@@ -27,7 +27,13 @@ const checks: Check[] = [
   ...(values.quick
     ? []
     : [
-        { name: 'synthesis with bundling', command: ['cdk', 'synth', '--quiet', '--output', join(scratch, 'cdk.out')] },
+        {
+          name: 'synthesis with bundling',
+          command: [
+            ...['cdk', 'synth', '--quiet', '--context', 'configuration=infra/config/example.ts'],
+            ...['--output', join(scratch, 'cdk.out')],
+          ],
+        },
       ]),
   {
     name: 'tests',

@@ -34,8 +34,15 @@ const ProtectedDatabase = DatabaseConfiguration.extend({
   /** The instance's `DbiResourceId` (`db-…`), which `rds-db:connect` is granted on. */
   resourceId: z.string().regex(/^db-[A-Z0-9]+$/, 'must be the DbiResourceId that DescribeDBInstances prints: db-…'),
   port: z.int().min(1150).max(65535).default(5432),
-  /** The key that the instance's storage is under; null for unencrypted storage. */
+  /**
+   * The key that the instance's storage is under; null where that is no KMS key of the account. RDS then prints a
+   * `StorageEncryptionType` of `none` (not encrypted) or `sse-rds` (encrypted under a key that AWS owns), and the
+   * intermediate snapshot of each backup is the same until it is copied under the vault key and deleted.
+   * https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DBInstance.html
+   */
   kmsKeyArn: keyArn.nullable(),
+  /** Why that is accepted, in words, for who audits it: nobody keeps a database without a key of its own unawares. */
+  acceptedWithoutKey: z.string().min(20, 'must say in a sentence why, and until when').optional(),
   /** The instance's group. Daybreak's reader is let into it, on `port`. */
   securityGroupId: idOf('sg'),
 });
@@ -95,11 +102,30 @@ export const SupplierConfiguration = z
         at: timeOfDay,
       }),
     }),
+    /** How long backups are kept. Nothing deletes one yet in this version; what would contradict the figure is refused. */
+    retention: z
+      .strictObject({
+        /** A database's snapshots mix all schools, so this bounds how long an erased one can linger. */
+        snapshotDays: z.int().min(1).max(365).default(35),
+      })
+      .prefault({}),
+    /** The account's quotas in this Region, where AWS raised them. */
+    quotas: z
+      .strictObject({
+        /** https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html */
+        manualSnapshots: z.int().min(100).default(100),
+      })
+      .prefault({}),
     /** Who gets the alarms by e-mail. Each address has to confirm once. */
     contacts: z
       .array(z.email('must be an e-mail address'))
       .min(1, 'must name at least one e-mail address: an alarm that nobody gets is none'),
     restoreTest: ConfigurationSchema.shape.restoreTest.omit({ subnetGroupName: true, securityGroupId: true }),
+    /**
+     * The keys of a vault whose stack was destroyed and which was retained. The vault is then used as it stands: no vault
+     * stack is synthesized, and nothing changes its buckets, their policies, or the keys' policies.
+     */
+    existing: z.strictObject({ vaultKeyArn: keyArn, signingKeyArn: keyArn, logKeyArn: keyArn }).optional(),
     /** A policy that bounds every role that Daybreak creates, where the account demands one. */
     permissionsBoundaryArn: z
       .string()
@@ -107,29 +133,53 @@ export const SupplierConfiguration = z
       .optional(),
     /** People's roles that may read what lies under the vault key; `*` stands for any text, as in `AWSReservedSSO_Ops_*`. */
     operatorRoleArns: z
-      .array(z.string().regex(/^arn:aws:iam::\d{12}:role\/.+$/, 'must be the ARN of a role'))
+      .array(
+        z
+          .string()
+          .regex(/^arn:aws:iam::\d{12}:role\/.+$/, 'must be the ARN of a role')
+          .regex(/[^*/]\**$/, 'must say which role: a * alone would let everybody read what lies under the vault key'),
+      )
       .default([]),
   })
   .superRefine((configuration, context) => {
-    for (const { path, message } of findConflicts(configuration)) {
-      context.addIssue({ code: 'custom', path: [...path], message });
+    for (const { paths, message } of findConflicts(configuration)) {
+      context.addIssue({
+        code: 'custom',
+        path: [...paths[0]],
+        message,
+        params: { lines: linesOf(configuration, paths) },
+      });
     }
   });
 export type SupplierConfiguration = z.output<typeof SupplierConfiguration>;
 
-/** The configuration cannot be deployed; the message has one line for each problem, with its path. */
+/** The configuration cannot be deployed; the message names each problem, with its lines as they stand. */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError';
 }
 
 /** Reads a configuration. @throws ConfigurationError */
-export function readConfiguration(configuration: z.input<typeof SupplierConfiguration>): SupplierConfiguration {
+export function readConfiguration(configuration: unknown): SupplierConfiguration {
   const parsed = SupplierConfiguration.safeParse(configuration);
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map(
-    ({ path, message }) => `- ${z.core.toDotPath(path) || 'configuration'}: ${message}`,
-  );
+  const problems = parsed.error.issues.map(issue => {
+    const lines: string[] =
+      issue.code === 'custom' && Array.isArray(issue.params?.lines)
+        ? issue.params.lines
+        : linesOf(configuration, issue.path.length === 0 ? [] : [issue.path]);
+    const problem = `- ${z.core.toDotPath(issue.path) || 'configuration'}: ${issue.message}`;
+    return [problem, ...lines.map(line => `    ${line}`)].join('\n');
+  });
   throw new ConfigurationError(['the configuration cannot be deployed:', ...problems].join('\n'));
+}
+
+/** Lines of a configuration as they stand, in the form `retention.snapshotDays: 35`. */
+function linesOf(configuration: unknown, paths: readonly (readonly PropertyKey[])[]): string[] {
+  return paths.map(path => {
+    let value = configuration;
+    for (const name of path) value = (value as Record<PropertyKey, unknown> | null | undefined)?.[name];
+    return `${z.core.toDotPath([...path])}: ${JSON.stringify(value) ?? 'not there'}`;
+  });
 }
 
 /** The part of the configuration that the functions get, with the names of what the workflow stack made for them. */

@@ -1,7 +1,10 @@
 import type { z } from 'zod';
 import type { SupplierConfiguration } from './configuration.ts';
 
-/** A supplier with one database and one bucket. Copy it, and put your own ids in. */
+/**
+ * A supplier with one database and one bucket. Copy it to `daybreak.config.ts` in the project's folder (and write
+ * `./infra/config/…` in the import), and put your own ids in.
+ */
 export const exampleConfiguration: z.input<typeof SupplierConfiguration> = {
   account: '111122223333',
   region: 'eu-west-2',

@@ -1,6 +1,6 @@
 import { RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { AccountRootPrincipal, Effect, PolicyDocument, PolicyStatement } from 'aws-cdk-lib/aws-iam';
-import { Key, type KeyProps } from 'aws-cdk-lib/aws-kms';
+import { Alias, Key, type KeyProps } from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
 
 /** What the account's administrators may do: keep the key, never use it. */
@@ -92,5 +92,8 @@ export class DaybreakKey extends Key {
         ],
       }),
     });
+    // Who finds the key by its alias finds it after the stack, too.
+    const alias = this.node.tryFindChild('Alias');
+    if (alias instanceof Alias) alias.applyRemovalPolicy(RemovalPolicy.RETAIN);
   }
 }

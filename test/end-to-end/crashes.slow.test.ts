@@ -11,7 +11,6 @@ import { DATABASE, TestEnvironment } from './environment.ts';
 import { listSupplierFiles, TENANTS } from './supplier.ts';
 
 const MINUTES = 60_000;
-const HOUR_MS = 60 * MINUTES;
 const SOURCE = `${DATABASE}-source`;
 
 /** What an event holds that tells the calls of one function apart. */
@@ -29,7 +28,7 @@ const called =
 
 let environment: TestEnvironment;
 beforeAll(async () => {
-  environment = await TestEnvironment.create({ abandonedAfterMs: HOUR_MS });
+  environment = await TestEnvironment.create();
 }, 3 * MINUTES);
 afterEach(() => environment.cloud.lambda.intercept(undefined));
 afterAll(() => environment?.remove());
@@ -284,16 +283,18 @@ describe('a restore test that is killed', () => {
       expect((await environment.databaseResources()).instances).toContain(abandoned);
       expect(await statusOf(abandoned)).toBe('available');
 
-      // Its schedule comes every hour; the second time, the instance is older than an hour.
-      const due = cloud.scheduler.nextInvocations('daybreak-remove-abandoned', 2) as [Date, Date];
+      // Its schedule comes every hour; the 25th time, the instance is older than a day.
+      for (const other of ['daily-backup', 'restore-test', 'pulse'])
+        cloud.scheduler.deleteSchedule(`daybreak-${other}`);
+      const due = cloud.scheduler.nextInvocations('daybreak-remove-abandoned', 25).at(-1) as Date;
       const cleaned = new Promise<string | null>(resolve => {
         const stop = cloud.scheduler.onInvocation(({ schedule, scheduledTime, failure }) => {
-          if (schedule !== 'daybreak-remove-abandoned' || scheduledTime.getTime() !== due[1].getTime()) return;
+          if (schedule !== 'daybreak-remove-abandoned' || scheduledTime.getTime() !== due.getTime()) return;
           stop();
           resolve(failure);
         });
       });
-      await clock.advance(due[1].getTime() - clock.now().getTime());
+      await clock.advance(due.getTime() - clock.now().getTime());
       expect(await cleaned).toBeNull();
       await cloud.rds.settle();
       await clock.advance(5 * MINUTES);

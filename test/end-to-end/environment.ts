@@ -37,7 +37,6 @@ export const DATABASE = 'school';
 export interface TestEnvironmentOptions {
   /** @default true */
   readonly encrypted?: boolean;
-  readonly abandonedAfterMs?: number;
   /** @default 'all' */
   readonly objectsPerTenant?: number;
 }
@@ -97,10 +96,7 @@ export class TestEnvironment {
           const client = new S3Client(created.clientConfiguration(created.root));
           await Promise.all(listSupplierFiles().map(file => upload(client, file)));
         },
-        restoreTest: {
-          objectsPerTenant: options.objectsPerTenant ?? 'all',
-          ...(options.abandonedAfterMs && { abandonedAfterMs: options.abandonedAfterMs }),
-        },
+        restoreTest: { objectsPerTenant: options.objectsPerTenant ?? 'all' },
         onRequest: request => {
           for (const observe of observers) observe(request);
         },

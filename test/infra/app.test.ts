@@ -1,8 +1,10 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Stack } from 'aws-cdk-lib';
+import { RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Annotations, Match } from 'aws-cdk-lib/assertions';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PULSE_METRICS } from '../../functions/contracts/pulse.ts';
 import { SCHEDULES, scheduleName } from '../../functions/contracts/schedules.ts';
@@ -67,7 +69,7 @@ const bucket = (purpose: string) => `daybreak-${purpose}-111122223333-eu-west-2`
 
 describe('the vault stack', () => {
   it('keeps everything when it is destroyed', () => {
-    for (const type of ['AWS::S3::Bucket', 'AWS::S3::BucketPolicy', 'AWS::KMS::Key']) {
+    for (const type of ['AWS::S3::Bucket', 'AWS::S3::BucketPolicy', 'AWS::KMS::Key', 'AWS::KMS::Alias']) {
       expect(ofType(vault, type).map(([, { DeletionPolicy }]) => DeletionPolicy)).toEqual(
         ofType(vault, type).map(() => 'Retain'),
       );
@@ -325,13 +327,25 @@ describe('the workflow stack', () => {
     expect(schedules.map(({ Name }) => Name)).toEqual(SCHEDULES.map(scheduleName));
   });
 
-  it('bounds every role where the account demands a boundary', () => {
+  it('bounds every role of every stack where the account demands a boundary', () => {
     const permissionsBoundaryArn = 'arn:aws:iam::111122223333:policy/boundary';
-    const read = synthesize({ ...exampleConfiguration, permissionsBoundaryArn }, 'bounded', false);
-    const roles = ofType(read('DaybreakWorkflows'), 'AWS::IAM::Role').map(([, { Properties }]) => Properties);
-    expect(new Set(roles.map(({ PermissionsBoundary }) => PermissionsBoundary))).toEqual(
-      new Set([permissionsBoundaryArn]),
-    );
+    const outdir = join(directory, 'bounded');
+    const app = createApp({ ...exampleConfiguration, permissionsBoundaryArn }, { outdir, bundle: false, check: false });
+    const stacks = app.node.children.filter(Stack.isStack);
+    // A role that the CDK makes for its own purposes, and one of a construct that comes later.
+    for (const stack of stacks) {
+      new Bucket(stack, 'Planted', { autoDeleteObjects: true, removalPolicy: RemovalPolicy.DESTROY });
+      new Role(stack, 'PlantedRole', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+    }
+    app.synth();
+    for (const { stackName } of stacks) {
+      const template = JSON.parse(readFileSync(join(outdir, `${stackName}.template.json`), 'utf8'));
+      const roles = ofType(template.Resources, 'AWS::IAM::Role').map(([, { Properties }]) => Properties);
+      expect(roles.length).toBeGreaterThanOrEqual(2);
+      expect(new Set(roles.map(({ PermissionsBoundary }) => PermissionsBoundary))).toEqual(
+        new Set([permissionsBoundaryArn]),
+      );
+    }
   });
 
   it('refuses more configuration than a function can be given', () => {
@@ -341,10 +355,34 @@ describe('the workflow stack', () => {
       ...database,
       id: `database-${index}`,
       instanceId: `instance-${index}`,
+      resourceId: `db-INSTANCE${index}`,
     }));
-    expect(() => createApp({ ...exampleConfiguration, databases }, { bundle: false })).toThrow(
+    const quotas = { manualSnapshots: 1100 };
+    expect(() => createApp({ ...exampleConfiguration, databases, quotas }, { bundle: false })).toThrow(
       /^backup\/plan: its environment would take \d{4} bytes, and Lambda allows 4096: name fewer databases and buckets/,
     );
+  });
+});
+
+describe('over a vault that stands', () => {
+  const existing = {
+    vaultKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-00000000000e',
+    signingKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-00000000000f',
+    logKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-000000000010',
+  };
+
+  it('synthesizes no vault stack, imports nothing, and says what is then not managed', () => {
+    const outdir = join(directory, 'existing');
+    const assembly = createApp({ ...exampleConfiguration, existing }, { outdir, bundle: false, check: false }).synth();
+    expect(assembly.stacks.map(({ stackName }) => stackName)).toEqual(['DaybreakWorkflows', 'DaybreakMonitoring']);
+    expect(readFileSync(join(outdir, 'DaybreakWorkflows.template.json'), 'utf8')).not.toContain('Fn::ImportValue');
+    const { messages } = assembly.getStackByName('DaybreakWorkflows');
+    expect(messages.map(({ level, entry }) => [level, entry.data])).toEqual([
+      [
+        'warning',
+        'no vault stack: the vault that stands is used as it is. Its buckets, their policies, locks and lifecycle rules, and the policies of its keys are not managed: what this version, or the configuration (vault, evidence, operatorRoleArns), would change of them does not reach them. [ack: daybreak:existing-vault]',
+      ],
+    ]);
   });
 });
 

@@ -107,7 +107,13 @@ describe('acknowledgements', () => {
       'endpoints that are there, unencrypted storage, a boundary',
       {
         ...exampleConfiguration,
-        databases: [{ ...(database as typeof database & object), kmsKeyArn: null }],
+        databases: [
+          {
+            ...(database as typeof database & object),
+            kmsKeyArn: null,
+            acceptedWithoutKey: 'sse-rds until it is moved to encrypted storage',
+          },
+        ],
         network: {
           ...exampleConfiguration.network,
           hasS3Endpoint: true,

@@ -26,8 +26,11 @@ export function localConfiguration(options: {
     ...exampleConfiguration,
     account,
     databases: databases.map(database => ({
-      kmsKeyArn: null,
       securityGroupId: 'sg-00000000',
+      ...(database.kmsKeyArn === undefined && {
+        acceptedWithoutKey: 'It is a database of the local cloud, made for a run of it.',
+      }),
+      kmsKeyArn: null,
       ...database,
     })),
     buckets: [...buckets],

@@ -112,6 +112,12 @@ export class LocalScheduler implements Service {
     return arn;
   }
 
+  /** Deletes a schedule: it fires no more. @throws Error where there is none. */
+  deleteSchedule(name: string): void {
+    this.#find(name).cancel();
+    this.#schedules.delete(name);
+  }
+
   /** The next `count` times at which the schedule fires, after now. */
   nextInvocations(name: string, count: number): Date[] {
     const { next } = this.#find(name);

@@ -3,14 +3,32 @@ import { Configuration } from '../../../functions/contracts/configuration.ts';
 import { ConfigurationError, readConfiguration, runtimeConfiguration } from '../../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../../infra/config/example.ts';
 
-type Input = Parameters<typeof readConfiguration>[0];
 const [database] = exampleConfiguration.databases;
 const [bucket] = exampleConfiguration.buckets;
 if (database === undefined || bucket === undefined) throw new Error('the example protects nothing');
+const { network, schedules } = exampleConfiguration;
+const [subnet, otherSubnet] = network.isolatedSubnets;
+const account = exampleConfiguration.account;
+const otherKey = 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-00000000000c';
+const existing = {
+  vaultKeyArn: otherKey.replace(/c$/, 'e'),
+  signingKeyArn: otherKey.replace(/c$/, 'd'),
+  logKeyArn: otherKey.replace(/c$/, 'f'),
+};
 
+/** So many databases, each an instance of its own. */
+const databases = (count: number) =>
+  Array.from({ length: count }, (_, index) => ({
+    ...database,
+    id: `database-${index}`,
+    instanceId: `instance-${index}`,
+    resourceId: `db-INSTANCE${index}`,
+  }));
+
+/** What is printed for a change of the example: each problem's line, and then the lines of configuration as they stand. */
 function problemsOf(change: Record<string, unknown>): string[] {
   try {
-    readConfiguration({ ...exampleConfiguration, ...change } as Input);
+    readConfiguration({ ...exampleConfiguration, ...change });
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
     const [headline, ...problems] = error.message.split('\n');
@@ -20,11 +38,10 @@ function problemsOf(change: Record<string, unknown>): string[] {
   return [];
 }
 
-const backupAt = (hour: number, minute: number) => ({
-  schedules: { ...exampleConfiguration.schedules, dailyBackup: { hour, minute } },
-});
 const NO_SUCH_HOUR =
   'no schedule between 01:00 and 01:59 Europe/London: the last Sunday of March has no such time, and the last Sunday of October has it twice';
+const TOO_CLOSE =
+  '- schedules.restoreTest.at: the restore test begins within 120 minutes of the daily backup, which may take that long: it would test the day before, and both would wait for RDS; leave 120 minutes between them';
 
 describe('the configuration', () => {
   it('accepts the example', () => {
@@ -34,104 +51,379 @@ describe('the configuration', () => {
   it.each(['eu-west-1', 'us-east-1', 'eu-west-3', ''])('refuses the Region %j with the reason', region => {
     expect(problemsOf({ region })).toEqual([
       '- region: must be eu-west-2: backups of UK schools stay in the United Kingdom, and the UK has one AWS Region',
+      `    region: ${JSON.stringify(region)}`,
     ]);
   });
 
   it.each([
     [0, 59, []],
-    [1, 0, [`- schedules.dailyBackup: ${NO_SUCH_HOUR}`]],
-    [1, 59, [`- schedules.dailyBackup: ${NO_SUCH_HOUR}`]],
+    [1, 0, [`- schedules.dailyBackup: ${NO_SUCH_HOUR}`, '    schedules.dailyBackup: {"hour":1,"minute":0}']],
+    [1, 59, [`- schedules.dailyBackup: ${NO_SUCH_HOUR}`, '    schedules.dailyBackup: {"hour":1,"minute":59}']],
     [2, 0, []],
   ])('judges a backup at %i:%i', (hour, minute, problems) => {
-    expect(problemsOf(backupAt(hour, minute))).toEqual(problems);
+    expect(problemsOf({ schedules: { ...schedules, dailyBackup: { hour, minute } } })).toEqual(problems);
   });
 
   it('refuses a restore test at half past one, too', () => {
-    const schedules = {
-      ...exampleConfiguration.schedules,
-      restoreTest: { dayOfMonth: 5, at: { hour: 1, minute: 30 } },
-    };
-    expect(problemsOf({ schedules })).toEqual([`- schedules.restoreTest.at: ${NO_SUCH_HOUR}`]);
+    const restoreTest = { dayOfMonth: 5, at: { hour: 1, minute: 30 } };
+    expect(problemsOf({ schedules: { dailyBackup: { hour: 22, minute: 0 }, restoreTest } })).toEqual([
+      `- schedules.restoreTest.at: ${NO_SUCH_HOUR}`,
+      '    schedules.restoreTest.at: {"hour":1,"minute":30}',
+    ]);
   });
 
   it.each<[string, string[], string[]]>([
-    ['nobody', [], ['- contacts: must name at least one e-mail address: an alarm that nobody gets is none']],
-    ['what is no address', ['on call', 'a@b.example'], ['- contacts[0]: must be an e-mail address']],
+    [
+      'nobody',
+      [],
+      ['- contacts: must name at least one e-mail address: an alarm that nobody gets is none', '    contacts: []'],
+    ],
+    [
+      'what is no address',
+      ['on call', 'a@b.example'],
+      ['- contacts[0]: must be an e-mail address', '    contacts[0]: "on call"'],
+    ],
     ['two', ['a@b.example', 'c@d.example'], []],
   ])('judges %s as contacts', (_name, contacts, problems) => {
     expect(problemsOf({ contacts })).toEqual(problems);
   });
 
+  it('refuses to go without contacts', () => {
+    expect(problemsOf({ contacts: undefined })).toEqual([
+      '- contacts: Invalid input: expected array, received undefined',
+      '    contacts: not there',
+    ]);
+  });
+
+  it.each<[string, number, number | undefined, number | undefined, string[]]>([
+    ['two databases of 35 days', 2, undefined, undefined, []],
+    [
+      'three databases of 35 days',
+      3,
+      undefined,
+      undefined,
+      [
+        '- retention.snapshotDays: 3 databases × 35 days = 105 snapshots (and 3 intermediate) do not fit into 85, which is 85 % of the quota of 100 manual snapshots; the rest is for reruns and snapshots of your own, and above it an alarm sounds: have the quota raised to 128 and name it',
+        '    retention.snapshotDays: 35',
+        '    quotas.manualSnapshots: 100',
+      ],
+    ],
+    [
+      'one database too long',
+      1,
+      90,
+      undefined,
+      [
+        '- retention.snapshotDays: 1 database × 90 days = 90 snapshots (and 1 intermediate) do not fit into 85, which is 85 % of the quota of 100 manual snapshots; the rest is for reruns and snapshots of your own, and above it an alarm sounds: keep them for 84 days, or have the quota raised to 108 and name it',
+        '    retention.snapshotDays: 90',
+        '    quotas.manualSnapshots: 100',
+      ],
+    ],
+    ['as long as the message says', 1, 84, undefined, []],
+    ['three databases with the quota that the message says', 3, undefined, 128, []],
+    ['three databases with one less', 3, undefined, 127, [expect.stringContaining('do not fit into 107')] as string[]],
+    ['no database', 0, 365, undefined, []],
+  ])('judges %s against the quota of snapshots', (_name, count, snapshotDays, manualSnapshots, problems) => {
+    const found = problemsOf({
+      databases: databases(count),
+      ...(snapshotDays && { retention: { snapshotDays } }),
+      ...(manualSnapshots && { quotas: { manualSnapshots } }),
+    });
+    expect(found.slice(0, problems.length)).toEqual(problems);
+    expect(found.length === 0).toBe(problems.length === 0);
+  });
+
+  it.each<[number, string[]]>([
+    [
+      31,
+      [
+        '- retention.snapshotDays: the recovery point that one monthly restore test proved would be gone before the next one proves another: keep them for 32 days at least',
+        '    retention.snapshotDays: 31',
+        '    schedules.restoreTest.dayOfMonth: 5',
+      ],
+    ],
+    [32, []],
+  ])('judges %i days against the interval of the restore tests', (snapshotDays, problems) => {
+    const vault = { ...exampleConfiguration.vault, eventHoldDays: 30 };
+    expect(problemsOf({ vault, retention: { snapshotDays } })).toEqual(problems);
+  });
+
+  it.each<[string, [number, number], [number, number], boolean]>([
+    ['two hours after it', [2, 30], [4, 30], true],
+    ['a minute less', [2, 30], [4, 29], false],
+    ['at the same time', [2, 30], [2, 30], false],
+    ['an hour before it', [6, 0], [5, 0], false],
+    ['across midnight', [23, 30], [0, 30], false],
+    ['across midnight, and late enough', [22, 59], [0, 59], true],
+  ])('judges a restore test %s', (_name, [hour, minute], [testHour, testMinute], fits) => {
+    const dailyBackup = { hour, minute };
+    const restoreTest = { dayOfMonth: 5, at: { hour: testHour, minute: testMinute } };
+    expect(problemsOf({ schedules: { dailyBackup, restoreTest } })).toEqual(
+      fits
+        ? []
+        : [
+            TOO_CLOSE,
+            `    schedules.restoreTest.at: {"hour":${testHour},"minute":${testMinute}}`,
+            `    schedules.dailyBackup: {"hour":${hour},"minute":${minute}}`,
+          ],
+    );
+  });
+
   it.each<[string, Record<string, unknown>, string[]]>([
     [
       'two databases of one id',
-      { databases: [database, { ...database, instanceId: 'other' }] },
-      ['- databases[1].id: another database has this id; ids stand in the names of snapshots'],
+      { databases: [database, { ...database, instanceId: 'other', resourceId: 'db-OTHER' }] },
+      [
+        '- databases[1].id: another database has this id; ids stand in the names of snapshots',
+        '    databases[1].id: "wellbeing"',
+        '    databases[0].id: "wellbeing"',
+      ],
     ],
     [
       'one instance twice',
-      { databases: [database, { ...database, id: 'other' }] },
+      { databases: [database, { ...database, id: 'other', resourceId: 'db-OTHER' }] },
       [
         '- databases[1].instanceId: another entry backs this instance up; a snapshot holds all databases of an instance',
+        '    databases[1].instanceId: "wellbeing-production"',
+        '    databases[0].instanceId: "wellbeing-production"',
+      ],
+    ],
+    [
+      'one resource id twice',
+      { databases: [database, { ...database, id: 'other', instanceId: 'other' }] },
+      [
+        '- databases[1].resourceId: another entry has this resource id; every instance has one of its own, and the reader is let into that one alone',
+        '    databases[1].resourceId: "db-EXAMPLE0000000000000000000"',
+        '    databases[0].resourceId: "db-EXAMPLE0000000000000000000"',
+      ],
+    ],
+    [
+      'a database named like what is deleted every day',
+      { databases: [{ ...database, id: 'intermediate-results' }] },
+      [
+        '- databases[0].id: must not begin with "intermediate": its backups would be named like intermediate snapshots, which are deleted',
+        '    databases[0].id: "intermediate-results"',
+      ],
+    ],
+    [
+      'an instance named like what is deleted after a test',
+      { databases: [{ ...database, instanceId: 'daybreak-test-wellbeing' }] },
+      [
+        "- databases[0].instanceId: is named like one of Daybreak's restored databases, which are deleted after their test",
+        '    databases[0].instanceId: "daybreak-test-wellbeing"',
       ],
     ],
     [
       'two buckets of one id',
       { buckets: [bucket, { ...bucket, name: 'other-bucket' }] },
-      ['- buckets[1].id: another bucket has this id; ids stand in the names of manifests'],
+      [
+        '- buckets[1].id: another bucket has this id; ids stand in the names of manifests',
+        '    buckets[1].id: "uploads"',
+        '    buckets[0].id: "uploads"',
+      ],
     ],
     [
       'overlapping prefixes of one bucket',
       { buckets: [bucket, { ...bucket, id: 'other', tenantPrefix: '{tenant}/' }] },
       [
         '- buckets[1].name: another entry names this bucket: what lies under no tenant, and what both prefixes reach, would be backed up twice',
+        '    buckets[1].name: "example-wellbeing-uploads"',
+        '    buckets[0].name: "example-wellbeing-uploads"',
       ],
     ],
     [
       'the vault itself',
       { buckets: [{ ...bucket, name: 'daybreak-vault-111122223333-eu-west-2' }] },
-      ["- buckets[0].name: is one of Daybreak's own buckets, which cannot be backed up into itself"],
+      [
+        "- buckets[0].name: is one of Daybreak's own buckets, which cannot be backed up into itself",
+        '    buckets[0].name: "daybreak-vault-111122223333-eu-west-2"',
+        '    account: "111122223333"',
+      ],
     ],
-    ['no bucket', { buckets: [] }, ['- buckets: must name at least one bucket']],
+    ['no bucket', { buckets: [] }, ['- buckets: must name at least one bucket', '    buckets: []']],
+    [
+      'one subnet twice',
+      { network: { ...network, isolatedSubnets: [subnet, { ...otherSubnet, subnetId: subnet?.subnetId }] } },
+      [
+        '- network.isolatedSubnets[1].subnetId: this subnet is named twice',
+        '    network.isolatedSubnets[1].subnetId: "subnet-0000000000000000a"',
+        '    network.isolatedSubnets[0].subnetId: "subnet-0000000000000000a"',
+      ],
+    ],
     [
       'one Availability Zone',
-      {
-        network: {
-          ...exampleConfiguration.network,
-          isolatedSubnets: exampleConfiguration.network.isolatedSubnets.map(subnet => ({
-            ...subnet,
-            availabilityZone: 'eu-west-2a',
-          })),
-        },
-      },
-      ['- network.isolatedSubnets: must span two Availability Zones at least, as a DB subnet group demands'],
+      { network: { ...network, isolatedSubnets: [subnet, { ...otherSubnet, availabilityZone: 'eu-west-2a' }] } },
+      [
+        '- network.isolatedSubnets[0].availabilityZone: must span two Availability Zones at least, as a DB subnet group demands',
+        '    network.isolatedSubnets[0].availabilityZone: "eu-west-2a"',
+        '    network.isolatedSubnets[1].availabilityZone: "eu-west-2a"',
+      ],
+    ],
+    [
+      'an Availability Zone of another Region',
+      { network: { ...network, isolatedSubnets: [subnet, { ...otherSubnet, availabilityZone: 'eu-west-1b' }] } },
+      [
+        '- network.isolatedSubnets[1].availabilityZone: must be one of eu-west-2, e.g. eu-west-2a',
+        '    network.isolatedSubnets[1].availabilityZone: "eu-west-1b"',
+        '    region: "eu-west-2"',
+      ],
+    ],
+    [
+      'a database without a key',
+      { databases: [{ ...database, kmsKeyArn: null }] },
+      [
+        "- databases[0].kmsKeyArn: without a key of yours the storage, and each day's intermediate snapshot, is not encrypted, or only under a key of AWS that you can neither see nor revoke: move the database to encrypted storage and name its key, or say in acceptedWithoutKey why you accept it",
+        '    databases[0].kmsKeyArn: null',
+        '    databases[0].acceptedWithoutKey: not there',
+      ],
+    ],
+    [
+      'a database without a key that nobody says why',
+      { databases: [{ ...database, kmsKeyArn: null, acceptedWithoutKey: 'yes' }] },
+      [
+        '- databases[0].acceptedWithoutKey: must say in a sentence why, and until when',
+        '    databases[0].acceptedWithoutKey: "yes"',
+      ],
+    ],
+    [
+      'a database without a key that is accepted in words',
+      { databases: [{ ...database, kmsKeyArn: null, acceptedWithoutKey: 'sse-rds until it is moved in May 2027' }] },
+      [],
+    ],
+    [
+      'a database with a key that is accepted without one',
+      { databases: [{ ...database, acceptedWithoutKey: 'sse-rds until it is moved in May 2027' }] },
+      [
+        '- databases[0].kmsKeyArn: names a key, and accepts that there is none: remove the one that is not so',
+        `    databases[0].kmsKeyArn: "${database.kmsKeyArn}"`,
+        '    databases[0].acceptedWithoutKey: "sse-rds until it is moved in May 2027"',
+      ],
     ],
     [
       'an alias for a key',
       { databases: [{ ...database, kmsKeyArn: 'arn:aws:kms:eu-west-2:111122223333:alias/rds' }] },
-      ['- databases[0].kmsKeyArn: must be the ARN of a KMS key in eu-west-2 (an alias is none)'],
+      [
+        '- databases[0].kmsKeyArn: must be the ARN of a KMS key in eu-west-2 (an alias is none)',
+        '    databases[0].kmsKeyArn: "arn:aws:kms:eu-west-2:111122223333:alias/rds"',
+      ],
     ],
     [
       'a key of another Region',
+      { buckets: [{ ...bucket, kmsKeyArns: [otherKey.replace('eu-west-2', 'eu-west-1')] }] },
+      [
+        '- buckets[0].kmsKeyArns[0]: must be the ARN of a KMS key in eu-west-2 (an alias is none)',
+        '    buckets[0].kmsKeyArns[0]: "arn:aws:kms:eu-west-1:111122223333:key/00000000-0000-4000-8000-00000000000c"',
+      ],
+    ],
+    [
+      'a lock that outlasts what it protects',
+      { vault: { lockMode: 'governance', eventHoldDays: 36 } },
+      [
+        '- vault.eventHoldDays: the lock would hold an object for 36 days after the last recovery point that needs it is gone, longer than recovery points are kept: hold it for 35 days at most',
+        '    vault.eventHoldDays: 36',
+        '    retention.snapshotDays: 35',
+      ],
+    ],
+    [
+      'evidence under a weaker lock than the vault',
+      { vault: { lockMode: 'compliance', eventHoldDays: 35 } },
+      [
+        '- evidence.lockMode: what proves the backups would be easier to delete than the backups: an administrator can get past a governance lock',
+        '    evidence.lockMode: "governance"',
+        '    vault.lockMode: "compliance"',
+      ],
+    ],
+    ['evidence under a stronger lock than the vault', { evidence: { lockMode: 'compliance', retentionYears: 7 } }, []],
+    [
+      'copies that are taken for abandoned while their test runs',
+      { restoreTest: { abandonedAfterMs: 23 * 3_600_000 } },
+      [
+        '- restoreTest.abandonedAfterMs: a restore test may run for 23 hours, and would lose the copy that it reads: wait longer than 82800000 ms',
+        '    restoreTest.abandonedAfterMs: 82800000',
+      ],
+    ],
+    [
+      "another account's boundary",
+      { permissionsBoundaryArn: 'arn:aws:iam::444455556666:policy/boundary' },
+      [
+        '- permissionsBoundaryArn: is a policy of another account; a boundary must be of the account whose roles it bounds',
+        '    permissionsBoundaryArn: "arn:aws:iam::444455556666:policy/boundary"',
+        '    account: "111122223333"',
+      ],
+    ],
+    [
+      "another account's operators",
+      { operatorRoleArns: [`arn:aws:iam::${account}:role/ops`, 'arn:aws:iam::444455556666:role/ops'] },
+      [
+        "- operatorRoleArns[1]: is a role of another account; the keys let in roles of the vault's own account alone",
+        '    operatorRoleArns[1]: "arn:aws:iam::444455556666:role/ops"',
+        '    account: "111122223333"',
+      ],
+    ],
+    [
+      'everybody as operators',
+      { operatorRoleArns: [`arn:aws:iam::${account}:role/*`, `arn:aws:iam::${account}:role/team/**`] },
+      [0, 1].flatMap(index => [
+        `- operatorRoleArns[${index}]: must say which role: a * alone would let everybody read what lies under the vault key`,
+        `    operatorRoleArns[${index}]: "arn:aws:iam::111122223333:role/${index === 0 ? '*' : 'team/**'}"`,
+      ]),
+    ],
+    ['operators by a pattern', { operatorRoleArns: [`arn:aws:iam::${account}:role/AWSReservedSSO_Ops_*`] }, []],
+    ['an existing vault', { existing }, []],
+    [
+      'an existing vault with one key for all',
+      { existing: { ...existing, signingKeyArn: existing.vaultKeyArn } },
+      [
+        '- existing.signingKeyArn: the vault has three keys: aws kms describe-key of alias/daybreak/vault, of alias/daybreak/signing and of alias/daybreak/logs prints one each',
+        `    existing.signingKeyArn: "${existing.vaultKeyArn}"`,
+        `    existing.vaultKeyArn: "${existing.vaultKeyArn}"`,
+      ],
+    ],
+    [
+      "an existing vault of another account's",
+      { existing: { ...existing, signingKeyArn: existing.signingKeyArn.replace(account, '444455556666') } },
+      [
+        "- existing.signingKeyArn: is a key of another account; the vault's keys are in the vault's own",
+        `    existing.signingKeyArn: "${existing.signingKeyArn.replace(account, '444455556666')}"`,
+        '    account: "111122223333"',
+      ],
+    ],
+    [
+      'sources under the key of an existing vault',
       {
-        buckets: [
-          { ...bucket, kmsKeyArns: ['arn:aws:kms:eu-west-1:111122223333:key/00000000-0000-4000-8000-00000000000b'] },
-        ],
+        existing: { ...existing, vaultKeyArn: otherKey },
+        databases: [{ ...database, kmsKeyArn: otherKey }],
+        buckets: [{ ...bucket, kmsKeyArns: [otherKey] }],
       },
-      ['- buckets[0].kmsKeyArns[0]: must be the ARN of a KMS key in eu-west-2 (an alias is none)'],
+      ['databases[0].kmsKeyArn', 'buckets[0].kmsKeyArns[0]'].flatMap(path => [
+        `- ${path}: is the vault's key: what it backs up would be lost with the same key`,
+        `    ${path}: "${otherKey}"`,
+        `    existing.vaultKeyArn: "${otherKey}"`,
+      ]),
     ],
     [
       'an account as a number',
       { account: 111122223333 },
-      ['- account: Invalid input: expected string, received number'],
+      ['- account: Invalid input: expected string, received number', '    account: 111122223333'],
     ],
-    ['a member that does not exist', { retention: {} }, ['- configuration: Unrecognized key: "retention"']],
-  ])('names %s', (_name, change, problems) => {
+    ['a member that does not exist', { retenttion: {} }, ['- configuration: Unrecognized key: "retenttion"']],
+  ])('judges %s', (_name, change, problems) => {
     expect(problemsOf(change)).toEqual(problems);
   });
 
-  it('has one line for each problem', () => {
-    expect(problemsOf({ region: 'eu-west-1', account: '1', buckets: [] })).toHaveLength(3);
+  it('names every problem at once', () => {
+    const found = problemsOf({ region: 'eu-west-1', account: '1', buckets: [] });
+    expect(found.filter(line => line.startsWith('- ')).map(line => line.slice(2, line.indexOf(':')))).toEqual([
+      'account',
+      'region',
+      'buckets',
+    ]);
+  });
+
+  it.each([undefined, null, 'text'])('refuses %j in the place of a configuration', configuration => {
+    expect(() => readConfiguration(configuration)).toThrow(
+      /^the configuration cannot be deployed:\n- configuration: Invalid input: expected object, received \w+$/,
+    );
   });
 
   it('gives the functions what concerns them, in the form that they read', () => {
