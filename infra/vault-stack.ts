@@ -12,6 +12,7 @@ import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
 import { bucketNames, REGION, type SupplierConfiguration } from './config/configuration.ts';
 import { DaybreakKey } from './constructs/daybreak-key.ts';
+import { BUCKET_CHANGES, OBJECT_CHANGES } from './guardrails.ts';
 import { roleArn, STEPS, type Step, stepName, WORKFLOWS, workflowName } from './role-names.ts';
 
 /** Below these keys of the evidence nothing is ever written twice. */
@@ -24,20 +25,6 @@ const VAULT_WRITTEN_ONCE = ['fingerprints/*', 'naming-secret', 'manifests/*', 'n
   name.startsWith('fingerprints/') ? [name] : [`tenants/*/${name}`, `shared/${name}`],
 );
 
-/** Changes of a bucket's own settings, none of which any role of Daybreak needs. */
-const BUCKET_CHANGES = [
-  's3:DeleteBucket',
-  's3:DeleteBucketPolicy',
-  's3:PutBucketAcl',
-  's3:PutBucketObjectLockConfiguration',
-  's3:PutBucketOwnershipControls',
-  's3:PutBucketPolicy',
-  's3:PutBucketPublicAccessBlock',
-  's3:PutBucketVersioning',
-  's3:PutEncryptionConfiguration',
-  's3:PutLifecycleConfiguration',
-  's3:PutReplicationConfiguration',
-];
 /** The roles that end the lock of what is kept no longer. */
 const RELEASERS = ['daybreak-retention-*', 'daybreak-erasure-*'];
 const SIGNERS: readonly Step[] = ['backup/complete', 'evidence/append-entry'];
@@ -286,7 +273,7 @@ export class VaultStack extends Stack implements VaultKeys {
     });
     deny(bucket, {
       sid: 'FunctionsNeverChangeBuckets',
-      actions: [...BUCKET_CHANGES, 's3:BypassGovernanceRetention', 's3:PutObjectAcl', 's3:PutObjectVersionAcl'],
+      actions: [...BUCKET_CHANGES, ...OBJECT_CHANGES],
       resources: [bucket.bucketArn, bucket.arnForObjects('*')],
       conditions: { ArnLike: { 'aws:PrincipalArn': roleArn(account, 'daybreak-*') } },
     });

@@ -1,6 +1,6 @@
 import { Stack, Tags } from 'aws-cdk-lib';
 import type { ISecurityGroup } from 'aws-cdk-lib/aws-ec2';
-import { Effect, ManagedPolicy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { ManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { CfnSchedule } from 'aws-cdk-lib/aws-scheduler';
@@ -13,13 +13,13 @@ import { acknowledge } from './acknowledge.ts';
 import { acknowledgeInlinePolicy, acknowledgeWildcard, addPermission, reasonFor } from './allow.ts';
 
 import { bucketNames, REGION, runtimeConfiguration, type SupplierConfiguration } from './config/configuration.ts';
-import { KEY_CHANGES } from './constructs/daybreak-key.ts';
 import { Isolation } from './constructs/isolation.ts';
 import { StepLambda, type StepLambdaProps, type StepSize } from './constructs/step-lambda.ts';
 import { endpointStatement, type INSIDE_VPC } from './endpoint-policy.ts';
+import { guardrailStatements } from './guardrails.ts';
 import { parseDefinition } from './local/states/definition.ts';
 import { type Permission, permissionsOf } from './permissions.ts';
-import { roleArn, STEPS, type Step, stepName, WORKFLOWS, type Workflow, workflowName } from './role-names.ts';
+import { STEPS, type Step, WORKFLOWS, type Workflow, workflowName } from './role-names.ts';
 import type { VaultKeys } from './vault-stack.ts';
 import { dailyBackup } from './workflows/daily-backup.ts';
 import { restoreTest } from './workflows/restore-test.ts';
@@ -136,32 +136,10 @@ export class WorkflowStack extends Stack {
 
   /** What no role of Daybreak may do, whatever else its policies come to say. */
   #createGuardrails(account: string): ManagedPolicy {
-    const deny = (actions: string[], conditions?: Record<string, Record<string, string>>) =>
-      new PolicyStatement({ effect: Effect.DENY, actions, resources: ['*'], ...(conditions && { conditions }) });
     return new ManagedPolicy(this, 'Guardrails', {
       managedPolicyName: 'daybreak-guardrails',
       description: 'What no role of Daybreak may do',
-      statements: [
-        deny(KEY_CHANGES),
-        deny(['kms:CreateGrant'], { StringNotEquals: { 'kms:ViaService': `rds.${REGION}.amazonaws.com` } }),
-        deny(['kms:CreateGrant'], { Bool: { 'kms:GrantIsForAWSResource': 'false' } }),
-        deny(['kms:CreateKey'], {
-          ArnNotEquals: { 'aws:PrincipalArn': roleArn(account, stepName('tenants/ensure-key')) },
-        }),
-        deny([
-          's3:UpdateObjectEncryption',
-          's3:BypassGovernanceRetention',
-          's3:PutBucketPolicy',
-          's3:DeleteBucketPolicy',
-          's3:PutBucketObjectLockConfiguration',
-          's3:PutBucketVersioning',
-          's3:PutLifecycleConfiguration',
-          's3:PutReplicationConfiguration',
-        ]),
-        deny(['rds:ModifyDBSnapshotAttribute']),
-        // Backups of UK schools stay in the United Kingdom.
-        deny(['s3:*', 'rds:*', 'kms:*'], { StringNotEquals: { 'aws:RequestedRegion': REGION } }),
-      ],
+      statements: guardrailStatements(account),
     });
   }
 

@@ -211,6 +211,8 @@ describe('the workflow stack', () => {
         ArnNotEquals: { 'aws:PrincipalArn': 'arn:aws:iam::111122223333:role/daybreak-tenants-ensure-key' },
       },
     });
+    // IAM counts no white space. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    expect(JSON.stringify(policy?.[1].Properties.PolicyDocument).length).toBeLessThanOrEqual(6144);
   });
 
   it('keeps each log for thirteen months under the key for logs', () => {
