@@ -301,13 +301,6 @@ function network({ account, network: { vpcId, isolatedSubnets } }: SupplierConfi
         ...new Set(isolatedSubnets.map(({ routeTableId }) => arn(`route-table/${routeTableId}`))),
       ],
     },
-    // An endpoint with private DNS has a hosted zone of its own, which AWS makes and names.
-    {
-      Sid: 'PrivateDns',
-      Effect: 'Allow',
-      Action: ['route53:AssociateVPCWithHostedZone'],
-      Resource: ['arn:aws:route53:::hostedzone/*', arn(`vpc/${vpcId}`)],
-    },
     {
       Sid: 'RulesOfGroups',
       Effect: 'Allow',
@@ -415,8 +408,8 @@ function never({ account, permissionsBoundaryArn }: SupplierConfiguration): Poli
     {
       Sid: 'OtherRegions',
       Effect: 'Deny',
-      // Global services answer in us-east-1.
-      NotAction: ['iam:*', 'route53:*'],
+      // IAM answers in us-east-1.
+      NotAction: ['iam:*'],
       Resource: '*',
       Condition: { StringNotEquals: { 'aws:RequestedRegion': REGION } },
     },

@@ -68,8 +68,6 @@ export const HANDLER_PERMISSIONS: Readonly<Record<string, HandlerPermissions>> =
       ),
       ...all('vpc-lattice', 'CreateServiceNetworkVpcEndpointAssociation DescribeServiceNetworkVpcEndpointAssociation'),
       'vpce:AllowMultiRegion',
-      // The schema leaves out what private DNS takes beside.
-      'route53:AssociateVPCWithHostedZone',
     ],
     read: [
       ...all('ec2', 'DescribeVpcEndpoints DescribeSubnets DescribeSecurityGroups DescribeVpcs'),

@@ -93,8 +93,6 @@ export function requestsOf(
     case 'AWS::EC2::SecurityGroupIngress':
       return securityGroupRequests(action, properties, Resources, account, context);
     case 'AWS::EC2::VPCEndpoint': {
-      if (action.startsWith('route53:'))
-        return properties.PrivateDnsEnabled ? one('arn:aws:route53:::hostedzone/Z00000000') : [];
       const ours = one(arn('ec2', 'vpc-endpoint/vpce-00000000'), {
         ...(action === 'ec2:CreateTags' && { 'ec2:CreateAction': 'CreateVpcEndpoint' }),
       });
