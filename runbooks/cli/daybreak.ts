@@ -8,6 +8,8 @@ import { EXIT, USAGE, UsageError } from './usage.ts';
 const COMMANDS: Record<string, (parameters: string[]) => Promise<number>> = {
   'evidence verify': async parameters => (await import('./evidence.ts')).verifyEvidence(parameters),
   'database grant-sql': async parameters => (await import('./database.ts')).printGrants(parameters),
+  'deploy permissions': async parameters => (await import('./deploy.ts')).writePermissions(parameters),
+  'deploy key-statements': async parameters => (await import('./deploy.ts')).printKeyStatements(parameters),
   'evidence show': async parameters => (await import('./evidence.ts')).showEvidence(parameters),
 };
 

@@ -22,6 +22,11 @@ export const USAGE = `daybreak: operate and check Daybreak
                                                   list the newest entries, newest last (20 unless N is given)
   daybreak database grant-sql [--reader NAME]     print the SQL that lets the reader in: an administrator runs it once in
                                                   each protected database (daybreak_reader unless NAME is given)
+  daybreak deploy permissions [--configuration FILE] [--output DIR]
+                                                  write the IAM policies that deploying takes, and print the commands
+                                                  that create them (deployer-policies unless DIR is given)
+  daybreak deploy key-statements [--configuration FILE]
+                                                  print the statements that the policies of your own keys need
   daybreak help                                   this text
 
 TARGET, one of

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -158,5 +158,64 @@ describe('daybreak evidence', () => {
     const { exitCode, stdout } = await daybreak(['help']);
     expect(exitCode).toBe(0);
     expect(stdout).toContain('daybreak evidence verify [--json] TARGET');
+  });
+});
+
+describe('daybreak deploy', () => {
+  const example = join(import.meta.dirname, '../../../infra/config/example.ts');
+
+  it('writes each policy, and prints the commands that create and use them', async () => {
+    const output = join(directory, 'policies');
+    const { exitCode, stdout, stderr } = await daybreak([
+      'deploy',
+      'permissions',
+      '--configuration',
+      example,
+      '--output',
+      output,
+    ]);
+    expect([exitCode, stderr]).toEqual([0, '']);
+    const commands = stdout.split('\n').filter(line => line.startsWith('aws iam create-policy '));
+    const names = readdirSync(output).map(file => file.replace('.json', ''));
+    expect(commands.sort()).toEqual(
+      names
+        .sort()
+        .map(name => `aws iam create-policy --policy-name ${name} --policy-document file://${output}/${name}.json`),
+    );
+    expect(names).toEqual([
+      'daybreak-bootstrapper',
+      'daybreak-deploy-monitoring',
+      'daybreak-deploy-never',
+      'daybreak-deploy-roles',
+      'daybreak-deploy-vault',
+      'daybreak-deploy-workflows',
+      'daybreak-deployer',
+    ]);
+    const never = JSON.parse(readFileSync(join(output, 'daybreak-deploy-never.json'), 'utf8'));
+    expect(new Set(never.Statement.map(({ Effect }: { Effect: string }) => Effect))).toEqual(new Set(['Deny']));
+    const arns = ['vault', 'roles', 'workflows', 'monitoring', 'never'].map(
+      name => `arn:aws:iam::111122223333:policy/daybreak-deploy-${name}`,
+    );
+    expect(stdout).toContain(
+      `\nnpx cdk bootstrap aws://111122223333/eu-west-2 --cloudformation-execution-policies ${arns.join(',')}\n`,
+    );
+  });
+
+  it('prints the statements for the supplier’s own keys as JSON', async () => {
+    const { exitCode, stdout } = await daybreak(['deploy', 'key-statements', '--configuration', example]);
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout).map(({ keyArn }: { keyArn: string }) => keyArn.slice(-3))).toEqual(['00a', '00b']);
+  });
+
+  it.each([
+    ['no configuration', ['deploy', 'permissions'], 'there is no configuration daybreak.config.ts'],
+    ['one that contradicts itself', ['deploy', 'key-statements', '--configuration', 'bad.json'], 'cannot be deployed'],
+    ['an unknown option', ['deploy', 'permissions', '--force'], "Unknown option '--force'"],
+  ])('takes %s for a mistake, in one line: exit code 2', async (_, parameters, message) => {
+    writeFileSync(join(directory, 'bad.json'), '{}');
+    const { exitCode, stdout, stderr } = await daybreak(parameters);
+    expect([exitCode, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^daybreak: [^\n]*\n$/);
+    expect(stderr).toContain(message);
   });
 });
