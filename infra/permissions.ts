@@ -150,6 +150,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
     ],
     'backup/create-snapshot': [
       describeSnapshots,
+      ...readRootManifest,
       { actions: ['rds:CreateDBSnapshot'], resources: [...sourceInstances, intermediates] },
       { actions: ['rds:AddTagsToResource', 'rds:DeleteDBSnapshot'], resources: [intermediates] },
     ],

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Deployment } from '../contracts/configuration.ts';
 import { CompleteInput, CompleteOutput, type DatabaseOutcome, TenantItem } from '../contracts/daily-backup.ts';
 import { DatabaseFingerprint } from '../contracts/fingerprint.ts';
-import { TenantId } from '../contracts/identifiers.ts';
+import { instantOfId, TenantId } from '../contracts/identifiers.ts';
 import { nothingBackedUp, TenantBackupResult } from '../contracts/object-manifest.ts';
 import type { DatabaseRecoveryPoint, RecoveryPoint } from '../contracts/recovery-point.ts';
 import { fingerprintKey, itemsKey, rootManifestKey, vaultSnapshotId } from '../contracts/vault-layout.ts';
@@ -21,6 +21,7 @@ import { PreconditionFailedError, readBytes, writeBytes } from '../platform/s3.t
 import { checkMoments } from './check-moments.ts';
 import { checkVaultCopy } from './check-vault-copy.ts';
 import { judgeRecoveryPoint } from './judge-recovery-point.ts';
+import { provedSnapshots, SnapshotGoneError } from './proved-snapshots.ts';
 
 /** The root manifest that was just written does not read back as written. */
 export class RootManifestNotReadBackError extends PermanentError {}
@@ -31,6 +32,7 @@ const GIB = 1024 ** 3;
  * Closes a recovery point: reads back each snapshot and fingerprint, gathers the tenants' results, judges, signs and
  * writes the root manifest, and reads it back. A good one that is there already stands; an incomplete one is superseded
  * by a new version, so that a rerun can finish it. Of two runs at the same time neither supersedes what it has not read.
+ * @throws SnapshotGoneError when what the one that is there names as proved is there no more: a new version would hide it.
  */
 export const handler = step({
   input: CompleteInput,
@@ -38,6 +40,7 @@ export const handler = step({
   run: async (input, { now, configuration, deployment }) => {
     const { recoveryPointId, scheduledAt } = input;
     const existing = await readRootManifest(deployment, recoveryPointId);
+    if (existing !== undefined) await requireProvedSnapshots(existing.recoveryPoint);
     const closed =
       existing?.recoveryPoint.status === 'good'
         ? existing
@@ -79,6 +82,16 @@ export const handler = step({
     };
   },
 });
+
+async function requireProvedSnapshots(recoveryPoint: RecoveryPoint): Promise<void> {
+  const gone: string[] = [];
+  for (const { id, kmsKeyArn, takenAt } of provedSnapshots(recoveryPoint)) {
+    const found = await findSnapshot(id);
+    const isThere = found !== undefined && checkVaultCopy(found, kmsKeyArn).length === 0;
+    if (!isThere || snapshotTakenAt(found)?.toISOString() !== takenAt) gone.push(id);
+  }
+  if (gone.length > 0) throw new SnapshotGoneError(recoveryPoint.recoveryPointId, gone);
+}
 
 async function close(
   {
@@ -186,7 +199,7 @@ async function readBackDatabase(
   try {
     const before = await readFingerprint(vaultBucket, recoveryPointId, databaseId, 'before');
     const after = await readFingerprint(vaultBucket, recoveryPointId, databaseId, 'after');
-    const disorder = checkMoments(before.fingerprint, after.fingerprint, takenAt);
+    const disorder = checkMoments(before.fingerprint, after.fingerprint, takenAt, instantOfId(recoveryPointId));
     if (disorder.length > 0) return { ...nothing, snapshot, failure: disorder.join(', ') };
     return {
       databaseId,

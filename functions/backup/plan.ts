@@ -3,15 +3,18 @@ import { idOfInstant } from '../contracts/identifiers.ts';
 import { handler as step } from '../platform/handler.ts';
 import { log } from '../platform/log.ts';
 import { findInstance } from '../platform/rds.ts';
+import { refuseOtherDay } from '../platform/scheduled-instant.ts';
 
 /**
  * Names the recovery point and finds where each database answers. One whose instance is gone, or has no endpoint, is left
  * out: the others are backed up, and the recovery point lacks it by name.
+ * @throws ScheduledInstantError for an instant that has not come yet, or is more than 48 hours ago.
  */
 export const handler = step({
   input: PlanInput,
   output: PlanOutput,
-  run: async ({ scheduledAt }, { configuration }) => {
+  run: async ({ scheduledAt }, { now, configuration }) => {
+    refuseOtherDay(scheduledAt, now);
     const recoveryPointId = idOfInstant(scheduledAt);
     const databases = await Promise.all(
       configuration.databases.map(async ({ id, instanceId }) => {

@@ -1,21 +1,21 @@
 import { StartExecutionInput, StartExecutionOutput } from '../contracts/daily-backup.ts';
 import { parseInstant } from '../platform/clock.ts';
-import { PermanentError } from '../platform/errors.ts';
 import { handler as step } from '../platform/handler.ts';
+import { refuseFutureInstant, ScheduledInstantError } from '../platform/scheduled-instant.ts';
 import { startExecution } from '../platform/step-functions.ts';
-
-/** What the schedule passed on is no instant. */
-export class ScheduledInstantError extends PermanentError {}
 
 /**
  * What a schedule calls. EventBridge Scheduler delivers at least once, so the execution is named from the scheduled
  * instant, e.g. `daily-backup-20261122T023000Z`: a second delivery finds it there.
+ * @throws ScheduledInstantError for what is no instant, or has not come yet: it would take the place of the one that is
+ * started then.
  */
 export const handler = step({
   input: StartExecutionInput,
   output: StartExecutionOutput,
-  run: async ({ workflow, scheduledAt }, { deployment }) => {
+  run: async ({ workflow, scheduledAt }, { now, deployment }) => {
     const instant = readInstant(scheduledAt);
+    refuseFutureInstant(instant, now);
     const name = `${workflow}-${instant.slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
     return startExecution(deployment, workflow, name, { scheduledAt: instant });
   },

@@ -102,6 +102,11 @@ const UNUSED: readonly Unused[] = [
     reason: `The same, of the vault key: a copy only writes under it here. ${RDS_KEYS}`,
   },
   {
+    roles: ['backup-create-snapshot'],
+    allowance: /^kms:(?:Decrypt|Verify) on /,
+    reason: 'It reads the root manifest of a recovery point that was closed and whose snapshot is gone.',
+  },
+  {
     roles: ['restore-test-verify-objects'],
     allowance: /^s3:GetObjectAttributes on /,
     reason: 'It asks for the checksums of a copy above 8 GiB that a killed call had made.',

@@ -1,5 +1,5 @@
 import { zstdCompressSync } from 'node:zlib';
-import { DBSnapshotNotFoundFault, DescribeDBSnapshotsCommand, RDSClient } from '@aws-sdk/client-rds';
+import { type DBSnapshot, DBSnapshotNotFoundFault, DescribeDBSnapshotsCommand, RDSClient } from '@aws-sdk/client-rds';
 import { mockClient } from 'aws-sdk-client-mock';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { handler } from '../../../functions/backup/complete.ts';
@@ -108,20 +108,18 @@ async function stored(): Promise<{ recoveryPoint: RecoveryPoint; sha256: string 
   return { recoveryPoint: JSON.parse(bytes.toString()).document, sha256: sha256Hex(bytes) };
 }
 
+const snapshotOf = (minute: number): DBSnapshot => ({
+  DBSnapshotArn: `arn:aws:rds:eu-west-2:111122223333:snapshot:${vaultSnapshotId(recoveryPointId, 'app')}`,
+  Status: 'available',
+  StorageEncryptionType: 'sse-kms',
+  KmsKeyId: cloud.deployment.vaultKeyArn,
+  OriginalSnapshotCreateTime: new Date(at(minute)),
+});
+
 beforeEach(async () => {
   cloud = stepRuntime({ configuration: { databases: [{ ...database, readerUser: 'daybreak_reader' }] } });
   rds.reset();
-  rds.on(DescribeDBSnapshotsCommand).resolves({
-    DBSnapshots: [
-      {
-        DBSnapshotArn: `arn:aws:rds:eu-west-2:111122223333:snapshot:${vaultSnapshotId(recoveryPointId, 'app')}`,
-        Status: 'available',
-        StorageEncryptionType: 'sse-kms',
-        KmsKeyId: cloud.deployment.vaultKeyArn,
-        OriginalSnapshotCreateTime: new Date(at(40)),
-      },
-    ],
-  });
+  rds.on(DescribeDBSnapshotsCommand).resolves({ DBSnapshots: [snapshotOf(40)] });
   await putFingerprints(at(35), at(45));
   await cloud.put('work', itemsKey(recoveryPointId), items.map(item => `${JSON.stringify(item)}\n`).join(''));
   await putResults(whole);
@@ -175,6 +173,34 @@ describe('complete', () => {
       previousManifestSha256: 'b'.repeat(64),
       failure: 'NoResultError',
     });
+  });
+
+  it.each([
+    ['a good', whole],
+    ['an incomplete', whole.slice(1)],
+  ])('never lets a snapshot that %s recovery point proved go unnoticed', async (_name, results) => {
+    await putResults(results);
+    await complete();
+    const { sha256 } = await stored();
+    for (const DBSnapshots of [[], [snapshotOf(50)]]) {
+      rds.on(DescribeDBSnapshotsCommand).resolves({ DBSnapshots });
+      await expect(complete()).rejects.toMatchObject({
+        name: 'SnapshotGoneError',
+        message: expect.stringContaining(vaultSnapshotId(recoveryPointId, 'app')),
+      });
+    }
+    expect((await stored()).sha256).toBe(sha256);
+  });
+
+  it('takes no snapshot for proved that is older than the instant which its age is told by', async () => {
+    await putFingerprints(at(20), at(45));
+    rds.on(DescribeDBSnapshotsCommand).resolves({ DBSnapshots: [snapshotOf(24)] });
+    expect(await complete()).toMatchObject({
+      status: 'incomplete',
+      databases: [{ fingerprints: null, failure: 'its snapshot was taken before its instant' }],
+    });
+    rds.on(DescribeDBSnapshotsCommand).resolves({ DBSnapshots: [snapshotOf(25)] });
+    expect(await complete()).toMatchObject({ status: 'good' });
   });
 
   it('never supersedes the good one of a run that was faster', async () => {

@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+import { KMSClient, VerifyCommand } from '@aws-sdk/client-kms';
 import {
   CopyDBSnapshotCommand,
   CreateDBSnapshotCommand,
@@ -11,6 +13,7 @@ import {
   RDSClient,
   SnapshotQuotaExceededFault,
 } from '@aws-sdk/client-rds';
+import { GetObjectCommand, NoSuchKey, S3Client } from '@aws-sdk/client-s3';
 import { mockClient } from 'aws-sdk-client-mock';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { handler as copySnapshot } from '../../../functions/backup/copy-snapshot.ts';
@@ -21,6 +24,8 @@ import { handler as plan } from '../../../functions/backup/plan.ts';
 import { callStep, deployment } from '../../fixtures/deployment.ts';
 
 const rds = mockClient(RDSClient);
+const s3 = mockClient(S3Client);
+const kms = mockClient(KMSClient);
 const ref = { recoveryPointId: '20261122t023000z', databaseId: 'app', measuredAt: '2026-11-22T02:35:00.000Z' };
 const { measuredAt: _measuredAt, ...databaseRef } = ref;
 const intermediate = 'daybreak-intermediate-app-20261122t023000z';
@@ -39,7 +44,10 @@ function withSnapshots(snapshots: Record<string, object>): void {
   });
 }
 
-beforeEach(() => rds.reset());
+beforeEach(() => {
+  for (const client of [rds, s3, kms]) client.reset();
+  s3.on(GetObjectCommand).rejects(new NoSuchKey({ $metadata: { httpStatusCode: 404 }, message: 'as S3 says it' }));
+});
 
 describe('plan', () => {
   it('names the recovery point and the endpoint of each database', async () => {
@@ -60,6 +68,21 @@ describe('plan', () => {
     const { output, lines } = await callStep(plan, { scheduledAt: '2026-11-22T02:30:00.000Z' });
     expect(output).toMatchObject({ recoveryPointId: '20261122t023000z', databases: [] });
     expect(lines[0]).toMatchObject({ level: 'error', databaseId: 'app', instanceId: 'school-app' });
+  });
+
+  it.each([
+    ['has not come yet', '2026-11-22T02:35:00.001Z', '2026-11-22T02:35:00.001Z has not come yet'],
+    ['is of another day', '2026-11-20T02:29:59.999Z', 'more than 48 hours ago'],
+  ])('refuses an instant that %s', async (_name, scheduledAt, message) => {
+    await expect(callStep(plan, { scheduledAt })).rejects.toMatchObject({
+      name: 'ScheduledInstantError',
+      message: expect.stringContaining(message),
+    });
+  });
+
+  it.each(['2026-11-22T02:35:00.000Z', '2026-11-20T02:30:00.000Z'])('takes one that is just not: %s', async instant => {
+    rds.on(DescribeDBInstancesCommand).resolves({ DBInstances: [] });
+    expect((await callStep(plan, { scheduledAt: instant })).output).toMatchObject({ scheduledAt: instant });
   });
 
   it('refuses an instant that is none', async () => {
@@ -84,6 +107,13 @@ describe('create-snapshot', () => {
         ],
       },
     ]);
+  });
+
+  it('takes none for another day than its recovery point’s', async () => {
+    withSnapshots({});
+    const redriven = callStep(createSnapshot, ref, new Date('2026-11-24T02:30:00.001Z'));
+    await expect(redriven).rejects.toMatchObject({ name: 'ScheduledInstantError' });
+    expect(rds.commandCalls(CreateDBSnapshotCommand)).toEqual([]);
   });
 
   it('finds what an earlier run started', async () => {
@@ -119,6 +149,56 @@ describe('create-snapshot', () => {
       intermediate,
     ]);
     expect(rds.commandCalls(CreateDBSnapshotCommand)).toHaveLength(1);
+  });
+
+  describe('where the root manifest names a snapshot', () => {
+    const named = { id: copy, arn: arn(copy), takenAt: '2026-11-22T02:40:00.000Z', kmsKeyArn: deployment.vaultKeyArn };
+    const withManifest = (failure: string | null) => {
+      const snapshot = { ...named, engineVersion: '17.2', allocatedStorageBytes: 1 };
+      const document = {
+        version: 1,
+        recoveryPointId: ref.recoveryPointId,
+        scheduledAt: '2026-11-22T02:30:00.000Z',
+        completedAt: '2026-11-22T03:00:00.000Z',
+        status: failure === null ? 'good' : 'incomplete',
+        databases: [{ databaseId: 'app', snapshot, fingerprints: null, rowCount: 0, failure }],
+        tenants: [],
+        reasons: [],
+      };
+      const signature = { keyArn: deployment.signingKeyArn, algorithm: 'ECDSA_SHA_256', value: 'AAAA' };
+      s3.on(GetObjectCommand).callsFake(() => ({
+        Body: Readable.from([Buffer.from(JSON.stringify({ document, signature }))]),
+      }));
+      kms.on(VerifyCommand).resolves({ SignatureValid: true });
+    };
+
+    it.each([
+      ['nothing', {}],
+      ['another snapshot', { [intermediate]: { OriginalSnapshotCreateTime: new Date('2026-11-22T02:41:00Z') } }],
+    ])('takes no other one for it where %s is there', async (_name, snapshots) => {
+      withManifest(null);
+      withSnapshots(snapshots);
+      await expect(callStep(createSnapshot, ref)).rejects.toMatchObject({
+        name: 'SnapshotGoneError',
+        message: expect.stringContaining(copy),
+      });
+      expect(rds.commandCalls(CreateDBSnapshotCommand)).toEqual([]);
+    });
+
+    it('lets its copy be made again from the very snapshot that it was copied from', async () => {
+      withManifest(null);
+      withSnapshots({ [intermediate]: { Status: 'available', SnapshotCreateTime: new Date(named.takenAt) } });
+      expect((await callStep(createSnapshot, ref)).output).toEqual({ snapshotId: intermediate });
+      expect(rds.commandCalls(CreateDBSnapshotCommand)).toEqual([]);
+    });
+
+    it('takes another one for what was not proved', async () => {
+      withManifest('DatabaseUnavailableError');
+      withSnapshots({});
+      rds.on(CreateDBSnapshotCommand).resolves({});
+      expect((await callStep(createSnapshot, ref)).output).toEqual({ snapshotId: intermediate });
+      expect(rds.commandCalls(CreateDBSnapshotCommand)).toHaveLength(1);
+    });
   });
 
   it('keeps a snapshot that was taken after the measurement, and any where nothing was measured', async () => {

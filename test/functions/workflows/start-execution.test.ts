@@ -48,6 +48,12 @@ function start(scheduledAt: string) {
 beforeEach(() => client.reset());
 
 describe('starting a scheduled execution', () => {
+  it('starts none for an instant that has not come yet, in whose place it would stand', async () => {
+    const tomorrow = new Date(systemClock.now().getTime() + 24 * 60 * 60_000).toISOString();
+    await expect(start(tomorrow)).rejects.toMatchObject({ name: 'ScheduledInstantError' });
+    expect(client.calls()).toEqual([]);
+  });
+
   it.each(['2026-11-22T02:30:00Z', '2026-11-22T02:30:00.000Z'])('names it from its instant, %s', async scheduledAt => {
     client.on(DescribeExecutionCommand, { executionArn }).rejects(doesNotExist);
     client.on(StartExecutionCommand).resolves({ executionArn });

@@ -1,0 +1,35 @@
+import { parseInstant } from './clock.ts';
+import { PermanentError } from './errors.ts';
+
+/** What was asked for at this instant must not be done now: the instant is none, has not come yet, or is long past. */
+export class ScheduledInstantError extends PermanentError {}
+
+/** The clocks of a scheduler and a function may differ by so much. */
+export const CLOCK_SKEW_MS = 5 * 60_000;
+
+/** EventBridge Scheduler delivers for up to a day, and a backup runs for up to 22 hours: with some room, two days. */
+const LATEST_BACKUP_MS = 48 * 60 * 60_000;
+
+/**
+ * Refuses an instant that has not come yet. What is done now under the name of a later instant would be found there when
+ * that comes, and stand for what was never done then.
+ * @throws ScheduledInstantError
+ */
+export function refuseFutureInstant(scheduledAt: string, now: Date): void {
+  if (parseInstant(scheduledAt).getTime() > now.getTime() + CLOCK_SKEW_MS) {
+    throw new ScheduledInstantError(`${scheduledAt} has not come yet: name the present instant`);
+  }
+}
+
+/**
+ * Refuses an instant that a backup can no longer be of: what it would copy is the data of today.
+ * @throws ScheduledInstantError, also for one that has not come yet.
+ */
+export function refuseOtherDay(scheduledAt: string, now: Date): void {
+  refuseFutureInstant(scheduledAt, now);
+  if (parseInstant(scheduledAt).getTime() < now.getTime() - LATEST_BACKUP_MS) {
+    throw new ScheduledInstantError(
+      `${scheduledAt} is more than 48 hours ago: a backup now would not be of that day; back up for the present instant`,
+    );
+  }
+}
