@@ -81,10 +81,13 @@ export class WorkflowStack extends Stack {
       DAYBREAK_CONFIGURATION: this.toJsonString(runtime(isolation.restored.securityGroupId)),
       DAYBREAK_DEPLOYMENT: this.toJsonString(deployment),
     };
+    const { heartbeatUrl } = configuration;
+    const heartbeat = heartbeatUrl === undefined ? {} : { DAYBREAK_HEARTBEAT_URL: heartbeatUrl };
     const sampleKeyArn = `arn:aws:kms:${REGION}:${account}:key/00000000-0000-0000-0000-000000000000`;
     const environmentBytes = Buffer.byteLength(
       JSON.stringify([
         { ...environment, DAYBREAK_CONFIGURATION: '', DAYBREAK_DEPLOYMENT: '', AWS_ENDPOINT_URL_KMS: SAMPLE_KMS_URL },
+        heartbeat,
         runtime(SAMPLE_SECURITY_GROUP_ID),
         { ...deployment, vaultKeyArn: sampleKeyArn, signingKeyArn: sampleKeyArn },
       ]),
@@ -99,10 +102,11 @@ export class WorkflowStack extends Stack {
       placement: placed(isolation.verifier),
       environment: { ...environment, ...(isolation.kmsUrl && { AWS_ENDPOINT_URL_KMS: isolation.kmsUrl }) },
     };
-    const inside: Placed & Partial<Record<Step, Placed[keyof Placed]>> = {
+    const special: Placed & Partial<Record<Step, Pick<StepLambdaProps, 'placement' | 'environment'>>> = {
       'backup/fingerprint': { placement: placed(isolation.reader), environment },
       'restore-test/hydrate': verifier,
       'restore-test/verify-database': verifier,
+      'pulse/read-back': { environment: { ...environment, ...heartbeat } },
     };
     const logKey = Key.fromKeyArn(this, 'LogKey', vault.logKeyArn);
     for (const step of STEPS) {
@@ -116,7 +120,7 @@ export class WorkflowStack extends Stack {
           logKey,
           scheduled: SCHEDULED.includes(step),
           size: SIZES[step] ?? SHORT,
-          ...(inside[step] ?? { environment }),
+          ...(special[step] ?? { environment }),
         }),
       );
     }

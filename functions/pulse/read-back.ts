@@ -12,6 +12,7 @@ import { SCHEDULES, scheduleName } from '../contracts/schedules.ts';
 import { RESTORE_TEST_INSTANCE_PREFIX, tenantKeyAlias } from '../contracts/vault-layout.ts';
 import { describeError } from '../platform/errors.ts';
 import { handler as step } from '../platform/handler.ts';
+import { sendHeartbeat } from '../platform/heartbeat.ts';
 import { countKeys, findKey } from '../platform/kms.ts';
 import { readLedgerState } from '../platform/ledger.ts';
 import { LedgerBrokenError } from '../platform/ledger-entry.ts';
@@ -112,6 +113,11 @@ export const handler = step({
     ]);
     await check('found-wrong', async () => {
       await remember(await before, { tenants: wrongTenants, vaultKeys: wrongVaultKeys }, deployment);
+      return {};
+    });
+    // Last, and whatever was found: what it tells is that pulse runs. Alarms tell the rest.
+    await check('heartbeat', async () => {
+      await sendHeartbeat();
       return {};
     });
 

@@ -120,6 +120,11 @@ export const SupplierConfiguration = z
     contacts: z
       .array(z.email('must be an e-mail address'))
       .min(1, 'must name at least one e-mail address: an alarm that nobody gets is none'),
+    /**
+     * An address outside AWS that gets a GET every 15 minutes, and that tells you when it no longer comes (a check at
+     * healthchecks.io, say). Nothing else tells of an account that is closed or suspended. Keep it to yourself.
+     */
+    heartbeatUrl: z.url({ protocol: /^https$/, error: 'must be an https address' }).optional(),
     restoreTest: ConfigurationSchema.shape.restoreTest.omit({ subnetGroupName: true, securityGroupId: true }),
     /**
      * The keys of a vault whose stack was destroyed and which was retained. The vault is then used as it stands: no vault

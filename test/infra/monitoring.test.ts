@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DescribeKeyCommand, DisableKeyCommand, EnableKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { DeleteDBSnapshotCommand, ModifyDBSnapshotAttributeCommand, RDSClient } from '@aws-sdk/client-rds';
 import { DeleteObjectCommand, PutObjectCommand, PutObjectRetentionCommand, S3Client } from '@aws-sdk/client-s3';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Deployment } from '../../functions/contracts/configuration.ts';
 import type { LedgerDraft } from '../../functions/contracts/ledger.ts';
 import type { PULSE_METRICS } from '../../functions/contracts/pulse.ts';
@@ -33,6 +33,7 @@ const account = '111122223333';
 const directory = mkdtempSync(join(tmpdir(), 'daybreak-pulse-'));
 const assembly = join(directory, 'assembly');
 const MINUTE_MS = 60_000;
+const HEARTBEAT_URL = 'https://heartbeat.example/a1b2c3d4';
 const EMPTY_SHA256 = sha256Hex('');
 
 beforeAll(() => {
@@ -45,13 +46,13 @@ beforeAll(() => {
     rootColumn: 'id',
   };
   const bucket = { id: 'uploads', name: 'school-uploads', tenantPrefix: '{tenant}/' };
-  createApp(localConfiguration({ account, databases: [database], buckets: [bucket] }), {
-    outdir: assembly,
-    bundle: false,
-    check: false,
-  }).synth();
+  const configuration = localConfiguration({ account, databases: [database], buckets: [bucket] });
+  const outdir = { outdir: assembly, bundle: false, check: false };
+  createApp({ ...configuration, heartbeatUrl: HEARTBEAT_URL }, outdir).synth();
 });
 afterAll(() => rmSync(directory, { recursive: true }));
+beforeEach(() => vi.spyOn(globalThis, 'fetch').mockImplementation(async () => new Response('OK')));
+afterEach(() => vi.restoreAllMocks());
 
 /** Daybreak in a local account, with the snapshots of these recovery points in RDS. Pulse looks every quarter. */
 async function deploy(name: string, recoveryPointIds: readonly string[], startsAt = '2026-11-22T08:00:00.000Z') {
@@ -387,6 +388,24 @@ describe('pulse and its alarms, as time passes', () => {
     const changes = await until('2026-11-22T09:01:00Z');
     expect(changes).toEqual(['22T09:01 +ledger-broken']);
     expect(lastValue('LedgerBroken')).toBe(1);
+    await cloud.close();
+  });
+
+  it('sends a heartbeat whatever it found, and counts one that fails as a check, without telling its address', async () => {
+    const { until, cloud, lastValue } = await deploy('heartbeat', []);
+    const pulse = stepName('pulse/read-back');
+    expect(cloud.lambda.environmentOf(pulse).DAYBREAK_HEARTBEAT_URL).toBe(HEARTBEAT_URL);
+    expect(cloud.lambda.environmentOf(stepName('backup/plan'))).not.toHaveProperty('DAYBREAK_HEARTBEAT_URL');
+    const sent = vi.spyOn(globalThis, 'fetch').mockResolvedValue(new Response('OK'));
+    await until('2026-11-22T08:31:00Z');
+    expect(sent.mock.calls.map(([address]) => address)).toEqual([HEARTBEAT_URL, HEARTBEAT_URL]);
+    expect(lastValue('PulseChecksFailed')).toBe(0);
+    sent.mockResolvedValue(new Response('no such check', { status: 404 }));
+    await until('2026-11-22T08:46:00Z');
+    expect([lastValue('PulseChecksFailed'), lastValue('PulseCompleted')]).toEqual([1, 1]);
+    const lines = cloud.lambda.linesOf(pulse);
+    expect(lines.filter(line => line.includes('"check":"heartbeat"'))).toHaveLength(1);
+    expect(lines.filter(line => line.includes(HEARTBEAT_URL))).toEqual([]);
     await cloud.close();
   });
 

@@ -48,6 +48,13 @@ describe('the configuration', () => {
     expect(problemsOf({})).toEqual([]);
   });
 
+  it.each(['http://heartbeat.example/1', 'heartbeat.example', 'ftp://heartbeat.example', ''])(
+    'sends no heartbeat to %j',
+    heartbeatUrl => {
+      expect(problemsOf({ heartbeatUrl })[0]).toBe('- heartbeatUrl: must be an https address');
+    },
+  );
+
   it.each(['eu-west-1', 'us-east-1', 'eu-west-3', ''])('refuses the Region %j with the reason', region => {
     expect(problemsOf({ region })).toEqual([
       '- region: must be eu-west-2: backups of UK schools stay in the United Kingdom, and the UK has one AWS Region',
