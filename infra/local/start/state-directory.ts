@@ -1,4 +1,14 @@
-import { existsSync, linkSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { makeReachableDirectory } from '../rds/binaries.ts';
 import { reapOrphans } from '../rds/reap-orphans.ts';
@@ -57,34 +67,66 @@ export async function removeDatabases(directory: string): Promise<void> {
 }
 
 function takeLock(lock: string, directory: string): void {
-  // Written first and then linked, so that nobody ever reads a lock without its holder in it.
-  const draft = `${lock}.${process.pid}`;
-  writeFileSync(draft, String(process.pid));
+  // Written first and then linked, so that nobody ever reads a lock without its holder in it. No two are the same.
+  const holder = `${process.pid} ${randomUUID()}`;
+  const draft = `${lock}.${randomUUID()}`;
+  writeFileSync(draft, holder);
   try {
-    for (let attempt = 0; attempt < 3; attempt++) {
-      try {
-        linkSync(draft, lock);
-        return;
-      } catch (error) {
-        if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-        const holder = existsSync(lock) ? Number(readFileSync(lock, 'utf8')) : Number.NaN;
-        if (isAlive(holder)) {
-          throw new UsageError(
-            `--state ${directory}: in use by another run (process ${holder}); wait for it, or give another directory`,
-          );
-        }
-        rmSync(lock, { force: true });
-      }
-    }
-    throw new UsageError(`--state ${directory}: another run is taking it; try again, or give another directory`);
+    take(lock, draft, directory);
   } finally {
     rmSync(draft, { force: true });
   }
 }
 
-// Also the draft of another run, which is about to find the lock taken.
+/**
+ * Links `draft` as the lock. A dead holder's lock passes to the one run that takes the lock on replacing that very one:
+ * whoever comes later, even having read it before, finds it replaced.
+ */
+function take(lock: string, draft: string, directory: string): void {
+  for (;;) {
+    try {
+      linkSync(draft, lock);
+      return;
+    } catch (error) {
+      if (!isErrorCode(error, 'EEXIST')) throw error;
+    }
+    const holder = readHolder(lock);
+    if (holder === undefined) continue;
+    const [pid = '', id = pid] = holder.split(' ');
+    if (isAlive(Number(pid))) {
+      throw new UsageError(
+        `--state ${directory}: in use by another run (process ${pid}); wait for it, or give another directory`,
+      );
+    }
+    const succession = `${lock}.${id}`;
+    take(succession, draft, directory);
+    try {
+      if (readHolder(lock) !== holder) continue;
+      // A link of its own, because renaming one link of a file over another does nothing.
+      const own = `${draft}.own`;
+      copyFileSync(draft, own);
+      renameSync(own, lock);
+      return;
+    } finally {
+      rmSync(succession, { force: true });
+    }
+  }
+}
+
+function readHolder(lock: string): string | undefined {
+  try {
+    return readFileSync(lock, 'utf8');
+  } catch (error) {
+    if (isErrorCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+const isErrorCode = (error: unknown, code: string) => error instanceof Error && 'code' in error && error.code === code;
+
+// Also the draft of another run, which is about to find the lock taken, and the lock on replacing one.
 function isLock(name: string): boolean {
-  return name === LOCK || /^lock\.\d+$/.test(name);
+  return name === LOCK || name.startsWith(`${LOCK}.`);
 }
 
 function isAlive(pid: number): boolean {
@@ -93,6 +135,6 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    return isErrorCode(error, 'EPERM');
   }
 }
