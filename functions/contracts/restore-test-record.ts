@@ -55,7 +55,9 @@ export const ObjectVerification = z.strictObject({
   objectCount: z.int(),
   objectsRestored: z.int(),
   bytesRestored: z.int(),
+  /** The first hundred; `findingCount` counts all. */
   findings: z.array(Finding),
+  findingCount: z.int(),
 });
 export type ObjectVerification = z.infer<typeof ObjectVerification>;
 

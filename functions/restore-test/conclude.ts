@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { ConcludeInput, ConcludeOutput, ObjectTestItem } from '../contracts/restore-test.ts';
-import { ObjectVerification, RestoreTestRecord } from '../contracts/restore-test-record.ts';
+import { type Finding, ObjectVerification, RestoreTestRecord } from '../contracts/restore-test-record.ts';
 import { itemsKey, restoreTestRecordKey } from '../contracts/vault-layout.ts';
 import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
 import { PermanentError } from '../platform/errors.ts';
@@ -23,7 +23,7 @@ export const handler = step({
   input: ConcludeInput,
   output: ConcludeOutput,
   run: async (input, { now, configuration, deployment }) => {
-    const objects = await readObjectResults(deployment.workBucket, input);
+    const objects = await sumUpObjects(deployment.workBucket, input);
     const decision = judgeRestoreTest({
       notStarted: notStarted(input),
       recoveryPointStatus: input.chosen?.recoveryPointStatus ?? null,
@@ -33,9 +33,6 @@ export const handler = step({
       failure: input.failure,
       minimumCoveragePercent: configuration.restoreTest.minimumCoveragePercent,
     });
-    const results = objects?.results ?? [];
-    const sum = (pick: (result: ObjectVerification) => number) =>
-      results.reduce((total, result) => total + pick(result), 0);
     const record: RestoreTestRecord = {
       version: 1,
       restoreTestId: input.restoreTestId,
@@ -47,12 +44,12 @@ export const handler = step({
       rowCoveragePercent: decision.rowCoveragePercent,
       databases: input.databases.flatMap(({ verification }) => (verification === null ? [] : [verification])),
       objects: {
-        tenantCount: new Set(results.map(({ tenant }) => tenant).filter(tenant => tenant !== null)).size,
-        objectCount: sum(({ objectCount }) => objectCount),
-        objectsRestored: sum(({ objectsRestored }) => objectsRestored),
-        bytesRestored: sum(({ bytesRestored }) => bytesRestored),
+        tenantCount: objects?.tenants.size ?? 0,
+        objectCount: objects?.objectCount ?? 0,
+        objectsRestored: objects?.objectsRestored ?? 0,
+        bytesRestored: objects?.bytesRestored ?? 0,
       },
-      findingCount: decision.findings.length,
+      findingCount: decision.findingCount,
       findings: decision.findings.slice(0, FINDINGS_KEPT),
       phases: [...input.phases, ...input.databases.flatMap(({ phases }) => phases)],
     };
@@ -96,13 +93,30 @@ function notStarted({ chosen, failure }: z.output<typeof ConcludeInput>): string
   return chosen.findings.length > 0 ? null : chosen.reason;
 }
 
-async function readObjectResults(workBucket: string, input: z.output<typeof ConcludeInput>) {
+/** Reads the tenants' results one by one, and keeps of all of them no more findings than the record does. */
+async function sumUpObjects(workBucket: string, input: z.output<typeof ConcludeInput>) {
   if (input.objectResultsKey === null) return null;
   const items = await readItems(workBucket, itemsKey(input.restoreTestId), ObjectTestItem);
-  const results: ObjectVerification[] = [];
-  for await (const result of readMapResults(workBucket, input.objectResultsKey, ObjectVerification))
-    results.push(result);
-  return { expectedItems: items.length, results };
+  const sum = {
+    expectedItems: items.length,
+    resultCount: 0,
+    tenants: new Set<string>(),
+    objectCount: 0,
+    objectsRestored: 0,
+    bytesRestored: 0,
+    findings: [] as Finding[],
+    findingCount: 0,
+  };
+  for await (const result of readMapResults(workBucket, input.objectResultsKey, ObjectVerification)) {
+    sum.resultCount++;
+    if (result.tenant !== null) sum.tenants.add(result.tenant);
+    sum.objectCount += result.objectCount;
+    sum.objectsRestored += result.objectsRestored;
+    sum.bytesRestored += result.bytesRestored;
+    sum.findings.push(...result.findings.slice(0, FINDINGS_KEPT - sum.findings.length));
+    sum.findingCount += result.findingCount;
+  }
+  return sum;
 }
 
 function publish(record: RestoreTestRecord): void {

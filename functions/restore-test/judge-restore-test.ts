@@ -1,4 +1,14 @@
-import type { DatabaseVerification, Finding, ObjectVerification, Verdict } from '../contracts/restore-test-record.ts';
+import type { DatabaseVerification, Finding, Verdict } from '../contracts/restore-test-record.ts';
+
+/** What the verifications of tenants' objects came to. */
+export interface ObjectEvidence {
+  readonly expectedItems: number;
+  readonly resultCount: number;
+  readonly objectCount: number;
+  /** The first of them. */
+  readonly findings: readonly Finding[];
+  readonly findingCount: number;
+}
 
 /** What a restore test found out, before it is judged. */
 export interface RestoreTestEvidence {
@@ -14,8 +24,8 @@ export interface RestoreTestEvidence {
     failure: string | null;
     restored: boolean;
   }[];
-  /** Null when the objects were not reached. */
-  objects: { expectedItems: number; results: readonly ObjectVerification[] } | null;
+  /** All tenants' together; null when the objects were not reached. */
+  objects: ObjectEvidence | null;
   /** The name of the error that ended the test early. */
   failure: string | null;
   minimumCoveragePercent: number;
@@ -42,19 +52,23 @@ export function judgeRestoreTest(evidence: RestoreTestEvidence): {
   verdict: Verdict;
   reasons: string[];
   rowCoveragePercent: number | null;
+  /** Those that were kept; `findingCount` counts all. */
   findings: Finding[];
+  findingCount: number;
 } {
   const verifications = evidence.databases.flatMap(({ verification }) => (verification === null ? [] : [verification]));
   const findings = [
     ...evidence.findings,
     ...verifications.flatMap(verification => verification.findings),
-    ...(evidence.objects?.results ?? []).flatMap(result => result.findings),
+    ...(evidence.objects?.findings ?? []),
   ];
+  const notKept = evidence.objects === null ? 0 : evidence.objects.findingCount - evidence.objects.findings.length;
+  const findingCount = findings.length + notKept;
   const rowCoveragePercent = coverage(verifications);
 
   const failed = [
     ...findings.slice(0, 10).map(({ kind, place }) => `${kind}: ${place}`),
-    ...(findings.length > 10 ? [`and ${findings.length - 10} more findings`] : []),
+    ...(findingCount > 10 ? [`and ${findingCount - 10} more findings`] : []),
     ...evidence.databases
       .filter(({ failure }) => failure !== null && BAD_BACKUP.has(failure))
       .map(({ databaseId, failure }) => `database ${databaseId}: ${failure}`),
@@ -79,13 +93,13 @@ export function judgeRestoreTest(evidence: RestoreTestEvidence): {
       ? ['the recovery point is incomplete: its root manifest says what it lacks']
       : []),
     ...judgeCoverage(verifications, rowCoveragePercent, evidence.minimumCoveragePercent),
-    ...(verifications.length === 0 && evidence.objects?.results.every(({ objectCount }) => objectCount === 0)
+    ...(verifications.length === 0 && evidence.objects?.objectCount === 0
       ? ['the recovery point holds nothing to compare']
       : []),
     ...(evidence.objects === null
       ? ['the objects were not compared']
-      : evidence.objects.results.length < evidence.objects.expectedItems
-        ? [`${evidence.objects.expectedItems - evidence.objects.results.length} tenants' objects were not compared`]
+      : evidence.objects.resultCount < evidence.objects.expectedItems
+        ? [`${evidence.objects.expectedItems - evidence.objects.resultCount} tenants' objects were not compared`]
         : []),
   ];
 
@@ -97,7 +111,7 @@ export function judgeRestoreTest(evidence: RestoreTestEvidence): {
         : inconclusive.length > 0
           ? ['inconclusive', inconclusive]
           : ['passed', []];
-  return { verdict, reasons, rowCoveragePercent, findings };
+  return { verdict, reasons, rowCoveragePercent, findings, findingCount };
 }
 
 /** Where all databases together have enough, each must: a small one may not hide behind a large one. */

@@ -40,7 +40,8 @@ const BREAKS_ALLOWED = 2;
 /** How long a server may take to come back after it broke a connection. */
 const RECOVERY_ATTEMPTS = 60;
 const RECOVERY_PAUSE_MS = 2_000;
-const ENTRIES_KEPT = 100;
+/** The results of all databases together stay below the 256 KiB that a state of a workflow can hold. */
+const ENTRIES_KEPT = 30;
 
 /**
  * Verifies a restored database against the fingerprints of its source: every table's rows, the schema, the sequences;

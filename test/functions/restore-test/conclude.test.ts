@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { DatabaseVerification } from '../../../functions/contracts/restore-test-record.ts';
 import { itemsKey, restoreTestRecordKey } from '../../../functions/contracts/vault-layout.ts';
@@ -48,7 +49,7 @@ beforeEach(async () => {
   await cloud.put(
     'work',
     file,
-    `${JSON.stringify({ ...names, objectCount: 2, objectsRestored: 2, bytesRestored: 9, findings: [] })}\n`,
+    `${JSON.stringify({ ...names, objectCount: 2, objectsRestored: 2, bytesRestored: 9, findings: [], findingCount: 0 })}\n`,
   );
   const files = { SUCCEEDED: [{ Key: file }], FAILED: [], PENDING: [] };
   await cloud.put('work', objectResultsKey, JSON.stringify({ DestinationBucket: 'work', ResultFiles: files }));
@@ -85,6 +86,43 @@ describe('conclude', () => {
       name: 'RestoreTestContradictedError',
     });
     expect(await record()).toMatchObject({ verdict: 'passed', recoveryPointId });
+  });
+
+  it('keeps a hundred findings of thousands of tenants, in bounded memory, and counts all', async () => {
+    const finding = { kind: 'object-missing', place: `tenants/oak/objects/${'a'.repeat(64)}`, detail: 'x'.repeat(800) };
+    const result = { bucketId: 'uploads', objectCount: 1, objectsRestored: 0, bytesRestored: 0, findingCount: 500 };
+    const findings = Array(100).fill(finding);
+    const lineOf = (tenant: number) =>
+      Buffer.from(`${JSON.stringify({ ...result, tenant: `school-${10_000 + tenant}`, findings })}\n`);
+    const file = `work/${restoreTestId}/results/run/SUCCEEDED_0.jsonl`;
+    // Two hundred megabytes, which the local S3 need not hold.
+    let most = 0;
+    const before = process.memoryUsage();
+    cloud.intercept(async ({ path }, next) => {
+      const answer = await next();
+      if (path !== `/work/${file}`) return answer;
+      const { 'x-amz-checksum-crc32': _, ...headers } = answer.headers;
+      const body = Readable.from(
+        (function* () {
+          for (let tenant = 0; tenant < 2000; tenant++) {
+            const { heapUsed, external } = process.memoryUsage();
+            most = Math.max(most, heapUsed + external - before.heapUsed - before.external);
+            yield lineOf(tenant);
+          }
+        })(),
+      );
+      return {
+        ...answer,
+        headers: { ...headers, 'content-length': `${2000 * lineOf(0).length}` },
+        body,
+      };
+    });
+    const concluded = await cloud.invoke(handler, passing);
+    expect(concluded).toMatchObject({ verdict: 'failed', draft: { body: { findingCount: 1_000_000 } } });
+    const kept = await record();
+    expect([kept.findings.length, kept.findingCount, kept.objects.tenantCount]).toEqual([100, 1_000_000, 2000]);
+    expect(kept.reasons.at(-1)).toBe('and 999990 more findings');
+    expect(most).toBeLessThan(150e6);
   });
 
   it('misses a tenant whose child left no result', async () => {

@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type {
-  DatabaseVerification,
-  Finding,
-  ObjectVerification,
-  Verdict,
-} from '../../../functions/contracts/restore-test-record.ts';
-import { judgeRestoreTest, type RestoreTestEvidence } from '../../../functions/restore-test/judge-restore-test.ts';
+import type { DatabaseVerification, Finding, Verdict } from '../../../functions/contracts/restore-test-record.ts';
+import {
+  judgeRestoreTest,
+  type ObjectEvidence,
+  type RestoreTestEvidence,
+} from '../../../functions/restore-test/judge-restore-test.ts';
 
 const verification: DatabaseVerification = {
   databaseId: 'app',
@@ -19,21 +18,14 @@ const verification: DatabaseVerification = {
   notChecked: [],
   findings: [],
 };
-const objects: ObjectVerification = {
-  bucketId: 'uploads',
-  tenant: 'oak',
-  objectCount: 5,
-  objectsRestored: 5,
-  bytesRestored: 50,
-  findings: [],
-};
+const objects: ObjectEvidence = { expectedItems: 1, resultCount: 1, objectCount: 5, findings: [], findingCount: 0 };
 const finding: Finding = { kind: 'rows-changed', place: 'public.note bucket 3/8', detail: '1 bucket differs' };
 const passing: RestoreTestEvidence = {
   notStarted: null,
   recoveryPointStatus: 'good',
   findings: [],
   databases: [{ databaseId: 'app', verification, failure: null, restored: true }],
-  objects: { expectedItems: 1, results: [objects] },
+  objects,
   failure: null,
   minimumCoveragePercent: 95,
 };
@@ -50,6 +42,7 @@ describe('judgeRestoreTest', () => {
       reasons: [],
       rowCoveragePercent: 100,
       findings: [],
+      findingCount: 0,
     });
   });
 
@@ -64,10 +57,7 @@ describe('judgeRestoreTest', () => {
       'a difference among the objects',
       {
         ...passing,
-        objects: {
-          expectedItems: 1,
-          results: [{ ...objects, findings: [{ ...finding, kind: 'object-altered', place: 'x' }] }],
-        },
+        objects: { ...objects, findings: [{ ...finding, kind: 'object-altered', place: 'x' }], findingCount: 1 },
       },
       'failed',
       'object-altered: x',
@@ -150,7 +140,7 @@ describe('judgeRestoreTest', () => {
     ],
     [
       'a recovery point that holds nothing',
-      { ...passing, databases: [], objects: { expectedItems: 1, results: [{ ...objects, objectCount: 0 }] } },
+      { ...passing, databases: [], objects: { ...objects, objectCount: 0 } },
       'inconclusive',
       'the recovery point holds nothing to compare',
     ],
@@ -169,7 +159,7 @@ describe('judgeRestoreTest', () => {
     ],
     [
       "a tenant's objects without a result",
-      { ...passing, objects: { expectedItems: 2, results: [objects] } },
+      { ...passing, objects: { ...objects, expectedItems: 2 } },
       'inconclusive',
       "1 tenants' objects were not compared",
     ],
@@ -185,6 +175,15 @@ describe('judgeRestoreTest', () => {
     expect(judgeRestoreTest(verified({ rowsComparedExactly: 99_999, driftRowCount: 1 })).rowCoveragePercent).toBe(
       99.99,
     );
+  });
+
+  it('counts also the findings that were not kept', () => {
+    const some = Array<Finding>(100).fill({ ...finding, kind: 'object-missing' });
+    const { reasons, findingCount } = judgeRestoreTest({
+      ...passing,
+      objects: { ...objects, findings: some, findingCount: 250_000 },
+    });
+    expect([reasons.at(-1), findingCount]).toEqual(['and 249990 more findings', 250_000]);
   });
 
   it('lists the first ten findings and counts the rest', () => {

@@ -83,6 +83,7 @@ describe('verify-objects', () => {
       objectsRestored: 12,
       bytesRestored: 8 + 10 * 9,
       findings: [],
+      findingCount: 0,
     });
     expect(await cloud.list('work')).toEqual([]);
   });
@@ -301,9 +302,8 @@ describe('verify-objects, when the vault was damaged', () => {
     );
     manifestSha256 = await backUp();
     for (const key of await cloud.list('vault', 'tenants/oakfield/objects/')) await cloud.remove('vault', key);
-    const { findings } = await verify(1);
-    expect(findings).toHaveLength(101);
-    expect(findings[100]?.detail).toBe('and 62 more findings; this is the last');
+    const { findings, findingCount } = await verify(1);
+    expect([findings.length, findingCount]).toEqual([100, 162]);
   });
 
   it('says nothing about the backup when the tenant’s key cannot be used', async () => {

@@ -22,6 +22,7 @@ const objects = (tenant: string) => ({
   objectsRestored: 2,
   bytesRestored: 20,
   findings: [],
+  findingCount: 0,
 });
 const verification = (databaseId: string) => ({
   databaseId,
