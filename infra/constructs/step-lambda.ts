@@ -17,6 +17,10 @@ import type { Permission } from '../permissions.ts';
 import { type Step, stepName } from '../role-names.ts';
 
 const PROJECT_ROOT = join(import.meta.dirname, '../..');
+/** What the functions' code is bundled for. */
+export const BUNDLE_TARGET = 'node24';
+/** `pg` asks for its native binding only where someone asks for that. */
+export const NOT_BUNDLED: readonly string[] = ['pg-native'];
 /** Lambda's limit for all of a function's environment variables together. */
 const ENVIRONMENT_LIMIT_BYTES = 4096;
 
@@ -90,7 +94,7 @@ export class StepLambda extends Construct {
       environment: { ...props.environment, NODE_OPTIONS: '--enable-source-maps' },
       bundling: {
         format: OutputFormat.ESM,
-        target: 'node24',
+        target: BUNDLE_TARGET,
         // Workflows match errors by their classes' names, which bundling would change where two modules share one.
         keepNames: true,
         sourceMap: true,
@@ -98,8 +102,8 @@ export class StepLambda extends Construct {
         logLevel: LogLevel.WARNING,
         // The SDK that Lambda brings along is older than what Daybreak needs of S3 and RDS.
         bundleAwsSDK: true,
-        // `pg` asks for its native binding only where someone asks for that; CommonJS packages in an ES module need `require`.
-        externalModules: ['pg-native'],
+        externalModules: [...NOT_BUNDLED],
+        // CommonJS packages in an ES module need it.
         banner: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
       },
       ...placement,
