@@ -3,9 +3,14 @@ import { bootstrapNames } from './bootstrap-names.ts';
 import { type ManagedPolicy, managedPolicy, type PolicyStatement } from './policy-document.ts';
 
 /** Services that a role of Daybreak is handed to. */
-const PASSED_TO = ['lambda.amazonaws.com', 'scheduler.amazonaws.com', 'states.amazonaws.com'];
+const PASSED_TO = [
+  'cloudtrail.amazonaws.com',
+  'lambda.amazonaws.com',
+  'scheduler.amazonaws.com',
+  'states.amazonaws.com',
+];
 /** The tags on keys that stacks make. A school's key has another one: stacks never touch those. */
-const KEY_PURPOSES = ['vault', 'monitoring', 'workflow'];
+const KEY_PURPOSES = ['vault', 'trail', 'monitoring'];
 
 /**
  * What CloudFormation's execution role may do, instead of everything: make, change and take away what the stacks hold, by
@@ -22,7 +27,7 @@ export function executionPolicies(configuration: SupplierConfiguration): readonl
     managedPolicy('daybreak-deploy-vault', purpose, [...buckets(configuration), ...keys(configuration)]),
     managedPolicy('daybreak-deploy-roles', purpose, roles(configuration)),
     managedPolicy('daybreak-deploy-workflows', purpose, [...workflows(configuration), ...network(configuration)]),
-    managedPolicy('daybreak-deploy-monitoring', purpose, monitoring(configuration)),
+    managedPolicy('daybreak-deploy-monitoring', purpose, [...monitoring(configuration), ...watch(configuration)]),
     managedPolicy('daybreak-deploy-never', purpose, never(configuration)),
   ];
 }
@@ -94,7 +99,7 @@ function keys({ account }: SupplierConfiguration): PolicyStatement[] {
       Sid: 'Aliases',
       Effect: 'Allow',
       Action: ['kms:CreateAlias', 'kms:UpdateAlias', 'kms:DeleteAlias'],
-      Resource: ['vault', 'signing', 'alarms', 'logs'].map(
+      Resource: ['vault', 'signing', 'logs', 'trail', 'alarms'].map(
         name => `arn:aws:kms:${REGION}:${account}:alias/daybreak/${name}`,
       ),
     },
@@ -186,19 +191,25 @@ function workflows({ account }: SupplierConfiguration): PolicyStatement[] {
       Sid: 'Functions',
       Effect: 'Allow',
       Action: [
+        'lambda:AddPermission',
         'lambda:CreateFunction',
         'lambda:DeleteFunction',
         'lambda:DeleteFunctionConcurrency',
+        'lambda:DeleteFunctionEventInvokeConfig',
         'lambda:GetFunction*',
+        'lambda:GetPolicy',
         'lambda:GetRuntimeManagementConfig',
         'lambda:ListTags',
         'lambda:PutFunctionConcurrency',
+        'lambda:PutFunctionEventInvokeConfig',
         'lambda:PutFunctionRecursionConfig',
         'lambda:PutRuntimeManagementConfig',
+        'lambda:RemovePermission',
         'lambda:TagResource',
         'lambda:UntagResource',
         'lambda:UpdateFunctionCode',
         'lambda:UpdateFunctionConfiguration',
+        'lambda:UpdateFunctionEventInvokeConfig',
       ],
       Resource: [arn('lambda', 'function:daybreak-*')],
     },
@@ -227,7 +238,7 @@ function workflows({ account }: SupplierConfiguration): PolicyStatement[] {
       ],
       Resource: [arn('scheduler', 'schedule/default/daybreak-*')],
     },
-    // CloudFormation names them after the stack.
+    // CloudFormation names most of them after the stack.
     {
       Sid: 'LogGroups',
       Effect: 'Allow',
@@ -235,17 +246,23 @@ function workflows({ account }: SupplierConfiguration): PolicyStatement[] {
         'logs:AssociateKmsKey',
         'logs:CreateLogGroup',
         'logs:DeleteLogGroup',
+        'logs:DeleteMetricFilter',
         'logs:DeleteRetentionPolicy',
+        'logs:DeleteSubscriptionFilter',
+        'logs:DescribeMetricFilters',
+        'logs:DescribeSubscriptionFilters',
         'logs:GetDataProtectionPolicy',
         'logs:ListTagsForResource',
         'logs:ListTagsLogGroup',
+        'logs:PutMetricFilter',
         'logs:PutRetentionPolicy',
+        'logs:PutSubscriptionFilter',
         'logs:TagLogGroup',
         'logs:TagResource',
         'logs:UntagLogGroup',
         'logs:UntagResource',
       ],
-      Resource: [arn('logs', 'log-group:Daybreak*')],
+      Resource: [arn('logs', 'log-group:Daybreak*'), arn('logs', 'log-group:/daybreak/*')],
     },
     { Sid: 'FindLogGroups', Effect: 'Allow', Action: ['logs:DescribeLogGroups'], Resource: '*' },
     {
@@ -396,6 +413,65 @@ function monitoring({ account }: SupplierConfiguration): PolicyStatement[] {
       Effect: 'Allow',
       Action: ['sns:GetSubscriptionAttributes', 'sns:SetSubscriptionAttributes', 'sns:Unsubscribe'],
       Resource: '*',
+    },
+  ];
+}
+
+/** What notices tampering: the trail, the rules over its events, and what they could not deliver. */
+function watch({ account }: SupplierConfiguration): PolicyStatement[] {
+  const arn = (service: string, name: string) => `arn:aws:${service}:${REGION}:${account}:${name}`;
+  return [
+    {
+      Sid: 'Trail',
+      Effect: 'Allow',
+      Action: [
+        'cloudtrail:AddTags',
+        'cloudtrail:CreateTrail',
+        'cloudtrail:DeleteTrail',
+        'cloudtrail:GetEventConfiguration',
+        'cloudtrail:GetEventSelectors',
+        'cloudtrail:GetInsightSelectors',
+        'cloudtrail:GetTrail',
+        'cloudtrail:GetTrailStatus',
+        'cloudtrail:ListTags',
+        'cloudtrail:PutEventSelectors',
+        'cloudtrail:RemoveTags',
+        'cloudtrail:StartLogging',
+        'cloudtrail:UpdateTrail',
+      ],
+      Resource: [arn('cloudtrail', 'trail/daybreak*')],
+    },
+    { Sid: 'FindTrails', Effect: 'Allow', Action: ['cloudtrail:DescribeTrails'], Resource: '*' },
+    {
+      Sid: 'Rules',
+      Effect: 'Allow',
+      Action: [
+        'events:DeleteRule',
+        'events:DescribeRule',
+        'events:ListTagsForResource',
+        'events:ListTargetsByRule',
+        'events:PutRule',
+        'events:PutTargets',
+        'events:RemoveTargets',
+        'events:TagResource',
+        'events:UntagResource',
+      ],
+      Resource: [arn('events', 'rule/daybreak-*')],
+    },
+    {
+      Sid: 'Queues',
+      Effect: 'Allow',
+      Action: [
+        'sqs:CreateQueue',
+        'sqs:DeleteQueue',
+        'sqs:GetQueueAttributes',
+        'sqs:GetQueueUrl',
+        'sqs:ListQueueTags',
+        'sqs:SetQueueAttributes',
+        'sqs:TagQueue',
+        'sqs:UntagQueue',
+      ],
+      Resource: [arn('sqs', 'daybreak-*')],
     },
   ];
 }

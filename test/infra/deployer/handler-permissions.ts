@@ -16,6 +16,29 @@ export interface HandlerPermissions {
 const all = (service: string, names: string) => names.split(' ').map(name => `${service}:${name}`);
 
 export const HANDLER_PERMISSIONS: Readonly<Record<string, HandlerPermissions>> = {
+  'AWS::CloudTrail::Trail': {
+    create: [
+      ...all(
+        'cloudtrail',
+        'CreateTrail StartLogging AddTags PutEventSelectors PutInsightSelectors PutEventConfiguration',
+      ),
+      ...all('iam', 'GetRole PassRole CreateServiceLinkedRole'),
+      ...all('organizations', 'DescribeOrganization ListAWSServiceAccessForOrganization'),
+    ],
+    read: all(
+      'cloudtrail',
+      'GetTrail GetTrailStatus ListTags GetEventSelectors GetInsightSelectors GetEventConfiguration DescribeTrails',
+    ),
+    update: [
+      ...all(
+        'cloudtrail',
+        'UpdateTrail StartLogging StopLogging AddTags RemoveTags PutEventSelectors PutInsightSelectors PutEventConfiguration GetTrail DescribeTrails',
+      ),
+      ...all('iam', 'GetRole PassRole CreateServiceLinkedRole'),
+      ...all('organizations', 'DescribeOrganization ListAWSServiceAccessForOrganization'),
+    ],
+    delete: all('cloudtrail', 'DeleteTrail'),
+  },
   'AWS::CloudWatch::Alarm': {
     create: all('cloudwatch', 'PutMetricAlarm DescribeAlarms TagResource'),
     read: all('cloudwatch', 'DescribeAlarms ListTagsForResource'),
@@ -90,6 +113,12 @@ export const HANDLER_PERMISSIONS: Readonly<Record<string, HandlerPermissions>> =
       'vpce:AllowMultiRegion',
     ],
   },
+  'AWS::Events::Rule': {
+    create: ['iam:PassRole', ...all('events', 'DescribeRule PutRule PutTargets')],
+    read: ['iam:PassRole', ...all('events', 'DescribeRule ListTargetsByRule')],
+    update: ['iam:PassRole', ...all('events', 'DescribeRule PutRule RemoveTargets PutTargets')],
+    delete: ['iam:PassRole', ...all('events', 'DescribeRule DeleteRule RemoveTargets ListTargetsByRule')],
+  },
   'AWS::IAM::ManagedPolicy': {
     create: all('iam', 'CreatePolicy AttachGroupPolicy AttachUserPolicy AttachRolePolicy'),
     read: all('iam', 'GetPolicy ListEntitiesForPolicy GetPolicyVersion'),
@@ -140,6 +169,12 @@ export const HANDLER_PERMISSIONS: Readonly<Record<string, HandlerPermissions>> =
     ),
     delete: all('kms', 'DescribeKey ScheduleKeyDeletion'),
   },
+  'AWS::Lambda::EventInvokeConfig': {
+    create: all('lambda', 'PutFunctionEventInvokeConfig'),
+    read: all('lambda', 'GetFunctionEventInvokeConfig'),
+    update: all('lambda', 'UpdateFunctionEventInvokeConfig'),
+    delete: all('lambda', 'DeleteFunctionEventInvokeConfig'),
+  },
   'AWS::Lambda::Function': {
     create: [
       ...all(
@@ -169,6 +204,12 @@ export const HANDLER_PERMISSIONS: Readonly<Record<string, HandlerPermissions>> =
     ],
     delete: [...all('lambda', 'DeleteFunction GetFunction'), 'ec2:DescribeNetworkInterfaces'],
   },
+  'AWS::Lambda::Permission': {
+    create: all('lambda', 'AddPermission'),
+    read: all('lambda', 'GetPolicy'),
+    update: [],
+    delete: all('lambda', 'RemovePermission'),
+  },
   'AWS::Logs::LogGroup': {
     create: [
       ...all(
@@ -188,6 +229,18 @@ export const HANDLER_PERMISSIONS: Readonly<Record<string, HandlerPermissions>> =
       'firehose:TagDeliveryStream',
     ],
     delete: all('logs', 'DescribeLogGroups DeleteLogGroup DeleteDataProtectionPolicy'),
+  },
+  'AWS::Logs::MetricFilter': {
+    create: all('logs', 'PutMetricFilter DescribeMetricFilters'),
+    read: all('logs', 'DescribeMetricFilters'),
+    update: all('logs', 'PutMetricFilter DescribeMetricFilters'),
+    delete: all('logs', 'DeleteMetricFilter'),
+  },
+  'AWS::Logs::SubscriptionFilter': {
+    create: ['iam:PassRole', ...all('logs', 'PutSubscriptionFilter DescribeSubscriptionFilters')],
+    read: all('logs', 'DescribeSubscriptionFilters'),
+    update: ['iam:PassRole', ...all('logs', 'PutSubscriptionFilter DescribeSubscriptionFilters')],
+    delete: all('logs', 'DeleteSubscriptionFilter'),
   },
   'AWS::RDS::DBSubnetGroup': {
     create: all('rds', 'CreateDBSubnetGroup DescribeDBSubnetGroups ListTagsForResource AddTagsToResource'),
@@ -253,6 +306,19 @@ export const HANDLER_PERMISSIONS: Readonly<Record<string, HandlerPermissions>> =
     update: all('sns', 'SetTopicAttributes'),
     delete: all('sns', 'SetTopicAttributes'),
   },
+  'AWS::SQS::Queue': {
+    create: all('sqs', 'CreateQueue GetQueueUrl GetQueueAttributes ListQueueTags TagQueue'),
+    read: all('sqs', 'GetQueueAttributes ListQueueTags'),
+    update: all('sqs', 'SetQueueAttributes GetQueueAttributes ListQueueTags TagQueue UntagQueue'),
+    delete: all('sqs', 'DeleteQueue GetQueueAttributes'),
+  },
+  'AWS::SQS::QueuePolicy': {
+    create: all('sqs', 'SetQueueAttributes'),
+    read: [],
+    update: all('sqs', 'SetQueueAttributes'),
+    delete: all('sqs', 'SetQueueAttributes'),
+    source: 'https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html',
+  },
   'AWS::Scheduler::Schedule': {
     create: [...all('scheduler', 'CreateSchedule GetSchedule'), 'iam:PassRole'],
     read: all('scheduler', 'GetSchedule'),
@@ -296,6 +362,17 @@ export const NOT_NEEDED: readonly { readonly type: RegExp; readonly action: RegE
     action:
       /^logs:(?:Put|Delete)DataProtectionPolicy$|^logs:(?:CreateLogDelivery|PutResourcePolicy|DescribeResourcePolicies|DisassociateKmsKey)$|^s3:REST|^firehose:/,
     reason: 'No log group has a data protection policy, or delivers elsewhere; none loses its key again.',
+  },
+  {
+    type: /^AWS::Events::Rule$|^AWS::Logs::SubscriptionFilter$/,
+    action: /^iam:PassRole$/,
+    reason: 'They call a function by its own policy, under no role.',
+  },
+  {
+    type: /^AWS::CloudTrail::Trail$/,
+    action:
+      /^iam:(?:GetRole|CreateServiceLinkedRole)$|^organizations:|^cloudtrail:(?:StopLogging|PutInsightSelectors|PutEventConfiguration)$/,
+    reason: 'The trail is no organization’s, has no insights, and is never stopped.',
   },
   {
     type: /^AWS::SNS::Topic$/,

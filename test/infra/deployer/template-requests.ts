@@ -36,6 +36,7 @@ const S3_KEY_POLICY = {
 const WITHOUT_RESOURCE =
   /^(?:ec2:Describe\w+|kms:(?:CreateKey|ListAliases)|sns:(?:Unsubscribe|[GS]etSubscriptionAttributes)|cloudwatch:(?:DescribeAlarms|DeleteAlarms|PutCompositeAlarm)|elasticfilesystem:\w+|firehose:\w+|vpce?-?\w*:\w+)$/;
 const SERVICE_OF: Readonly<Record<string, string>> = {
+  'AWS::CloudTrail::Trail': 'cloudtrail.amazonaws.com',
   'AWS::Lambda::Function': 'lambda.amazonaws.com',
   'AWS::Scheduler::Schedule': 'scheduler.amazonaws.com',
   'AWS::StepFunctions::StateMachine': 'states.amazonaws.com',
@@ -78,11 +79,20 @@ export function requestsOf(
   const role = (value: unknown) => `arn:aws:iam::${account}:role/${named(value, 'role', 'RoleName')}`;
 
   if (action === 'iam:PassRole') {
-    const passed = properties.Role ?? properties.RoleArn ?? properties.Target?.RoleArn ?? 'arn:aws:iam::none:role/none';
+    const passed =
+      properties.Role ??
+      properties.RoleArn ??
+      properties.CloudWatchLogsRoleArn ??
+      properties.Target?.RoleArn ??
+      'arn:aws:iam::none:role/none';
     return one(role(passed), { 'iam:PassedToService': SERVICE_OF[Type] ?? 'none' });
   }
   if (WITHOUT_RESOURCE.test(action)) return one('*');
   switch (Type) {
+    case 'AWS::CloudTrail::Trail':
+      return action.startsWith('cloudtrail:')
+        ? one(action === 'cloudtrail:DescribeTrails' ? '*' : arn('cloudtrail', `trail/${properties.TrailName}`))
+        : one('*');
     case 'AWS::CloudWatch::Alarm':
     case 'AWS::CloudWatch::CompositeAlarm':
       return one(arn('cloudwatch', `alarm:${properties.AlarmName}`));
@@ -105,6 +115,8 @@ export function requestsOf(
       ];
       return [...ours, ...parts.flatMap(part => one(arn('ec2', part)))];
     }
+    case 'AWS::Events::Rule':
+      return one(arn('events', `rule/${properties.Name}`));
     case 'AWS::IAM::ManagedPolicy':
       return /RolePolicy$/.test(action)
         ? one(`arn:aws:iam::${account}:role/daybreak-scheduler`, {
@@ -138,6 +150,14 @@ export function requestsOf(
       return action.startsWith('s3:')
         ? one(`arn:aws:s3:::${assetBucket(properties)}/code.zip`)
         : one(arn('lambda', `function:${properties.FunctionName}`));
+    case 'AWS::Lambda::EventInvokeConfig':
+    case 'AWS::Lambda::Permission': {
+      const name = named(properties.FunctionName, 'function', 'FunctionName');
+      return one(name.startsWith('arn:') ? name : arn('lambda', `function:${name}`));
+    }
+    case 'AWS::Logs::MetricFilter':
+    case 'AWS::Logs::SubscriptionFilter':
+      return one(arn('logs', `log-group:${named(properties.LogGroupName, 'log-group', 'LogGroupName')}`));
     case 'AWS::Logs::LogGroup':
       return action.startsWith('s3:')
         ? one('arn:aws:s3:::elsewhere/*')
@@ -156,6 +176,10 @@ export function requestsOf(
         : one(arn('sns', properties.TopicName));
     case 'AWS::SNS::TopicPolicy':
       return (properties.Topics as unknown[]).flatMap(value => one(arn('sns', named(value, 'topic', 'TopicName'))));
+    case 'AWS::SQS::Queue':
+      return one(arn('sqs', properties.QueueName ?? `${stack}-${logicalId}-X`));
+    case 'AWS::SQS::QueuePolicy':
+      return (properties.Queues as unknown[]).flatMap(value => one(arn('sqs', named(value, 'queue', 'QueueName'))));
     case 'AWS::Scheduler::Schedule':
       return one(arn('scheduler', `schedule/default/${properties.Name}`));
     case 'AWS::StepFunctions::StateMachine':
