@@ -13,12 +13,13 @@ export async function writePermissions(parameters: string[]): Promise<number> {
   const options = { ...OPTIONS, output: { type: 'string', default: DEFAULT_DIRECTORY } } as const;
   const { values } = parse(() => parseArgs({ args: parameters, options }));
   const configuration = await readSupplierConfiguration(values.configuration);
-  const [{ executionPolicies }, { deployerPolicies }] = await Promise.all([
+  const [{ executionPolicies }, { deployerPolicies }, { operatorPolicy }] = await Promise.all([
     import('../../infra/deployer/execution-policies.ts'),
     import('../../infra/deployer/deployer-policies.ts'),
+    import('../../infra/deployer/operator-policy.ts'),
   ]);
   const execution = executionPolicies(configuration);
-  const people = deployerPolicies(configuration);
+  const people = [...deployerPolicies(configuration), operatorPolicy(configuration)];
   mkdirSync(values.output, { recursive: true });
   for (const { name, document } of [...execution, ...people]) {
     writeFileSync(join(values.output, `${name}.json`), `${JSON.stringify(document, null, 2)}\n`);

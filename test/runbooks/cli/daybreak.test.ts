@@ -190,6 +190,7 @@ describe('daybreak deploy', () => {
       'daybreak-deploy-vault',
       'daybreak-deploy-workflows',
       'daybreak-deployer',
+      'daybreak-operator',
     ]);
     const never = JSON.parse(readFileSync(join(output, 'daybreak-deploy-never.json'), 'utf8'));
     expect(new Set(never.Statement.map(({ Effect }: { Effect: string }) => Effect))).toEqual(new Set(['Deny']));

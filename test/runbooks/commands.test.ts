@@ -1,0 +1,194 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as cloudwatch from '@aws-sdk/client-cloudwatch';
+import * as kms from '@aws-sdk/client-kms';
+import * as rds from '@aws-sdk/client-rds';
+import * as s3 from '@aws-sdk/client-s3';
+import * as scheduler from '@aws-sdk/client-scheduler';
+import * as stepfunctions from '@aws-sdk/client-sfn';
+import * as sns from '@aws-sdk/client-sns';
+import { describe, expect, it } from 'vitest';
+import { SCHEDULES, scheduleName } from '../../functions/contracts/schedules.ts';
+import { alarmsOf } from '../../infra/alarms.ts';
+import { readConfiguration } from '../../infra/config/configuration.ts';
+import { exampleConfiguration } from '../../infra/config/example.ts';
+import { operatorPolicy } from '../../infra/deployer/operator-policy.ts';
+import { STEPS, stepName, WORKFLOWS, workflowName } from '../../infra/role-names.ts';
+import { USAGE } from '../../runbooks/cli/usage.ts';
+import { commandsIn, commandsInShell, type WrittenCommand } from './written-commands.ts';
+
+const root = join(import.meta.dirname, '../..');
+const configuration = readConfiguration(exampleConfiguration);
+const pages = [
+  ...readdirSync(join(root, 'runbooks'))
+    .filter(name => name.endsWith('.md'))
+    .map(name => `runbooks/${name}`),
+  ...['README.md', 'DEPLOYING.md'].filter(name => existsSync(join(root, name))),
+].map(name => ({ name, text: readFileSync(join(root, name), 'utf8') }));
+const alarms = alarmsOf(configuration).map(({ id, command }) => ({ name: `alarm ${id}`, text: command }));
+const written = [
+  ...pages.flatMap(({ name, text }) => commandsIn(text).map(command => ({ name, ...command }))),
+  ...alarms.flatMap(({ name, text }) => commandsInShell(text).map(command => ({ name, ...command }))),
+];
+
+/** What the CLI takes with every command. https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-options.html */
+const GLOBAL = ['region', 'query', 'output', 'profile', 'cli-binary-format', 'cli-input-json'];
+/** https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-pagination.html */
+const PAGING = ['max-items', 'page-size', 'starting-token', 'max-results'];
+
+const CLIENTS: Record<string, Record<string, unknown>> = {
+  'aws cloudwatch': cloudwatch,
+  'aws kms': kms,
+  'aws rds': rds,
+  'aws s3api': s3,
+  'aws scheduler': scheduler,
+  'aws sns': sns,
+  'aws stepfunctions': stepfunctions,
+};
+
+/** The commands of services whose clients Daybreak does without, with their options, as the CLI's reference has them. */
+const REFERENCE: Record<string, string> = {
+  'aws s3 cp': '',
+  'aws s3 rm': '',
+  'aws s3 ls': '',
+  'aws cloudformation describe-stacks': 'stack-name',
+  'aws cloudformation update-termination-protection': 'enable-termination-protection stack-name',
+  'aws cloudformation list-stack-resources': 'stack-name',
+  'aws cloudtrail lookup-events': 'lookup-attributes start-time end-time',
+  'aws ec2 associate-route-table': 'route-table-id subnet-id',
+  'aws ec2 create-route-table': 'vpc-id',
+  'aws ec2 create-subnet': 'vpc-id cidr-block availability-zone',
+  'aws ec2 describe-managed-prefix-lists': 'filters',
+  'aws ec2 describe-route-tables': 'filters',
+  'aws ec2 describe-security-groups': 'filters group-ids',
+  'aws ec2 describe-subnets': 'filters',
+  'aws ec2 describe-vpc-endpoints': 'filters',
+  'aws iam create-policy': 'policy-name policy-document',
+  'aws iam create-policy-version': 'policy-arn policy-document set-as-default',
+  'aws iam attach-role-policy': 'role-name policy-arn',
+  'aws lambda get-function-configuration': 'function-name',
+  'aws lambda invoke': 'function-name payload',
+  'aws logs filter-log-events': 'log-group-name start-time filter-pattern',
+  'aws service-quotas list-service-quotas': 'service-code',
+  'aws service-quotas request-service-quota-increase': 'service-code quota-code desired-value',
+  'aws sts get-caller-identity': '',
+};
+
+const squeezed = (name: string) => name.replaceAll('-', '').toLowerCase();
+const camel = (operation: string) => operation.replaceAll(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase());
+
+/** The options that a command has, without dashes; undefined where there is no such command. */
+function optionsOf({ service, operation }: WrittenCommand): string[] | undefined {
+  const reference = REFERENCE[`${service} ${operation}`];
+  if (reference !== undefined) return reference.split(' ').filter(Boolean).map(squeezed);
+  const client = CLIENTS[service] ?? {};
+  const name = Object.keys(client).find(key => key.toLowerCase() === `${squeezed(operation)}command`);
+  if (name === undefined) return undefined;
+  // Schemas end in lists of the members' names. An operation without a member of its own has an empty one.
+  const operationName = name.replace(/Command$/, '');
+  const schema = [`${operationName}Input$`, `${operationName}Request$`, `${operationName}Message$`]
+    .map(key => client[key])
+    .find(Array.isArray);
+  const schemaOfOperation = client[`${operationName}$`] as readonly unknown[] | undefined;
+  const input = schema ?? resolveInput(schemaOfOperation);
+  return (input?.[4] as string[] | undefined)?.map(squeezed);
+}
+
+function resolveInput(operation: readonly unknown[] | undefined): readonly unknown[] | undefined {
+  const input = operation?.[4];
+  return (typeof input === 'function' ? input() : input) as readonly unknown[] | undefined;
+}
+
+describe.each([...pages, ...alarms])('$name', ({ name }) => {
+  it('has only commands, with options, that there are', () => {
+    const wrong = written
+      .filter(command => command.name === name)
+      .flatMap(command => {
+        if (command.service.startsWith('daybreak ')) return daybreakProblems(command);
+        const options = optionsOf(command);
+        if (options === undefined) return [`no command: ${command.text}`];
+        const known = new Set([...options, ...[...GLOBAL, ...PAGING].map(squeezed)]);
+        return command.options
+          .map(option => squeezed(option.slice(2)))
+          .filter(option => !known.has(option) && !known.has(option.replace(/^no/, '')))
+          .map(option => `no option ${option}: ${command.text}`);
+      });
+    expect(wrong).toEqual([]);
+  });
+});
+
+function daybreakProblems({ service, operation, options, text }: WrittenCommand): string[] {
+  const command = `${service} ${operation}`;
+  const at = USAGE.indexOf(`  ${command} `);
+  if (at < 0) return [`no command: ${text}`];
+  return options.filter(option => !USAGE.includes(option)).map(option => `no option ${option}: ${text}`);
+}
+
+it('finds the commands that it is to check', () => {
+  expect(written.filter(({ service }) => service.startsWith('aws ')).length).toBeGreaterThan(60);
+  expect(written.filter(({ service }) => service.startsWith('daybreak ')).length).toBeGreaterThan(8);
+  expect(
+    commandsInShell(
+      "aws s3 cp x - | jq '.a | .b'; KEY=$(aws kms describe-key --key-id alias/a --query K) aws s3 ls",
+    ).map(({ service, operation, options }) => [service, operation, options]),
+  ).toEqual([
+    ['aws s3', 'cp', []],
+    ['aws s3', 'ls', []],
+    ['aws kms', 'describe-key', ['--key-id', '--query']],
+  ]);
+});
+
+it('sees a command, an option and a name that there is not', () => {
+  const [forged] = commandsInShell('aws kms enable-the-key --key-id x');
+  const [listed] = commandsInShell('aws rds describe-db-snapshots --snapshots x');
+  expect(forged && optionsOf(forged)).toBeUndefined();
+  expect(listed && optionsOf(listed)).not.toContain('snapshots');
+  expect(listed && optionsOf(listed)).toContain('dbsnapshotidentifier');
+});
+
+it('names only functions, workflows, schedules and aliases that are deployed', () => {
+  const names = [...STEPS.map(stepName), ...WORKFLOWS.map(workflowName), ...SCHEDULES.map(scheduleName)];
+  const wrong = written.flatMap(({ name, text }) => {
+    const named: (readonly [string | undefined, readonly string[]])[] = [
+      ...[...text.matchAll(/--function-name (\S+)/g)].map(match => [match[1], STEPS.map(stepName)] as const),
+      ...[...text.matchAll(/stateMachine:([\w-]+)/g)].map(match => [match[1], WORKFLOWS.map(workflowName)] as const),
+      ...[...text.matchAll(/scheduler \S+ .*--name (daybreak\S+)/g)].map(
+        match => [match[1], SCHEDULES.map(scheduleName)] as const,
+      ),
+      ...[...text.matchAll(/alias\/daybreak\/(\S+)/g)].map(
+        match => [match[1], ['vault', 'signing', 'logs', 'alarms', 'trail', 'tenant/SCHOOL']] as const,
+      ),
+    ];
+    return named.filter(([found, known]) => !known.includes(found ?? '')).map(([found]) => `${name}: ${found}`);
+  });
+  expect(wrong).toEqual([]);
+  expect(names.length).toBeGreaterThan(25);
+});
+
+/** What the CLI's commands ask IAM for, where that is not what they are called. */
+const ACTIONS: Record<string, string> = {
+  'aws s3 cp': 's3:GetObject',
+  'aws s3api list-object-versions': 's3:ListBucketVersions',
+  'aws lambda invoke': 'lambda:InvokeFunction',
+};
+const SERVICES: Record<string, string> = { stepfunctions: 'states', s3api: 's3', 'service-quotas': 'servicequotas' };
+
+it('begins each page and each alarm with what the operator may do', () => {
+  const allowed = operatorPolicy(configuration).document.Statement.flatMap(({ Action = [] }) =>
+    Action.map(action => action.toLowerCase()),
+  );
+  const first = [
+    ...pages.flatMap(({ name, text }) =>
+      commandsIn(/## First command\n([\s\S]*?)\n## /.exec(text)?.[1] ?? '').map(command => ({ name, ...command })),
+    ),
+    ...alarms.flatMap(({ name, text }) => commandsInShell(text).map(command => ({ name, ...command }))),
+    ...written.filter(({ operation }) => operation === 'start-execution'),
+  ].filter(({ service }) => service.startsWith('aws '));
+  expect(first.length).toBeGreaterThan(40);
+  const refused = first.flatMap(({ name, service, operation, text }) => {
+    const prefix = service.replace('aws ', '');
+    const action = ACTIONS[`${service} ${operation}`] ?? `${SERVICES[prefix] ?? prefix}:${camel(operation)}`;
+    return allowed.includes(action.toLowerCase()) ? [] : [`${name}: ${action}: ${text}`];
+  });
+  expect(refused).toEqual([]);
+});
