@@ -38,7 +38,7 @@ let configuration: Parameters<typeof readConfiguration>[0];
 const keys = { database: '', bucket: '' };
 
 beforeAll(async () => {
-  cloud = new LocalCloud({ clock: new LocalClock({ startsAt: new Date('2026-11-22T02:00:00Z'), flow: 'manual' }) });
+  cloud = new LocalCloud({ clock: new LocalClock({ startsAt: new Date('2026-11-23T02:30:00Z'), flow: 'manual' }) });
   const s3 = new S3Client(cloud.clientConfiguration(cloud.root));
   for (const name of ['database', 'bucket'] as const) {
     keys[name] = cloud.kms.createKeyFromTemplate({ policy: JSON.parse(policyOf([])) }).keyArn;
