@@ -56,10 +56,8 @@ describe('npm run sbom', () => {
       cwd: root,
       encoding: 'utf8',
     });
-    expect(said).toMatch(
-      new RegExp(`^${shipped.length} packages are shipped, d+ are installed; written to ${output}
-$`),
-    );
+    expect(said).toContain(`${shipped.length} packages are shipped, `);
+    expect(said).toContain(` are installed; written to ${output}\n`);
     const read = (file: string) => BillOfMaterials.parse(JSON.parse(readFileSync(join(output, file), 'utf8')));
     const bill = read('shipped.cdx.json');
     expect(bill).toMatchObject({ bomFormat: 'CycloneDX', specVersion: '1.5' });
