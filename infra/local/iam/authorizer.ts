@@ -35,6 +35,7 @@ export class LocalIam implements Authorizer {
   readonly #roles = new Map<string, Role>();
   readonly #used = new Map<string, { actions: Set<string>; allowances: Set<string> }>();
   readonly #endpointPolicies = new Map<string, Policy>();
+  readonly #deletions = new Map<string, number>();
   readonly #policyOfObject = new WeakMap<object, Policy>();
   readonly #policyOfText = new Map<string, Policy>();
 
@@ -54,13 +55,25 @@ export class LocalIam implements Authorizer {
     });
   }
 
+  /**
+   * Deletes a role with everything attached to it. Resource policies that named it by its ARN name nobody from now on:
+   * AWS keeps the role's unique id in them, and a role created again has another. (Here the id is taken when a policy is
+   * first judged, and there when it is saved.)
+   * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-roles
+   */
   deleteRole(arn: string): void {
-    this.#roles.delete(arn);
+    if (this.#roles.delete(arn)) this.#deletions.set(arn, this.#generationOf(arn) + 1);
   }
+
+  readonly #generationOf = (arn: string): number => this.#deletions.get(arn) ?? 0;
 
   /** What the VPC's endpoint for a service lets through. An endpoint without a policy lets everything through. */
   putEndpointPolicy(service: 's3' | 'kms', document: unknown): void {
     this.#endpointPolicies.set(service, new Policy(document, 'resource'));
+  }
+
+  deleteEndpointPolicy(service: 's3' | 'kms'): void {
+    this.#endpointPolicies.delete(service);
   }
 
   hasRole(arn: string): boolean {
@@ -181,7 +194,7 @@ export class LocalIam implements Authorizer {
           ? this.#policyOfObject.get(document)
           : undefined;
     if (known !== undefined) return known;
-    const policy = new Policy(document, 'resource');
+    const policy = new Policy(document, 'resource', this.#generationOf);
     if (typeof document === 'string') {
       if (this.#policyOfText.size >= MAX_REMEMBERED_TEXTS) this.#policyOfText.clear();
       this.#policyOfText.set(document, policy);

@@ -1,7 +1,7 @@
 import type { Principal } from '../service.ts';
 import { type Condition, type ConditionContext, compileCondition, MalformedPolicyError } from './condition.ts';
 import { checkConditionKey } from './condition-key.ts';
-import { compilePrincipals, type PrincipalMatcher } from './principal.ts';
+import { compilePrincipals, type GenerationLookup, type PrincipalMatcher } from './principal.ts';
 import { compilePattern, type PatternMatcher, type VariableLookup } from './wildcard.ts';
 
 /** One request, as statements see it. */
@@ -49,9 +49,10 @@ export class Policy {
   /**
    * @param document the policy as an object, or its JSON text.
    * @param kind `resource`: each statement names principals. `identity`: none does.
+   * @param generationOf for `resource`: tells a role that was created again from the one that the policy names.
    * @throws MalformedPolicyError naming what IAM would refuse; NotImplementedLocally naming what is not implemented.
    */
-  constructor(document: unknown, kind: 'identity' | 'resource') {
+  constructor(document: unknown, kind: 'identity' | 'resource', generationOf: GenerationLookup = () => 0) {
     const { Version, Id, Statement, ...unknown } = asRecord(parseIfText(document), 'the policy');
     refuseUnknown(unknown, 'a policy');
     if (Version !== undefined && Version !== '2012-10-17' && Version !== '2008-10-17') {
@@ -60,7 +61,7 @@ export class Policy {
     if (Id !== undefined) asText(Id, 'Id');
     const statements = Array.isArray(Statement) ? Statement : [Statement];
     const variables = Version === '2012-10-17';
-    this.#statements = statements.map(statement => compileStatement(statement, kind, variables));
+    this.#statements = statements.map(statement => compileStatement(statement, kind, variables, generationOf));
   }
 
   /** What this policy says of `request`: an explicit deny wins, then an allow. */
@@ -128,7 +129,12 @@ function nameAllowance({ actions, resources, conditionText }: Statement, action:
   return `${not(actions)}${action} on ${not(resources)}${resource}${conditionText}`;
 }
 
-function compileStatement(statement: unknown, kind: 'identity' | 'resource', variables: boolean): Statement {
+function compileStatement(
+  statement: unknown,
+  kind: 'identity' | 'resource',
+  variables: boolean,
+  generationOf: GenerationLookup,
+): Statement {
   const { Sid, Effect, Principal, NotPrincipal, Action, NotAction, Resource, NotResource, Condition, ...unknown } =
     asRecord(statement, 'a statement');
   refuseUnknown(unknown, 'a statement');
@@ -147,7 +153,7 @@ function compileStatement(statement: unknown, kind: 'identity' | 'resource', var
   });
   return {
     effect: Effect,
-    principals: kind === 'resource' ? compilePrincipals(Effect, Principal, NotPrincipal) : undefined,
+    principals: kind === 'resource' ? compilePrincipals(Effect, Principal, NotPrincipal, generationOf) : undefined,
     actions: { ...actions, matchers: actionMatchers },
     resources: {
       ...resources,

@@ -107,6 +107,11 @@ export class LocalLambda implements Service {
     return arn;
   }
 
+  /** Deletes a function: nobody can invoke it, and what runs ends by itself. @throws LambdaServiceError where there is none. */
+  deleteFunction(nameOrArn: string): void {
+    this.#functions.delete(this.#find(nameOrArn).name);
+  }
+
   /** A function's own environment variables. */
   environmentOf(name: string): Readonly<Record<string, string>> {
     return this.#find(name).environment;

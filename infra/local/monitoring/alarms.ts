@@ -69,6 +69,11 @@ export class LocalAlarms {
     return this.#put(definition, () => (rule.holds(alarm => this.#find(alarm).state) ? 'ALARM' : 'OK'));
   }
 
+  /** @throws InvalidAlarmError where there is none. */
+  deleteAlarm(alarm: string): void {
+    this.#alarms.delete(this.#find(alarm).definition.name);
+  }
+
   /** The present state of an alarm, by name or ARN. @throws InvalidAlarmError where there is none. */
   stateOf(alarm: string): AlarmState {
     return this.#find(alarm).state;

@@ -118,6 +118,19 @@ export class LocalStates implements Service {
     return arn;
   }
 
+  /**
+   * Deletes a state machine, and stops its executions.
+   * https://docs.aws.amazon.com/step-functions/latest/apireference/API_DeleteStateMachine.html
+   * @throws StatesError `StateMachineDoesNotExist`.
+   */
+  deleteStateMachine(nameOrArn: string): void {
+    const { arn } = this.describeStateMachine(nameOrArn);
+    this.#machines.delete(arn);
+    for (const execution of this.#executions.values()) {
+      if (execution.stateMachineArn === arn && execution.status === 'RUNNING') this.stopExecution(execution.arn);
+    }
+  }
+
   /** @throws StatesError `StateMachineDoesNotExist`. */
   describeStateMachine(nameOrArn: string): StateMachine {
     const prefix = `arn:aws:states:${LOCAL_REGION}:${this.#accountId}:stateMachine:`;
