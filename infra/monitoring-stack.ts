@@ -1,4 +1,4 @@
-import { Duration, Stack, Tags } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Stack, Tags } from 'aws-cdk-lib';
 import {
   type Alarm,
   AlarmRule,
@@ -62,6 +62,8 @@ export class MonitoringStack extends Stack {
       alias: 'alias/daybreak/alarms',
       description: 'Daybreak: notices of alarms, on their way to the contacts',
       enableKeyRotation: true,
+      // Nothing is kept under it.
+      removalPolicy: RemovalPolicy.DESTROY,
     });
     const conditions = {
       StringEquals: { 'aws:SourceAccount': account },

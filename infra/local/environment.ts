@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { CreateDBInstanceCommand, DescribeDBInstancesCommand, RDSClient } from '@aws-sdk/client-rds';
 import type { Client } from 'pg';
+import type { z } from 'zod';
 import { type Configuration, Deployment } from '../../functions/contracts/configuration.ts';
 import { readerGrants } from '../../functions/platform/database-grants.ts';
+import type { SupplierConfiguration } from '../config/configuration.ts';
 import { type Workflow, workflowName } from '../role-names.ts';
 import type { LocalClock } from './clock.ts';
 import { LocalCloud } from './cloud.ts';
@@ -30,6 +32,10 @@ export interface SourceDatabase {
 export interface LocalEnvironment {
   readonly cloud: LocalCloud;
   readonly deployment: Deployment;
+  /** What was synthesized and deployed. */
+  readonly configuration: z.input<typeof SupplierConfiguration>;
+  /** The directory of the assembly. */
+  readonly assembly: string;
   /** The person who runs it: reads root manifests and records, as an operator's role does in an account. */
   readonly operator: Principal;
   /** The RDS instance of a source database. */
@@ -58,18 +64,18 @@ export async function createEnvironment(options: {
   clock: LocalClock;
   directory: string;
   databases: readonly SourceDatabase[];
-  bucket: LocalBucket;
-  /** Fills the bucket, while the databases are filled and the CDK app is synthesized. */
-  fillBucket?: (cloud: LocalCloud) => Promise<void>;
+  buckets: readonly LocalBucket[];
+  /** Fills the buckets, while the databases are filled and the CDK app is synthesized. */
+  fillBuckets?: (cloud: LocalCloud) => Promise<void>;
   restoreTest?: Partial<Configuration['restoreTest']>;
   onRequest?: (request: AwsRequest) => void;
   /** Told of the cloud as soon as it exists, so that it can be closed whatever follows. */
   onCloud?: (cloud: LocalCloud) => void;
 }): Promise<LocalEnvironment> {
-  const { clock, directory, bucket } = options;
+  const { clock, directory, buckets } = options;
   const cloud = new LocalCloud({ clock, directory, ...(options.onRequest ? { onRequest: options.onRequest } : {}) });
   options.onCloud?.(cloud);
-  cloud.s3.createBucket({ name: bucket.name, versioning: 'Enabled' });
+  for (const { name } of buckets) cloud.s3.createBucket({ name, versioning: 'Enabled' });
   const databases: LocalDatabase[] = [];
   for (const source of options.databases) databases.push(await createInstance(cloud, clock, source));
 
@@ -79,7 +85,7 @@ export async function createEnvironment(options: {
   const configuration = localConfiguration({
     account: cloud.accountId,
     databases,
-    buckets: [bucket],
+    buckets,
     restoreTest: { instanceClass, ...restoreTest },
     operatorRoleArns: [operator.arn],
   });
@@ -88,7 +94,7 @@ export async function createEnvironment(options: {
     await Promise.all([
       synthesize(configuration, assembly, abort.signal),
       ...options.databases.map(source => fillDatabase(cloud, source)),
-      options.fillBucket?.(cloud),
+      options.fillBuckets?.(cloud),
     ]);
   } catch (error) {
     abort.abort();
@@ -106,6 +112,8 @@ export async function createEnvironment(options: {
   return {
     cloud,
     deployment,
+    configuration,
+    assembly,
     operator,
     instanceOf,
     connect: databaseId => cloud.rds.connect(instanceOf(databaseId), databaseNameOf(options.databases, databaseId)),

@@ -91,8 +91,8 @@ export class TestEnvironment {
             fill: fillSupplierDatabase,
           },
         ],
-        bucket: { id: 'uploads', name: BUCKET, tenantPrefix: 'schools/{tenant}/' },
-        fillBucket: async created => {
+        buckets: [{ id: 'uploads', name: BUCKET, tenantPrefix: 'schools/{tenant}/' }],
+        fillBuckets: async created => {
           const client = new S3Client(created.clientConfiguration(created.root));
           await Promise.all(listSupplierFiles().map(file => upload(client, file)));
         },

@@ -170,8 +170,8 @@ beforeAll(async () => {
         fill: fillDatabase,
       },
     ],
-    bucket: { id: 'uploads', name: BUCKET, tenantPrefix: 'schools/{tenant}/', kmsKeyArns },
-    fillBucket: created => uploadFiles(created, kmsKeyArns[0] ?? ''),
+    buckets: [{ id: 'uploads', name: BUCKET, tenantPrefix: 'schools/{tenant}/', kmsKeyArns }],
+    fillBuckets: created => uploadFiles(created, kmsKeyArns[0] ?? ''),
     restoreTest: { objectsPerTenant: 'all' },
     onCloud: created => {
       cloud = created;

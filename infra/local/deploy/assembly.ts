@@ -30,7 +30,13 @@ const Manifest = z.object({
       type: z.string(),
       environment: z.string().optional(),
       dependencies: z.array(z.string()).default([]),
-      properties: z.looseObject({ templateFile: z.string().optional(), stackName: z.string().optional() }).optional(),
+      properties: z
+        .looseObject({
+          templateFile: z.string().optional(),
+          stackName: z.string().optional(),
+          terminationProtection: z.boolean().optional(),
+        })
+        .optional(),
     }),
   ),
 });
@@ -50,6 +56,7 @@ export interface Stack {
   readonly name: string;
   /** `aws://111122223333/eu-west-2` */
   readonly environment: string;
+  readonly terminationProtection: boolean;
   readonly template: Template;
 }
 
@@ -65,7 +72,12 @@ export function readAssembly(directory: string): Stack[] {
     const json = readJson(file) as Record<string, unknown>;
     const unknown = Object.keys(json).find(section => !SECTIONS.has(section));
     if (unknown !== undefined) throw new NotImplementedLocally(`the section ${unknown} of a template (${file})`);
-    return { name: properties?.stackName ?? name, environment, template: Template.parse(json) };
+    return {
+      name: properties?.stackName ?? name,
+      environment,
+      terminationProtection: properties?.terminationProtection ?? false,
+      template: Template.parse(json),
+    };
   });
 }
 

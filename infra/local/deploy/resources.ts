@@ -11,6 +11,7 @@ import { NotImplementedLocally } from '../service.ts';
 import type { LocalStates } from '../states/service.ts';
 import { TemplateError } from './intrinsics.ts';
 import { type CreatedResource, RECORDED_ONLY, type ResourceToCreate, recordResource } from './record-resource.ts';
+import type { StackRegistry } from './stack-registry.ts';
 
 /** The parts of the local cloud that a deployment makes things in. */
 export interface DeploymentTarget {
@@ -22,6 +23,7 @@ export interface DeploymentTarget {
   readonly states: LocalStates;
   readonly scheduler: LocalScheduler;
   readonly alarms: LocalAlarms;
+  readonly stacks: StackRegistry;
 }
 
 interface RoleInProgress {
@@ -328,7 +330,10 @@ export class ResourceCreator {
       const service = ServiceName === 'com.amazonaws.eu-west-2.s3' ? 's3' : 'kms';
       this.#target.iam.putEndpointPolicy(service, PolicyDocument);
       const ref = `vpce-${logicalId}`;
-      return { ref, attributes: { DnsEntries: [`Z0:${ref}.${service}.eu-west-2.vpce.amazonaws.com`] } };
+      return {
+        ref,
+        attributes: { Service: service, DnsEntries: [`Z0:${ref}.${service}.eu-west-2.vpce.amazonaws.com`] },
+      };
     },
   );
 

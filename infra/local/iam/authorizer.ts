@@ -121,6 +121,7 @@ export class LocalIam implements Authorizer {
     onAllowance: (allowance: string) => void,
   ): string | undefined {
     const role = this.#roles.get(principal.arn);
+    if (role === undefined && this.#deletions.has(principal.arn)) return 'because the role was deleted';
     let conditions: ConditionContext | undefined;
     const conditionContext = () => {
       conditions ??= this.#conditionContext(principal, context);

@@ -119,8 +119,8 @@ class Run {
           clock: this.#clock,
           directory: this.#parameters.stateDirectory,
           databases: [inputs.database],
-          bucket: inputs.bucket,
-          fillBucket: cloud => this.#upload(cloud, inputs, inputs.files),
+          buckets: [inputs.bucket],
+          fillBuckets: cloud => this.#upload(cloud, inputs, inputs.files),
           onRequest: request => this.#count(request),
           onCloud: cloud => {
             if (this.#stopped) throw new InterruptedError();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { LocalIam } from '../../../../infra/local/iam/authorizer.ts';
-import type { AuthorizationRequest, Principal } from '../../../../infra/local/service.ts';
+import { AccessDenied, type AuthorizationRequest, type Principal } from '../../../../infra/local/service.ts';
 
 const clock = { now: () => new Date('2026-11-22T12:00:00Z') };
 const ROLE = 'arn:aws:iam::111122223333:role/backup';
@@ -348,6 +348,62 @@ describe('roles', () => {
     expect(iam.usedActions(OTHER)).toEqual([]);
     iam.deleteRole(ROLE);
     expect(iam.hasRole(ROLE)).toBe(false);
-    expect(() => ask('s3:GetObject')).toThrow('because no identity-based policy allows the s3:GetObject action');
+    expect(() => ask('s3:GetObject')).toThrow('because the role was deleted');
+  });
+});
+
+describe('a role that is deleted and created again', () => {
+  const arn = 'arn:aws:iam::111122223333:role/app';
+  const root = 'arn:aws:iam::111122223333:root';
+  const policyFor = (statement: object) => ({
+    Version: '2012-10-17',
+    Statement: [{ Action: 's3:GetObject', Resource: '*', ...statement }],
+  });
+  const conditional = { Condition: { ArnLike: { 'aws:PrincipalArn': arn } } };
+  const may = (iam: LocalIam, resourcePolicy: unknown) => {
+    try {
+      iam.authorize({
+        principal: { kind: 'role', arn },
+        action: 's3:GetObject',
+        resource: 'arn:aws:s3:::bucket/key',
+        resourcePolicy,
+        resourcePolicyRequired: true,
+        context: {},
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof AccessDenied) return false;
+      throw error;
+    }
+  };
+
+  it.each([
+    ['by its ARN, is let in no more', { Effect: 'Allow', Principal: { AWS: arn } }, true, false],
+    [
+      'by its account and a condition on its ARN, is',
+      { Effect: 'Allow', Principal: { AWS: root }, ...conditional },
+      true,
+      true,
+    ],
+    ['as one of everybody, is', { Effect: 'Allow', Principal: '*' }, true, true],
+    ['by its ARN to be kept out, is let in', { Effect: 'Deny', Principal: { AWS: arn } }, false, true],
+    ['by a condition to be kept out, is not', { Effect: 'Deny', Principal: '*', ...conditional }, false, false],
+  ])('and that a policy names %s', (_name, statement, before, after) => {
+    const iam = new LocalIam({ clock: { now: () => new Date(0) } });
+    const allowed = { Effect: 'Allow', Action: 's3:GetObject', Resource: '*' };
+    const role = { arn, policies: [{ Version: '2012-10-17', Statement: [allowed] }] };
+    const others = statement.Effect === 'Deny' ? [{ ...allowed, Principal: { AWS: root } }] : [];
+    const policy = policyFor(statement);
+    const document = { ...policy, Statement: [...policy.Statement, ...others] };
+    iam.putRole(role);
+    expect(may(iam, document)).toBe(before);
+    iam.putRole(role);
+    expect(may(iam, document)).toBe(before);
+    iam.deleteRole(arn);
+    expect(may(iam, document)).toBe(false);
+    iam.putRole(role);
+    expect(may(iam, document)).toBe(after);
+    // Whoever writes the policy again means the role that is there now.
+    expect(may(iam, structuredClone(document))).toBe(before);
   });
 });
