@@ -162,6 +162,15 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       urgent: true,
     },
     {
+      id: 'tls-not-forced',
+      meaning: 'A database lets somebody talk to it without TLS 1.2, or it is not certain that it does not.',
+      metric: 'DatabasesWithoutTls',
+      limit: { most: 0 },
+      command: findings('a database does not force TLS'),
+      runbook: 'tls-not-forced.md',
+      urgent: false,
+    },
+    {
       id: 'schedule-stopped',
       meaning: 'A schedule is gone or not enabled: what it starts will not run.',
       metric: 'SchedulesStopped',

@@ -36,6 +36,10 @@ export const WILDCARD_REASONS: readonly { readonly resource: RegExp; readonly re
       "A restore without groups of one's own uses RDS's default groups, which are named after the engine's version.",
   },
   {
+    resource: /^arn:aws:rds:[^*]+:pg:\*$/,
+    reason: 'Whether a database forces TLS stands in its parameter group, which its owner may change at any time.',
+  },
+  {
     resource: /^arn:aws:rds-db:[^*]+:dbuser:\*\/[^*]+$/,
     reason:
       'A restored instance has a new resource id, unknown before it exists; the user bounds the role, and the live instances are denied.',

@@ -137,7 +137,13 @@ export class MonitoringStack extends Stack {
             'SnapshotsShared',
             'RootManifestsAltered',
           ),
-          graph('Keys, locks, schedules', 'KeysUnusable', 'ObjectsNotLocked', 'SchedulesStopped'),
+          graph(
+            'Keys, locks, TLS, schedules',
+            'KeysUnusable',
+            'ObjectsNotLocked',
+            'DatabasesWithoutTls',
+            'SchedulesStopped',
+          ),
         ],
         [
           graph('Quotas used (%)', 'SnapshotQuotaUsed', 'InstanceQuotaUsed', 'KeyQuotaUsed'),

@@ -77,6 +77,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
   const rds = (kind: string, name: string) => `arn:aws:rds:${REGION}:${account}:${kind}:${name}`;
   const sourceInstances = databases.map(({ instanceId }) => rds('db', instanceId));
   const testInstances = rds('db', `${RESTORE_TEST_INSTANCE_PREFIX}*`);
+  const testParameterGroup = rds('pg', configuration.restoreTest.parameterGroupName ?? 'default.*');
   const intermediates = rds('snapshot', 'daybreak-intermediate-*');
   const vaultCopies = databases.map(({ id }) => rds('snapshot', `daybreak-${id}-*`));
   const describeCopies: Permission = { actions: ['rds:DescribeDBSnapshots'], resources: vaultCopies };
@@ -249,14 +250,17 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
           ...vaultCopies,
           testInstances,
           rds('subgrp', reach.subnetGroupName),
-          rds('pg', configuration.restoreTest.parameterGroupName ?? 'default.*'),
+          testParameterGroup,
           rds('og', 'default:*'),
         ],
       },
       { actions: ['rds:DescribeDBInstances', 'rds:AddTagsToResource'], resources: [testInstances] },
       ...letRdsUse(vaultKeyArn),
     ],
-    'restore-test/describe-instance': [{ actions: ['rds:DescribeDBInstances'], resources: [testInstances] }],
+    'restore-test/describe-instance': [
+      { actions: ['rds:DescribeDBInstances'], resources: [testInstances] },
+      { actions: ['rds:DescribeDBParameters'], resources: [testParameterGroup] },
+    ],
     'restore-test/hydrate': [...connectToRestored, ...read(workBucket, 'work/'), ...write(workBucket, 'work/')],
     'restore-test/verify-database': [
       ...connectToRestored,
@@ -306,6 +310,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       { actions: ['rds:DescribeDBSnapshots'], resources: [rds('snapshot', '*')] },
       { actions: ['rds:DescribeDBSnapshotAttributes'], resources: vaultCopies },
       listTestInstances,
+      { actions: ['rds:DescribeDBParameters'], resources: [rds('pg', '*')] },
       { actions: ['rds:DescribeAccountAttributes', 'kms:ListKeys'], resources: ['*'] },
       { actions: ['kms:DescribeKey'], resources: [tenantKeys] },
       {

@@ -48,7 +48,14 @@ export const Configuration = z.strictObject({
     instanceClass: z.string().default('db.t4g.medium'),
     subnetGroupName: z.string(),
     securityGroupId: z.string(),
-    parameterGroupName: z.string().optional(),
+    /**
+     * The parameter group of restored copies, which must force TLS 1.2. Without it they get the default one of the engine,
+     * which does from PostgreSQL 15 on.
+     */
+    parameterGroupName: z
+      .string()
+      .regex(/^[a-z](?:-?[a-z0-9])*$/, 'must be the name of a parameter group, in lower case')
+      .optional(),
     /**
      * After this many milliseconds the janitor takes an instance of a restore test for abandoned. The default is longer
      * than the workflow may run, so that no test loses the copy that it is reading.

@@ -46,6 +46,8 @@ export const PULSE_METRICS = {
   KeysUnusable: 'Count',
   /** Objects of the sample that are gone, or that no lock holds. */
   ObjectsNotLocked: 'Count',
+  /** Protected instances that do not force TLS 1.2 or newer, or of which it is not certain. */
+  DatabasesWithoutTls: 'Count',
   SchedulesStopped: 'Count',
   /** Of the instances that restore tests made; 0 when there is none. */
   OldestRestoredInstanceAge: 'Milliseconds',

@@ -7,6 +7,7 @@ import {
   DeleteDBSnapshotCommand,
   DescribeAccountAttributesCommand,
   DescribeDBInstancesCommand,
+  DescribeDBParametersCommand,
   DescribeDBSnapshotAttributesCommand,
   DescribeDBSnapshotsCommand,
   RDSClient,
@@ -94,6 +95,25 @@ export async function listInstances(prefix: string): Promise<DBInstance[]> {
     marker = page.Marker;
   } while (marker !== undefined);
   return found;
+}
+
+/**
+ * The values in a parameter group, by the parameters' names; a parameter without a value has the engine's default.
+ * @throws DatabaseResourceNotFoundError
+ */
+export async function readParameters(groupName: string): Promise<ReadonlyMap<string, string>> {
+  const values = new Map<string, string>();
+  let marker: string | undefined;
+  do {
+    const page = await callRds(`parameter group ${groupName}`, client =>
+      client.send(new DescribeDBParametersCommand({ DBParameterGroupName: groupName, Marker: marker })),
+    );
+    for (const { ParameterName, ParameterValue } of page.Parameters ?? []) {
+      if (ParameterName !== undefined && ParameterValue !== undefined) values.set(ParameterName, ParameterValue);
+    }
+    marker = page.Marker;
+  } while (marker !== undefined);
+  return values;
 }
 
 /** One manual snapshot; undefined where there is none of that name. */

@@ -33,6 +33,7 @@ import { readFoundWrong, writeFoundWrong } from './found-wrong.ts';
 import { readHeadAge } from './read-head-age.ts';
 import { chooseVaultKeys, findNotLocked } from './read-locks.ts';
 import { type RootManifests, readRootManifests } from './read-root-manifests.ts';
+import { readTls } from './read-tls.ts';
 import { rotateSample } from './rotate-sample.ts';
 
 /** Tenants' keys that each pulse looks at. */
@@ -48,7 +49,7 @@ const SHARES_READ_AT_ONCE = 8;
 export const handler = step({
   input: ReadBackInput,
   output: ReadBackOutput,
-  run: async (_input, { now, deployment }) => {
+  run: async (_input, { now, configuration, deployment }) => {
     const values: PulseValues = {};
     const failedChecks: string[] = [];
     const check = async (name: string, read: () => Promise<PulseValues>) => {
@@ -107,6 +108,7 @@ export const handler = step({
         for (const key of wrongVaultKeys) log('error', 'a vault object is gone or not locked', { key });
         return { ObjectsNotLocked: wrongVaultKeys.length };
       }),
+      check('tls', () => readTls(configuration)),
       check('schedules', readSchedules),
       check('restored-instances', () => readRestoredInstances(now)),
       check('quotas', readQuotas),

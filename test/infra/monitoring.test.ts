@@ -2,7 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DescribeKeyCommand, DisableKeyCommand, EnableKeyCommand, KMSClient } from '@aws-sdk/client-kms';
-import { DeleteDBSnapshotCommand, ModifyDBSnapshotAttributeCommand, RDSClient } from '@aws-sdk/client-rds';
+import {
+  DeleteDBSnapshotCommand,
+  ModifyDBParameterGroupCommand,
+  ModifyDBSnapshotAttributeCommand,
+  RDSClient,
+} from '@aws-sdk/client-rds';
 import { DeleteObjectCommand, PutObjectCommand, PutObjectRetentionCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Deployment } from '../../functions/contracts/configuration.ts';
@@ -26,7 +31,7 @@ import { LocalClock } from '../../infra/local/clock.ts';
 import { LocalCloud } from '../../infra/local/cloud.ts';
 import { deployAssembly } from '../../infra/local/deploy/deploy.ts';
 import { localConfiguration } from '../../infra/local/deploy/local-configuration.ts';
-import type { SnapshotRecord } from '../../infra/local/rds/records.ts';
+import type { InstanceRecord, SnapshotRecord } from '../../infra/local/rds/records.ts';
 import { roleArn, stepName } from '../../infra/role-names.ts';
 
 const account = '111122223333';
@@ -66,7 +71,11 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
   // Snapshots that are there when RDS opens: taking one would need a PostgreSQL server.
   mkdirSync(join(state, 'rds', 'snapshots'), { recursive: true });
   const snapshots = recoveryPointIds.map(id => snapshotRecord(id, deployment.vaultKeyArn));
-  writeFileSync(join(state, 'rds', 'state.json'), JSON.stringify({ instances: [], snapshots }));
+  const parameterGroups = [{ name: 'app', description: 'of the app', values: {} }];
+  writeFileSync(
+    join(state, 'rds', 'state.json'),
+    JSON.stringify({ instances: [INSTANCE], snapshots, parameterGroups }),
+  );
   const clients = cloud.clientConfiguration(cloud.root);
   const s3 = new S3Client(clients);
   const keys = new KMSClient(clients);
@@ -138,6 +147,36 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
 }
 
 const takenAtOf = (id: string) => `${id.slice(0, 4)}-${id.slice(4, 6)}-${id.slice(6, 8)}T02:31:00.000Z`;
+
+/** The protected instance, as it is described. It failed, so that no PostgreSQL server is started for it. */
+const INSTANCE: InstanceRecord = {
+  id: 'app-source',
+  tags: {},
+  encryption: { type: 'sse-rds' },
+  passing: [],
+  work: 'failed',
+  resourceId: 'db-APP',
+  instanceClass: 'db.t4g.medium',
+  engineVersion: '17.10',
+  masterUsername: 'supplier',
+  databaseName: 'app',
+  allocatedStorageGib: 20,
+  storageType: 'gp3',
+  createdAt: '2026-01-01T00:00:00.000Z',
+  backupRetentionDays: 0,
+  backupWindow: '03:00-03:30',
+  multiAz: false,
+  publiclyAccessible: false,
+  autoMinorVersionUpgrade: true,
+  deletionProtection: true,
+  iamAuthentication: true,
+  copyTagsToSnapshot: false,
+  subnetGroup: 'default',
+  securityGroups: [],
+  parameterGroup: 'app',
+  deleting: false,
+  port: undefined,
+};
 
 function snapshotRecord(recoveryPointId: string, keyArn: string): SnapshotRecord {
   const takenAt = takenAtOf(recoveryPointId);
@@ -247,7 +286,7 @@ describe('pulse and its alarms, as time passes', () => {
     ]);
     expect(lastValue('NewestPassedRestoreTestAge')).toBe(14 * MINUTE_MS);
 
-    // The schedule starts a backup that fails at once: there is no such instance. The entry is signed, the point grows old.
+    // The schedule starts a backup that fails at once: the instance does not run. The entry is signed, the point grows old.
     expect(await until('2026-11-23T05:01:00Z')).toEqual([
       '23T02:46 +backup-failed',
       '23T04:46 +no-good-recovery-point',
@@ -292,10 +331,19 @@ describe('pulse and its alarms, as time passes', () => {
       },
     };
     cloud.scheduler.createSchedule({ ...schedule, State: 'DISABLED' });
+    const forceTls = (ParameterValue: string) =>
+      rds.send(
+        new ModifyDBParameterGroupCommand({
+          DBParameterGroupName: 'app',
+          Parameters: [{ ParameterName: 'rds.force_ssl', ParameterValue, ApplyMethod: 'immediate' }],
+        }),
+      );
+    await forceTls('0');
     expect(await until('2026-11-22T08:31:00Z')).toEqual([
       '22T08:31 +snapshot-shared',
       '22T08:31 +object-not-locked',
       '22T08:31 +key-unusable',
+      '22T08:31 +tls-not-forced',
       '22T08:31 +schedule-stopped',
       '22T08:31 +pager',
     ]);
@@ -304,10 +352,12 @@ describe('pulse and its alarms, as time passes', () => {
     await keys.send(new EnableKeyCommand({ KeyId: await keyOf(keys, tenantKeyAlias('s-1')) }));
     await lock({ Mode: 'GOVERNANCE', RetainUntilDate: new Date('2027-01-01T00:00:00Z') });
     cloud.scheduler.createSchedule(schedule);
+    await forceTls('1');
     expect(await until('2026-11-22T08:46:00Z')).toEqual([
       '22T08:46 -snapshot-shared',
       '22T08:46 -object-not-locked',
       '22T08:46 -key-unusable',
+      '22T08:46 -tls-not-forced',
       '22T08:46 -schedule-stopped',
       '22T08:46 -pager',
     ]);
@@ -328,6 +378,7 @@ describe('pulse and its alarms, as time passes', () => {
       'kms:Verify',
       'rds:DescribeAccountAttributes',
       'rds:DescribeDBInstances',
+      'rds:DescribeDBParameters',
       'rds:DescribeDBSnapshotAttributes',
       'rds:DescribeDBSnapshots',
       's3:GetObject',

@@ -13,6 +13,7 @@ import { caFileIn, openSecureContext } from './certificates.ts';
 import { type Endpoint, openEndpoint } from './endpoint.ts';
 import type { ResolveCredentials } from './iam-token.ts';
 import { arnOf } from './identifiers.ts';
+import { parameterValues } from './parameter-groups.ts';
 import { RdsFault } from './query-protocol.ts';
 import { reapOrphans } from './reap-orphans.ts';
 import {
@@ -184,7 +185,8 @@ export class RdsCore {
   /** Starts an instance's server and its endpoint. */
   async startInstance(instance: InstanceRecord): Promise<PostgresServer> {
     if (this.#secureContext === undefined) throw new Error('the local RDS is not open');
-    const server = await startPostgresServer({ dataDirectory: this.dataDirectoryOf(instance) });
+    const values = () => parameterValues(this.state, instance.parameterGroup);
+    const server = await startPostgresServer({ dataDirectory: this.dataDirectoryOf(instance), settings: values() });
     const endpoint = await openEndpoint({
       server,
       secureContext: this.#secureContext,
@@ -192,6 +194,7 @@ export class RdsCore {
       resolveCredentials: this.#options.resolveCredentials ?? (() => undefined),
       userArn: user => `arn:aws:rds-db:eu-west-2:${this.accountId}:dbuser:${instance.resourceId}/${user}`,
       iamEnabled: () => instance.iamAuthentication,
+      tlsForced: () => values()['rds.force_ssl'] === '1',
       port: instance.port,
     });
     instance.port = endpoint.port;

@@ -32,7 +32,7 @@ class LoginRefused extends Error {
 }
 
 /**
- * What an RDS endpoint does in front of a PostgreSQL server: TLS for everyone, IAM authentication for members of
+ * What an RDS endpoint does in front of a PostgreSQL server: TLS, IAM authentication for members of
  * `rds_iam`, and PostgreSQL's own password exchange for others, relayed as it is. Nobody logs in as the superuser.
  * @param options.port the wanted TCP port on 127.0.0.1; another one where that is taken.
  */
@@ -44,6 +44,8 @@ export async function openEndpoint(options: {
   /** `arn:aws:rds-db:…:dbuser:<DbiResourceId>/<user>` */
   userArn: (user: string) => string;
   iamEnabled: () => boolean;
+  /** Whether clients without TLS are refused. @default always */
+  tlsForced?: () => boolean;
   /** The machine's time. */
   machineTime?: () => Date;
   port?: number | undefined;
@@ -59,8 +61,10 @@ export async function openEndpoint(options: {
     if (Buffer.byteLength(user) > LONGEST_NAME || user === SUPERUSER || user === '') {
       throw new LoginRefused('28000', `pg_hba.conf rejects connection ${refused}`);
     }
-    if (!secure) throw new LoginRefused('28000', `no pg_hba.conf entry ${refused}, no encryption`);
+    const withoutTls = new LoginRefused('28000', `no pg_hba.conf entry ${refused}, no encryption`);
+    if (!secure && (options.tlsForced?.() ?? true)) throw withoutTls;
     if (!(await usesIam(server, user))) return;
+    if (!secure) throw withoutTls;
     const token = await askPassword(reader);
     const verified = verifyIamToken(
       token,

@@ -5,6 +5,7 @@ import { findPostgres } from './binaries.ts';
 import type { RdsCore } from './core.ts';
 import { arnOf, checkIdentifier, identifierOf, newResourceId } from './identifiers.ts';
 import { applyFilters, takePage } from './paging.ts';
+import { DEFAULT_PARAMETER_GROUP, parameterValues } from './parameter-groups.ts';
 import { provisionDatabase, setPassword } from './provision.ts';
 import { type Answer, type Parameters, RdsFault } from './query-protocol.ts';
 import { describeInstance, type InstanceRecord, statusOf } from './records.ts';
@@ -18,7 +19,6 @@ const MODIFY_S = 30;
 const DELETE_S = 120;
 
 const ENGINE_VERSION = '17.10';
-const PARAMETER_GROUP = 'default.postgres17';
 const BACKUP_WINDOW = '03:30-04:00';
 
 /** What `CreateDBInstance` and `RestoreDBInstanceFromDBSnapshot` both say of the new instance. */
@@ -32,7 +32,7 @@ function readPlacement(parameters: Parameters) {
     copyTagsToSnapshot: parameters.boolean('CopyTagsToSnapshot') ?? false,
     subnetGroup: parameters.text('DBSubnetGroupName')?.toLowerCase() ?? 'default',
     securityGroups: parameters.texts('VpcSecurityGroupIds') ?? [],
-    parameterGroup: parameters.text('DBParameterGroupName')?.toLowerCase() ?? PARAMETER_GROUP,
+    parameterGroup: parameters.text('DBParameterGroupName')?.toLowerCase() ?? DEFAULT_PARAMETER_GROUP,
   };
 }
 
@@ -102,6 +102,7 @@ export async function createInstance(core: RdsCore, parameters: Parameters, prin
     throw new RdsFault('InvalidParameterCombination', 'A KmsKeyId needs StorageEncrypted.');
   }
   refuseNewInstance(core, id);
+  parameterValues(core.state, placement.parameterGroup);
 
   const resourceId = newResourceId();
   const encryption = encrypted
@@ -155,6 +156,7 @@ export async function restoreInstance(core: RdsCore, parameters: Parameters, pri
   if (engine !== 'postgres') throw new RdsFault('InvalidParameterValue', `Invalid DB engine: ${engine}`);
   const snapshot = core.snapshot(snapshotId);
   refuseNewInstance(core, id);
+  parameterValues(core.state, placement.parameterGroup);
   refuseUnavailable(core, snapshot);
 
   const resourceId = newResourceId();

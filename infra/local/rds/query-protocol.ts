@@ -107,6 +107,16 @@ export class Parameters {
     return tags;
   }
 
+  /** A list of groups of values. */
+  records(name: string): Record<string, string | undefined>[] {
+    return (this.#list(name) ?? []).map(item => {
+      if (typeof item === 'object' && Object.values(item).every(value => typeof value === 'string')) {
+        return item as Record<string, string>;
+      }
+      throw new RdsFault('MalformedInput', `${name} must be a list of groups of values.`);
+    });
+  }
+
   filters(name: string): { name: string; values: string[] }[] {
     return (this.#list(name) ?? []).map(item => {
       const { Name, Values } = item as Tree;
@@ -144,6 +154,7 @@ const LIST_MEMBERS: Readonly<Record<string, string>> = {
   DBParameterGroups: 'DBParameterGroup',
   DBSnapshotAttributes: 'DBSnapshotAttribute',
   DBSnapshots: 'DBSnapshot',
+  Parameters: 'Parameter',
   TagList: 'Tag',
   VpcSecurityGroups: 'VpcSecurityGroupMembership',
 };

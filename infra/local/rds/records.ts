@@ -1,6 +1,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import type { Principal } from '../service.ts';
 import { arnOf } from './identifiers.ts';
+import type { ParameterGroupRecord } from './parameter-groups.ts';
 import type { Answer } from './query-protocol.ts';
 
 /** How storage is encrypted: under a KMS key of the account, or (as everything is since 2026) under one that AWS owns. */
@@ -85,6 +86,8 @@ export interface SnapshotRecord extends Resource {
 export interface RdsState {
   instances: InstanceRecord[];
   snapshots: SnapshotRecord[];
+  /** Those that somebody made. */
+  parameterGroups?: ParameterGroupRecord[];
 }
 
 /** Reads the state; an absent file is an empty state. */

@@ -10,6 +10,7 @@ import {
 import { QUOTAS } from './account.ts';
 import { type LocalRdsOptions, RdsCore } from './core.ts';
 import { createInstance, deleteInstance, describeInstances, modifyInstance, restoreInstance } from './instances.ts';
+import { createParameterGroup, describeParameters, modifyParameterGroup } from './parameter-groups.ts';
 import { type Answer, answerXml, faultXml, Parameters, RdsFault } from './query-protocol.ts';
 import {
   copySnapshot,
@@ -27,15 +28,18 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   AddTagsToResource: addTags,
   CopyDBSnapshot: copySnapshot,
   CreateDBInstance: createInstance,
+  CreateDBParameterGroup: createParameterGroup,
   CreateDBSnapshot: createSnapshot,
   DeleteDBInstance: deleteInstance,
   DeleteDBSnapshot: deleteSnapshot,
   DescribeAccountAttributes: describeAccountAttributes,
   DescribeDBInstances: describeInstances,
+  DescribeDBParameters: describeParameters,
   DescribeDBSnapshotAttributes: describeSnapshotAttributes,
   DescribeDBSnapshots: describeSnapshots,
   ListTagsForResource: listTags,
   ModifyDBInstance: modifyInstance,
+  ModifyDBParameterGroup: modifyParameterGroup,
   ModifyDBSnapshotAttribute: modifySnapshotAttribute,
   RemoveTagsFromResource: removeTags,
   RestoreDBInstanceFromDBSnapshot: restoreInstance,

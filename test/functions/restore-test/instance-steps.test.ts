@@ -4,6 +4,7 @@ import {
   DBInstanceNotFoundFault,
   DeleteDBInstanceCommand,
   DescribeDBInstancesCommand,
+  DescribeDBParametersCommand,
   DescribeDBSnapshotsCommand,
   InvalidDBInstanceStateFault,
   RDSClient,
@@ -144,25 +145,91 @@ describe('restore-database', () => {
 
 describe('describe-instance', () => {
   const Endpoint = { Address: 'restored.example', Port: 5432 };
+  const isolated = {
+    DBInstanceStatus: 'available',
+    Endpoint,
+    DbiResourceId: 'db-COPY',
+    PubliclyAccessible: false,
+    DBSubnetGroup: { DBSubnetGroupName: 'isolated' },
+    VpcSecurityGroups: [{ VpcSecurityGroupId: 'sg-1', Status: 'active' }],
+    IAMDatabaseAuthenticationEnabled: true,
+    BackupRetentionPeriod: 0,
+    EngineVersion: '17.10',
+    DBParameterGroups: [{ DBParameterGroupName: 'strict', ParameterApplyStatus: 'in-sync' }],
+  };
+  beforeEach(() => {
+    rds
+      .on(DescribeDBParametersCommand)
+      .resolves({ Parameters: [{ ParameterName: 'rds.force_ssl', ParameterValue: '1' }] });
+  });
 
   it.each([
     ['creating', { available: false, endpoint: null }],
     ['modifying', { available: false, endpoint: null }],
     ['available', { available: true, endpoint: { host: 'restored.example', port: 5432, resourceId: 'db-COPY' } }],
   ])('answers for one that is %s', async (DBInstanceStatus, answer) => {
-    rds
-      .on(DescribeDBInstancesCommand)
-      .resolves({ DBInstances: [{ DBInstanceStatus, Endpoint, DbiResourceId: 'db-COPY' }] });
+    rds.on(DescribeDBInstancesCommand).resolves({ DBInstances: [{ ...isolated, DBInstanceStatus }] });
     expect((await callStep(describeInstance, { instanceId })).output).toEqual(answer);
+  });
+
+  it.each([
+    ['by its parameter group', '17.10', 'rds.force_ssl', '0', 'rds.force_ssl is 0; it must be 1'],
+    ['by default', '14.19', 'work_mem', '4096', 'rds.force_ssl is 0; it must be 1'],
+    [
+      'of a version that is safe',
+      '17.10',
+      'ssl_min_protocol_version',
+      'TLSv1.1',
+      'ssl_min_protocol_version is TLSv1.1; it must be TLSv1.2 or TLSv1.3',
+    ],
+  ])('refuses one that does not force TLS, %s', async (_what, EngineVersion, ParameterName, ParameterValue, gap) => {
+    rds.on(DescribeDBInstancesCommand).resolves({ DBInstances: [{ ...isolated, EngineVersion }] });
+    // On the second of two pages.
+    rds
+      .on(DescribeDBParametersCommand)
+      .resolves({ Parameters: [], Marker: 'more' })
+      .on(DescribeDBParametersCommand, { DBParameterGroupName: 'strict', Marker: 'more' })
+      .resolves({ Parameters: [{ ParameterName, ParameterValue }] });
+    await expect(callStep(describeInstance, { instanceId })).rejects.toThrow(
+      `instance ${instanceId} is not as it was asked for: in the parameter group strict (restoreTest.parameterGroupName names another) ${gap}; it is torn down without being read`,
+    );
+  });
+
+  it('waits for what is still to be changed', async () => {
+    const PendingModifiedValues = { IAMDatabaseAuthenticationEnabled: true };
+    const DBInstances = [{ ...isolated, IAMDatabaseAuthenticationEnabled: false, PendingModifiedValues }];
+    rds.on(DescribeDBInstancesCommand).resolves({ DBInstances });
+    expect((await callStep(describeInstance, { instanceId })).output).toEqual({ available: false, endpoint: null });
   });
 
   it.each([
     ['that failed', { DBInstanceStatus: 'incompatible-restore' }, `instance ${instanceId} is incompatible-restore`],
     ['without an endpoint', { DBInstanceStatus: 'available' }, `instance ${instanceId} is available`],
+    ['that is public', { ...isolated, PubliclyAccessible: true }, 'not as it was asked for: publicly accessible;'],
     [
-      'that is public',
-      { DBInstanceStatus: 'available', Endpoint, DbiResourceId: 'db-COPY', PubliclyAccessible: true },
-      `instance ${instanceId} is publicly accessible`,
+      'elsewhere',
+      { ...isolated, DBSubnetGroup: { DBSubnetGroupName: 'default' } },
+      'not as it was asked for: in another subnet group;',
+    ],
+    [
+      'that others reach',
+      { ...isolated, VpcSecurityGroups: [{ VpcSecurityGroupId: 'sg-1' }, { VpcSecurityGroupId: 'sg-2' }] },
+      'not as it was asked for: in other security groups;',
+    ],
+    [
+      'without IAM authentication',
+      { ...isolated, IAMDatabaseAuthenticationEnabled: false },
+      'not as it was asked for: without IAM authentication;',
+    ],
+    [
+      'that is backed up by itself',
+      { ...isolated, BackupRetentionPeriod: 7 },
+      'not as it was asked for: with automated backups;',
+    ],
+    [
+      'of which nothing is known',
+      { DBInstanceStatus: 'available', Endpoint, DbiResourceId: 'db-COPY' },
+      'publicly accessible, in another subnet group, in other security groups, without IAM authentication, with automated backups;',
     ],
   ])('throws for one %s', async (_name, instance, message) => {
     rds.on(DescribeDBInstancesCommand).resolves({ DBInstances: [instance] });

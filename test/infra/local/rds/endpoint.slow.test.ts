@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { connect as dial } from 'node:net';
+import { CreateDBParameterGroupCommand, ModifyDBParameterGroupCommand } from '@aws-sdk/client-rds';
 import { Signer } from '@aws-sdk/rds-signer';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -98,6 +99,24 @@ describe('an endpoint', () => {
     expect(await refusal({ user: 'nobody', password: 'wrong' })).toBe(
       'password authentication failed for user "nobody"',
     );
+  });
+
+  it('lets a password in without TLS, never a token, where its parameter group does not force TLS', async () => {
+    const group = { DBParameterGroupName: 'lax' };
+    await local.client.send(
+      new CreateDBParameterGroupCommand({ ...group, DBParameterGroupFamily: 'postgres17', Description: 'lax' }),
+    );
+    const { Endpoint } = await local.createInstance('lax', group);
+    const plain = { port: Endpoint?.Port, ssl: false };
+    const master = { user: 'postgres', password: 'master-password' };
+    expect(await refusal({ ...plain, ...master })).toMatch(/no encryption/);
+    const Parameters = [{ ParameterName: 'rds.force_ssl', ParameterValue: '0', ApplyMethod: 'immediate' as const }];
+    await local.client.send(new ModifyDBParameterGroupCommand({ ...group, Parameters }));
+    expect(await refusal({ ...plain, ...master })).toBe('logged in');
+    const administrator = await logIn({ ...plain, ...master, ssl: { ca } });
+    await administrator.query('CREATE ROLE daybreak_reader LOGIN; GRANT rds_iam TO daybreak_reader');
+    await administrator.end();
+    expect(await refusal({ ...plain, user: 'daybreak_reader', password: 'x' })).toMatch(/no encryption/);
   });
 
   it.each<[string, () => Promise<pg.ClientConfig>, RegExp]>([

@@ -5,6 +5,7 @@ import {
   AddTagsToResourceCommand,
   CopyDBSnapshotCommand,
   CreateDBInstanceCommand,
+  CreateDBParameterGroupCommand,
   CreateDBSnapshotCommand,
   DeleteDBInstanceCommand,
   DeleteDBSnapshotCommand,
@@ -122,6 +123,13 @@ describe('a database from snapshot to restored copy', () => {
     await expect(local.describeSnapshot('point-1')).rejects.toEqual(fault('DBSnapshotNotFoundFault', 404));
     expect(await readdir(join(local.directory, 'rds', 'snapshots'))).toHaveLength(1);
 
+    await client.send(
+      new CreateDBParameterGroupCommand({
+        DBParameterGroupName: 'strict',
+        DBParameterGroupFamily: 'postgres17',
+        Description: 'TLS alone',
+      }),
+    );
     await client.send(
       new RestoreDBInstanceFromDBSnapshotCommand({
         DBInstanceIdentifier: 'restored',
