@@ -35,7 +35,7 @@ export function sourceKeyStatements(configuration: SupplierConfiguration): reado
     keyArn,
     statements: STEPS.flatMap(step =>
       permissions[step]
-        .filter(({ resources }) => resources.includes(keyArn))
+        .filter(({ effect, resources }) => effect !== 'Deny' && resources.includes(keyArn))
         .map(({ actions, conditions = {} }, index) => ({
           Sid: `Daybreak${titleOf(step)}${index + 1}`,
           Effect: 'Allow',
