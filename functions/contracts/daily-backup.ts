@@ -67,9 +67,16 @@ export const TenantItem = z.strictObject({
 });
 export type TenantItem = z.infer<typeof TenantItem>;
 
-/** `tenants/ensure-key`: creates, aliases and tags the tenant's key at first sight; the vault key for tenant null. */
-export const EnsureKeyInput = z.strictObject({ tenant: TenantId.nullable() });
-export const EnsureKeyOutput = z.strictObject({ keyArn: z.string() });
+/**
+ * `tenants/ensure-key`: creates and tags the tenant's key at first sight; the vault key for tenant null. With a `draft` the
+ * key is new and must not be used yet: record it, then call again with it, so that it gets its alias. A key that can be
+ * found is therefore in the ledger.
+ */
+export const EnsureKeyInput = z.strictObject({
+  tenant: TenantId.nullable(),
+  recordedKeyArn: z.string().nullable().default(null),
+});
+export const EnsureKeyOutput = z.strictObject({ keyArn: z.string(), draft: LedgerDraft.nullable() });
 
 /** Where a step that stopped for time goes on. */
 export const TenantCursor = z.strictObject({

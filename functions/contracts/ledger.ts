@@ -8,6 +8,8 @@ export const LedgerKind = z.enum([
   'backup.failed',
   'restore-test.completed',
   'restore-test.failed',
+  'tenant-key.created',
+  'restored-instance.removed',
 ]);
 export type LedgerKind = z.infer<typeof LedgerKind>;
 

@@ -129,7 +129,7 @@ export async function findKeyWithoutAlias(tag: string, value: string): Promise<s
 }
 
 /** A key's tags; none for a key whose policy keeps them from this role, as keys of others in the account may. */
-async function readKeyTags(keyArn: string): Promise<Record<string, string>> {
+export async function readKeyTags(keyArn: string): Promise<Record<string, string>> {
   try {
     const { Tags } = await callKms(keyArn, client => client.send(new ListResourceTagsCommand({ KeyId: keyArn })));
     return Object.fromEntries((Tags ?? []).map(({ TagKey = '', TagValue = '' }) => [TagKey, TagValue]));

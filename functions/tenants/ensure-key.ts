@@ -5,8 +5,15 @@ import { InstantText } from '../contracts/identifiers.ts';
 import { PURPOSE_TAG, TENANT_TAG, tenantKeyAlias, tenantKeyClaimKey, tenantRoot } from '../contracts/vault-layout.ts';
 import { parseInstant } from '../platform/clock.ts';
 import { RetryableError } from '../platform/errors.ts';
-import { type StepContext, handler as step } from '../platform/handler.ts';
-import { createAlias, createKey, findKey, findKeyWithoutAlias, TenantKeyUnusableError } from '../platform/kms.ts';
+import { handler as step } from '../platform/handler.ts';
+import {
+  createAlias,
+  createKey,
+  findKey,
+  findKeyWithoutAlias,
+  readKeyTags,
+  TenantKeyUnusableError,
+} from '../platform/kms.ts';
 import { log } from '../platform/log.ts';
 import { currentRuntime } from '../platform/runtime.ts';
 import {
@@ -28,6 +35,8 @@ const Claim = z.strictObject({ claimedAt: InstantText });
 
 /**
  * Returns the key that a tenant's data is encrypted under, and creates it at first sight; for no tenant, the vault's key.
+ * A new key has no alias until the ledger holds it: whoever is killed in between, the next run finds the key by its tags
+ * and drafts the same entry again. So each key that was ever used is recorded, once.
  *
  * A key is only created under a claim in the work bucket, so that of many runs for one tenant one creates, and the others
  * wait. A run that finds the claim of a dead one first looks for the key which that one may have left without its alias.
@@ -37,10 +46,12 @@ const Claim = z.strictObject({ claimedAt: InstantText });
 export const handler = step({
   input: EnsureKeyInput,
   output: EnsureKeyOutput,
-  run: async ({ tenant }, { now, deployment }) => {
-    if (tenant === null) return { keyArn: deployment.vaultKeyArn };
-    const keyArn = (await findTenantKey(tenant)) ?? (await createTenantKey(tenant, now, deployment));
-    return { keyArn };
+  run: async ({ tenant, recordedKeyArn }, { now, deployment }) => {
+    if (tenant === null) return { keyArn: deployment.vaultKeyArn, draft: null };
+    const keyArn = await findTenantKey(tenant);
+    if (keyArn !== undefined) return { keyArn, draft: null };
+    if (recordedKeyArn === null) return createTenantKey(tenant, now, deployment);
+    return { keyArn: await nameTenantKey(tenant, recordedKeyArn), draft: null };
   },
 });
 
@@ -54,12 +65,16 @@ async function findTenantKey(tenant: string): Promise<string | undefined> {
   return key?.arn;
 }
 
-async function createTenantKey(tenant: string, now: StepContext['now'], deployment: Deployment): Promise<string> {
+async function createTenantKey(
+  tenant: string,
+  now: Date,
+  deployment: Deployment,
+): Promise<z.input<typeof EnsureKeyOutput>> {
   await refuseIfVaultHoldsData(tenant, deployment.vaultBucket);
   const claim = await takeClaim(tenant, now, deployment.workBucket);
-  if (claim === 'held') return waitForKey(tenant);
+  if (claim === 'held') return { keyArn: await waitForKey(tenant), draft: null };
   const found = await findTenantKey(tenant);
-  if (found !== undefined) return found;
+  if (found !== undefined) return { keyArn: found, draft: null };
   const left = claim === 'taken-over' ? await findKeyWithoutAlias(TENANT_TAG, tenant) : undefined;
   const keyArn =
     left ??
@@ -68,13 +83,29 @@ async function createTenantKey(tenant: string, now: StepContext['now'], deployme
       policy: tenantKeyPolicy(tenant, deployment),
       tags: { [PURPOSE_TAG]: 'tenant', [TENANT_TAG]: tenant },
     }));
+  log('info', 'tenant key created', { tenant, keyArn, adopted: left !== undefined });
+  return {
+    keyArn,
+    draft: {
+      eventId: `tenant-key/${keyArn.slice(keyArn.lastIndexOf('/') + 1)}`,
+      kind: 'tenant-key.created',
+      actor: 'workflow/daily-backup',
+      subject: tenant,
+      body: { keyArn },
+    },
+  };
+}
+
+/** Gives a recorded key its alias, unless another one has it. */
+async function nameTenantKey(tenant: string, keyArn: string): Promise<string> {
+  if ((await readKeyTags(keyArn))[TENANT_TAG] !== tenant) {
+    throw new RetryableError(`${keyArn}: its tags do not say, or not yet, that it is the key of tenant ${tenant}`);
+  }
   if (!(await createAlias(tenantKeyAlias(tenant), keyArn))) {
     log('error', 'another key took the alias first; delete the one that is left, nothing was encrypted under it', {
       tenant,
       leftKeyArn: keyArn,
     });
-  } else {
-    log('info', 'tenant key created', { tenant, keyArn, adopted: left !== undefined });
   }
   return waitForKey(tenant);
 }

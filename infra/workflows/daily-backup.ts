@@ -234,13 +234,29 @@ function backUpTenant({ functionArn }: WorkflowReferences): States {
   return {
     StartAt: 'Tenant',
     States: {
-      Tenant: { Type: 'Pass', Assign: { item: '{% $states.input %}', cursor: null }, Next: 'EnsureKey' },
+      Tenant: {
+        Type: 'Pass',
+        Assign: { item: '{% $states.input %}', recordedKeyArn: null, cursor: null },
+        Next: 'EnsureKey',
+      },
       EnsureKey: invoke(functionArn('tenants/ensure-key'), {
-        Payload: { tenant: '{% $item.tenant %}' },
+        Payload: { tenant: '{% $item.tenant %}', recordedKeyArn: '{% $recordedKeyArn %}' },
         Assign: { keyArn: '{% $states.result.Payload.keyArn %}' },
         attempts: KEY_ATTEMPTS,
         Catch: catchAll('TenantFailed', 'tenantFailure'),
-        Next: 'BackUpTenant',
+        Next: 'IsKeyNew',
+      }),
+      IsKeyNew: {
+        Type: 'Choice',
+        Choices: [{ Condition: '{% $states.input.draft != null %}', Next: 'RecordKey' }],
+        Default: 'BackUpTenant',
+      },
+      RecordKey: invoke(functionArn('evidence/append-entry'), {
+        Payload: { draft: '{% $states.input.draft %}' },
+        Assign: { recordedKeyArn: '{% $keyArn %}' },
+        attempts: KEY_ATTEMPTS,
+        Catch: catchAll('TenantFailed', 'tenantFailure'),
+        Next: 'EnsureKey',
       }),
       BackUpTenant: invoke(functionArn('backup/back-up-tenant'), {
         Payload: { item: '{% $item %}', keyArn: '{% $keyArn %}', cursor: '{% $cursor %}' },

@@ -66,9 +66,13 @@ export class AttackedAccount {
 
   /** The key that the deployed function creates for a tenant. */
   async createTenantKey(tenant: string): Promise<string> {
-    const outcome = await this.cloud.lambda.invoke('daybreak-tenants-ensure-key', { tenant }, this.cloud.root);
-    if ('functionError' in outcome) throw new Error(outcome.functionError.errorMessage);
-    return (outcome.payload as { keyArn: string }).keyArn;
+    const ensure = async (recordedKeyArn: string | null) => {
+      const event = { tenant, recordedKeyArn };
+      const outcome = await this.cloud.lambda.invoke('daybreak-tenants-ensure-key', event, this.cloud.root);
+      if ('functionError' in outcome) throw new Error(outcome.functionError.errorMessage);
+      return (outcome.payload as { keyArn: string }).keyArn;
+    };
+    return ensure(await ensure(null));
   }
 
   bucketName(bucket: Bucket): string {

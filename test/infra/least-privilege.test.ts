@@ -102,7 +102,8 @@ async function claimed(run: number): Promise<unknown> {
 async function uploaded(run: number): Promise<unknown> {
   const tenant = `t-${run}`;
   await upload(tenant);
-  const { keyArn } = (await invoke('tenants/ensure-key', { tenant })) as { keyArn: string };
+  const { keyArn: recordedKeyArn } = (await invoke('tenants/ensure-key', { tenant })) as { keyArn: string };
+  const { keyArn } = (await invoke('tenants/ensure-key', { tenant, recordedKeyArn })) as { keyArn: string };
   const item = { recoveryPointId: '20261122t040000z', bucketId: 'uploads', tenant, previousManifestSha256: null };
   return { item, keyArn, cursor: null };
 }
@@ -163,11 +164,9 @@ describe.each<[Step, Prepare, string[], string[]]>([
       'kms:ListKeys',
       'kms:CreateKey',
       'kms:TagResource',
-      'kms:CreateAlias',
-      'kms:DescribeKey',
     ],
-    // Without it, the key that a dead run left is not found, and another is created.
-    ['kms:ListResourceTags'],
+    // Without the tags, the key that a dead run left is not found, and another is created. For the others, see below.
+    ['kms:ListResourceTags', 'kms:CreateAlias', 'kms:DescribeKey'],
   ],
   [
     'backup/list-tenants',
@@ -239,3 +238,15 @@ describe.each<[Step, Prepare, string[], string[]]>([
     });
   });
 });
+
+it.each(['kms:ListResourceTags', 'kms:CreateAlias', 'kms:DescribeKey'])(
+  'ensure-key needs %s to name a key that was recorded',
+  async action => {
+    const recorded: Prepare = async run => {
+      const { keyArn } = (await invoke('tenants/ensure-key', { tenant: `r-${run}` })) as { keyArn: string };
+      return { tenant: `r-${run}`, recordedKeyArn: keyArn };
+    };
+    await expect(runWithout(undefined, 'tenants/ensure-key', recorded)).resolves.toMatchObject({ draft: null });
+    await expect(runWithout(action, 'tenants/ensure-key', recorded)).rejects.toThrow();
+  },
+);

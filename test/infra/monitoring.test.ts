@@ -118,6 +118,7 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
     backUp: async (recoveryPointId: string) => {
       const takenAt = takenAtOf(recoveryPointId);
       const { keyArn } = (await invoke('tenants/ensure-key', { tenant: 's-1' })) as { keyArn: string };
+      await invoke('tenants/ensure-key', { tenant: 's-1', recordedKeyArn: keyArn });
       const under = { Bucket: deployment.vaultBucket, ServerSideEncryption: 'aws:kms', SSEKMSKeyId: keyArn } as const;
       for (const Key of [objectKey('s-1', '5'.repeat(64)), manifestKey('s-1', EMPTY_SHA256)]) {
         await s3.send(new PutObjectCommand({ ...under, Key, Body: 'sealed', IfNoneMatch: '*' }));

@@ -9,6 +9,7 @@ import {
   ScheduleKeyDeletionCommand,
 } from '@aws-sdk/client-kms';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { LedgerDraft } from '../../../functions/contracts/ledger.ts';
 import { namingSecretKey, tenantKeyAlias } from '../../../functions/contracts/vault-layout.ts';
 import { handler } from '../../../functions/tenants/ensure-key.ts';
 import { LocalIam } from '../../../infra/local/iam/authorizer.ts';
@@ -16,12 +17,21 @@ import { type Interception, stepRuntime, type TestRuntime } from '../../fixtures
 
 let cloud: TestRuntime;
 let standingKeys: number;
+/** What the ledger was asked to record. */
+let drafts: LedgerDraft[];
 beforeEach(async () => {
   cloud = stepRuntime();
+  drafts = [];
   standingKeys = await countKeys();
 });
 
-const ensure = async (tenant: string | null) => (await cloud.invoke(handler, { tenant })).keyArn;
+/** As the workflow does: a new key is recorded, then called for again. */
+async function ensure(tenant: string | null): Promise<string> {
+  const { keyArn, draft } = await cloud.invoke(handler, { tenant });
+  if (draft === null) return keyArn;
+  drafts.push(draft);
+  return (await cloud.invoke(handler, { tenant, recordedKeyArn: keyArn })).keyArn;
+}
 const countKeys = async () => (await cloud.keys.send(new ListKeysCommand({}))).Keys?.length ?? 0;
 const MINUTE_MS = 60_000;
 
@@ -37,6 +47,15 @@ describe('ensure-key', () => {
       'daybreak:purpose': 'tenant',
       'daybreak:tenant': 'oakfield',
     });
+    expect(drafts).toEqual([
+      {
+        eventId: `tenant-key/${KeyMetadata?.KeyId}`,
+        kind: 'tenant-key.created',
+        actor: 'workflow/daily-backup',
+        subject: 'oakfield',
+        body: { keyArn },
+      },
+    ]);
     expect(await ensure('riverside')).not.toBe(keyArn);
   });
 
@@ -45,6 +64,25 @@ describe('ensure-key', () => {
     cloud.requests.length = 0;
     await ensure('oakfield');
     expect(cloud.requests).toEqual(['kms DescribeKey']);
+  });
+
+  it('can be found by nobody before it was recorded, and then by the same entry', async () => {
+    const { keyArn, draft } = await cloud.invoke(handler, { tenant: 'oakfield' });
+    await expect(cloud.keys.send(new DescribeKeyCommand({ KeyId: tenantKeyAlias('oakfield') }))).rejects.toThrow();
+    await expect(cloud.invoke(handler, { tenant: 'oakfield' })).rejects.toMatchObject({ name: 'RetryableError' });
+    await cloud.clock.advance(21 * MINUTE_MS);
+    expect(await cloud.invoke(handler, { tenant: 'oakfield' })).toEqual({ keyArn, draft });
+    expect(await countKeys()).toBe(standingKeys + 1);
+  });
+
+  it('never names another’s key', async () => {
+    const { keyArn } = await cloud.invoke(handler, { tenant: 'riverside' });
+    for (const recordedKeyArn of [keyArn, cloud.deployment.vaultKeyArn]) {
+      await expect(cloud.invoke(handler, { tenant: 'oakfield', recordedKeyArn })).rejects.toMatchObject({
+        name: 'RetryableError',
+      });
+    }
+    await expect(cloud.keys.send(new DescribeKeyCommand({ KeyId: tenantKeyAlias('oakfield') }))).rejects.toThrow();
   });
 
   it('uses the vault’s key for no tenant', async () => {
@@ -89,7 +127,7 @@ describe('ensure-key, for a key that cannot be used', () => {
 });
 
 describe('ensure-key, killed and run again', () => {
-  const CREATION_REQUESTS = 7;
+  const CREATION_REQUESTS = 9;
 
   it.each(['request', 'response'])('has one key whichever %s was lost', async lost => {
     let seen = 0;
@@ -113,6 +151,8 @@ describe('ensure-key, killed and run again', () => {
       const keyArn = await ensure(tenant);
       expect(await ensure(tenant)).toBe(keyArn);
       expect(await countKeys()).toBe(keysBefore + 1);
+      expect(new Set(drafts.map(draft => JSON.stringify(draft))).size).toBe(killedAt);
+      expect(drafts.at(-1)?.body).toEqual({ keyArn });
     }
     expect(seen).toBe(CREATION_REQUESTS);
   });

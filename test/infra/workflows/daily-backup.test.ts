@@ -47,7 +47,7 @@ const allGoesWell: Record<string, ScriptedStep> = {
   'backup/copy-snapshot': ({ databaseId }) => ({ snapshotId: `daybreak-${databaseId}` }),
   'backup/delete-intermediate': () => ({}),
   'backup/list-tenants': () => ({ itemsKey, itemCount: 2, unlistedBucketIds: ['closed'] }),
-  'tenants/ensure-key': ({ tenant }) => ({ keyArn: `key of ${tenant}` }),
+  'tenants/ensure-key': ({ tenant }) => ({ keyArn: `key of ${tenant}`, draft: null }),
   'backup/back-up-tenant': ({ item: { tenant } }) => ({ result: result(tenant), cursor: null }),
   'backup/complete': () => ({ recoveryPointId, status: 'good', databases: [], draft }),
   'evidence/append-entry': () => ({ sequence: 1, entrySha256: 'b'.repeat(64) }),
@@ -172,12 +172,43 @@ describe('the daily backup', () => {
     ]);
   });
 
+  it('has a new key recorded before it is named and used', async () => {
+    const keyDraft = { ...draft, eventId: 'tenant-key/1', kind: 'tenant-key.created', subject: 'oak' };
+    const { execution, calls } = await run({
+      'tenants/ensure-key': ({ tenant, recordedKeyArn }) => ({
+        keyArn: `key of ${tenant}`,
+        draft: tenant === 'oak' && recordedKeyArn === null ? keyDraft : null,
+      }),
+    });
+    expect(execution.status).toBe('SUCCEEDED');
+    const ofOak = calls.filter(({ input }) => JSON.stringify(input).includes('"oak"'));
+    expect(ofOak.map(({ step, input }) => [step, input])).toEqual([
+      ['tenants/ensure-key', { tenant: 'oak', recordedKeyArn: null }],
+      ['evidence/append-entry', { draft: keyDraft }],
+      ['tenants/ensure-key', { tenant: 'oak', recordedKeyArn: 'key of oak' }],
+      ['backup/back-up-tenant', { item: item('oak'), keyArn: 'key of oak', cursor: null }],
+    ]);
+  });
+
+  it('encrypts nothing under a key that could not be recorded', async () => {
+    const keyDraft = { ...draft, eventId: 'tenant-key/1', kind: 'tenant-key.created', subject: 'oak' };
+    const { inputsOf, mapResults } = await run({
+      'tenants/ensure-key': ({ tenant }) => ({ keyArn: 'key', draft: tenant === 'oak' ? keyDraft : null }),
+      'evidence/append-entry': ({ draft: { kind } }) =>
+        kind === 'tenant-key.created' ? failure('LedgerBrokenError') : { sequence: 1, entrySha256: 'b'.repeat(64) },
+    });
+    const [complete] = inputsOf('backup/complete') as { tenantResultsKey: string }[];
+    const results = (await mapResults(complete?.tenantResultsKey ?? '')).map(line => TenantBackupResult.parse(line));
+    expect(results.find(({ tenant }) => tenant === 'oak')).toMatchObject({ failure: 'LedgerBrokenError' });
+    expect(JSON.stringify(inputsOf('backup/back-up-tenant'))).not.toContain('"oak"');
+  });
+
   it.each<[string, Partial<Record<ContractedStep, ScriptedStep>>]>([
     [
       'its key cannot be used',
       {
         'tenants/ensure-key': ({ tenant }) =>
-          tenant === 'oak' ? failure('TenantKeyUnusableError') : { keyArn: 'key' },
+          tenant === 'oak' ? failure('TenantKeyUnusableError') : { keyArn: 'key', draft: null },
       },
     ],
     [
