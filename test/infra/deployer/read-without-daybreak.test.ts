@@ -5,8 +5,14 @@ import { join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Deployment } from '../../../functions/contracts/configuration.ts';
+import { verifyLedger } from '../../../functions/evidence/verify-ledger.ts';
+import { systemClock } from '../../../functions/platform/clock.ts';
+import { withRuntime } from '../../../functions/platform/runtime.ts';
 import { createApp } from '../../../infra/app.ts';
+import { readConfiguration } from '../../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../../infra/config/example.ts';
+import { operatorPolicy } from '../../../infra/deployer/operator-policy.ts';
 import { LocalClock } from '../../../infra/local/clock.ts';
 import { LocalCloud } from '../../../infra/local/cloud.ts';
 import { deployAssembly } from '../../../infra/local/deploy/deploy.ts';
@@ -20,6 +26,11 @@ const VAULT = `daybreak-vault-${account}-eu-west-2`;
 const directory = mkdtempSync(join(tmpdir(), 'daybreak-without-'));
 const role = (name: string): Principal => ({ kind: 'role', arn: roleArn(account, name) });
 const [administrator, operator, byHand] = [role('administrator'), role('operator'), role('daybreak-recovery-by-hand')];
+/** What the page says that such a role needs. */
+const READING = {
+  Version: '2012-10-17',
+  Statement: [{ Effect: 'Allow', Action: ['s3:GetObject', 's3:GetObjectVersion', 'kms:Decrypt'], Resource: '*' }],
+};
 let cloud: LocalCloud;
 
 beforeAll(async () => {
@@ -32,7 +43,9 @@ beforeAll(async () => {
   });
   createApp(configuration, { outdir: directory, bundle: false, check: false }).synth();
   await deployAssembly(cloud, directory);
-  for (const { arn } of [administrator, operator, byHand]) cloud.iam.putRole({ arn, policies: [EVERYTHING] });
+  cloud.iam.putRole({ arn: administrator.arn, policies: [EVERYTHING] });
+  cloud.iam.putRole({ arn: operator.arn, policies: [operatorPolicy(readConfiguration(configuration)).document] });
+  cloud.iam.putRole({ arn: byHand.arn, policies: [READING] });
   cloud.s3.createBucket({ name: 'school-uploads' });
   await new S3Client(cloud.clientConfiguration(cloud.root)).send(
     new PutObjectCommand({ Bucket: 'school-uploads', Key: 'schools/oak/letter.txt', Body: 'Dear parents' }),
@@ -71,9 +84,23 @@ it('a backup is read with S3 and KMS alone, by the root user or by the two roles
   expect(await readBackup(operator, byHand)).toEqual(['schools/oak/letter.txt', 'Dear parents']);
 });
 
+it('the operator verifies the ledger, by the policy that is printed for him', async () => {
+  const { DAYBREAK_DEPLOYMENT = '' } = cloud.lambda.environmentOf('daybreak-backup-plan');
+  const runtime = {
+    environment: {},
+    clock: systemClock,
+    clientConfiguration: cloud.clientConfiguration(operator),
+    writeLine: () => undefined,
+    instances: new Map(),
+  };
+  const deployment = Deployment.parse(JSON.parse(DAYBREAK_DEPLOYMENT));
+  const report = await withRuntime(runtime, () => verifyLedger(deployment, new Date('2026-11-22T03:00:00.000Z')));
+  expect([report.verified, report.problemCount]).toEqual([true, 0]);
+});
+
 it('no administrator reads a school’s file, or restores a snapshot, by his own rights', async () => {
   await expect(readBackup(administrator, administrator)).rejects.toThrow(/not authorized to perform: kms:Decrypt/);
-  await expect(readBackup(operator, operator)).rejects.toThrow(/not authorized to perform: kms:Decrypt/);
+  await expect(readBackup(operator, operator)).rejects.toThrow(/not authorized to perform: s3:GetObject/);
   const restore = (principal: Principal) =>
     attempt(() =>
       cloud.kms.describeForService({
