@@ -83,8 +83,8 @@ export const SupplierConfiguration = z
       s3PrefixListId: idOf('pl'),
       /**
        * Whether the subnets' route tables have an S3 gateway endpoint already; otherwise Daybreak creates it, with a policy.
-       * A route table can have one only, so with route tables that others share: true. The policy is then yours; the
-       * README has the statement that it needs.
+       * A route table can have one only, so with route tables that others share: true. The policy is then yours;
+       * DEPLOYING.md has the statement that it needs.
        */
       hasS3Endpoint: z.boolean(),
       /**

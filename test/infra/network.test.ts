@@ -154,8 +154,8 @@ describe('the endpoints of the VPC', () => {
   });
 
   it('are, where they are the supplier’s, told what to let through as Daybreak’s own do', () => {
-    const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
-    const [, statement = ''] = /```json\n(\{\n {2}"Sid": "OnlyDaybreak"[^`]+)```/.exec(readme) ?? [];
+    const guide = readFileSync(join(import.meta.dirname, '../../DEPLOYING.md'), 'utf8');
+    const [, statement = ''] = /```json\n(\{\n {2}"Sid": "OnlyDaybreak"[^`]+)```/.exec(guide) ?? [];
     expect([JSON.parse(statement)]).toEqual(endpointOf(synthesize('readme'), 's3').PolicyDocument.Statement);
   });
 
