@@ -20,6 +20,8 @@ import {
   restoreTestRecordKey,
   rootManifestKey,
 } from '../../functions/contracts/vault-layout.ts';
+import type { LedgerReport } from '../../functions/evidence/ledger-report.ts';
+import { verifyLedger } from '../../functions/evidence/verify-ledger.ts';
 import { readLedgerState } from '../../functions/platform/ledger.ts';
 import type { LedgerProjection } from '../../functions/platform/ledger-projection.ts';
 import { withRuntime } from '../../functions/platform/runtime.ts';
@@ -198,6 +200,15 @@ export class TestEnvironment {
 
   /** What the ledger's entries come to, folded as every step folds them. */
   ledgerState(): Promise<LedgerProjection> {
+    return this.#withAccess(() => readLedgerState(this.deployment));
+  }
+
+  /** The ledger's chain and signatures, checked as `daybreak evidence verify` does. */
+  verifyLedger(): Promise<LedgerReport> {
+    return this.#withAccess(() => verifyLedger(this.deployment, this.clock.now()));
+  }
+
+  #withAccess<T>(read: () => Promise<T>): Promise<T> {
     const runtime = {
       environment: {},
       clock: this.clock,
@@ -205,7 +216,7 @@ export class TestEnvironment {
       writeLine: () => undefined,
       instances: new Map(),
     };
-    return withRuntime(runtime, () => readLedgerState(this.deployment));
+    return withRuntime(runtime, read);
   }
 
   /** Runs statements in the source database as its superuser. @returns the last one's rows. */

@@ -1,0 +1,156 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DescribeDBInstancesCommand, DescribeDBSnapshotsCommand, RDSClient } from '@aws-sdk/client-rds';
+import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import type { Client } from 'pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { z } from 'zod';
+import { SignedRecoveryPoint } from '../../functions/contracts/recovery-point.ts';
+import { RestoreTestRecord } from '../../functions/contracts/restore-test-record.ts';
+import { restoreTestRecordKey, rootManifestKey, vaultSnapshotId } from '../../functions/contracts/vault-layout.ts';
+import { LocalClock } from '../../infra/local/clock.ts';
+import type { LocalCloud } from '../../infra/local/cloud.ts';
+import { createEnvironment, type LocalEnvironment } from '../../infra/local/environment.ts';
+import { removeDatabases } from '../../infra/local/start/state-directory.ts';
+
+const MINUTES = 60_000;
+const FILES = {
+  'supplier-uploads': ['schools/oak/a.txt', 'schools/oak/b.txt', 'schools/elm/a.txt', 'board/minutes.txt'],
+  'supplier-exports': ['oak/export.csv', 'ash/export.csv'],
+};
+
+let directory: string;
+let environment: LocalEnvironment;
+let cloud: LocalCloud | undefined;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'daybreak-several-sources-'));
+  // PostgreSQL runs as another user where this one is root.
+  await chmod(directory, 0o755);
+  environment = await createEnvironment({
+    clock: new LocalClock({ flow: 'flowing', startsAt: new Date('2026-11-17T11:00:00.000Z') }),
+    directory,
+    databases: [
+      {
+        ...{ id: 'wellbeing', databaseName: 'wellbeing', rootTable: 'school', rootColumn: 'id' },
+        encrypted: true,
+        fill: client => fill(client, 'school', 'pupil', 700),
+      },
+      {
+        ...{ id: 'billing', databaseName: 'accounts', rootTable: 'customer', rootColumn: 'id' },
+        encrypted: false,
+        fill: client => fill(client, 'customer', 'invoice', 300),
+      },
+    ],
+    buckets: [
+      { id: 'uploads', name: 'supplier-uploads', tenantPrefix: 'schools/{tenant}/' },
+      { id: 'exports', name: 'supplier-exports', tenantPrefix: '{tenant}/' },
+    ],
+    fillBuckets: async created => {
+      const client = new S3Client(created.clientConfiguration(created.root));
+      for (const [Bucket, keys] of Object.entries(FILES)) {
+        for (const Key of keys) await client.send(new PutObjectCommand({ Bucket, Key, Body: `${Bucket}/${Key}` }));
+      }
+    },
+    restoreTest: { objectsPerTenant: 'all' },
+    onCloud: created => {
+      cloud = created;
+    },
+  });
+}, 3 * MINUTES);
+
+afterAll(async () => {
+  await cloud?.close();
+  await removeDatabases(directory);
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function fill(client: Client, rootTable: string, table: string, rows: number): Promise<void> {
+  await client.query(`
+    CREATE TABLE ${rootTable} (id text PRIMARY KEY);
+    CREATE TABLE ${table} (id int PRIMARY KEY, ${rootTable}_id text NOT NULL REFERENCES ${rootTable}, body text);
+    INSERT INTO ${rootTable} VALUES ('oak'), ('elm');
+    INSERT INTO ${table} SELECT g, CASE g % 2 WHEN 0 THEN 'oak' ELSE 'elm' END, md5(g::text) FROM generate_series(1, ${rows}) g;
+  `);
+}
+
+async function readAsOperator<T extends z.ZodType>(schema: T, Bucket: string, Key: string): Promise<z.output<T>> {
+  const client = new S3Client(environment.cloud.clientConfiguration(environment.operator));
+  const { Body } = await client.send(new GetObjectCommand({ Bucket, Key }));
+  return schema.parse(JSON.parse((await Body?.transformToString()) ?? ''));
+}
+
+it(
+  'backs up every database and every bucket, and restores and compares each',
+  async () => {
+    const { deployment, run } = environment;
+    const rds = new RDSClient(environment.cloud.clientConfiguration(environment.cloud.root));
+    const { DBInstances = [] } = await rds.send(new DescribeDBInstancesCommand({}));
+    expect(new Set(DBInstances.map(({ Endpoint }) => Endpoint?.Port)).size).toBe(2);
+    expect(
+      DBInstances.map(({ DBInstanceIdentifier, StorageEncrypted }) => [DBInstanceIdentifier, StorageEncrypted]),
+    ).toEqual(
+      expect.arrayContaining([
+        ['wellbeing-source', true],
+        ['billing-source', false],
+      ]),
+    );
+
+    const scheduledAt = '2026-11-17T08:30:00.000Z';
+    expect(await run('daily-backup', 'several', { scheduledAt })).toMatchObject({ status: 'SUCCEEDED' });
+    const recoveryPointId = '20261117t083000z';
+    const { document } = await readAsOperator(
+      SignedRecoveryPoint,
+      deployment.vaultBucket,
+      rootManifestKey(recoveryPointId),
+    );
+    expect(document).toMatchObject({ status: 'good', reasons: [] });
+    expect(
+      document.databases.map(({ databaseId, rowCount, snapshot }) => [
+        databaseId,
+        rowCount,
+        snapshot?.id,
+        snapshot?.kmsKeyArn,
+      ]),
+    ).toEqual(
+      [
+        ['wellbeing', 702],
+        ['billing', 302],
+      ].map(([id, rows]) => [id, rows, vaultSnapshotId(recoveryPointId, String(id)), deployment.vaultKeyArn]),
+    );
+    const backedUp = document.tenants.map(
+      ({ bucketId, tenant, objectCount }) => `${bucketId} ${tenant ?? 'nobody'}: ${objectCount}`,
+    );
+    expect(backedUp.sort()).toEqual([
+      'exports ash: 1',
+      // A tenant that a database names is looked for in every bucket.
+      'exports elm: 0',
+      'exports nobody: 0',
+      'exports oak: 1',
+      'uploads elm: 1',
+      'uploads nobody: 1',
+      'uploads oak: 2',
+    ]);
+    const { DBSnapshots = [] } = await rds.send(new DescribeDBSnapshotsCommand({}));
+    expect(DBSnapshots.map(({ StorageEncryptionType }) => StorageEncryptionType)).toEqual(['sse-kms', 'sse-kms']);
+
+    const test = { scheduledAt: '2026-11-17T10:30:00.000Z', recoveryPointId };
+    expect(await run('restore-test', 'several', test)).toMatchObject({ status: 'SUCCEEDED' });
+    const record = await readAsOperator(
+      RestoreTestRecord,
+      deployment.evidenceBucket,
+      restoreTestRecordKey('20261117t103000z'),
+    );
+    expect(record).toMatchObject({ verdict: 'passed', recoveryPointId });
+    expect(record.databases.map(({ databaseId }) => databaseId).sort()).toEqual(['billing', 'wellbeing']);
+    const bytes = Object.entries(FILES).flatMap(([bucket, keys]) => keys.map(key => `${bucket}/${key}`.length));
+    expect(record.objects).toEqual({
+      tenantCount: 3,
+      objectCount: 6,
+      objectsRestored: 6,
+      bytesRestored: bytes.reduce((sum, length) => sum + length, 0),
+    });
+  },
+  2 * MINUTES,
+);
