@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as cloudwatch from '@aws-sdk/client-cloudwatch';
 import * as kms from '@aws-sdk/client-kms';
@@ -69,6 +69,7 @@ const REFERENCE: Record<string, string> = {
   'aws lambda get-function-configuration': 'function-name',
   'aws lambda invoke': 'function-name payload',
   'aws logs filter-log-events': 'log-group-name start-time filter-pattern',
+  'aws resourcegroupstaggingapi get-resources': 'resource-type-filters tag-filters',
   'aws service-quotas list-service-quotas': 'service-code',
   'aws service-quotas request-service-quota-increase': 'service-code quota-code desired-value',
   'aws sts get-caller-identity': '',
@@ -144,6 +145,27 @@ it('sees a command, an option and a name that there is not', () => {
   expect(forged && optionsOf(forged)).toBeUndefined();
   expect(listed && optionsOf(listed)).not.toContain('snapshots');
   expect(listed && optionsOf(listed)).toContain('dbsnapshotidentifier');
+});
+
+it('asks for the Region wherever the answer depends on it', () => {
+  const everywhere = /^aws (?:iam|s3|s3api|sts)$/;
+  const forgotten = written.filter(
+    ({ service, options }) =>
+      service.startsWith('aws ') && !everywhere.test(service) && options.length > 0 && !options.includes('--region'),
+  );
+  expect(forgotten.map(({ name, text }) => `${name}: ${text}`)).toEqual([]);
+});
+
+it('searches logs for messages that are written', () => {
+  const source = globSync('functions/**/*.ts', { cwd: root })
+    .map(path => readFileSync(join(root, path), 'utf8'))
+    .join('\n');
+  const searched = written.flatMap(({ text }) =>
+    [...text.matchAll(/--filter-pattern '"([^"]+)"'/g)].map(([, message]) => message ?? ''),
+  );
+  expect(searched.length).toBeGreaterThan(5);
+  // A line's level is one of its fields.
+  expect(searched.filter(message => message !== 'error' && !source.includes(`'${message}'`))).toEqual([]);
 });
 
 it('names only functions, workflows, schedules and aliases that are deployed', () => {

@@ -2,6 +2,10 @@ import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Finding, Verdict } from '../../functions/contracts/restore-test-record.ts';
+import { SCHEDULES, scheduleName } from '../../functions/contracts/schedules.ts';
+import { alarmsOf } from '../../infra/alarms.ts';
+import { readConfiguration } from '../../infra/config/configuration.ts';
+import { exampleConfiguration } from '../../infra/config/example.ts';
 import { WORKFLOWS, workflowName } from '../../infra/role-names.ts';
 import { USAGE } from '../../runbooks/cli/usage.ts';
 
@@ -55,4 +59,32 @@ it('explains every reason for which the ledger is broken', () => {
   expect(reasons).toHaveLength(10);
   const page = pages.find(({ name }) => name === 'ledger-broken.md')?.text ?? '';
   for (const reason of reasons) expect(page).toContain(`\`${reason}\``);
+});
+
+it('has a page for each alarm, and an alarm or another page leads to each page', () => {
+  const alarms = alarmsOf(readConfiguration(exampleConfiguration));
+  for (const { id, runbook } of alarms) expect(existsSync(join(root, 'runbooks', runbook)), id).toBe(true);
+  const linked = pages.flatMap(({ text }) => matches(text, /\]\(([\w-]+\.md)\)/g));
+  const reached = new Set([...alarms.map(({ runbook }) => runbook), ...linked]);
+  expect(pages.map(({ name }) => name).filter(name => !reached.has(name))).toEqual([]);
+});
+
+it('names every schedule where it says what a stopped one is', () => {
+  const page = pages.find(({ name }) => name === 'schedule-stopped.md')?.text ?? '';
+  expect(matches(page, /`(daybreak-[\w-]+)`/g).sort()).toEqual(SCHEDULES.map(scheduleName).sort());
+});
+
+it('names only settings that the configuration has', () => {
+  const source = ['infra/config/configuration.ts', 'functions/contracts/configuration.ts']
+    .map(path => readFileSync(join(root, path), 'utf8'))
+    .join('\n');
+  const guide = readFileSync(join(root, 'DEPLOYING.md'), 'utf8');
+  const named = [...pages.map(({ text }) => text), guide].flatMap(text =>
+    matches(
+      text,
+      /`((?:vault|evidence|quotas|restoreTest|network|databases|buckets|retention|schedules)(?:\[\])?\.\w+)`/g,
+    ),
+  );
+  expect(named.length).toBeGreaterThan(4);
+  expect(named.filter(name => !source.includes(`${name.replace(/^.*\./, '')}:`))).toEqual([]);
 });
