@@ -280,7 +280,7 @@ export class VaultStack extends Stack implements VaultKeys {
     acknowledge(
       bucket,
       ['AwsSolutions-S1', 'NIST.800.53.R5-S3BucketLoggingEnabled'],
-      'Access logs come on best effort and would outlive what they name; CloudTrail data events are the audit trail.',
+      "Access logs come on best effort, and would name schools for longer than their objects do. Without Bucket Keys each read of an object is a Decrypt in CloudTrail with the object's ARN.",
     );
     acknowledge(
       bucket,

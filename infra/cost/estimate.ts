@@ -1,0 +1,186 @@
+import { PULSE_METRICS } from '../../functions/contracts/pulse.ts';
+import type { SupplierConfiguration } from '../config/configuration.ts';
+import { INSTANCE_PRICES, PRICES } from './prices.ts';
+
+/** How much a supplier has, and how much of it changes. */
+export interface SupplierSize {
+  readonly name: string;
+  readonly schools: number;
+  /** Of all databases together, in GB. */
+  readonly databaseGb: number;
+  /** What a snapshot adds to the one before it, in GB. */
+  readonly databaseChangeGbPerDay: number;
+  readonly files: number;
+  readonly filesGb: number;
+  readonly changedFilesPerDay: number;
+  readonly snapshotsKept: number;
+  /** Of all databases, from the restore until they are torn down. */
+  readonly restoreTestHours: number;
+}
+
+/** What is deployed and paid for by the month, whatever it does. */
+export interface DeployedResources {
+  readonly keys: number;
+  readonly alarms: number;
+  readonly compositeAlarms: number;
+  readonly dashboards: number;
+  /** Interface endpoints, counted in each Availability Zone. */
+  readonly endpoints: number;
+  readonly trails: number;
+}
+
+export interface CostLine {
+  readonly what: string;
+  readonly quantity: string;
+  readonly usd: number;
+}
+
+/** There is no price for what the configuration names. */
+export class UnknownPriceError extends Error {
+  override readonly name = 'UnknownPriceError';
+}
+
+const HOURS_PER_MONTH = 730;
+const DAYS_PER_MONTH = HOURS_PER_MONTH / 24;
+const PULSES_PER_MONTH = HOURS_PER_MONTH * 4;
+/** Logs are kept for 400 days. */
+const LOG_MONTHS = 400 / DAYS_PER_MONTH;
+
+// Counted in the local cloud, of a backup and a pulse of 40 schools.
+const PULSE = { reads: 9, lists: 2, keyRequests: 18, signatures: 2, scheduled: 1 };
+const BACKUP = { readsPerFile: 2, readsPerSchool: 3, writesPerSchool: 1, writes: 20, signatures: 4 };
+const FILES_PER_LISTING = 1000;
+/** Under the tenant's key in the vault and the vault's key in the scratch bucket, and read back. */
+const KEY_REQUESTS_PER_RESTORED_FILE = 3;
+// Assumed: compare them with the first bill.
+const FUNCTION_SECONDS = { pulse: 10, perSchool: 10, perDatabaseGb: 20, perRun: 120 };
+const TRANSITIONS = { perSchool: 8, perDatabase: 60, perRun: 20 };
+const LOG_GB_PER_MONTH = 0.2;
+const EMAILS_PER_MONTH = 100;
+const TAMPER_EVENTS_PER_MONTH = 1000;
+
+/**
+ * A month's cost by line, without free tiers, VAT and support, once as much is kept as is ever kept. The first backup comes
+ * on top, once (`firstBackup`).
+ * @throws UnknownPriceError for a class of restored instances without a price.
+ */
+export function estimateMonth(
+  { databases, restoreTest, vault, contacts }: SupplierConfiguration,
+  size: SupplierSize,
+  resources: DeployedResources,
+): CostLine[] {
+  const instance = INSTANCE_PRICES[restoreTest.instanceClass];
+  if (instance === undefined) {
+    throw new UnknownPriceError(
+      `no price of ${restoreTest.instanceClass}: look it up, and add it to infra/cost/prices.ts`,
+    );
+  }
+  const { schools } = size;
+  const changedFiles = size.changedFilesPerDay * DAYS_PER_MONTH;
+  // Replaced files stay as long as a kept recovery point names them, and under their lock after that.
+  const replacedGb = (size.filesGb / size.files) * size.changedFilesPerDay * (size.snapshotsKept + vault.eventHoldDays);
+  const storedGb = size.filesGb + replacedGb;
+  const snapshotGb = size.databaseGb + size.databaseChangeGbPerDay * size.snapshotsKept;
+  const restoredFiles =
+    restoreTest.objectsPerTenant === 'all' ? size.files : Math.min(size.files, restoreTest.objectsPerTenant * schools);
+  const listings = schools + size.files / FILES_PER_LISTING;
+  const writes =
+    changedFiles +
+    (listings + schools * BACKUP.writesPerSchool + BACKUP.writes) * DAYS_PER_MONTH +
+    PULSE.lists * PULSES_PER_MONTH +
+    restoredFiles;
+  const reads =
+    changedFiles * BACKUP.readsPerFile +
+    schools * BACKUP.readsPerSchool * DAYS_PER_MONTH +
+    PULSE.reads * PULSES_PER_MONTH +
+    restoredFiles * 2;
+  const keyRequests =
+    changedFiles * 2 +
+    schools * (BACKUP.readsPerSchool + BACKUP.writesPerSchool) * DAYS_PER_MONTH +
+    PULSE.keyRequests * PULSES_PER_MONTH +
+    restoredFiles * KEY_REQUESTS_PER_RESTORED_FILE;
+  const signatures = PULSE.signatures * PULSES_PER_MONTH + BACKUP.signatures * DAYS_PER_MONTH;
+  const runs = DAYS_PER_MONTH + 1;
+  const secondsPerRun =
+    schools * FUNCTION_SECONDS.perSchool + size.databaseGb * FUNCTION_SECONDS.perDatabaseGb + FUNCTION_SECONDS.perRun;
+  const functionSeconds = FUNCTION_SECONDS.pulse * PULSES_PER_MONTH + secondsPerRun * runs;
+  const transitions =
+    (schools * TRANSITIONS.perSchool + databases.length * TRANSITIONS.perDatabase + TRANSITIONS.perRun) * runs;
+  const keys = resources.keys + schools;
+  // Those that are published all the time; the others cost by the hour in which they are.
+  const metrics = Object.keys(PULSE_METRICS).length + 1;
+  const restoredGbMonths = (size.databaseGb * size.restoreTestHours) / HOURS_PER_MONTH;
+  const invocations = PULSES_PER_MONTH + HOURS_PER_MONTH + runs;
+  const line = (what: string, quantity: string, ...amounts: number[]): CostLine => ({
+    what,
+    quantity,
+    usd: amounts.reduce((sum, amount) => sum + amount, 0),
+  });
+  return [
+    line('KMS keys', `${resources.keys} of Daybreak, ${schools} of schools`, keys * PRICES.key.usd),
+    line(
+      'KMS requests',
+      `${thousands(keyRequests + signatures)} thousand`,
+      keyRequests * PRICES.keyRequest.usd,
+      signatures * PRICES.signatureRequest.usd,
+    ),
+    line('RDS snapshots', `${whole(snapshotGb)} GB`, snapshotGb * PRICES.snapshotStorage.usd),
+    line(
+      'Restored instance',
+      `${size.restoreTestHours} h of ${restoreTest.instanceClass} with ${whole(size.databaseGb)} GB`,
+      size.restoreTestHours * databases.length * instance.usd,
+      restoredGbMonths * PRICES.databaseStorage.usd,
+    ),
+    line(
+      'S3 storage',
+      `${whole(storedGb)} GB, ${whole(replacedGb)} of them replaced`,
+      storedGb * PRICES.objectStorage.usd,
+    ),
+    line('S3 writes and listings', `${thousands(writes)} thousand`, writes * PRICES.writeRequest.usd),
+    line('S3 reads', `${thousands(reads)} thousand`, reads * PRICES.readRequest.usd),
+    line('Lambda', `${thousands(functionSeconds)} thousand GB-seconds`, functionSeconds * PRICES.functionTime.usd),
+    line('Step Functions', `${thousands(transitions)} thousand transitions`, transitions * PRICES.transition.usd),
+    line(
+      'VPC endpoint for KMS',
+      `${resources.endpoints} Availability Zones`,
+      resources.endpoints * HOURS_PER_MONTH * PRICES.endpoint.usd,
+    ),
+    line(
+      'CloudWatch alarms',
+      `${resources.alarms}, and ${resources.compositeAlarms} over them`,
+      resources.alarms * PRICES.alarm.usd,
+      resources.compositeAlarms * PRICES.compositeAlarm.usd,
+    ),
+    line('CloudWatch metrics', `${metrics}`, metrics * PRICES.metric.usd),
+    line('CloudWatch dashboard', `${resources.dashboards}`, resources.dashboards * PRICES.dashboard.usd),
+    line(
+      'CloudWatch logs',
+      `${LOG_GB_PER_MONTH} GB, kept for 400 days`,
+      LOG_GB_PER_MONTH * PRICES.logIngestion.usd,
+      LOG_GB_PER_MONTH * LOG_MONTHS * PRICES.logStorage.usd,
+    ),
+    line(
+      'SNS',
+      `${EMAILS_PER_MONTH} e-mails to ${contacts.length}`,
+      EMAILS_PER_MONTH * contacts.length * PRICES.email.usd,
+    ),
+    line('EventBridge Scheduler', `${thousands(invocations)} thousand`, invocations * PRICES.scheduledInvocation.usd),
+    ...(resources.trails === 0
+      ? []
+      : [
+          line(
+            'CloudTrail',
+            'the first copy of changes is free; 1 thousand data events',
+            TAMPER_EVENTS_PER_MONTH * PRICES.dataEvent.usd,
+          ),
+        ]),
+  ];
+}
+
+/** What the first backup costs once: each file is copied, and encrypted under its school's key. */
+export function firstBackup({ files }: SupplierSize): number {
+  return files * (PRICES.writeRequest.usd + BACKUP.readsPerFile * PRICES.readRequest.usd + 2 * PRICES.keyRequest.usd);
+}
+
+const whole = (value: number): string => Math.round(value).toString();
+const thousands = (value: number): string => Math.max(1, Math.round(value / 1000)).toString();
