@@ -25,7 +25,10 @@ const VERBS: Readonly<Record<string, string>> = {
 export function operationName(request: AwsRequest): string {
   if (request.service === 's3') return s3Operation(request);
   if (request.service === 'lambda') return request.path.endsWith('/invocations') ? 'Invoke' : 'unknown';
-  if (request.service === 'scheduler') return `${VERBS[request.method] ?? request.method}Schedule`;
+  if (request.service === 'scheduler') {
+    if (request.path === '/schedules') return 'ListSchedules';
+    return request.method === 'POST' ? 'CreateSchedule' : `${VERBS[request.method] ?? request.method}Schedule`;
+  }
   const target = request.headers['x-amz-target'];
   if (target !== undefined) return target.slice(target.lastIndexOf('.') + 1);
   if (request.body instanceof Uint8Array) {

@@ -6,7 +6,8 @@ import { invalidArgument, malformedXml, S3Error } from './errors.ts';
 import { bucketOf, type Exchange, flag, isoDate, query } from './exchange.ts';
 import { listResponse, ownerNode } from './listing.ts';
 import type { RetentionPeriod } from './object-lock.ts';
-import { readFields, writeXml, type XmlNode } from './xml.ts';
+import { readTagList, type Tags } from './tags.ts';
+import { onlyChild, readFields, writeXml, type XmlNode } from './xml.ts';
 
 const REGION = 'eu-west-2';
 
@@ -56,10 +57,13 @@ export async function createBucket(exchange: Exchange): Promise<AwsResponse> {
   if (withLock) asked.push('s3:PutBucketObjectLockConfiguration', 's3:PutBucketVersioning');
   for (const action of asked) authorize(exchange, action, { arn: bucketArn(bucketName) });
   checkBucketName(bucketName);
+  let tags: Tags = {};
   if (exchange.request.body !== undefined && exchange.request.headers['content-length'] !== '0') {
-    const { LocationConstraint } = readFields(await readDocument(exchange, 'CreateBucketConfiguration'), [
-      'LocationConstraint',
-    ]);
+    const document = await readDocument(exchange, 'CreateBucketConfiguration');
+    const { LocationConstraint } = readFields(document, ['LocationConstraint', 'Tags']);
+    tags = readTagList(onlyChild(document, 'Tags')?.children ?? []);
+    const tagContext = { 'aws:TagKeys': Object.keys(tags) };
+    if (Object.keys(tags).length > 0) authorize(exchange, 's3:TagResource', { arn: bucketArn(bucketName) }, tagContext);
     if (LocationConstraint !== REGION) {
       throw new S3Error(
         400,
@@ -76,7 +80,7 @@ export async function createBucket(exchange: Exchange): Promise<AwsResponse> {
       { details: { BucketName: bucketName } },
     );
   }
-  const definition: BucketDefinition = { name: bucketName, ...(withLock ? { objectLock: {} } : {}) };
+  const definition: BucketDefinition = { name: bucketName, tags, ...(withLock ? { objectLock: {} } : {}) };
   core.store.commit({ type: 'bucket', definition, createdMs: now.getTime() });
   return { status: 200, headers: { location: `/${bucketName}` } };
 }

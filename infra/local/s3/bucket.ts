@@ -14,6 +14,7 @@ export interface BucketDefinition {
   readonly encryption?: DefaultEncryption;
   /** The bucket policy's document. */
   readonly policy?: unknown;
+  readonly tags?: Readonly<Record<string, string>>;
 }
 
 /** `Rule.DefaultRetention` of the bucket's Object Lock configuration: a period, an event hold, or both. */

@@ -1,6 +1,7 @@
 import type { AwsResponse } from '../service.ts';
 import { authorize, existingTagContext, isAllowed, requestTagContext } from './authorization.ts';
 import { type Bucket, findVersion, newestVersion, type ObjectDescription, type ObjectVersion } from './bucket.ts';
+import { refuseEnforcedCopy } from './bucket-settings.ts';
 import { checksumElement, readAlgorithm } from './checksums.ts';
 import { checkCopySourceConditions, guardWrite } from './conditions.ts';
 import { readContentHeaders, readDescription, WEBSITE_REDIRECT, writeActions } from './description.ts';
@@ -37,6 +38,7 @@ export async function copyObject(exchange: Exchange): Promise<AwsResponse> {
   for (const { action, context } of writeActions(exchange)) {
     authorize(exchange, action, { bucket, key }, { ...context, ...creation });
   }
+  refuseEnforcedCopy(exchange, creation);
   const found = findCopySource(exchange);
   const source = found.version;
   const description = describeCopy(exchange, bucket, found);

@@ -8,6 +8,7 @@ import type { Segment } from './sealed-content.ts';
 /** Everything that can happen to the state. Replaying all records gives the state again. */
 type StateRecord =
   | { type: 'bucket'; definition: BucketDefinition; createdMs: number }
+  | { type: 'bucket-removed'; bucket: string }
   | { type: 'policy'; bucket: string; policy: unknown }
   /** The new newest version; `completes` names the upload that it came from and ends. */
   | { type: 'version'; bucket: string; version: Version; completes?: string }
@@ -56,6 +57,11 @@ export class ObjectStore {
     const bucket = this.buckets.get(record.bucket);
     if (bucket === undefined) throw new Error(`the local S3's journal names a bucket that it never created`);
     switch (record.type) {
+      case 'bucket-removed':
+        this.buckets.delete(record.bucket);
+        return [...bucket.uploads.values()].flatMap(({ parts }) =>
+          [...parts.values()].map(part => part.segment.content),
+        );
       case 'policy':
         bucket.policy = record.policy;
         return [];

@@ -9,6 +9,14 @@ import {
   headBucket,
   listBuckets,
 } from './bucket-operations.ts';
+import {
+  deleteBucket,
+  deleteBucketPolicy,
+  getBucketTagging,
+  putBucketPolicy,
+  putBucketVersioning,
+  putObjectLockConfiguration,
+} from './bucket-settings.ts';
 import { CHECKSUM_ALGORITHMS, checksumHeader } from './checksums.ts';
 import { completeMultipartUpload } from './complete-upload.ts';
 import { copyObject } from './copy-object.ts';
@@ -87,6 +95,33 @@ const ROUTES: readonly Route[] = [
   { name: 'ListBuckets', method: 'GET', scope: 'account', queries: ['prefix'], answer: listBuckets },
 
   { name: 'HeadBucket', method: 'HEAD', scope: 'bucket', answer: headBucket },
+  {
+    name: 'PutBucketPolicy',
+    method: 'PUT',
+    scope: 'bucket',
+    requires: ['policy'],
+    headers: CONTENT_CHECKSUM,
+    answer: putBucketPolicy,
+  },
+  {
+    name: 'PutBucketVersioning',
+    method: 'PUT',
+    scope: 'bucket',
+    requires: ['versioning'],
+    headers: CONTENT_CHECKSUM,
+    answer: putBucketVersioning,
+  },
+  {
+    name: 'PutObjectLockConfiguration',
+    method: 'PUT',
+    scope: 'bucket',
+    requires: ['object-lock'],
+    headers: CONTENT_CHECKSUM,
+    answer: putObjectLockConfiguration,
+  },
+  { name: 'DeleteBucketPolicy', method: 'DELETE', scope: 'bucket', requires: ['policy'], answer: deleteBucketPolicy },
+  { name: 'DeleteBucket', method: 'DELETE', scope: 'bucket', answer: deleteBucket },
+  { name: 'GetBucketTagging', method: 'GET', scope: 'bucket', requires: ['tagging'], answer: getBucketTagging },
   {
     name: 'CreateBucket',
     method: 'PUT',

@@ -35,8 +35,13 @@ function badTagHeader(value: string): S3Error {
 export function readTagDocument(document: XmlElement): Tags {
   const [set, ...others] = document.children;
   if (set?.name !== 'TagSet' || others.length > 0) throw malformedXml();
+  return readTagList(set.children);
+}
+
+/** Reads `Tag` elements. */
+export function readTagList(elements: readonly XmlElement[]): Tags {
   return checkTags(
-    set.children.map(tag => {
+    elements.map(tag => {
       const { Key, Value } = readFields(tag, ['Key', 'Value']);
       if (tag.name !== 'Tag' || Key === undefined || Value === undefined) throw malformedXml();
       return [Key, Value];

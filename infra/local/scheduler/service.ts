@@ -14,7 +14,7 @@ import {
 } from '../service.ts';
 import type { Json } from '../states/json.ts';
 import type { LocalStates } from '../states/service.ts';
-import { answerGetSchedule } from './api.ts';
+import { answerRequest } from './api.ts';
 import { type NextInvocation, parseSchedule } from './expression.ts';
 import { readScheduleProperties, type ScheduleProperties, START_EXECUTION } from './properties.ts';
 
@@ -132,13 +132,19 @@ export class LocalScheduler implements Service {
     return [...this.#schedules.values()];
   }
 
-  /** `GetSchedule` of the REST API. */
-  async handle(request: AwsRequest): Promise<AwsResponse> {
-    return answerGetSchedule(request, this.#authorizer, {
+  /** The REST API. */
+  handle(request: AwsRequest): Promise<AwsResponse> {
+    return answerRequest(request, this.#authorizer, {
       arnPrefix: this.#arnPrefix,
       describe: name => {
         const schedule = this.#schedules.get(name);
         return schedule && describe(schedule);
+      },
+      list: () => [...this.#schedules.values()].map(describe),
+      create: properties => this.createSchedule(properties),
+      remove: name => {
+        this.#schedules.get(name)?.cancel();
+        this.#schedules.delete(name);
       },
     });
   }

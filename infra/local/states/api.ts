@@ -2,25 +2,18 @@ import { buffer } from 'node:stream/consumers';
 import type { LocalClock } from '../clock.ts';
 import { errorResponse } from '../endpoint/error-response.ts';
 import { AccessDenied, type AwsRequest, type AwsResponse, NotImplementedLocally } from '../service.ts';
+import { definitionOperations } from './definition-operations.ts';
 import type { Execution } from './execution.ts';
 import type { HistoryEvent } from './history.ts';
-import type { Json } from './json.ts';
+import { type Operation, optionalText, type Parameters, parseJson, seconds, text } from './operation.ts';
 import type { LocalStates, StateMachine } from './service.ts';
 import { StatesError } from './states-error.ts';
-
-type Parameters = Readonly<Record<string, unknown>>;
-
-interface Operation {
-  readonly parameters: readonly string[];
-  /** The resource that the caller must be allowed the operation on. */
-  readonly resource: (states: LocalStates, parameters: Parameters) => string;
-  readonly answer: (states: LocalStates, parameters: Parameters, clock: LocalClock) => object;
-}
 
 const PREFIX = 'AWSStepFunctions.';
 const DEFAULT_PAGE = 100;
 
 const operations: Readonly<Record<string, Operation>> = {
+  ...definitionOperations,
   StartExecution: {
     parameters: ['stateMachineArn', 'name', 'input'],
     resource: (_states, { stateMachineArn }) => text('stateMachineArn', stateMachineArn),
@@ -152,7 +145,7 @@ export async function answerRequest(states: LocalStates, clock: LocalClock, requ
       resource: operation.resource(states, parameters),
       context: {},
     });
-    const body = JSON.stringify(operation.answer(states, parameters, clock));
+    const body = JSON.stringify(await operation.answer(states, parameters, clock));
     return { status: 200, headers: { 'content-type': 'application/x-amz-json-1.0' }, body };
   } catch (error) {
     if (error instanceof StatesError) return refusal(request, error.code, error.message);
@@ -186,27 +179,6 @@ function tokenResource(states: LocalStates, { taskToken }: Parameters): string {
     throw new StatesError('TaskTimedOut', 'Task Timed Out: the task that waited for this token is over, or never was');
   }
   return stateMachineArn;
-}
-
-function text(name: string, value: unknown): string {
-  if (typeof value !== 'string' || value === '') throw new StatesError('ValidationException', `${name} is missing`);
-  return value;
-}
-
-function optionalText(name: string, value: unknown): string | undefined {
-  return value === undefined ? undefined : text(name, value);
-}
-
-function parseJson(code: string, value: string): Json {
-  try {
-    return JSON.parse(value) as Json;
-  } catch {
-    throw new StatesError(code, 'it is no JSON');
-  }
-}
-
-function seconds(date: Date): number {
-  return date.getTime() / 1000;
 }
 
 function pageOf<T>(

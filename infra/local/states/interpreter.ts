@@ -92,6 +92,38 @@ export class Interpreter {
     }
   }
 
+  /**
+   * Makes one attempt at a state: nothing is retried or caught, and nothing follows.
+   * @param mock what the task, map or branches answer, instead of running them.
+   * @throws StateFailure
+   */
+  async runOnce(
+    state: State,
+    attempt: Attempt,
+    mock?: { result: Json },
+  ): Promise<{ next: string | undefined; output: Json }> {
+    const { result } = mock ?? {};
+    const departure: Departure =
+      result === undefined
+        ? await this.#attempt(state, attempt)
+        : { next: state.next, output: state.output, assign: state.assign, extra: { result }, fallback: result };
+    return this.#leave(state, attempt, departure);
+  }
+
+  /** Leaves a state by the catcher that takes the failure; undefined where none does. */
+  async catchFailure(
+    state: State,
+    attempt: Attempt,
+    failure: StateFailure,
+  ): Promise<{ next: string | undefined; output: Json; index: number } | undefined> {
+    const index = state.catch.findIndex(({ errorEquals }) => matchesError(errorEquals, failure.error));
+    const catcher = state.catch[index];
+    if (catcher === undefined) return undefined;
+    const errorOutput = { Error: failure.error ?? '', Cause: failure.reason ?? '' };
+    const left = await this.#leave(state, attempt, { ...catcher, extra: { errorOutput }, fallback: errorOutput });
+    return { ...left, index };
+  }
+
   async #runState(state: State, input: Json, frame: Frame): Promise<{ next: string | undefined; output: Json }> {
     const enteredAt = this.surroundings.clock.now();
     frame.record(`${state.type}StateEntered`, { name: state.name, input });
@@ -114,10 +146,9 @@ export class Interpreter {
           continue;
         }
         frame.announce('state-failed', state.name, { error: error.error });
-        const catcher = state.catch.find(({ errorEquals }) => matchesError(errorEquals, error.error));
-        if (catcher === undefined) throw error;
-        const errorOutput = { Error: error.error ?? '', Cause: error.reason ?? '' };
-        return this.#leave(state, attempt, { ...catcher, extra: { errorOutput }, fallback: errorOutput });
+        const caught = await this.catchFailure(state, attempt, error);
+        if (caught === undefined) throw error;
+        return caught;
       }
     }
   }

@@ -28,4 +28,9 @@ export class Scope {
     }
     for (const [name, value] of Object.entries(values)) this.#values.set(name, value);
   }
+
+  /** Every variable that is visible here, by name. */
+  visible(): JsonObject {
+    return { ...this.#outer?.visible(), ...Object.fromEntries(this.#values) };
+  }
 }

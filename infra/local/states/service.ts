@@ -15,6 +15,7 @@ import { Interpreter, type Surroundings } from './interpreter.ts';
 import { type Json, type JsonObject, jsonByteCount } from './json.ts';
 import { PAYLOAD_LIMIT_BYTES } from './payload.ts';
 import { StatesError } from './states-error.ts';
+import { type StateTest, type StateTestResult, testState } from './test-state.ts';
 import { TaskTokens } from './tokens.ts';
 
 export type { Execution, ExecutionStatus, StateTransition } from './execution.ts';
@@ -111,7 +112,7 @@ export class LocalStates implements Service {
     roleArn: string;
   }): string {
     if (!NAME.test(name)) throw new StatesError('InvalidName', `"${name}" is no name for a state machine`);
-    const arn = `arn:aws:states:${LOCAL_REGION}:${this.#accountId}:stateMachine:${name}`;
+    const arn = this.arnOf(name);
     const graph = parseDefinition(definition);
     const text = typeof definition === 'string' ? definition : JSON.stringify(definition);
     this.#machines.set(arn, { arn, name, roleArn, definition: text, creationDate: this.#clock.now(), graph });
@@ -131,10 +132,19 @@ export class LocalStates implements Service {
     }
   }
 
+  /** The ARN of the state machine of that name, whether or not there is one. */
+  arnOf(name: string): string {
+    return `arn:aws:states:${LOCAL_REGION}:${this.#accountId}:stateMachine:${name}`;
+  }
+
+  /** `TestState`: one attempt at one state. @throws StatesError, NotImplementedLocally, InvalidDefinitionError. */
+  testState(test: StateTest): Promise<StateTestResult> {
+    return testState(this.#interpreter, test);
+  }
+
   /** @throws StatesError `StateMachineDoesNotExist`. */
   describeStateMachine(nameOrArn: string): StateMachine {
-    const prefix = `arn:aws:states:${LOCAL_REGION}:${this.#accountId}:stateMachine:`;
-    const arn = nameOrArn.startsWith('arn:') ? nameOrArn : `${prefix}${nameOrArn}`;
+    const arn = nameOrArn.startsWith('arn:') ? nameOrArn : this.arnOf(nameOrArn);
     const machine = this.#machines.get(arn);
     if (machine === undefined)
       throw new StatesError('StateMachineDoesNotExist', `State Machine Does Not Exist: '${arn}'`);

@@ -10,7 +10,7 @@ import {
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
-import { ListSchedulesCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
+import { ListScheduleGroupsCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { ListStateMachinesCommand, SFNClient } from '@aws-sdk/client-sfn';
 import { ListTopicsCommand, SNSClient } from '@aws-sdk/client-sns';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -136,9 +136,9 @@ describe('over HTTP', () => {
     expect(KeyMetadata?.Description).toBe('over http');
     const { stateMachines } = await new SFNClient(outside()).send(new ListStateMachinesCommand({}));
     expect(stateMachines).toEqual([]);
-    await expect(new SchedulerClient(outside()).send(new ListSchedulesCommand({}))).rejects.toMatchObject({
+    await expect(new SchedulerClient(outside()).send(new ListScheduleGroupsCommand({}))).rejects.toMatchObject({
       name: 'NotImplementedLocally',
-      message: 'the local cloud does not implement the EventBridge Scheduler request GET /schedules',
+      message: 'the local cloud does not implement the EventBridge Scheduler request GET /schedule-groups',
     });
     await expect(new SNSClient(outside()).send(new ListTopicsCommand({}))).rejects.toMatchObject({
       name: 'NotImplementedLocally',

@@ -19,6 +19,9 @@ describe('operationName', () => {
   it.each<[string, Partial<AwsRequest>]>([
     ['ListBuckets', {}],
     ['GetSchedule', { service: 'scheduler', path: '/schedules/daily' }],
+    ['ListSchedules', { service: 'scheduler', path: '/schedules' }],
+    ['CreateSchedule', { service: 'scheduler', path: '/schedules/daily', method: 'POST' }],
+    ['DeleteSchedule', { service: 'scheduler', path: '/schedules/daily', method: 'DELETE' }],
     ['ListObjectsV2', { path: '/b', query: { 'list-type': '2' } }],
     ['ListObjects', { path: '/b/' }],
     ['ListObjectVersions', { path: '/b', query: { versions: '' } }],

@@ -1,7 +1,10 @@
 import {
+  CreateScheduleCommand,
   DeleteScheduleCommand,
   GetScheduleCommand,
   type GetScheduleCommandInput,
+  ListScheduleGroupsCommand,
+  ListSchedulesCommand,
   ResourceNotFoundException,
   SchedulerClient,
 } from '@aws-sdk/client-scheduler';
@@ -338,7 +341,7 @@ describe('a schedule', () => {
   });
 });
 
-describe('GetSchedule', () => {
+describe('the API', () => {
   const setUp = () => {
     const { scheduler, denied } = localScheduler();
     const root = { kind: 'root', arn: 'arn:aws:iam::111122223333:root' } as const;
@@ -366,10 +369,37 @@ describe('GetSchedule', () => {
     scheduler.createSchedule(schedule());
     await expect(get({ Name: 'other' })).rejects.toThrow(ResourceNotFoundException);
     await expect(get({ Name: 'daily', GroupName: 'mine' })).rejects.toThrow('schedule groups (mine)');
-    await expect(client.send(new DeleteScheduleCommand({ Name: 'daily' }))).rejects.toThrow(
-      'the local cloud does not implement the EventBridge Scheduler request DELETE /schedules/daily',
+    await expect(client.send(new ListScheduleGroupsCommand({}))).rejects.toThrow(
+      'the local cloud does not implement the EventBridge Scheduler request GET /schedule-groups',
+    );
+    await expect(client.send(new ListSchedulesCommand({ State: 'ENABLED' }))).rejects.toThrow(
+      'the local cloud does not implement the parameter State of ListSchedules',
     );
     denied.add('scheduler:GetSchedule');
     await expect(get({ Name: 'daily' })).rejects.toMatchObject({ name: 'AccessDeniedException' });
+  });
+
+  it('creates, lists and deletes schedules', async () => {
+    const { scheduler, client, get } = setUp();
+    const once = {
+      Name: 'once',
+      ScheduleExpression: 'at(2026-11-23T00:00:00)',
+      FlexibleTimeWindow: { Mode: 'OFF' as const },
+      Target: { Arn: FUNCTION, RoleArn: ROLE, Input: '{"a":1}' },
+    };
+    await client.send(new CreateScheduleCommand(once));
+    scheduler.createSchedule(schedule());
+    expect((await get({ Name: 'once' })).Target?.Input).toBe('{"a":1}');
+    expect(scheduler.nextInvocations('once', 2)).toEqual([new Date('2026-11-23T00:00:00Z')]);
+    await expect(client.send(new CreateScheduleCommand(once))).rejects.toMatchObject({ name: 'ConflictException' });
+    await expect(
+      client.send(new CreateScheduleCommand({ ...once, Name: 'wrong', ScheduleExpression: 'at(now)' })),
+    ).rejects.toMatchObject({ name: 'ValidationException' });
+    const list = async (NamePrefix?: string) =>
+      ((await client.send(new ListSchedulesCommand({ NamePrefix }))).Schedules ?? []).map(({ Name }) => Name);
+    expect([await list(), await list('on')]).toEqual([['once', 'daily'], ['once']]);
+    await client.send(new DeleteScheduleCommand({ Name: 'once' }));
+    expect(await list()).toEqual(['daily']);
+    await expect(client.send(new DeleteScheduleCommand({ Name: 'once' }))).rejects.toThrow(ResourceNotFoundException);
   });
 });

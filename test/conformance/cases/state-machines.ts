@@ -1,0 +1,111 @@
+import { dailyBackup } from '../../../infra/workflows/daily-backup.ts';
+import { restoreTest } from '../../../infra/workflows/restore-test.ts';
+import type { WorkflowDefinition } from '../../../infra/workflows/states-language.ts';
+
+/** A state as the definition's JSON has it. */
+export type StateDefinition = Readonly<Record<string, unknown>>;
+
+const references = {
+  functionArn: (step: string) => `arn:aws:lambda:eu-west-2:111122223333:function:daybreak-${step.replace('/', '-')}`,
+  workBucket: 'daybreak-work',
+};
+
+/** Both workflows, as they are deployed but for the names of functions and bucket. */
+export const WORKFLOWS: Readonly<Record<string, WorkflowDefinition>> = {
+  'daily-backup': dailyBackup(references),
+  'restore-test': restoreTest(references),
+};
+
+/** The states of a workflow, those inside its maps too, by name. */
+export function statesOf(workflow: WorkflowDefinition): ReadonlyMap<string, StateDefinition> {
+  const found = new Map<string, StateDefinition>();
+  const visit = (states: Readonly<Record<string, unknown>>) => {
+    for (const [name, state] of Object.entries(states) as [string, StateDefinition][]) {
+      found.set(name, state);
+      const processor = state.ItemProcessor as { States?: Record<string, unknown> } | undefined;
+      if (processor?.States !== undefined) visit(processor.States);
+    }
+  };
+  visit(workflow.States);
+  return found;
+}
+
+const INSTANT = '2026-11-22T02:30:00.000Z';
+
+/** A value for every variable that a state of either workflow reads. */
+export const VARIABLES = {
+  plan: {
+    recoveryPointId: '20261122t023000z',
+    scheduledAt: INSTANT,
+    databases: [{ recoveryPointId: '20261122t023000z', databaseId: 'wellbeing' }],
+  },
+  databases: [{ databaseId: 'wellbeing', failure: null }],
+  itemsKey: 'work/20261122t023000z/items.jsonl',
+  tenantResultsKey: 'work/20261122t023000z/results/manifest.json',
+  unlistedBucketIds: [],
+  status: 'good',
+  failure: null,
+  database: { recoveryPointId: '20261122t023000z', databaseId: 'wellbeing' },
+  unproved: null,
+  measuredAt: INSTANT,
+  snapshotId: 'daybreak-wellbeing-20261122t023000z',
+  waitingSince: '2026-11-22T02:20:00.000Z',
+  databaseFailure: 'SnapshotTimedOutError',
+  item: { bucketId: 'uploads', tenant: 'oak', previousManifestSha256: null },
+  cursor: null,
+  keyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-000000000001',
+  tenantFailure: 'TenantKeyUnusableError',
+  restoreTestId: '20261122t023000z',
+  startedAt: INSTANT,
+  chosen: {
+    recoveryPointId: '20261122t023000z',
+    reason: null,
+    allObjects: false,
+    databases: [{ databaseId: 'wellbeing' }],
+  },
+  objectResultsKey: null,
+  phases: [],
+  phaseStartedAt: '2026-11-22T02:00:00.000Z',
+  verdict: 'inconclusive',
+  instanceId: 'daybreak-test-wellbeing',
+  restored: true,
+  endpoint: { host: 'db.example', port: 5432 },
+  verification: { tables: 8 },
+  databasePhases: [{ phase: 'restore', startedAt: INSTANT, durationMs: 1000 }],
+  databasePhaseStartedAt: '2026-11-22T02:29:00.000Z',
+};
+
+/** What a step may hand on: one input for what is over, one for what goes on. */
+export const INPUTS = [true, false].map(over => ({
+  scheduledAt: INSTANT,
+  recoveryPointId: '20261122t023000z',
+  databaseId: 'wellbeing',
+  done: over,
+  available: over,
+  measuredAt: INSTANT,
+  result: over ? { tenant: 'oak', objects: 1 } : null,
+  endpoint: { host: 'db.example', port: 5432 },
+  verification: { tables: 8 },
+  draft: { kind: 'backup.completed' },
+}));
+
+/** What a function answers, with every member that an Assign reads. */
+export const PAYLOAD = {
+  ...VARIABLES.plan,
+  ...VARIABLES.chosen,
+  itemsKey: VARIABLES.itemsKey,
+  unlistedBucketIds: [],
+  status: 'incomplete',
+  snapshotId: VARIABLES.snapshotId,
+  keyArn: VARIABLES.keyArn,
+  cursor: 'next',
+  instanceId: VARIABLES.instanceId,
+  verdict: 'passed',
+};
+
+/** Step Functions writes no milliseconds where they are zero. */
+export const CONTEXT = {
+  Execution: { Id: 'execution', Input: {}, Name: 'daily-backup-20261122T023000Z', StartTime: '2026-11-22T02:30:00Z' },
+  State: { EnteredTime: '2026-11-22T02:30:00Z', Name: 'StateUnderTest', RetryCount: 0 },
+  StateMachine: { Id: 'machine', Name: 'daybreak' },
+};
