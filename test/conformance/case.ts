@@ -60,6 +60,16 @@ const UNREACHABLE = new Set([
   'UnrecognizedClientException',
   'RequestTimeTooSkewed',
 ]);
+const BUSY = new Set([
+  'InternalError',
+  'InternalFailure',
+  'ServiceUnavailable',
+  'SlowDown',
+  'ThrottledException',
+  'Throttling',
+  'ThrottlingException',
+  'TooManyRequestsException',
+]);
 const NO_CONNECTION = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ENETUNREACH', 'EHOSTUNREACH']);
 
 /**
@@ -73,6 +83,7 @@ export function readObstacle(error: unknown, implementation = true): NotTriedErr
   const code = (error as { code?: string }).code;
   if (UNREACHABLE.has(name)) return new UnreachableError(`the credentials cannot be used (${name}: ${message})`);
   if (code !== undefined && NO_CONNECTION.has(code)) return new UnreachableError(`nothing answers (${code})`);
+  if (BUSY.has(name)) return new NotTriedError(`the service did not answer well (${name}); run it again`);
   if (BY_CALLER.test(message)) {
     const action = /not authorized to perform: ([\w:]+)/.exec(message)?.[1];
     return new NotTriedError(`not permitted${action === undefined ? '' : `: ${action}`}`);

@@ -72,6 +72,8 @@ export function permissionPolicy(options: { rds: boolean; roleArn: string | unde
           'kms:GenerateDataKey',
           'kms:GetPublicKey',
           'kms:ListGrants',
+          'kms:ReEncryptFrom',
+          'kms:ReEncryptTo',
           'kms:RevokeGrant',
           'kms:ScheduleKeyDeletion',
           'kms:Sign',
@@ -83,7 +85,7 @@ export function permissionPolicy(options: { rds: boolean; roleArn: string | unde
       allow(['kms:ListResourceTags'], '*'),
       allow(['kms:CreateAlias', 'kms:DeleteAlias'], NAMED_PREFIX('kms', 'alias/')),
       allow(['states:TestState', 'states:ValidateStateMachineDefinition', 'states:ListStateMachines'], '*'),
-      allow(['cloudwatch:PutMetricAlarm'], NAMED_PREFIX('cloudwatch', 'alarm:')),
+      allow(['cloudwatch:DeleteAlarms', 'cloudwatch:PutMetricAlarm'], NAMED_PREFIX('cloudwatch', 'alarm:')),
       allow(['scheduler:ListSchedules'], '*'),
       ...(options.roleArn === undefined
         ? []

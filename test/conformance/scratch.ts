@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
-import { CreateKeyCommand, type CreateKeyCommandInput, KMSClient } from '@aws-sdk/client-kms';
+import { CreateKeyCommand, type CreateKeyCommandInput, DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { RDSClient } from '@aws-sdk/client-rds';
 import {
   CreateBucketCommand,
@@ -157,6 +157,10 @@ export class Scratch {
       }),
     );
     const { Arn: arn = '', AWSAccountId: accountId = '' } = KeyMetadata ?? {};
+    // Permissions by tag may take a while to know a new key.
+    // https://docs.aws.amazon.com/kms/latest/developerguide/tag-authorization.html
+    const described = () => answer(this.kms.send(new DescribeKeyCommand({ KeyId: arn }))).catch(() => 'not yet');
+    await this.askUntil('done', described, { everyMs: 2000, forMs: 20_000 });
     return { arn, accountId };
   }
 

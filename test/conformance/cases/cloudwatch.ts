@@ -1,8 +1,8 @@
-import { PutMetricAlarmCommand } from '@aws-sdk/client-cloudwatch';
+import { DeleteAlarmsCommand, PutMetricAlarmCommand } from '@aws-sdk/client-cloudwatch';
 import { type ConformanceCase, refusal } from '../case.ts';
 import { PREFIX } from '../names.ts';
 
-/** What of CloudWatch decides how alarms are built. Nothing is made: the one call is refused. */
+/** What of CloudWatch decides how alarms are built. The one call is refused; otherwise its alarm is deleted again. */
 export const cloudWatchCases: readonly ConformanceCase[] = [
   {
     service: 'CloudWatch',
@@ -10,11 +10,12 @@ export const cloudWatchCases: readonly ConformanceCase[] = [
     restsOn: 'infra/alarms.ts: ages are metrics, because no alarm sees that something did not happen for a month',
     page: 'https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html',
     expected: '400',
-    observe: scratch =>
-      refusal(
+    observe: async scratch => {
+      const AlarmName = `${PREFIX}${scratch.run}`;
+      const answered = await refusal(
         scratch.cloudWatch.send(
           new PutMetricAlarmCommand({
-            AlarmName: `${PREFIX}${scratch.run}`,
+            AlarmName,
             Namespace: 'daybreak-conformance',
             MetricName: 'nothing',
             Statistic: 'Maximum',
@@ -24,6 +25,9 @@ export const cloudWatchCases: readonly ConformanceCase[] = [
             EvaluationPeriods: 31 * 24 * 4,
           }),
         ),
-      ),
+      );
+      if (answered === 'done') await scratch.cloudWatch.send(new DeleteAlarmsCommand({ AlarmNames: [AlarmName] }));
+      return answered;
+    },
   },
 ];

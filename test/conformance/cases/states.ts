@@ -4,7 +4,7 @@ import {
   type TestStateCommandOutput,
   ValidateStateMachineDefinitionCommand,
 } from '@aws-sdk/client-sfn';
-import type { ConformanceCase, Json } from '../case.ts';
+import { type ConformanceCase, type Json, readFailure, readObstacle } from '../case.ts';
 import { openLocalStates } from '../local-states.ts';
 import { CONTEXT, INPUTS, PAYLOAD, type StateDefinition, statesOf, VARIABLES, WORKFLOWS } from './state-machines.ts';
 
@@ -83,10 +83,19 @@ function readTest({ status, output, error, nextState, inspectionData }: TestStat
 async function testAll(states: ReadonlyMap<string, StateDefinition>, test: Test): Promise<Json> {
   const found: Record<string, Json> = {};
   for (const [name, state] of states) {
-    for (const [title, input] of Object.entries(testsOf(state)))
-      found[`${name} ${title}`] = readTest(await test(input));
+    for (const [title, input] of Object.entries(testsOf(state))) {
+      found[`${name} ${title}`] = await test(input).then(readTest, refused);
+    }
   }
   return found;
+}
+
+/** A state that the service will not test says so by itself. */
+function refused(error: unknown): Json {
+  const obstacle = readObstacle(error);
+  const failure = readFailure(error);
+  if (obstacle !== undefined || failure === undefined) throw obstacle ?? error;
+  return `refused: ${failure.name}: ${failure.message}`;
 }
 
 async function evaluate(test: Test, expressions: Readonly<Record<string, string>>): Promise<Json> {

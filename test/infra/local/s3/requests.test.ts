@@ -24,7 +24,7 @@ describe('what is not implemented', () => {
     [{ path: '/plain', query: { acl: '' } }, 'ListObjects with the query parameter acl'],
     [{ path: '/plain/k', query: { torrent: '' } }, 'GetObject with the query parameter torrent'],
     [{ method: 'POST', path: '/plain/k', query: { restore: '' } }, 'POST on a resource of the kind object'],
-    [{ method: 'DELETE', path: '/plain' }, 'DELETE on a resource of the kind bucket'],
+    [{ method: 'DELETE', path: '/plain', query: { lifecycle: '' } }, 'DELETE on a resource of the kind bucket'],
     [{ method: 'PATCH', path: '/plain/k' }, 'PATCH on a resource of the kind object'],
     [{ path: '/plain/k', headers: { 'x-amz-request-payer': 'requester' } }, 'the header x-amz-request-payer'],
     [{ path: '/plain/k', headers: { 'x-amz-future': '1' } }, 'GetObject with the header x-amz-future'],
