@@ -142,10 +142,7 @@ export class LocalScheduler implements Service {
       },
       list: () => [...this.#schedules.values()].map(describe),
       create: properties => this.createSchedule(properties),
-      remove: name => {
-        this.#schedules.get(name)?.cancel();
-        this.#schedules.delete(name);
-      },
+      remove: name => this.deleteSchedule(name),
     });
   }
 
