@@ -8,7 +8,7 @@ import {
   Validations,
 } from 'aws-cdk-lib';
 import { ManagedPolicy, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
-import { AwsSolutionsChecks, NIST80053R5Checks, ServerlessChecks } from 'cdk-nag';
+import { AwsSolutionsChecks, type NagPack, NIST80053R5Checks, ServerlessChecks } from 'cdk-nag';
 import { findExpiredRoots } from '../functions/platform/rds-roots.ts';
 import { ConfigurationError, readConfiguration } from './config/configuration.ts';
 import { loadConfiguration } from './config/load-configuration.ts';
@@ -66,23 +66,25 @@ export function createApp(configuration: unknown, options: AppOptions = {}): App
  * does not hold is acknowledged beside its construct, with the reason.
  */
 function rules(app: App): IPolicyValidationPlugin[] {
-  const plugins = [
-    new CloudFormationValidatePlugin(),
-    new AwsSolutionsChecks(app),
-    new NIST80053R5Checks(app),
-    new ServerlessChecks(app),
+  return [
+    TEMPLATE_RULES,
+    ...[new AwsSolutionsChecks(app), new NIST80053R5Checks(app), new ServerlessChecks(app)].map(strict),
   ];
-  for (const plugin of plugins) {
-    const validate = plugin.validate.bind(plugin);
-    // The CDK CLI lets warnings pass.
-    plugin.validate = context => {
-      const report = validate(context);
-      const violations = report.violations.map(violation => ({ ...violation, severity: 'error' }));
-      return { ...report, success: violations.length === 0, violations };
-    };
-  }
-  return plugins as IPolicyValidationPlugin[];
 }
+
+/** The CDK CLI lets a plugin's warnings pass: they become errors. */
+function strict(plugin: CloudFormationValidatePlugin | NagPack): IPolicyValidationPlugin {
+  const validate = plugin.validate.bind(plugin);
+  plugin.validate = context => {
+    const report = validate(context);
+    const violations = report.violations.map(violation => ({ ...violation, severity: 'error' }));
+    return { ...report, success: violations.length === 0, violations };
+  };
+  return plugin as IPolicyValidationPlugin;
+}
+
+// One for all apps of a process: its engine is slow to start.
+const TEMPLATE_RULES = strict(new CloudFormationValidatePlugin());
 
 const EXISTING_VAULT =
   'no vault stack: the vault that stands is used as it is. Its buckets, their policies, locks and lifecycle rules, and the policies of its keys are not managed: what this version, or the configuration (vault, evidence, operatorRoleArns), would change of them does not reach them.';

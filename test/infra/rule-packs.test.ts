@@ -11,6 +11,9 @@ import { acknowledge } from '../../infra/acknowledge.ts';
 import { createApp } from '../../infra/app.ts';
 import { exampleConfiguration } from '../../infra/config/example.ts';
 
+// Each synthesizes everything, and runs every rule.
+vi.setConfig({ testTimeout: 120_000 });
+
 const directory = mkdtempSync(join(tmpdir(), 'daybreak-rules-'));
 afterAll(() => rmSync(directory, { recursive: true }));
 afterEach(() => vi.restoreAllMocks());
