@@ -21,6 +21,7 @@ const PROJECT_ROOT = join(import.meta.dirname, '../..');
 export const BUNDLE_TARGET = 'node24';
 /** `pg` asks for its native binding only where someone asks for that. */
 export const NOT_BUNDLED: readonly string[] = ['pg-native'];
+const RELOCATE = join(import.meta.dirname, 'relocate-source-map.ts');
 /** Lambda's limit for all of a function's environment variables together. */
 const ENVIRONMENT_LIMIT_BYTES = 4096;
 
@@ -104,6 +105,11 @@ export class StepLambda extends Construct {
         bundleAwsSDK: true,
         externalModules: [...NOT_BUNDLED],
         // CommonJS packages in an ES module need it.
+        commandHooks: {
+          beforeInstall: () => [],
+          beforeBundling: () => [],
+          afterBundling: (_source, bundle) => [`"${process.execPath}" "${RELOCATE}" "${bundle}" "${PROJECT_ROOT}"`],
+        },
         banner: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
       },
       ...placement,
