@@ -6,6 +6,7 @@ import { afterEach, expect, it } from 'vitest';
 import { LocalClock } from '../../infra/local/clock.ts';
 import { LocalCloud } from '../../infra/local/cloud.ts';
 
+const SLOW_MS = 120_000;
 const RUN = join(import.meta.dirname, 'run.ts');
 const NO_CREDENTIALS = { PATH: process.env.PATH, HOME: '/nonexistent', AWS_EC2_METADATA_DISABLED: 'true' };
 
@@ -54,7 +55,7 @@ it('prints the policy that it needs', () => {
   expect(Statement.some(({ Action }) => Action.includes('rds:CreateDBInstance'))).toBe(true);
 });
 
-it('makes, copies and restores snapshots of a database', () => {
+it('makes, copies and restores snapshots of a database', { timeout: SLOW_MS }, () => {
   const result = command(['--rds', '--only', 'RDS']);
   const lines = result.stdout.split('\n');
   expect(lines.filter(line => line.startsWith('same '))).toHaveLength(4);
@@ -62,7 +63,9 @@ it('makes, copies and restores snapshots of a database', () => {
   expect(result.status).toBe(0);
 });
 
-it('after a kill in the middle, --clean-up finds and removes what was made, and nothing else', async () => {
+it('after a kill in the middle, --clean-up finds and removes what was made, and nothing else', {
+  timeout: SLOW_MS,
+}, async () => {
   cloud = new LocalCloud({ clock: new LocalClock({ flow: 'flowing' }) });
   const { root } = cloud;
   const front = await cloud.listen();
