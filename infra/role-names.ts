@@ -26,7 +26,7 @@ export const STEPS = [
 ] as const;
 export type Step = (typeof STEPS)[number];
 
-export const WORKFLOWS = ['daily-backup', 'restore-test'] as const;
+export const WORKFLOWS = ['daily-backup', 'restore-test', 'remove-abandoned'] as const;
 export type Workflow = (typeof WORKFLOWS)[number];
 
 /**

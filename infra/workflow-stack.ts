@@ -22,6 +22,7 @@ import { type Permission, permissionsOf } from './permissions.ts';
 import { STEPS, type Step, WORKFLOWS, type Workflow, workflowName } from './role-names.ts';
 import type { VaultKeys } from './vault-stack.ts';
 import { dailyBackup } from './workflows/daily-backup.ts';
+import { removeAbandoned } from './workflows/remove-abandoned.ts';
 import { restoreTest } from './workflows/restore-test.ts';
 
 const SHORT: StepSize = { timeoutMinutes: 3, memoryMib: 512 };
@@ -45,8 +46,10 @@ const SIZES: Partial<Record<Step, StepSize>> = {
 };
 type Placed = Record<(typeof INSIDE_VPC)[number], Pick<StepLambdaProps, 'placement' | 'environment'>>;
 /** What a schedule calls, without waiting for the answer. */
-const SCHEDULED: readonly Step[] = ['workflows/start-execution', 'restore-test/remove-abandoned', 'pulse/read-back'];
-const DEFINITIONS = { 'daily-backup': dailyBackup, 'restore-test': restoreTest };
+const SCHEDULED: readonly Step[] = ['workflows/start-execution', 'pulse/read-back'];
+const DEFINITIONS = { 'daily-backup': dailyBackup, 'restore-test': restoreTest, 'remove-abandoned': removeAbandoned };
+/** Those whose definition has a distributed map. */
+const DISTRIBUTED: readonly Workflow[] = ['daily-backup', 'restore-test'];
 /** As long as the longest id that AWS gives to a security group. */
 const SAMPLE_SECURITY_GROUP_ID = 'sg-00000000000000000';
 const SAMPLE_KMS_URL = `https://vpce-00000000000000000-00000000.kms.${REGION}.vpce.amazonaws.com`;
@@ -169,7 +172,7 @@ export class WorkflowStack extends Stack {
         actions: ['lambda:InvokeFunction'],
         resources: [...called].map(step => this.#lambda(step).function.functionArn),
       },
-      ...distributedMap(this.#stateMachineArn(workflow), deployment),
+      ...(DISTRIBUTED.includes(workflow) ? distributedMap(this.#stateMachineArn(workflow), deployment) : []),
     ];
     for (const permission of permissions) addPermission(role, permission);
     acknowledgeWildcard(role, '*', reasonFor(['logs:CreateLogDelivery'], '*'));
@@ -200,7 +203,6 @@ export class WorkflowStack extends Stack {
   #createSchedules({ schedules }: SupplierConfiguration, guardrails: ManagedPolicy): void {
     const { dailyBackup: backup, restoreTest: test } = schedules;
     const start = this.#lambda('workflows/start-execution').function;
-    const janitor = this.#lambda('restore-test/remove-abandoned').function;
     const pulse = this.#lambda('pulse/read-back').function;
     const role = new Role(this, 'SchedulerRole', {
       roleName: 'daybreak-scheduler',
@@ -212,7 +214,7 @@ export class WorkflowStack extends Stack {
     });
     addPermission(role, {
       actions: ['lambda:InvokeFunction'],
-      resources: [start.functionArn, janitor.functionArn, pulse.functionArn],
+      resources: [start.functionArn, pulse.functionArn],
     });
     acknowledgeInlinePolicy(role);
     const schedule = (name: ScheduleId, scheduleExpression: string, arn: string, input: unknown) =>
@@ -238,7 +240,7 @@ export class WorkflowStack extends Stack {
       start.functionArn,
       startInput('restore-test'),
     );
-    schedule('remove-abandoned', 'cron(7 * * * ? *)', janitor.functionArn, {});
+    schedule('remove-abandoned', 'cron(7 * * * ? *)', start.functionArn, startInput('remove-abandoned'));
     schedule('pulse', 'rate(15 minutes)', pulse.functionArn, {});
   }
 }

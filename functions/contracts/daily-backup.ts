@@ -118,7 +118,7 @@ export const AppendEntryOutput = z.strictObject({ sequence: z.int(), entrySha256
 
 /** `workflows/start-execution`: what a schedule calls. A second call for the same instant finds the execution there. */
 export const StartExecutionInput = z.strictObject({
-  workflow: z.enum(['daily-backup', 'restore-test']),
+  workflow: z.enum(['daily-backup', 'restore-test', 'remove-abandoned']),
   scheduledAt: z.string(),
 });
 export const StartExecutionOutput = z.strictObject({ executionArn: z.string(), started: z.boolean() });

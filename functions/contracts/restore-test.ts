@@ -119,6 +119,10 @@ export const ConcludeInput = z.strictObject({
 });
 export const ConcludeOutput = z.strictObject({ verdict: Verdict, recordKey: z.string(), draft: LedgerDraft });
 
-/** `restore-test/remove-abandoned`: the janitor; a schedule calls it with an empty object. */
+/** `restore-test/remove-abandoned`: the janitor. A draft for each abandoned instance whose deletion has begun. */
 export const RemoveAbandonedInput = z.looseObject({});
-export const RemoveAbandonedOutput = z.strictObject({ removedInstanceIds: z.array(z.string()) });
+export const RemoveAbandonedOutput = z.strictObject({
+  drafts: z.array(LedgerDraft),
+  /** The name of the first error that kept an instance from being removed. */
+  failure: z.string().nullable(),
+});

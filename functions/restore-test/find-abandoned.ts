@@ -1,10 +1,19 @@
 /** An instance as the janitor sees it. */
 export interface InstanceFacts {
   instanceId: string;
+  /** `DbiResourceId`: this one instance's, whatever else had its name. */
+  resourceId: string;
   status: string;
   createdAt: Date | undefined;
   purpose: string | undefined;
   restoreTestId: string | undefined;
+}
+
+/** What becomes of one instance: `going` is one that was abandoned and is being deleted already. */
+export interface Decision {
+  instance: InstanceFacts;
+  action: 'keep' | 'remove' | 'going';
+  reason: string;
 }
 
 /**
@@ -15,21 +24,17 @@ export function findAbandoned(
   instances: readonly InstanceFacts[],
   rule: { namePrefix: string; abandonedAfterMs: number },
   now: Date,
-): { instanceId: string; remove: boolean; reason: string }[] {
+): Decision[] {
   return instances.map(instance => {
-    const keep = (reason: string) => ({ instanceId: instance.instanceId, remove: false, reason });
+    const keep = (reason: string): Decision => ({ instance, action: 'keep', reason });
     if (!instance.instanceId.startsWith(rule.namePrefix)) return keep('its name is not that of a restore test');
     if (instance.purpose !== 'restore-test' || instance.restoreTestId === undefined) {
       return keep('its tags do not say that a restore test made it');
     }
-    if (instance.status === 'deleting') return keep('it is being deleted');
     if (instance.createdAt === undefined) return keep('it is still being created');
     const ageMs = now.getTime() - instance.createdAt.getTime();
     if (ageMs < rule.abandonedAfterMs) return keep('a test may still be using it');
-    return {
-      instanceId: instance.instanceId,
-      remove: true,
-      reason: `restore test ${instance.restoreTestId} left it behind`,
-    };
+    const action = instance.status === 'deleting' ? 'going' : 'remove';
+    return { instance, action, reason: `restore test ${instance.restoreTestId} left it behind` };
   });
 }

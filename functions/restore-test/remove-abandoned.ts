@@ -5,11 +5,12 @@ import { handler as step } from '../platform/handler.ts';
 import { log } from '../platform/log.ts';
 import { publishMetrics } from '../platform/metrics.ts';
 import { deleteInstance, listInstances, tagOf } from '../platform/rds.ts';
-import { findAbandoned } from './find-abandoned.ts';
+import { findAbandoned, type InstanceFacts } from './find-abandoned.ts';
 
 /**
  * The janitor: deletes instances that a dead restore test left, and never one that a restore test did not make. One that
- * cannot be deleted keeps none of the others: the first such error is thrown in the end.
+ * cannot be deleted keeps none of the others, and its error is named in the end. A rerun drafts the same entries for what
+ * an earlier one began to delete: RDS cannot be told to stop deleting an instance.
  */
 export const handler = step({
   input: RemoveAbandonedInput,
@@ -19,6 +20,7 @@ export const handler = step({
     const decisions = findAbandoned(
       instances.map(instance => ({
         instanceId: instance.DBInstanceIdentifier ?? '',
+        resourceId: instance.DbiResourceId ?? '',
         status: instance.DBInstanceStatus ?? '',
         createdAt: instance.InstanceCreateTime,
         purpose: tagOf(instance, PURPOSE_TAG),
@@ -27,24 +29,35 @@ export const handler = step({
       { namePrefix: RESTORE_TEST_INSTANCE_PREFIX, abandonedAfterMs: configuration.restoreTest.abandonedAfterMs },
       now,
     );
-    const removedInstanceIds: string[] = [];
-    const failures: unknown[] = [];
-    for (const { instanceId, remove, reason } of decisions) {
-      log('info', remove ? 'removing an abandoned instance' : 'keeping an instance', { instanceId, reason });
-      if (!remove) continue;
+    const going: InstanceFacts[] = [];
+    const failures: string[] = [];
+    for (const { instance, action, reason } of decisions) {
+      const { instanceId } = instance;
+      log('info', action === 'keep' ? 'keeping an instance' : 'removing an abandoned instance', { instanceId, reason });
+      if (action === 'keep') continue;
       try {
-        await deleteInstance(instanceId);
-        removedInstanceIds.push(instanceId);
+        if (action === 'remove') await deleteInstance(instanceId);
+        going.push(instance);
       } catch (error) {
         log('error', 'an abandoned instance was not removed', { instanceId, error: describeError(error) });
-        failures.push(error);
+        failures.push(error instanceof Error ? error.name : 'Error');
       }
     }
-    publishMetrics(
-      { Workflow: 'restore-test' },
-      { AbandonedInstances: { unit: 'Count', value: removedInstanceIds.length } },
-    );
-    if (failures.length > 0) throw failures[0];
-    return { removedInstanceIds };
+    publishMetrics({ Workflow: 'restore-test' }, { AbandonedInstances: { unit: 'Count', value: going.length } });
+    return { drafts: going.map(draftRemoval), failure: failures[0] ?? null };
   },
 });
+
+function draftRemoval({ instanceId, resourceId, createdAt, restoreTestId }: InstanceFacts) {
+  return {
+    eventId: `restored-instance/${resourceId}`,
+    kind: 'restored-instance.removed' as const,
+    actor: 'workflow/remove-abandoned',
+    subject: instanceId,
+    body: {
+      resourceId,
+      restoreTestId: restoreTestId ?? null,
+      createdAt: createdAt?.toISOString() ?? null,
+    },
+  };
+}

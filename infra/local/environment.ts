@@ -48,9 +48,9 @@ export interface LocalEnvironment {
   nextScheduled(workflow: Workflow, count: number): Date[];
   /** Starts a workflow by hand under a name of its own, as an operator does, and waits for it. */
   run(
-    workflow: 'daily-backup' | 'restore-test',
+    workflow: Workflow,
     name: string,
-    input: { scheduledAt: string; recoveryPointId?: string; objects?: 'sample' | 'all' },
+    input: { scheduledAt?: string; recoveryPointId?: string; objects?: 'sample' | 'all' },
   ): Promise<Execution>;
 }
 

@@ -278,8 +278,7 @@ describe('a restore test that is killed', () => {
       expect((await environment.databaseResources()).instances).toEqual([abandoned, foreign, SOURCE].sort());
 
       // A test may take its time: the janitor waits.
-      const clean = () => cloud.scheduler.fire('daybreak-remove-abandoned', clock.now());
-      expect(await clean()).toMatchObject({ failure: null });
+      expect(await environment.local.run('remove-abandoned', 'early', {})).toMatchObject({ status: 'SUCCEEDED' });
       expect((await environment.databaseResources()).instances).toContain(abandoned);
       expect(await statusOf(abandoned)).toBe('available');
 
@@ -287,15 +286,12 @@ describe('a restore test that is killed', () => {
       for (const other of ['daily-backup', 'restore-test', 'pulse'])
         cloud.scheduler.deleteSchedule(`daybreak-${other}`);
       const due = cloud.scheduler.nextInvocations('daybreak-remove-abandoned', 25).at(-1) as Date;
-      const cleaned = new Promise<string | null>(resolve => {
-        const stop = cloud.scheduler.onInvocation(({ schedule, scheduledTime, failure }) => {
-          if (schedule !== 'daybreak-remove-abandoned' || scheduledTime.getTime() !== due.getTime()) return;
-          stop();
-          resolve(failure);
-        });
-      });
-      await clock.advance(due.getTime() - clock.now().getTime());
-      expect(await cleaned).toBeNull();
+      expect(await environment.local.runScheduled('remove-abandoned', due)).toMatchObject({ status: 'SUCCEEDED' });
+      expect(await environment.local.run('remove-abandoned', 'again', {})).toMatchObject({ status: 'SUCCEEDED' });
+      const removals = (await environment.ledger()).filter(({ kind }) => kind === 'restored-instance.removed');
+      expect(removals.map(({ subject, body }) => [subject, body.restoreTestId])).toEqual([
+        [abandoned, idOfInstant(scheduledAt)],
+      ]);
       await cloud.rds.settle();
       await clock.advance(5 * MINUTES);
       expect((await environment.databaseResources()).instances).toEqual([foreign, SOURCE].sort());

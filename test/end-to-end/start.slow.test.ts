@@ -143,7 +143,7 @@ describe('npm start over the operator’s own input', () => {
     const verified = await daybreak('evidence', 'verify', '--local', state);
     expect(verified).toMatchObject({ exitCode: 0, stderr: '' });
     expect(verified.stdout).toMatch(/^VERIFIED {2}ledger of /);
-    expect(verified.stdout).toMatch(/ entries +3, /);
+    expect(verified.stdout).toMatch(/ entries +7, /);
   });
 });
 

@@ -289,6 +289,7 @@ describe('the workflow stack', () => {
         'arn:aws:s3:::example-wellbeing-uploads/*',
         'arn:aws:states:…:execution:daybreak-daily-backup/*:*',
         'arn:aws:states:…:execution:daybreak-daily-backup:*',
+        'arn:aws:states:…:execution:daybreak-remove-abandoned:*',
         'arn:aws:states:…:execution:daybreak-restore-test/*:*',
         'arn:aws:states:…:execution:daybreak-restore-test:*',
       ].sort(),
@@ -324,7 +325,12 @@ describe('the workflow stack', () => {
         'Europe/London',
         { workflow: 'restore-test', scheduledAt: '<aws.scheduler.scheduled-time>' },
       ],
-      ['daybreak-remove-abandoned', 'cron(7 * * * ? *)', 'Europe/London', {}],
+      [
+        'daybreak-remove-abandoned',
+        'cron(7 * * * ? *)',
+        'Europe/London',
+        { workflow: 'remove-abandoned', scheduledAt: '<aws.scheduler.scheduled-time>' },
+      ],
       ['daybreak-pulse', 'rate(15 minutes)', 'Europe/London', {}],
     ]);
     expect(schedules.map(({ Name }) => Name)).toEqual(SCHEDULES.map(scheduleName));

@@ -47,7 +47,7 @@ const UNUSED: readonly Unused[] = [
     reason: "Lambda makes a function's network interfaces under its role; there is no network here.",
   },
   {
-    roles: ['daily-backup', 'restore-test'],
+    roles: ['daily-backup', 'restore-test', 'remove-abandoned'],
     allowance: /^logs:/,
     reason: "Step Functions sets up its log's delivery under the role; here nothing is delivered.",
   },
@@ -283,6 +283,7 @@ async function runEverything({ cloud, deployment, runScheduled, nextScheduled, r
   for (const other of ['daily-backup', 'restore-test', 'pulse']) cloud.scheduler.deleteSchedule(`daybreak-${other}`);
   await cloud.clock.advance(25 * 60 * MINUTES);
   expect(await cloud.scheduler.fire('daybreak-remove-abandoned', cloud.clock.now())).toMatchObject({ failure: null });
+  await Promise.all(cloud.states.listExecutions().map(({ arn }) => cloud.states.waitForExecution(arn)));
 }
 
 // What a killed copy leaves twice is aborted once by the next one.

@@ -5,6 +5,7 @@ const now = new Date('2026-11-05T12:00:00Z');
 const rule = { namePrefix: 'daybreak-test-', abandonedAfterMs: 6 * 60 * 60 * 1000 };
 const left = {
   instanceId: 'daybreak-test-app-261105030000',
+  resourceId: 'db-1',
   status: 'available',
   createdAt: new Date('2026-11-05T06:00:00Z'),
   purpose: 'restore-test',
@@ -12,28 +13,39 @@ const left = {
 };
 
 it.each([
-  ['removes what a dead test left', left, true, 'restore test 20261105t030000z left it behind'],
+  ['removes what a dead test left', left, 'remove', 'restore test 20261105t030000z left it behind'],
   [
     'keeps a younger one',
     { ...left, createdAt: new Date('2026-11-05T06:00:00.001Z') },
-    false,
+    'keep',
     'a test may still be using it',
   ],
-  ['keeps another name with our tags', { ...left, instanceId: 'app' }, false, 'its name is not that of a restore test'],
+  [
+    'keeps another name with our tags',
+    { ...left, instanceId: 'app' },
+    'keep',
+    'its name is not that of a restore test',
+  ],
   [
     'keeps our name without the purpose',
     { ...left, purpose: undefined },
-    false,
+    'keep',
     'its tags do not say that a restore test made it',
   ],
   [
     'keeps our name without the test',
     { ...left, restoreTestId: undefined },
-    false,
+    'keep',
     'its tags do not say that a restore test made it',
   ],
-  ['keeps one that is going', { ...left, status: 'deleting' }, false, 'it is being deleted'],
-  ['keeps one without an age', { ...left, createdAt: undefined }, false, 'it is still being created'],
-])('%s', (_name, instance, remove, reason) => {
-  expect(findAbandoned([instance], rule, now)).toEqual([{ instanceId: instance.instanceId, remove, reason }]);
+  ['knows one that is going', { ...left, status: 'deleting' }, 'going', 'restore test 20261105t030000z left it behind'],
+  [
+    'keeps one that its own test is deleting',
+    { ...left, status: 'deleting', createdAt: now },
+    'keep',
+    'a test may still be using it',
+  ],
+  ['keeps one without an age', { ...left, createdAt: undefined }, 'keep', 'it is still being created'],
+])('%s', (_name, instance, action, reason) => {
+  expect(findAbandoned([instance], rule, now)).toEqual([{ instance, action, reason }]);
 });

@@ -293,6 +293,7 @@ describe('remove-abandoned', () => {
   it('deletes what a dead test left, says why it keeps the rest, and counts', async () => {
     const left = {
       DBInstanceIdentifier: instanceId,
+      DbiResourceId: 'db-LEFT',
       DBInstanceStatus: 'available',
       InstanceCreateTime: new Date('2026-12-01T03:00:00Z'),
       TagList: tags,
@@ -307,7 +308,18 @@ describe('remove-abandoned', () => {
       .resolves({ DBInstances: [left, young, { ...left, DBInstanceIdentifier: 'school-app' }] });
     rds.on(DeleteDBInstanceCommand).resolves({});
     const { output, lines } = await callStep(removeAbandoned, {}, new Date('2026-12-02T04:00:00Z'));
-    expect(output).toEqual({ removedInstanceIds: [instanceId] });
+    expect(output).toEqual({
+      failure: null,
+      drafts: [
+        {
+          eventId: 'restored-instance/db-LEFT',
+          kind: 'restored-instance.removed',
+          actor: 'workflow/remove-abandoned',
+          subject: instanceId,
+          body: { resourceId: 'db-LEFT', restoreTestId: ref.restoreTestId, createdAt: '2026-12-01T03:00:00.000Z' },
+        },
+      ],
+    });
     expect(rds.commandCalls(DeleteDBInstanceCommand).map(({ args }) => args[0].input.DBInstanceIdentifier)).toEqual([
       instanceId,
     ]);
@@ -318,9 +330,22 @@ describe('remove-abandoned', () => {
     expect(lines.find(line => '_aws' in line)).toMatchObject({ Workflow: 'restore-test', AbandonedInstances: 1 });
   });
 
-  it('removes the others where one cannot be deleted, and fails', async () => {
+  it('drafts the same entry for what a killed run began to delete, and deletes nothing twice', async () => {
+    const left = { DBInstanceIdentifier: instanceId, DbiResourceId: 'db-LEFT', TagList: tags };
+    const dated = { ...left, InstanceCreateTime: new Date('2026-12-01T03:00:00Z') };
+    const later = new Date('2026-12-02T04:00:00Z');
+    rds.on(DeleteDBInstanceCommand).resolves({});
+    rds.on(DescribeDBInstancesCommand).resolves({ DBInstances: [{ ...dated, DBInstanceStatus: 'available' }] });
+    const first = await callStep(removeAbandoned, {}, later);
+    rds.on(DescribeDBInstancesCommand).resolves({ DBInstances: [{ ...dated, DBInstanceStatus: 'deleting' }] });
+    expect((await callStep(removeAbandoned, {}, later)).output).toEqual(first.output);
+    expect(rds.commandCalls(DeleteDBInstanceCommand)).toHaveLength(1);
+  });
+
+  it('removes the others where one cannot be deleted, and names why', async () => {
     const left = (DBInstanceIdentifier: string) => ({
       DBInstanceIdentifier,
+      DbiResourceId: `db-${DBInstanceIdentifier}`,
       DBInstanceStatus: 'available',
       InstanceCreateTime: new Date('2026-12-01T03:00:00Z'),
       TagList: tags,
@@ -333,8 +358,9 @@ describe('remove-abandoned', () => {
       .resolves({})
       .on(DeleteDBInstanceCommand, { DBInstanceIdentifier: 'daybreak-test-a-261201030000' })
       .rejects(new InvalidDBInstanceStateFault(metadata));
-    await expect(callStep(removeAbandoned, {}, new Date('2026-12-03T03:00:00Z'))).rejects.toMatchObject({
-      name: 'RetryableError',
+    expect((await callStep(removeAbandoned, {}, new Date('2026-12-03T03:00:00Z'))).output).toMatchObject({
+      failure: 'DatabaseResourceBusyError',
+      drafts: [{ subject: 'daybreak-test-b-261201030000' }],
     });
     expect(rds.commandCalls(DeleteDBInstanceCommand)).toHaveLength(2);
   });

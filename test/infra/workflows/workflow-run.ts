@@ -9,10 +9,7 @@ import type { WorkflowDefinition, WorkflowReferences } from '../../../infra/work
 import { localStates } from '../local/states/local-states.ts';
 
 /** The contract of each step: what a workflow hands to it, and what it hands back. */
-const CONTRACTS: Record<
-  Exclude<Step, 'workflows/start-execution' | 'restore-test/remove-abandoned' | 'pulse/read-back'>,
-  [z.ZodType, z.ZodType]
-> = {
+const CONTRACTS: Record<Exclude<Step, 'workflows/start-execution' | 'pulse/read-back'>, [z.ZodType, z.ZodType]> = {
   'backup/plan': [dailyBackup.PlanInput, dailyBackup.PlanOutput],
   'backup/fingerprint': [dailyBackup.FingerprintInput, dailyBackup.FingerprintOutput],
   'backup/create-snapshot': [dailyBackup.SnapshotInput, dailyBackup.SnapshotOutput],
@@ -33,6 +30,7 @@ const CONTRACTS: Record<
   'restore-test/verify-objects': [restoreTest.VerifyObjectsInput, restoreTest.VerifyObjectsOutput],
   'restore-test/tear-down': [restoreTest.TearDownInput, restoreTest.TearDownOutput],
   'restore-test/conclude': [restoreTest.ConcludeInput, restoreTest.ConcludeOutput],
+  'restore-test/remove-abandoned': [restoreTest.RemoveAbandonedInput, restoreTest.RemoveAbandonedOutput],
 };
 export type ContractedStep = keyof typeof CONTRACTS;
 
