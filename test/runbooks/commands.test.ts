@@ -66,6 +66,7 @@ const REFERENCE: Record<string, string> = {
   'aws iam create-policy': 'policy-name policy-document',
   'aws iam create-policy-version': 'policy-arn policy-document set-as-default',
   'aws iam attach-role-policy': 'role-name policy-arn',
+  'aws iam put-role-policy': 'role-name policy-name policy-document',
   'aws lambda get-function-configuration': 'function-name',
   'aws lambda invoke': 'function-name payload',
   'aws logs filter-log-events': 'log-group-name start-time filter-pattern',

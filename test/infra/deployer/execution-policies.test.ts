@@ -25,6 +25,7 @@ const BOUNDARY = `arn:aws:iam::${account}:policy/boundary`;
 /** Configurations that together make every kind of resource. */
 const VARIANTS: Record<string, typeof exampleConfiguration> = {
   example: exampleConfiguration,
+  'a permissions boundary': { ...exampleConfiguration, permissionsBoundaryArn: BOUNDARY },
   'endpoints of the account’s own': {
     ...exampleConfiguration,
     network: {
@@ -53,8 +54,9 @@ function synthesize(name: string, configuration: typeof exampleConfiguration): T
     }));
 }
 
-const exemption = (type: string, action: string) =>
-  NOT_NEEDED.find(({ type: types, action: actions }) => types.test(type) && actions.test(action));
+const isNeeded = (type: string, action: string, bounded: boolean) =>
+  (bounded && action === 'iam:PutRolePermissionsBoundary') ||
+  !NOT_NEEDED.some(({ type: types, action: actions }) => types.test(type) && actions.test(action));
 
 describe.each(Object.entries(VARIANTS))('CloudFormation’s role, with the configuration %s', (name, configuration) => {
   let templates: Template[];
@@ -77,7 +79,7 @@ describe.each(Object.entries(VARIANTS))('CloudFormation’s role, with the confi
       for (const [logicalId, { Type }] of Object.entries(template.Resources)) {
         const { create = [], read = [], update = [], delete: remove = [] } = HANDLER_PERMISSIONS[Type] ?? {};
         for (const action of new Set([...create, ...read, ...update, ...remove])) {
-          const expected = exemption(Type, action) === undefined;
+          const expected = isNeeded(Type, action, configuration.permissionsBoundaryArn !== undefined);
           for (const { resource, context, resourcePolicy } of requestsOf(action, logicalId, template, account)) {
             asked++;
             const answer = await ask(action, resource, context, resourcePolicy);

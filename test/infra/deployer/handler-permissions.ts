@@ -387,7 +387,7 @@ export const NOT_NEEDED: readonly { readonly type: RegExp; readonly action: RegE
   {
     type: /^AWS::IAM::Role$/,
     action: /^iam:(?:Put|Delete)RolePermissionsBoundary$/,
-    reason: 'The configuration names no permissions boundary.',
+    reason: 'Without a permissions boundary in the configuration no role has one; with it, none loses it.',
   },
   {
     type: /^AWS::EC2::VPCEndpoint$/,

@@ -120,16 +120,19 @@ export function requestsOf(
     case 'AWS::IAM::ManagedPolicy':
       return /RolePolicy$/.test(action)
         ? one(`arn:aws:iam::${account}:role/daybreak-scheduler`, {
+            ...boundaryOf(Object.values(Resources).find(({ Type }) => Type === 'AWS::IAM::Role')?.Properties),
             'iam:PolicyARN': `arn:aws:iam::${account}:policy/${properties.ManagedPolicyName}`,
           })
         : one(`arn:aws:iam::${account}:policy/${properties.ManagedPolicyName}`);
     case 'AWS::IAM::Policy':
-      return (properties.Roles as unknown[]).flatMap(value => one(role(value)));
+      return (properties.Roles as unknown[]).flatMap(value =>
+        one(role(value), boundaryOf(Resources[logicalIdIn(value) ?? '']?.Properties)),
+      );
     case 'AWS::IAM::Role': {
       const resource = `arn:aws:iam::${account}:role/${properties.RoleName}`;
-      if (!/tachRolePolicy$/.test(action)) return one(resource);
+      if (!/tachRolePolicy$/.test(action)) return one(resource, boundaryOf(properties));
       return (properties.ManagedPolicyArns ?? []).flatMap((value: unknown) =>
-        one(resource, { 'iam:PolicyARN': policyArn(value, Resources, account) }),
+        one(resource, { ...boundaryOf(properties), 'iam:PolicyARN': policyArn(value, Resources, account) }),
       );
     }
     case 'AWS::KMS::Alias':
@@ -228,6 +231,11 @@ function policyArn(value: unknown, resources: Template['Resources'], account: st
   const name = resources[logicalIdIn(value) ?? '']?.Properties.ManagedPolicyName;
   if (name === undefined) throw new Error(`a managed policy that is not known here: ${JSON.stringify(value)}`);
   return `arn:aws:iam::${account}:policy/${name}`;
+}
+
+function boundaryOf(role: TemplateResource['Properties']): Record<string, string> {
+  const boundary = role?.PermissionsBoundary;
+  return boundary === undefined ? {} : { 'iam:PermissionsBoundary': boundary };
 }
 
 function assetBucket({ Code }: TemplateResource['Properties']): string {
