@@ -1,79 +1,27 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import {
-  DeleteObjectsCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
   GetObjectRetentionCommand,
   GetObjectTaggingCommand,
   HeadObjectCommand,
   type HeadObjectCommandOutput,
-  ListObjectsV2Command,
-  ListObjectVersionsCommand,
   PutObjectCommand,
-  S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
 import { describeError, PermanentError, RetryableError } from './errors.ts';
-import { awsClient } from './runtime.ts';
+import {
+  callS3,
+  ObjectNotFoundError,
+  ObjectStorageError,
+  ObjectUnderCustomerKeyError,
+  PreconditionFailedError,
+  statusOf,
+} from './s3-call.ts';
 
-/** There is no such object (or bucket, or version). */
-export class ObjectNotFoundError extends PermanentError {}
-/** A condition of the request (`If-Match`, `If-None-Match`) did not hold, or another write to the same key won. */
-export class PreconditionFailedError extends PermanentError {}
-/** S3 or KMS refused the request. */
-export class ObjectAccessDeniedError extends PermanentError {}
-/** The object lies in an archive tier and cannot be read without being restored first. */
-export class ObjectArchivedError extends PermanentError {}
-/** The KMS key that the object is, or is to be, encrypted under is disabled, going to be deleted, or gone. */
-export class ObjectKeyUnusableError extends PermanentError {}
-/** The object is encrypted under a key that its owner sends with each request (SSE-C), which nobody else can read. */
-export class ObjectUnderCustomerKeyError extends PermanentError {}
-/** S3 refused the request for another lasting reason. */
-export class ObjectStorageError extends PermanentError {}
-
-/** Runs one S3 call on this runtime's client and translates its errors. `what` names the object in messages; never a source key. */
-export async function callS3<T>(what: string, call: (client: S3Client) => Promise<T>): Promise<T> {
-  try {
-    return await call(awsClient(S3Client));
-  } catch (error) {
-    throw translate(what, error);
-  }
-}
-
-/**
- * Codes of S3, and of KMS as S3 passes them on, that ask to be tried again whatever their status is.
- * https://docs.aws.amazon.com/kms/latest/developerguide/throttling.html
- */
-const PASSING =
-  /^(SlowDown|RequestTimeout|InternalError|ServiceUnavailable|OperationAborted|(KMS\.)?(ThrottlingException|KMSInternalException|DependencyTimeoutException|KeyUnavailableException))$/;
-
-function translate(what: string, cause: unknown): unknown {
-  if (!(cause instanceof Error)) return cause;
-  const status = statusOf(cause);
-  const name = cause.name;
-  if (status === 404 || ['NoSuchKey', 'NotFound', 'NoSuchBucket', 'NoSuchVersion'].includes(name)) {
-    return new ObjectNotFoundError(`${what}: not found (${name})`, { cause });
-  }
-  if (status === 412 || name === 'PreconditionFailed' || name === 'ConditionalRequestConflict') {
-    return new PreconditionFailedError(`${what}: the condition of the request did not hold (${name})`, { cause });
-  }
-  if (status === undefined || (status >= 500 && status !== 501) || status === 429 || PASSING.test(name)) {
-    return new RetryableError(`${what}: S3 did not answer well (${name}: ${cause.message})`, { cause });
-  }
-  if (name.startsWith('KMS.'))
-    return new ObjectKeyUnusableError(`${what}: its key cannot be used (${name})`, { cause });
-  if (name === 'InvalidObjectState') return new ObjectArchivedError(`${what}: archived`, { cause });
-  if (status === 403 || name === 'AccessDenied') {
-    return new ObjectAccessDeniedError(
-      `${what}: refused (${name}); check the role's, the bucket's and the key's policies`,
-      {
-        cause,
-      },
-    );
-  }
-  return new ObjectStorageError(`${what}: S3 refused (${name}: ${cause.message})`, { cause });
-}
+export * from './s3-call.ts';
+export * from './s3-listing.ts';
 
 /** Whether the object that was not found is hidden by a delete marker: S3 then answers `x-amz-delete-marker: true`. */
 export function isDeleteMarker(error: ObjectNotFoundError): boolean {
@@ -252,10 +200,6 @@ export async function describeObject(
   }
 }
 
-function statusOf(cause: unknown): number | undefined {
-  return cause instanceof S3ServiceException ? cause.$metadata.httpStatusCode : undefined;
-}
-
 /** An object's tags, as a record sorted by name. */
 export async function readTags(
   bucket: string,
@@ -291,126 +235,6 @@ export async function readLock(
       throw new ObjectNotFoundError(`s3://${bucket}/${key}: a delete marker hides it`, { cause: error });
     }
     throw error;
-  }
-}
-
-export interface ListedObject {
-  key: string;
-  eTag: string;
-  sizeBytes: number;
-  lastModified: string;
-  storageClass: string;
-}
-
-/**
- * The current objects below a prefix, page by page (1,000 for each call), in the order of their keys' UTF-8 bytes.
- * With a delimiter, `commonPrefixes` holds what was rolled up.
- */
-export async function* listObjects(
-  bucket: string,
-  prefix: string,
-  options: { startAfter?: string; delimiter?: string; pageSize?: number } = {},
-): AsyncGenerator<{ objects: ListedObject[]; commonPrefixes: string[] }> {
-  let token: string | undefined;
-  do {
-    const page = await callS3(`s3://${bucket}`, client =>
-      client.send(
-        new ListObjectsV2Command({
-          Bucket: bucket,
-          Prefix: prefix,
-          Delimiter: options.delimiter,
-          MaxKeys: options.pageSize,
-          ...(token === undefined ? { StartAfter: options.startAfter } : { ContinuationToken: token }),
-          EncodingType: 'url',
-        }),
-      ),
-    );
-    yield {
-      objects: (page.Contents ?? []).map(object => ({
-        key: decodeListed(object.Key ?? ''),
-        eTag: object.ETag ?? '',
-        sizeBytes: object.Size ?? 0,
-        lastModified: object.LastModified?.toISOString() ?? '',
-        storageClass: object.StorageClass ?? 'STANDARD',
-      })),
-      commonPrefixes: (page.CommonPrefixes ?? []).map(({ Prefix }) => decodeListed(Prefix ?? '')),
-    };
-    token = page.NextContinuationToken;
-    if (page.IsTruncated && token === undefined) throw endless(bucket);
-  } while (token !== undefined);
-}
-
-function endless(bucket: string): ObjectStorageError {
-  return new ObjectStorageError(`s3://${bucket}: a listing says that it goes on, and not where; run the step again`);
-}
-
-/** With `EncodingType: url` S3 percent-encodes keys and writes a space as `+`; keys that XML cannot hold survive so. */
-function decodeListed(encoded: string): string {
-  return decodeURIComponent(encoded.replaceAll('+', ' '));
-}
-
-/** Every version and delete marker below a prefix, in the order of their keys' UTF-8 bytes. */
-export async function* listVersions(
-  bucket: string,
-  prefix: string,
-): AsyncGenerator<{ key: string; versionId: string; isLatest: boolean; isDeleteMarker: boolean; sizeBytes: number }> {
-  let keyMarker: string | undefined;
-  let versionMarker: string | undefined;
-  for (;;) {
-    const page = await callS3(`s3://${bucket}`, client =>
-      client.send(
-        new ListObjectVersionsCommand({
-          Bucket: bucket,
-          Prefix: prefix,
-          KeyMarker: keyMarker,
-          VersionIdMarker: versionMarker,
-          EncodingType: 'url',
-        }),
-      ),
-    );
-    const versions = [
-      ...(page.Versions ?? []).map(version => ({ ...version, isDeleteMarker: false, sizeBytes: version.Size ?? 0 })),
-      ...(page.DeleteMarkers ?? []).map(marker => ({ ...marker, isDeleteMarker: true, sizeBytes: 0 })),
-    ].map(({ Key, VersionId, IsLatest, isDeleteMarker, sizeBytes }) => ({
-      key: decodeListed(Key ?? ''),
-      versionId: VersionId ?? '',
-      isLatest: IsLatest ?? false,
-      isDeleteMarker,
-      sizeBytes,
-    }));
-    // The SDK hands out versions and markers apart; within a page S3 mixes them by key.
-    yield* versions.sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
-    if (!page.IsTruncated) return;
-    if (page.NextKeyMarker === undefined) throw endless(bucket);
-    keyMarker = decodeListed(page.NextKeyMarker);
-    versionMarker = page.NextVersionIdMarker;
-  }
-}
-
-/**
- * Deletes named versions, up to 1,000 a call.
- * @throws ObjectStorageError naming how many S3 refused, and why the first; RetryableError when all of them may pass.
- */
-export async function deleteVersions(
-  bucket: string,
-  versions: readonly { key: string; versionId: string }[],
-): Promise<void> {
-  for (let from = 0; from < versions.length; from += 1000) {
-    const batch = versions.slice(from, from + 1000);
-    const { Errors } = await callS3(`s3://${bucket}`, client =>
-      client.send(
-        new DeleteObjectsCommand({
-          Bucket: bucket,
-          Delete: { Quiet: true, Objects: batch.map(({ key, versionId }) => ({ Key: key, VersionId: versionId })) },
-          ChecksumAlgorithm: 'SHA256',
-        }),
-      ),
-    );
-    if (Errors?.length) {
-      const lasting = Errors.find(({ Code }) => !PASSING.test(Code ?? ''));
-      const text = `s3://${bucket}: ${Errors.length} of ${batch.length} versions were not deleted (${(lasting ?? Errors[0])?.Code})`;
-      throw lasting === undefined ? new RetryableError(text) : new ObjectStorageError(text);
-    }
   }
 }
 

@@ -54,7 +54,7 @@ const FILES_PER_LISTING = 1000;
 const KEY_REQUESTS_PER_RESTORED_FILE = 3;
 // Assumed: compare them with the first bill.
 const FUNCTION_SECONDS = { pulse: 10, perSchool: 10, perDatabaseGb: 20, perRun: 120 };
-const TRANSITIONS = { perSchool: 8, perDatabase: 60, perRun: 20 };
+const TRANSITIONS = { perSchool: 9, perDatabase: 60, perRun: 20, janitor: 5 };
 const LOG_GB_PER_MONTH = 0.2;
 const EMAILS_PER_MONTH = 100;
 const TAMPER_EVENTS_PER_MONTH = 1000;
@@ -105,7 +105,8 @@ export function estimateMonth(
     schools * FUNCTION_SECONDS.perSchool + size.databaseGb * FUNCTION_SECONDS.perDatabaseGb + FUNCTION_SECONDS.perRun;
   const functionSeconds = FUNCTION_SECONDS.pulse * PULSES_PER_MONTH + secondsPerRun * runs;
   const transitions =
-    (schools * TRANSITIONS.perSchool + databases.length * TRANSITIONS.perDatabase + TRANSITIONS.perRun) * runs;
+    (schools * TRANSITIONS.perSchool + databases.length * TRANSITIONS.perDatabase + TRANSITIONS.perRun) * runs +
+    TRANSITIONS.janitor * HOURS_PER_MONTH;
   const keys = resources.keys + schools;
   // Those that are published all the time; the others cost by the hour in which they are.
   const metrics = Object.keys(PULSE_METRICS).length + 1;
