@@ -9,7 +9,7 @@ import { LocalCloud } from '../../../../infra/local/cloud.ts';
 import { type DeployedStacks, deployAssembly } from '../../../../infra/local/deploy/deploy.ts';
 import { localConfiguration } from '../../../../infra/local/deploy/local-configuration.ts';
 import { AccessDenied } from '../../../../infra/local/service.ts';
-import { STEPS, stepName } from '../../../../infra/role-names.ts';
+import { STEPS, stepName, WORKFLOWS, workflowName } from '../../../../infra/role-names.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'daybreak-deploy-'));
 const assembly = join(directory, 'assembly');
@@ -63,10 +63,7 @@ describe('deploying the assembly to a local cloud', () => {
   it('makes every function, workflow and schedule, with what the functions read of the deployment', async () => {
     const cloud = startCloud();
     const deployed = await deployAssembly(cloud, assembly);
-    expect(cloud.states.listStateMachines().map(({ name }) => name)).toEqual([
-      'daybreak-daily-backup',
-      'daybreak-restore-test',
-    ]);
+    expect(cloud.states.listStateMachines().map(({ name }) => name)).toEqual(WORKFLOWS.map(workflowName));
     expect(cloud.scheduler.nextInvocations('daybreak-daily-backup', 2).map(time => time.toISOString())).toEqual([
       '2026-11-22T02:30:00.000Z',
       '2026-11-23T02:30:00.000Z',
