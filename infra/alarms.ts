@@ -180,6 +180,15 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       urgent: false,
     },
     {
+      id: 'tamper-watch-stopped',
+      meaning: 'The trail, or a rule that notices tampering, is gone or switched off: nobody watches.',
+      metric: 'TamperWatchStopped',
+      limit: { most: 0 },
+      command: findings('a part of the tamper watch is gone or not enabled'),
+      runbook: 'tampering.md',
+      urgent: true,
+    },
+    {
       id: 'ledger-broken',
       meaning: 'The ledger is not an unbroken chain.',
       metric: 'LedgerBroken',

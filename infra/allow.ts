@@ -56,6 +56,10 @@ export const WILDCARD_REASONS: readonly { readonly resource: RegExp; readonly re
     resource: /^arn:aws:states:[^*]+:execution:daybreak-[a-z-]+(?:\/\*)?:\*$/,
     reason: 'Executions, and the children of a distributed map, are named at run time.',
   },
+  {
+    resource: /^arn:aws:logs:[^*]+:log-group:\/daybreak\/trail:log-stream:\d{12}_CloudTrail_eu-west-2\*$/,
+    reason: 'CloudTrail names the streams that it writes, and begins them all like this.',
+  },
 ];
 
 /** Actions that know no narrower resource. */

@@ -13,6 +13,7 @@ import { findExpiredRoots } from '../functions/platform/rds-roots.ts';
 import { ConfigurationError, readConfiguration } from './config/configuration.ts';
 import { loadConfiguration } from './config/load-configuration.ts';
 import { MonitoringStack } from './monitoring-stack.ts';
+import { TrailStack } from './trail-stack.ts';
 import { VaultStack } from './vault-stack.ts';
 import { WorkflowStack } from './workflow-stack.ts';
 
@@ -30,7 +31,7 @@ interface AppOptions {
 }
 
 /**
- * The CDK app for a configuration: the vault, unless it is there already (`existing`), the workflows over it, and the
+ * The CDK app for a configuration: the vault, unless it is there already (`existing`), the trail, the workflows, and the
  * alarms. The workflows import the vault's keys by strong references, so that CloudFormation refuses to delete the vault
  * stack while the workflow stack stands.
  * @throws ConfigurationError naming each problem of the configuration.
@@ -45,9 +46,11 @@ export function createApp(configuration: unknown, options: AppOptions = {}): App
     builtinCloudFormationValidation: options.check !== false,
   });
   const vault = checked.existing ?? new VaultStack(app, 'DaybreakVault', checked);
+  const trail = new TrailStack(app, 'DaybreakTrail', checked);
   const workflows = new WorkflowStack(app, 'DaybreakWorkflows', checked, vault);
-  // Alarms read what pulse publishes; before there is a pulse they would only sound.
-  new MonitoringStack(app, 'DaybreakMonitoring', checked).addStackDependency(workflows);
+  const monitoring = new MonitoringStack(app, 'DaybreakMonitoring', checked, { vault, trail });
+  // Alarms read what pulse publishes; before there is a pulse they would only sound. Its rules call a function.
+  monitoring.addStackDependency(workflows);
   if (checked.existing !== undefined) Annotations.of(workflows).addWarningV2('daybreak:existing-vault', EXISTING_VAULT);
   if (checked.permissionsBoundaryArn !== undefined) boundRoles(app, checked.permissionsBoundaryArn);
   const now = options.now ?? new Date();

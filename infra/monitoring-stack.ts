@@ -21,22 +21,54 @@ import type { PulseMetric } from '../functions/contracts/pulse.ts';
 import { acknowledge } from './acknowledge.ts';
 import { alarmName, alarmsOf, PAGER } from './alarms.ts';
 import { REGION, type SupplierConfiguration } from './config/configuration.ts';
+import { createCountAlarm } from './constructs/count-alarm.ts';
 import { createPulseAlarm, pulseMetric } from './constructs/pulse-alarm.ts';
+import { TamperWatch } from './constructs/tamper-watch.ts';
+import { tamperAlarmsOf } from './tamper-alarms.ts';
+import { tamperRules } from './tamper-rules.ts';
+import type { TrailStack } from './trail-stack.ts';
+import type { VaultKeys } from './vault-stack.ts';
 
 const WHOLE_WIDTH = 24;
 const HOUR_MS = 60 * 60 * 1000;
+const CLOUDWATCH = new ServicePrincipal('cloudwatch.amazonaws.com');
+const ofAlarms = (account: string) => ({
+  StringEquals: { 'aws:SourceAccount': account },
+  ArnLike: { 'aws:SourceArn': `arn:aws:cloudwatch:${REGION}:${account}:alarm:${alarmName('*')}` },
+});
 
-/** Who is told when something is wrong, and the page that says whether we are safe. It reads pulse's metrics alone. */
+/** What is watched of other stacks. */
+interface Watched {
+  readonly vault: VaultKeys;
+  readonly trail: TrailStack;
+}
+
+/**
+ * Who is told when something is wrong, the rules that notice tampering as it happens, and the page that says whether we are
+ * safe. But for those rules, every alarm reads pulse's metrics alone.
+ */
 export class MonitoringStack extends Stack {
-  constructor(scope: Construct, id: string, configuration: SupplierConfiguration) {
+  constructor(scope: Construct, id: string, configuration: SupplierConfiguration, watched: Watched) {
     const { account, region } = configuration;
     super(scope, id, { env: { account, region }, description: 'Daybreak: alarms and dashboard' });
     Tags.of(this).add('daybreak:purpose', 'monitoring');
-    const tell = new SnsAction(this.#createTopic(configuration));
-    const definitions = alarmsOf(configuration);
+    const { vault, trail } = watched;
+    // The log that its filters are on has no reference here: its name is fixed.
+    this.addStackDependency(trail);
+    const topicKey = this.#createTopicKey(configuration);
+    const { vaultKeyArn, signingKeyArn, logKeyArn } = vault;
+    const keyArns = [vaultKeyArn, signingKeyArn, logKeyArn, trail.keyArn, topicKey.keyArn];
+    const rules = tamperRules(configuration, { keyArns, trailBucket: trail.bucketName });
+    new TamperWatch(this, 'TamperWatch', configuration, rules);
+    const tell = new SnsAction(this.#createTopic(configuration, topicKey));
+    const pulseDefinitions = alarmsOf(configuration);
+    const tamperDefinitions = tamperAlarmsOf(rules);
+    const definitions = [...pulseDefinitions, ...tamperDefinitions];
     const alarms = new Map<string, Alarm>();
-    for (const definition of definitions) {
-      const alarm = createPulseAlarm(this, definition);
+    for (const [definition, alarm] of [
+      ...pulseDefinitions.map(definition => [definition, createPulseAlarm(this, definition)] as const),
+      ...tamperDefinitions.map(definition => [definition, createCountAlarm(this, definition)] as const),
+    ]) {
       // Each tells by itself: beside one that lasts, another must not go unheard.
       alarm.addAlarmAction(tell);
       alarm.addOkAction(tell);
@@ -57,7 +89,7 @@ export class MonitoringStack extends Stack {
     this.#createDashboard([...alarms.values()], pager);
   }
 
-  #createTopic({ account, contacts }: SupplierConfiguration): Topic {
+  #createTopicKey({ account }: SupplierConfiguration): Key {
     const key = new Key(this, 'TopicKey', {
       alias: 'alias/daybreak/alarms',
       description: 'Daybreak: notices of alarms, on their way to the contacts',
@@ -65,30 +97,29 @@ export class MonitoringStack extends Stack {
       // Nothing is kept under it.
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    const conditions = {
-      StringEquals: { 'aws:SourceAccount': account },
-      ArnLike: { 'aws:SourceArn': `arn:aws:cloudwatch:${REGION}:${account}:alarm:${alarmName('*')}` },
-    };
-    const cloudWatch = new ServicePrincipal('cloudwatch.amazonaws.com');
     // The key of AWS itself (alias/aws/sns) would not let CloudWatch in.
     // https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
     key.addToResourcePolicy(
       new PolicyStatement({
         sid: 'AlarmsEncryptNotices',
-        principals: [cloudWatch],
+        principals: [CLOUDWATCH],
         actions: ['kms:Decrypt', 'kms:GenerateDataKey*'],
         resources: ['*'],
-        conditions,
+        conditions: ofAlarms(account),
       }),
     );
+    return key;
+  }
+
+  #createTopic({ account, contacts }: SupplierConfiguration, key: Key): Topic {
     const topic = new Topic(this, 'Topic', { topicName: alarmName('alarms'), masterKey: key, enforceSSL: true });
     topic.addToResourcePolicy(
       new PolicyStatement({
         sid: 'AlarmsPublish',
-        principals: [cloudWatch],
+        principals: [CLOUDWATCH],
         actions: ['sns:Publish'],
         resources: [topic.topicArn],
-        conditions,
+        conditions: ofAlarms(account),
       }),
     );
     for (const contact of new Set(contacts)) topic.addSubscription(new EmailSubscription(contact));
@@ -138,11 +169,12 @@ export class MonitoringStack extends Stack {
             'RootManifestsAltered',
           ),
           graph(
-            'Keys, locks, TLS, schedules',
+            'Keys, locks, TLS, schedules, tamper watch',
             'KeysUnusable',
             'ObjectsNotLocked',
             'DatabasesWithoutTls',
             'SchedulesStopped',
+            'TamperWatchStopped',
           ),
         ],
         [

@@ -1,5 +1,6 @@
 import type { PolicyStatementProps } from 'aws-cdk-lib/aws-iam';
 import { SCHEDULES, scheduleName } from '../functions/contracts/schedules.ts';
+import { TRAIL_NAME, tamperRuleNames, UNDELIVERED_QUEUE } from '../functions/contracts/tampering.ts';
 import { PURPOSE_TAG, RESTORE_TEST_INSTANCE_PREFIX, TENANT_TAG } from '../functions/contracts/vault-layout.ts';
 import { REGION, type SupplierConfiguration } from './config/configuration.ts';
 import type { Step } from './role-names.ts';
@@ -240,6 +241,12 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       sign,
       verify,
     ],
+    'evidence/record-tampering': [
+      ...readLedger,
+      ...write(evidenceBucket, 'ledger/'),
+      // Lambda itself sends there what failed three times. https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
+      { actions: ['sqs:SendMessage'], resources: [`arn:aws:sqs:${REGION}:${account}:${UNDELIVERED_QUEUE}`] },
+    ],
     'restore-test/choose': [...readLedger, ...readRootManifest],
     'restore-test/restore-database': [
       ...readRootManifest,
@@ -313,6 +320,14 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       { actions: ['rds:DescribeDBParameters'], resources: [rds('pg', '*')] },
       { actions: ['rds:DescribeAccountAttributes', 'kms:ListKeys'], resources: ['*'] },
       { actions: ['kms:DescribeKey'], resources: [tenantKeys] },
+      {
+        actions: ['events:DescribeRule'],
+        resources: tamperRuleNames().map(name => `arn:aws:events:${REGION}:${account}:rule/${name}`),
+      },
+      {
+        actions: ['cloudtrail:GetTrailStatus'],
+        resources: [`arn:aws:cloudtrail:${REGION}:${account}:trail/${TRAIL_NAME}`],
+      },
       {
         actions: ['scheduler:GetSchedule'],
         resources: SCHEDULES.map(id => `arn:aws:scheduler:${REGION}:${account}:schedule/default/${scheduleName(id)}`),

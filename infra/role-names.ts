@@ -11,6 +11,7 @@ export const STEPS = [
   'backup/complete',
   'tenants/ensure-key',
   'evidence/append-entry',
+  'evidence/record-tampering',
   'restore-test/choose',
   'restore-test/restore-database',
   'restore-test/describe-instance',

@@ -35,6 +35,7 @@ const SIZES: Partial<Record<Step, StepSize>> = {
   'backup/back-up-tenant': { ...LONG, spoolMib: 4096 },
   'backup/complete': { ...LONG, memoryMib: 2048 },
   'evidence/append-entry': LONG,
+  'evidence/record-tampering': LONG,
   'restore-test/hydrate': LONG,
   'restore-test/verify-database': { ...LONG, memoryMib: 2048 },
   'restore-test/plan-objects': LONG,
@@ -45,8 +46,12 @@ const SIZES: Partial<Record<Step, StepSize>> = {
   'pulse/read-back': { timeoutMinutes: 10, memoryMib: 1024 },
 };
 type Placed = Record<(typeof INSIDE_VPC)[number], Pick<StepLambdaProps, 'placement' | 'environment'>>;
-/** What a schedule calls, without waiting for the answer. */
-const SCHEDULED: readonly Step[] = ['workflows/start-execution', 'pulse/read-back'];
+/** What is called without waiting for the answer. */
+const CALLED_BY: Partial<Record<Step, StepLambdaProps['calledBy']>> = {
+  'workflows/start-execution': 'schedule',
+  'pulse/read-back': 'schedule',
+  'evidence/record-tampering': 'rules',
+};
 const DEFINITIONS = { 'daily-backup': dailyBackup, 'restore-test': restoreTest, 'remove-abandoned': removeAbandoned };
 /** Those whose definition has a distributed map. */
 const DISTRIBUTED: readonly Workflow[] = ['daily-backup', 'restore-test'];
@@ -121,7 +126,7 @@ export class WorkflowStack extends Stack {
           guardrails,
           environmentBytes,
           logKey,
-          scheduled: SCHEDULED.includes(step),
+          calledBy: CALLED_BY[step] ?? 'workflow',
           size: SIZES[step] ?? SHORT,
           ...(special[step] ?? { environment }),
         }),

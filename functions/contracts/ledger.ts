@@ -10,6 +10,9 @@ export const LedgerKind = z.enum([
   'restore-test.failed',
   'tenant-key.created',
   'restored-instance.removed',
+  'tampering.seen',
+  'tampering.refused',
+  'upgrade.seen',
 ]);
 export type LedgerKind = z.infer<typeof LedgerKind>;
 

@@ -49,6 +49,8 @@ export const PULSE_METRICS = {
   /** Protected instances that do not force TLS 1.2 or newer, or of which it is not certain. */
   DatabasesWithoutTls: 'Count',
   SchedulesStopped: 'Count',
+  /** Parts of the watch against tampering that are gone or not enabled: the trail, and each of its rules. */
+  TamperWatchStopped: 'Count',
   /** Of the instances that restore tests made; 0 when there is none. */
   OldestRestoredInstanceAge: 'Milliseconds',
   SnapshotQuotaUsed: 'Percent',

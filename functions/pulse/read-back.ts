@@ -34,6 +34,7 @@ import { readHeadAge } from './read-head-age.ts';
 import { chooseVaultKeys, findNotLocked } from './read-locks.ts';
 import { type RootManifests, readRootManifests } from './read-root-manifests.ts';
 import { readTls } from './read-tls.ts';
+import { readTamperWatch } from './read-tamper-watch.ts';
 import { rotateSample } from './rotate-sample.ts';
 
 /** Tenants' keys that each pulse looks at. */
@@ -110,6 +111,7 @@ export const handler = step({
       }),
       check('tls', () => readTls(configuration)),
       check('schedules', readSchedules),
+      check('tamper-watch', () => readTamperWatch(deployment)),
       check('restored-instances', () => readRestoredInstances(now)),
       check('quotas', readQuotas),
     ]);

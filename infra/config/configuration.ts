@@ -145,6 +145,16 @@ export const SupplierConfiguration = z
           .regex(/[^*/]\**$/, 'must say which role: a * alone would let everybody read what lies under the vault key'),
       )
       .default([]),
+    /**
+     * The roles that deploy Daybreak: what they change of roles, functions, workflows, schedules, alarms and rules is
+     * recorded as an upgrade, and wakes nobody. @default CloudFormation's execution role of the CDK's bootstrap
+     */
+    deployerRoleArns: z
+      .array(
+        z.string().regex(/^arn:aws:iam::\d{12}:role\/[\w+=,.@/-]+$/, 'must be the ARN of a role, without wildcards'),
+      )
+      .min(1, 'must name a role, or be left out')
+      .optional(),
   })
   .superRefine((configuration, context) => {
     for (const { paths, message } of findConflicts(configuration)) {

@@ -22,22 +22,32 @@ export function pulseMetric(metricName: PulseMetric, options: MetricOptions = {}
   });
 }
 
+/** What an alarm says to whom it wakes. @throws Error where that is longer than CloudWatch takes. */
+export function describeAlarm({
+  id,
+  meaning,
+  command,
+  runbook,
+}: Pick<AlarmDefinition, 'id' | 'meaning' | 'command' | 'runbook'>): string {
+  const description = `${meaning}\n\nFirst: ${command}\n\nThen: runbooks/${runbook}`;
+  if (description.length > DESCRIPTION_LIMIT) {
+    throw new Error(`alarm ${id}: its description has ${description.length} characters; ${DESCRIPTION_LIMIT} fit`);
+  }
+  return description;
+}
+
 /**
- * The one way to make an alarm: over one of pulse's metrics, where missing data breaches.
+ * The way to make an alarm of pulse: over one of pulse's metrics, where missing data breaches.
  * @throws Error naming an alarm that CloudWatch would refuse.
  */
 export function createPulseAlarm(scope: Construct, definition: AlarmDefinition): Alarm {
-  const { id, meaning, metric, limit, lastingMinutes = PULSE_MINUTES, command, runbook } = definition;
-  const alarmDescription = `${meaning}\n\nFirst: ${command}\n\nThen: runbooks/${runbook}`;
-  if (alarmDescription.length > DESCRIPTION_LIMIT) {
-    throw new Error(`alarm ${id}: its description has ${alarmDescription.length} characters; ${DESCRIPTION_LIMIT} fit`);
-  }
+  const { id, metric, limit, lastingMinutes = PULSE_MINUTES } = definition;
   if (lastingMinutes % PULSE_MINUTES !== 0 || lastingMinutes > SHORT_PERIODS_LIMIT_MINUTES) {
     throw new Error(`alarm ${id}: it can last a multiple of ${PULSE_MINUTES} minutes, up to a day`);
   }
   return new Alarm(scope, id, {
     alarmName: alarmName(id),
-    alarmDescription,
+    alarmDescription: describeAlarm(definition),
     metric: pulseMetric(metric),
     threshold: 'most' in limit ? limit.most : limit.least,
     comparisonOperator:

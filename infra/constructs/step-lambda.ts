@@ -36,8 +36,8 @@ export interface StepLambdaProps {
   readonly size: StepSize;
   /** What its log is under. */
   readonly logKey: IKey;
-  /** Whether a schedule calls it, and not a workflow that waits for it. */
-  readonly scheduled: boolean;
+  /** Who calls it: a workflow waits for the answer, a schedule and rules do not. */
+  readonly calledBy: 'workflow' | 'schedule' | 'rules';
   /** Present for the steps that talk to PostgreSQL. */
   readonly placement?: { vpc: IVpc; vpcSubnets: SubnetSelection; securityGroups: ISecurityGroup[] } | undefined;
 }
@@ -48,6 +48,16 @@ export interface StepSize {
   /** Room in /tmp. @default 512 */
   readonly spoolMib?: number;
 }
+
+/** Why a function has no dead-letter queue of its own. */
+const UNQUEUED: Record<StepLambdaProps['calledBy'], string> = {
+  workflow:
+    'Workflows wait for its answer and catch its errors; nothing calls it asynchronously, so nothing would reach a queue.',
+  schedule:
+    'A run that is lost shows by what is missing: pulse alarms without a good recovery point, a passed test or a removed copy, and its own silence alarms. A queue would be a second place to look, which nobody watches.',
+  rules:
+    'What it fails to record goes to a queue with an alarm, as the destination of failed invocations, beside its rules.',
+};
 
 /** The function of one step, with its own role under the same fixed name, and its own log group. */
 export class StepLambda extends Construct {
@@ -118,19 +128,13 @@ export class StepLambda extends Construct {
     this.#acknowledgeRules(props);
   }
 
-  #acknowledgeRules({ scheduled, placement }: StepLambdaProps): void {
+  #acknowledgeRules({ calledBy, placement }: StepLambdaProps): void {
     acknowledge(
       this.function,
       ['NIST.800.53.R5-LambdaConcurrency'],
       "Distributed maps bound how many run at once. A reservation would be taken from the account's pool, which the supplier's app shares, and would throttle a backup instead of slowing it down.",
     );
-    acknowledge(
-      this.function,
-      ['NIST.800.53.R5-LambdaDLQ', 'Serverless-LambdaDLQ'],
-      scheduled
-        ? 'A run that is lost shows by what is missing: pulse alarms without a good recovery point, a passed test or a removed copy, and its own silence alarms. A queue would be a second place to look, which nobody watches.'
-        : 'Workflows wait for its answer and catch its errors; nothing calls it asynchronously, so nothing would reach a queue.',
-    );
+    acknowledge(this.function, ['NIST.800.53.R5-LambdaDLQ', 'Serverless-LambdaDLQ'], UNQUEUED[calledBy]);
     acknowledge(
       this.function,
       ['Serverless-LambdaTracing'],

@@ -5,9 +5,12 @@ import { StackRegistry } from './deploy/stack-registry.ts';
 import { CredentialStore, type IssuedCredentials } from './endpoint/credentials.ts';
 import { type HttpFront, type HttpFrontOptions, startHttpFront } from './endpoint/http-front.ts';
 import { localClientConfiguration, type RequestObservers, type Services } from './endpoint/request-handler.ts';
+import { LocalEventBridge } from './events/service.ts';
 import { LocalIam } from './iam/authorizer.ts';
 import { LocalKms } from './kms/service.ts';
+import { AsynchronousInvocations } from './lambda/asynchronous.ts';
 import { LocalLambda } from './lambda/service.ts';
+import { LocalLogs } from './logs/service.ts';
 import { LocalAlarms } from './monitoring/alarms.ts';
 import { LocalMetrics } from './monitoring/metrics.ts';
 import { caFileIn, openSecureContext } from './rds/certificates.ts';
@@ -15,7 +18,9 @@ import { LocalRds } from './rds/service.ts';
 import { LocalS3 } from './s3/service.ts';
 import { LocalScheduler } from './scheduler/service.ts';
 import { NotImplementedLocally, type Principal } from './service.ts';
+import { LocalQueues } from './sqs/queues.ts';
 import { LocalStates } from './states/service.ts';
+import { LocalTrail } from './trail/service.ts';
 
 /** The account that the local cloud is, unless another is given. */
 export const LOCAL_ACCOUNT = '111122223333';
@@ -33,8 +38,8 @@ export interface LocalCloudOptions extends RequestObservers {
 }
 
 /**
- * One AWS account with one Region, in this process: IAM, KMS, S3, RDS, Lambda, Step Functions, EventBridge Scheduler and
- * CloudWatch's metrics and alarms over one clock. SDK clients reach it with `clientConfiguration`, everybody else with `listen`.
+ * One AWS account with one Region, in this process: IAM, KMS, S3, RDS, Lambda, Step Functions, EventBridge and its
+ * Scheduler, CloudTrail, CloudWatch's metrics, alarms and filters on logs over one clock. SDK clients reach it with `clientConfiguration`, everybody else with `listen`.
  */
 export class LocalCloud {
   readonly clock: LocalClock;
@@ -51,6 +56,12 @@ export class LocalCloud {
   readonly alarms: LocalAlarms;
   /** What CloudFormation knows. */
   readonly stacks = new StackRegistry();
+  readonly queues: LocalQueues;
+  /** What AWS services invoke: rules and filters hand events to functions. */
+  readonly invocations: AsynchronousInvocations;
+  readonly events: LocalEventBridge;
+  readonly logs: LocalLogs;
+  readonly trail: LocalTrail;
   readonly #rds: LocalRds | undefined;
   readonly #tlsDirectory: string | undefined;
   readonly #services: Services;
@@ -96,16 +107,40 @@ export class LocalCloud {
       metrics: this.metrics,
       runtimeEnvironment: this.#rds === undefined ? {} : { DAYBREAK_DATABASE_CA_FILE: this.#rds.caFile },
     });
+    this.queues = new LocalQueues({ clock, metrics: this.metrics });
+    this.invocations = new AsynchronousInvocations({
+      clock,
+      queues: this.queues,
+      invoke: (name, event) => this.lambda.invokeFromQueue(name, event),
+    });
+    const watching = { ...shared, metrics: this.metrics, invocations: this.invocations, queues: this.queues };
+    this.events = new LocalEventBridge(watching);
+    this.logs = new LocalLogs(watching);
+    this.trail = new LocalTrail({ ...shared, events: this.events, logs: this.logs });
+    this.kms.onServiceGrant = ({ principal, viaService, keyArn }) =>
+      this.trail.record({
+        principal,
+        eventSource: 'kms.amazonaws.com',
+        eventName: 'CreateGrant',
+        requestParameters: { keyId: keyArn, granteePrincipal: viaService },
+        resources: [{ accountId, type: 'AWS::KMS::Key', ARN: keyArn }],
+        invokedBy: viaService.replace(/\.[a-z]{2}-[a-z]+-\d\./, '.'),
+      });
     this.states = new LocalStates({ ...shared, clientConfiguration, lambda: this.lambda });
     this.scheduler = new LocalScheduler({ ...shared, lambda: this.lambda, states: this.states });
-    this.#services = {
+    const services: Services = {
       kms: this.kms,
       s3: this.s3,
       lambda: this.lambda,
       states: this.states,
       scheduler: this.scheduler,
+      events: this.events,
+      cloudtrail: this.trail,
       ...(this.#rds === undefined ? {} : { rds: this.#rds }),
     };
+    this.#services = Object.fromEntries(
+      Object.entries(services).map(([name, service]) => [name, this.trail.watch(service)]),
+    );
   }
 
   /** RDS, whose servers need a place on disk. @throws NotImplementedLocally for a cloud in memory. */

@@ -14,7 +14,17 @@ export interface Principal {
 }
 
 /** The services that the local cloud knows, by the name that the SDK signs for. */
-export type ServiceName = 's3' | 'kms' | 'rds' | 'states' | 'lambda' | 'scheduler' | 'monitoring' | 'sns';
+export type ServiceName =
+  | 's3'
+  | 'kms'
+  | 'rds'
+  | 'states'
+  | 'lambda'
+  | 'scheduler'
+  | 'monitoring'
+  | 'sns'
+  | 'cloudtrail'
+  | 'events';
 
 /** An AWS request, whatever brought it: an SDK client in process, or HTTP. */
 export interface AwsRequest {

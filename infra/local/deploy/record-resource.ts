@@ -25,6 +25,7 @@ export const RECORDED_ONLY = new Set([
   'AWS::EC2::SecurityGroupIngress',
   'AWS::Logs::LogGroup',
   'AWS::RDS::DBSubnetGroup',
+  'AWS::SQS::QueuePolicy',
   'AWS::SNS::Subscription',
   'AWS::SNS::Topic',
   'AWS::SNS::TopicPolicy',

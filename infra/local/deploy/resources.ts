@@ -1,17 +1,23 @@
 import { DescribeKeyCommand, KMSClient, NotFoundException, PutKeyPolicyCommand } from '@aws-sdk/client-kms';
 import { z } from 'zod';
 import { localClientConfiguration } from '../endpoint/request-handler.ts';
+import type { LocalEventBridge } from '../events/service.ts';
 import type { LocalIam } from '../iam/authorizer.ts';
 import type { LocalKms } from '../kms/service.ts';
+import type { AsynchronousInvocations } from '../lambda/asynchronous.ts';
 import type { LocalLambda } from '../lambda/service.ts';
+import type { LocalLogs } from '../logs/service.ts';
 import type { LocalAlarms } from '../monitoring/alarms.ts';
 import type { LocalS3 } from '../s3/service.ts';
 import type { LocalScheduler } from '../scheduler/service.ts';
 import { NotImplementedLocally } from '../service.ts';
+import type { LocalQueues } from '../sqs/queues.ts';
 import type { LocalStates } from '../states/service.ts';
+import type { LocalTrail } from '../trail/service.ts';
 import { TemplateError } from './intrinsics.ts';
 import { type CreatedResource, RECORDED_ONLY, type ResourceToCreate, recordResource } from './record-resource.ts';
 import type { StackRegistry } from './stack-registry.ts';
+import { watchResources } from './watch-resources.ts';
 
 /** The parts of the local cloud that a deployment makes things in. */
 export interface DeploymentTarget {
@@ -24,6 +30,11 @@ export interface DeploymentTarget {
   readonly scheduler: LocalScheduler;
   readonly alarms: LocalAlarms;
   readonly stacks: StackRegistry;
+  readonly trail: LocalTrail;
+  readonly events: LocalEventBridge;
+  readonly logs: LocalLogs;
+  readonly invocations: AsynchronousInvocations;
+  readonly queues: LocalQueues;
 }
 
 interface RoleInProgress {
@@ -71,6 +82,12 @@ export class ResourceCreator {
       'AWS::Scheduler::Schedule': this.#schedule,
       'AWS::CloudWatch::Alarm': this.#alarm,
       'AWS::CloudWatch::CompositeAlarm': this.#compositeAlarm,
+      ...Object.fromEntries(
+        Object.entries(watchResources(target)).map(([type, create]) => [
+          type,
+          ({ properties, logicalId }: ResourceToCreate) => create(properties, logicalId),
+        ]),
+      ),
     };
   }
 
@@ -89,7 +106,8 @@ export class ResourceCreator {
 
   readonly #bucket = read(
     z.strictObject({
-      BucketName: z.string(),
+      // Of a bucket without one, CloudFormation makes a name.
+      BucketName: z.string().optional(),
       BucketEncryption: z.strictObject({
         ServerSideEncryptionConfiguration: z.tuple([
           z.strictObject({
@@ -120,8 +138,8 @@ export class ResourceCreator {
       VersioningConfiguration: z.strictObject({ Status: z.enum(['Enabled', 'Suspended']) }).optional(),
       Tags,
     }),
-    properties => {
-      const name = properties.BucketName;
+    (properties, { logicalId }) => {
+      const name = properties.BucketName ?? logicalId.replaceAll(/[^A-Za-z0-9]/g, '-').toLowerCase();
       const [encryption] = properties.BucketEncryption.ServerSideEncryptionConfiguration;
       const retention = properties.ObjectLockConfiguration?.Rule.DefaultRetention;
       const period = retention && readPeriod(retention);

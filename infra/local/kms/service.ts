@@ -76,6 +76,9 @@ export class LocalKms implements Service, KeyOperations {
     );
   }
 
+  /** Told of each grant that an AWS service makes in the name of its caller. */
+  onServiceGrant?: (grant: { principal: Principal; viaService: string; keyArn: string }) => void;
+
   async handle(request: AwsRequest): Promise<AwsResponse> {
     try {
       const target = request.headers['x-amz-target'] ?? '';
@@ -117,6 +120,7 @@ export class LocalKms implements Service, KeyOperations {
     if (grants) {
       const conditions = { 'kms:GrantIsForAWSResource': 'true' };
       this.#access.use(use, 'CreateGrant', keyId, { aliases: true, state: 'any', conditions });
+      this.onServiceGrant?.({ ...use, keyArn: key.arn });
     }
     return { keyArn: key.arn, enabled: key.state === 'Enabled' };
   }

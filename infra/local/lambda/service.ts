@@ -141,6 +141,10 @@ export class LocalLambda implements Service {
   async invoke(nameOrArn: string, payload: unknown, principal: Principal): Promise<InvocationOutcome> {
     const target = this.#find(nameOrArn);
     this.#authorizer.authorize({ principal, action: 'lambda:InvokeFunction', resource: target.arn, context: {} });
+    return this.#invoke(target, payload);
+  }
+
+  async #invoke(target: RegisteredFunction, payload: unknown): Promise<InvocationOutcome> {
     const event = JSON.stringify(payload ?? {});
     if (Buffer.byteLength(event) > PAYLOAD_LIMIT_BYTES) {
       throw new LambdaServiceError(
@@ -154,10 +158,20 @@ export class LocalLambda implements Service {
     }
     target.running++;
     try {
-      return await this.#clock.busy(() => this.#run(target, event));
+      const outcome = await this.#clock.busy(() => this.#run(target, event));
+      if ('functionError' in outcome) {
+        const value = { timestamp: this.#clock.now(), value: 1, unit: 'Count' };
+        this.#metrics?.put('AWS/Lambda', 'Errors', { FunctionName: target.name }, value);
+      }
+      return outcome;
     } finally {
       target.running--;
     }
+  }
+
+  /** Invokes a function as Lambda's own queue does, whose permission was checked when the event came in. */
+  async invokeFromQueue(name: string, payload: unknown): Promise<InvocationOutcome> {
+    return this.#invoke(this.#find(name), payload);
   }
 
   /** `Invoke` of the REST API, for clients outside. */

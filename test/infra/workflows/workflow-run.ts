@@ -9,7 +9,10 @@ import type { WorkflowDefinition, WorkflowReferences } from '../../../infra/work
 import { localStates } from '../local/states/local-states.ts';
 
 /** The contract of each step: what a workflow hands to it, and what it hands back. */
-const CONTRACTS: Record<Exclude<Step, 'workflows/start-execution' | 'pulse/read-back'>, [z.ZodType, z.ZodType]> = {
+const CONTRACTS: Record<
+  Exclude<Step, 'evidence/record-tampering' | 'workflows/start-execution' | 'pulse/read-back'>,
+  [z.ZodType, z.ZodType]
+> = {
   'backup/plan': [dailyBackup.PlanInput, dailyBackup.PlanOutput],
   'backup/fingerprint': [dailyBackup.FingerprintInput, dailyBackup.FingerprintOutput],
   'backup/create-snapshot': [dailyBackup.SnapshotInput, dailyBackup.SnapshotOutput],

@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { NotImplementedLocally } from '../service.ts';
+import type { DeploymentTarget } from './resources.ts';
+
+type Created = { readonly ref: string; readonly attributes: Readonly<Record<string, string>> };
+
+const Permission = z.strictObject({
+  Action: z.literal('lambda:InvokeFunction'),
+  FunctionName: z.string(),
+  Principal: z.enum(['events.amazonaws.com', 'logs.amazonaws.com']),
+  SourceArn: z.string(),
+  SourceAccount: z.string().optional(),
+});
+const InvokeConfig = z.strictObject({
+  FunctionName: z.string(),
+  Qualifier: z.literal('$LATEST'),
+  MaximumRetryAttempts: z.int().min(0).max(2),
+  // Nothing waits that long here.
+  MaximumEventAgeInSeconds: z.int().optional(),
+  DestinationConfig: z.strictObject({ OnFailure: z.strictObject({ Destination: z.string() }) }),
+});
+const Queue = z.strictObject({
+  QueueName: z.string(),
+  SqsManagedSseEnabled: z.literal(true),
+  MessageRetentionPeriod: z.int().optional(),
+  Tags: z.unknown().optional(),
+});
+
+/** Creates the resources by which tampering is noticed. @returns by type, what creates one of it from its properties. */
+export function watchResources(
+  target: DeploymentTarget,
+): Readonly<Record<string, (properties: unknown, logicalId: string) => Created>> {
+  const read = <T extends z.ZodType>(schema: T, properties: unknown, logicalId: string): z.output<T> => {
+    const parsed = schema.safeParse(properties);
+    if (parsed.success) return parsed.data;
+    const unknown = parsed.error.issues.find(issue => issue.code === 'unrecognized_keys')?.keys[0];
+    if (unknown !== undefined) throw new NotImplementedLocally(`the property ${unknown} of ${logicalId}`);
+    throw parsed.error;
+  };
+  const nameIn = (arn: string) => arn.slice(arn.lastIndexOf(':') + 1);
+  const named = (properties: unknown, name: string) => String((properties as Record<string, unknown>)[name]);
+  return {
+    'AWS::CloudTrail::Trail': properties => {
+      const Arn = target.trail.putTrail(properties);
+      return { ref: named(properties, 'TrailName'), attributes: { Arn } };
+    },
+    'AWS::Events::Rule': properties => {
+      const Arn = target.events.putRule(properties);
+      return { ref: named(properties, 'Name'), attributes: { Arn } };
+    },
+    'AWS::Logs::SubscriptionFilter': properties => {
+      target.logs.putSubscriptionFilter(properties);
+      return { ref: named(properties, 'FilterName'), attributes: {} };
+    },
+    'AWS::Logs::MetricFilter': properties => {
+      target.logs.putMetricFilter(properties);
+      return { ref: named(properties, 'FilterName'), attributes: {} };
+    },
+    'AWS::Lambda::Permission': (properties, logicalId) => {
+      const { FunctionName, Principal, SourceArn } = read(Permission, properties, logicalId);
+      target.invocations.addPermission({
+        functionName: nameIn(FunctionName),
+        service: Principal,
+        sourceArn: SourceArn,
+      });
+      return { ref: logicalId, attributes: {} };
+    },
+    'AWS::Lambda::EventInvokeConfig': (properties, logicalId) => {
+      const { FunctionName, MaximumRetryAttempts, DestinationConfig } = read(InvokeConfig, properties, logicalId);
+      target.invocations.configure({
+        functionName: nameIn(FunctionName),
+        maximumRetryAttempts: MaximumRetryAttempts,
+        onFailure: DestinationConfig.OnFailure.Destination,
+      });
+      return { ref: logicalId, attributes: {} };
+    },
+    'AWS::SQS::Queue': (properties, logicalId) => {
+      const { QueueName } = read(Queue, properties, logicalId);
+      const Arn = `arn:aws:sqs:eu-west-2:${target.accountId}:${QueueName}`;
+      target.queues.createQueue(Arn);
+      const ref = `https://sqs.eu-west-2.amazonaws.com/${target.accountId}/${QueueName}`;
+      return { ref, attributes: { Arn, QueueName } };
+    },
+  };
+}

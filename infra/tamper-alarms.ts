@@ -1,0 +1,94 @@
+import {
+  IDENTITY_METRIC,
+  IDENTITY_RULE,
+  TAMPER_METRICS,
+  TAMPERING,
+  TRAIL_LOG_GROUP,
+  tamperRuleName,
+  UNDELIVERED_QUEUE,
+} from '../functions/contracts/tampering.ts';
+import { METRIC_NAMESPACE, METRIC_SERVICE } from '../functions/platform/metrics.ts';
+import type { AlarmDefinition } from './alarms.ts';
+import { REGION } from './config/configuration.ts';
+import { stepName } from './role-names.ts';
+import { IDENTITY_MEANING, type TamperRule } from './tamper-rules.ts';
+
+/** One alarm over a count of what must not happen, as it happens. Silence is well. */
+export interface CountAlarmDefinition extends Omit<AlarmDefinition, 'metric' | 'limit' | 'lastingMinutes'> {
+  readonly metric: {
+    readonly namespace: string;
+    readonly name: string;
+    readonly dimensions: Readonly<Record<string, string>>;
+    readonly statistic: 'Sum' | 'Maximum';
+  };
+}
+
+const RECORDER = stepName('evidence/record-tampering');
+const RUNBOOK = 'tampering.md';
+
+/**
+ * One alarm for each tamper rule, over EventBridge's own count of it, so that no alarm waits for Daybreak's function; and
+ * those for the function itself. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
+ */
+export function tamperAlarmsOf(rules: readonly TamperRule[]): readonly CountAlarmDefinition[] {
+  const showTrail = (eventSource: string) =>
+    `aws logs filter-log-events --region ${REGION} --log-group-name ${TRAIL_LOG_GROUP} --start-time $(($(date +%s) - 7200))000 --filter-pattern '{ $.eventSource = "${eventSource}" }' --query 'events[].message' --output text`;
+  return [
+    ...rules.map(({ id, meaning, eventSource }) => ({
+      id: `tamper-${id}`,
+      meaning,
+      metric: {
+        namespace: 'AWS/Events',
+        name: 'TriggeredRules',
+        dimensions: { RuleName: tamperRuleName(id, 'tampering') },
+        statistic: 'Sum' as const,
+      },
+      command: showTrail(eventSource),
+      runbook: RUNBOOK,
+      urgent: true,
+    })),
+    {
+      id: `tamper-${IDENTITY_RULE}`,
+      meaning: IDENTITY_MEANING,
+      metric: { namespace: METRIC_NAMESPACE, name: IDENTITY_METRIC, dimensions: {}, statistic: 'Sum' },
+      command: showTrail('iam.amazonaws.com'),
+      runbook: RUNBOOK,
+      urgent: true,
+    },
+    {
+      id: 'tampering-refused',
+      meaning: 'Somebody tried to tamper with Daybreak, and was refused.',
+      metric: {
+        namespace: METRIC_NAMESPACE,
+        name: TAMPER_METRICS.refused,
+        dimensions: { service: METRIC_SERVICE, Workflow: TAMPERING },
+        statistic: 'Sum',
+      },
+      command: `aws logs filter-log-events --region ${REGION} --log-group-name ${TRAIL_LOG_GROUP} --start-time $(($(date +%s) - 7200))000 --filter-pattern '{ $.errorCode = "*AccessDenied*" }' --query 'events[].message' --output text`,
+      runbook: RUNBOOK,
+      urgent: false,
+    },
+    {
+      id: 'tampering-recorder-failing',
+      meaning: 'The function that records tampering failed. It is tried three times.',
+      metric: { namespace: 'AWS/Lambda', name: 'Errors', dimensions: { FunctionName: RECORDER }, statistic: 'Sum' },
+      command: `aws lambda get-function-configuration --region ${REGION} --function-name ${RECORDER} --query LoggingConfig.LogGroup --output text | xargs -I GROUP aws logs filter-log-events --region ${REGION} --log-group-name GROUP --start-time $(($(date +%s) - 7200))000 --filter-pattern '"step failed"'`,
+      runbook: RUNBOOK,
+      urgent: false,
+    },
+    {
+      id: 'tampering-not-recorded',
+      meaning:
+        'Tampering was noticed that the ledger does not hold: events wait in the queue of what could not be recorded.',
+      metric: {
+        namespace: 'AWS/SQS',
+        name: 'ApproximateNumberOfMessagesVisible',
+        dimensions: { QueueName: UNDELIVERED_QUEUE },
+        statistic: 'Maximum',
+      },
+      command: `aws sqs receive-message --region ${REGION} --visibility-timeout 5 --max-number-of-messages 10 --queue-url $(aws sqs get-queue-url --region ${REGION} --queue-name ${UNDELIVERED_QUEUE} --output text)`,
+      runbook: RUNBOOK,
+      urgent: true,
+    },
+  ];
+}
