@@ -33,8 +33,8 @@ import { readFoundWrong, writeFoundWrong } from './found-wrong.ts';
 import { readHeadAge } from './read-head-age.ts';
 import { chooseVaultKeys, findNotLocked } from './read-locks.ts';
 import { type RootManifests, readRootManifests } from './read-root-manifests.ts';
-import { readTls } from './read-tls.ts';
 import { readTamperWatch } from './read-tamper-watch.ts';
+import { readTls } from './read-tls.ts';
 import { rotateSample } from './rotate-sample.ts';
 
 /** Tenants' keys that each pulse looks at. */

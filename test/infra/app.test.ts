@@ -14,6 +14,8 @@ import { createApp } from '../../infra/app.ts';
 import { SupplierConfiguration } from '../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../infra/config/example.ts';
 import { STEPS, stepName, WORKFLOWS } from '../../infra/role-names.ts';
+import { tamperAlarmsOf } from '../../infra/tamper-alarms.ts';
+import { tamperRules } from '../../infra/tamper-rules.ts';
 
 interface Statement {
   Sid?: string;
@@ -383,7 +385,11 @@ describe('over a vault that stands', () => {
   it('synthesizes no vault stack, imports nothing, and says what is then not managed', () => {
     const outdir = join(directory, 'existing');
     const assembly = createApp({ ...exampleConfiguration, existing }, { outdir, bundle: false, check: false }).synth();
-    expect(assembly.stacks.map(({ stackName }) => stackName)).toEqual(['DaybreakWorkflows', 'DaybreakMonitoring']);
+    expect(assembly.stacks.map(({ stackName }) => stackName)).toEqual([
+      'DaybreakTrail',
+      'DaybreakWorkflows',
+      'DaybreakMonitoring',
+    ]);
     expect(readFileSync(join(outdir, 'DaybreakWorkflows.template.json'), 'utf8')).not.toContain('Fn::ImportValue');
     const { messages } = assembly.getStackByName('DaybreakWorkflows');
     expect(messages.map(({ level, entry }) => [level, entry.data])).toEqual([
@@ -396,7 +402,13 @@ describe('over a vault that stands', () => {
 });
 
 describe('the monitoring stack', () => {
-  const alarms = () => ofType(monitoring, 'AWS::CloudWatch::Alarm').map(([, { Properties }]) => Properties);
+  const allAlarms = () => ofType(monitoring, 'AWS::CloudWatch::Alarm').map(([, { Properties }]) => Properties);
+  const alarms = () => allAlarms().filter(({ Namespace, Dimensions }) => isOfPulse(Namespace, Dimensions));
+  const isOfPulse = (namespace: string, dimensions: { Value: string }[] = []) =>
+    namespace === 'Daybreak' && dimensions.some(({ Value }) => Value === 'pulse');
+  const watch = tamperAlarmsOf(
+    tamperRules(SupplierConfiguration.parse(exampleConfiguration), { keyArns: [], trailBucket: 'trail' }),
+  );
   const definitions = alarmsOf(SupplierConfiguration.parse(exampleConfiguration));
 
   it('alarms over metrics that pulse publishes, and takes silence for a breach', () => {
@@ -413,6 +425,22 @@ describe('the monitoring stack', () => {
         TreatMissingData: 'breaching',
       });
       expect(alarm.Period * alarm.EvaluationPeriods).toBeLessThanOrEqual(86_400);
+      expect([alarm.AlarmActions, alarm.OKActions].map(actions => actions.length)).toEqual([1, 1]);
+    }
+  });
+
+  it('alarms at once, and for a quarter of an hour, over counts of tampering, and takes silence for well', () => {
+    const counts = allAlarms().filter(({ Namespace, Dimensions }) => !isOfPulse(Namespace, Dimensions));
+    expect(counts.map(({ AlarmName }) => AlarmName)).toEqual(watch.map(({ id }) => `daybreak-${id}`));
+    for (const alarm of counts) {
+      expect(alarm).toMatchObject({
+        Period: 60,
+        EvaluationPeriods: 15,
+        DatapointsToAlarm: 1,
+        Threshold: 0,
+        ComparisonOperator: 'GreaterThanThreshold',
+        TreatMissingData: 'notBreaching',
+      });
       expect([alarm.AlarmActions, alarm.OKActions].map(actions => actions.length)).toEqual([1, 1]);
     }
   });
@@ -441,6 +469,7 @@ describe('the monitoring stack', () => {
       'key-unusable': '> 0 for 1',
       'tls-not-forced': '> 0 for 1',
       'schedule-stopped': '> 0 for 1',
+      'tamper-watch-stopped': '> 0 for 1',
       'ledger-broken': '> 0 for 1',
       'ledger-unsigned': `> ${(26 / 24) * day} for 1`,
       'restored-instance-left': `> ${(26 / 24) * day} for 1`,
@@ -449,7 +478,7 @@ describe('the monitoring stack', () => {
   });
 
   it('says in each alarm what to run and what to read', () => {
-    for (const { AlarmDescription } of alarms()) {
+    for (const { AlarmDescription } of allAlarms()) {
       expect(AlarmDescription).toMatch(
         /^[^\n]+\.\n\nFirst: (?:aws|npm run daybreak) [^\n]+\n\nThen: runbooks\/[a-z-]+\.md$/,
       );
@@ -467,7 +496,7 @@ describe('the monitoring stack', () => {
       id,
     ]);
     const inRule = logicalIds.flatMap(([name, id]) => (rule.includes(`"${id}"`) ? [name] : []));
-    expect(inRule).toEqual(definitions.filter(({ urgent }) => urgent).map(({ id }) => `daybreak-${id}`));
+    expect(inRule).toEqual([...definitions, ...watch].filter(({ urgent }) => urgent).map(({ id }) => `daybreak-${id}`));
 
     const [[topicId, topic] = []] = ofType(monitoring, 'AWS::SNS::Topic');
     const [[keyId, key] = []] = ofType(monitoring, 'AWS::KMS::Key');
@@ -505,7 +534,7 @@ describe('the monitoring stack', () => {
       'Newest good recovery point (at most 26 h)',
       'Newest passed restore test (at most 744 h)',
     ]);
-    expect(firstRow[0].properties.alarms).toHaveLength(definitions.length + 1);
+    expect(firstRow[0].properties.alarms).toHaveLength(definitions.length + watch.length + 1);
   });
 });
 

@@ -2,14 +2,24 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GetKeyPolicyCommand, KMSClient } from '@aws-sdk/client-kms';
-import { GetObjectCommand, PutObjectCommand, type PutObjectCommandInput, S3Client } from '@aws-sdk/client-s3';
+import {
+  GetObjectCommand,
+  NoSuchKey,
+  PutObjectCommand,
+  type PutObjectCommandInput,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import type { Deployment } from '../../functions/contracts/configuration.ts';
+import { LedgerEntry } from '../../functions/contracts/ledger.ts';
+import { TRAIL_LOG_GROUP } from '../../functions/contracts/tampering.ts';
+import { ledgerEntryKey } from '../../functions/contracts/vault-layout.ts';
 import { createApp } from '../../infra/app.ts';
 import { exampleConfiguration } from '../../infra/config/example.ts';
 import { LocalClock } from '../../infra/local/clock.ts';
 import { LocalCloud } from '../../infra/local/cloud.ts';
 import { deployAssembly } from '../../infra/local/deploy/deploy.ts';
 import type { Principal } from '../../infra/local/service.ts';
+import { busEvent } from '../../infra/local/trail/service.ts';
 import { roleArn, STEPS, type Step, stepName, WORKFLOWS, workflowName } from '../../infra/role-names.ts';
 
 export const { account } = exampleConfiguration;
@@ -125,6 +135,51 @@ export class AttackedAccount {
     const { Policy = '' } = await this.kms(this.cloud.root).send(new GetKeyPolicyCommand({ KeyId: resource }));
     const resourcePolicy: unknown = JSON.parse(Policy);
     return attempt(() => iam.authorize({ ...request, resourcePolicy, resourcePolicyRequired: true }));
+  }
+
+  /** What the rules notice while somebody acts: `objects`, `objects (refused)`. Each is recorded before this returns. */
+  async noticed(act: () => unknown): Promise<string[]> {
+    const { trail, events, logs, invocations } = this.cloud;
+    const names = new Set<string>();
+    const stop = trail.onRecord(record => {
+      const inRegion = record.awsRegion === 'eu-west-2' ? events.rulesFor(busEvent(record)) : [];
+      for (const name of [...inRegion, ...logs.filtersFor(TRAIL_LOG_GROUP, record)]) names.add(name);
+    });
+    await act();
+    await invocations.settle();
+    stop();
+    return [...names].map(name =>
+      name.replace(/^daybreak-tamper-(.+?)(?:-(refused|upgrade))?$/, '$1 ($2)').replace(' ()', ''),
+    );
+  }
+
+  /** What a principal does with a service that the local cloud does not have, as CloudTrail would record it. */
+  does(principal: Principal, deed: Omit<Parameters<LocalCloud['trail']['record']>[0], 'principal'>) {
+    return this.cloud.trail.record({ principal, ...deed });
+  }
+
+  /** The entries of the ledger. */
+  async ledger(): Promise<LedgerEntry[]> {
+    const entries: LedgerEntry[] = [];
+    for (let sequence = 1; ; sequence++) {
+      const Key = ledgerEntryKey(sequence);
+      try {
+        const command = new GetObjectCommand({ Bucket: this.bucketName('evidence'), Key });
+        const { Body } = await this.s3(this.cloud.root).send(command);
+        entries.push(LedgerEntry.parse(JSON.parse((await Body?.transformToString()) ?? '')));
+      } catch (error) {
+        if (error instanceof NoSuchKey) return entries;
+        throw error;
+      }
+    }
+  }
+
+  /** The tamper alarms that sound, without the pulse's. */
+  sounding(): string[] {
+    return this.cloud.alarms
+      .list()
+      .flatMap(({ name, state }) => (/^daybreak-tamper(?!-watch)/.test(name) && state === 'ALARM' ? [name] : []))
+      .map(name => name.replace('daybreak-', ''));
   }
 
   /** The names of Daybreak's roles that are allowed something. */

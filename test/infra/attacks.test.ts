@@ -1,15 +1,19 @@
 import {
+  CancelKeyDeletionCommand,
   CreateGrantCommand,
   CreateKeyCommand,
   type CreateKeyRequest,
   DisableKeyCommand,
+  EnableKeyCommand,
   PutKeyPolicyCommand,
   ScheduleKeyDeletionCommand,
+  UpdateAliasCommand,
 } from '@aws-sdk/client-kms';
 import {
   CopyObjectCommand,
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
+  DeleteObjectsCommand,
   GetObjectCommand,
   type PutObjectCommandInput,
   PutObjectRetentionCommand,
@@ -176,11 +180,16 @@ describe('the ledger', () => {
 
   it('is written, and signed, by nobody else', async () => {
     const once = { 's3:if-none-match': '*', 's3:ObjectCreationOperation': 'true' };
-    for (const key of [ENTRY, headKey(1), 'segments/000000001.json']) {
+    for (const key of [headKey(1), 'segments/000000001.json']) {
       expect(await attacked.whoMay('s3:PutObject', attacked.arnOf('evidence', key), once)).toEqual([
         'evidence-append-entry',
       ]);
     }
+    // What reads events that attackers write adds entries, and signs nothing.
+    expect(await attacked.whoMay('s3:PutObject', attacked.arnOf('evidence', ENTRY), once)).toEqual([
+      'evidence-append-entry',
+      'evidence-record-tampering',
+    ]);
     expect(await attacked.whoMay('kms:Sign', attacked.deployment.signingKeyArn)).toEqual([
       'backup-complete',
       'evidence-append-entry',
@@ -527,4 +536,155 @@ describe('settings and ways out', () => {
       expect(await attacked.whoMay('s3:DeleteObjectVersion', attacked.arnOf('vault', key))).toEqual([]);
     }
   });
+});
+
+describe('what an administrator does, succeeds or not, is noticed', () => {
+  const target = { Bucket: '', Key: objectKey('oak', 'c'.repeat(64)), VersionId: '' };
+  const send = (command: DeleteObjectCommand) => watched.s3(administrator).send(command);
+  const release = { Retention: { Mode: 'GOVERNANCE', EventHold: 'OFF' } } as const;
+  const elm = { KeyId: '' };
+  let watched: AttackedAccount;
+  beforeAll(async () => {
+    watched = await AttackedAccount.create();
+    const oak = await watched.createTenantKey('oak');
+    elm.KeyId = await watched.createTenantKey('elm');
+    await watched.put(watched.cloud.root, 'vault', target.Key, under(oak));
+    Object.assign(target, await watched.versionOf('vault', target.Key));
+    await watched.put(watched.cloud.root, 'evidence', headKey(1), { IfNoneMatch: '*' });
+  });
+  afterAll(() => watched?.cloud.close());
+  const asKms = (command: DisableKeyCommand) => watched.kms(administrator).send(command);
+  const bypass = { BypassGovernanceRetention: true };
+  const head = () => watched.versionOf('evidence', headKey(1));
+
+  it.each<[string, () => Promise<unknown>, answer: string, noticed: string]>([
+    ['deletes a locked version', () => send(new DeleteObjectCommand(target)), LOCKED, 'objects (refused)'],
+    [
+      'hides it',
+      () => send(new DeleteObjectCommand({ Bucket: target.Bucket, Key: target.Key })),
+      RESOURCE_DENIES,
+      'objects (refused)',
+    ],
+    [
+      'releases it',
+      () => send(new PutObjectRetentionCommand({ ...target, ...release }) as never),
+      RESOURCE_DENIES,
+      'objects (refused)',
+    ],
+    [
+      'deletes many at once',
+      () =>
+        send(
+          new DeleteObjectsCommand({
+            Bucket: target.Bucket,
+            Delete: { Objects: [{ Key: target.Key, VersionId: target.VersionId }], Quiet: true },
+          }) as never,
+        ),
+      ALLOWED,
+      'objects',
+    ],
+    [
+      'deletes a head of the ledger',
+      async () => send(new DeleteObjectCommand({ ...(await head()), ...bypass })),
+      RESOURCE_DENIES,
+      'objects (refused)',
+    ],
+    ['bypasses governance', () => send(new DeleteObjectCommand({ ...target, ...bypass })), ALLOWED, 'objects'],
+    ["disables a tenant's key", () => asKms(new DisableKeyCommand({ ...elm })), ALLOWED, 'key-changed'],
+    [
+      "schedules a tenant's key for deletion",
+      () => asKms(new ScheduleKeyDeletionCommand({ ...elm, PendingWindowInDays: 7 }) as never),
+      ALLOWED,
+      'key-changed',
+    ],
+    ['cancels that', () => asKms(new CancelKeyDeletionCommand({ ...elm }) as never), ALLOWED, 'key-changed'],
+    [
+      'lets himself in by a key policy',
+      () => asKms(new PutKeyPolicyCommand({ ...elm, Policy: openPolicy() }) as never),
+      ALLOWED,
+      'key-changed',
+    ],
+    [
+      'grants himself a key',
+      () =>
+        asKms(new EnableKeyCommand(elm) as never).then(() =>
+          asKms(
+            new CreateGrantCommand({
+              ...elm,
+              GranteePrincipal: administrator.arn,
+              Operations: ['Decrypt'],
+            }) as never,
+          ),
+        ),
+      ALLOWED,
+      'grants',
+    ],
+    [
+      "moves a tenant's alias to another key",
+      () =>
+        asKms(
+          new UpdateAliasCommand({
+            AliasName: 'alias/daybreak/tenant/elm',
+            TargetKeyId: watched.cloud.kms.createKeyFromTemplate({}).keyArn,
+          }) as never,
+        ),
+      ALLOWED,
+      'aliases',
+    ],
+  ])('when he %s', async (_, act, answer, rule) => {
+    let answered = '';
+    const noticed = await watched.noticed(async () => {
+      answered = await attempt(act);
+    });
+    expect([answered, noticed]).toEqual([answer, [rule]]);
+  });
+
+  it('has an entry in the ledger for each, but one for all that was refused, and an alarm', async () => {
+    const entries = await watched.ledger();
+    expect(entries.map(({ kind, body }) => `${kind}: ${body.rule}, ${body.eventName}`)).toEqual([
+      'tampering.refused: objects, DeleteObject',
+      'tampering.seen: objects, DeleteObjects',
+      'tampering.seen: objects, DeleteObject',
+      'tampering.seen: key-changed, DisableKey',
+      'tampering.seen: key-changed, ScheduleKeyDeletion',
+      'tampering.seen: key-changed, CancelKeyDeletion',
+      'tampering.seen: key-changed, PutKeyPolicy',
+      'tampering.seen: grants, CreateGrant',
+      'tampering.seen: aliases, UpdateAlias',
+    ]);
+    expect(entries.map(({ body }) => body.bypassedGovernance)).toEqual([
+      undefined,
+      undefined,
+      true,
+      ...Array(6).fill(undefined),
+    ]);
+    expect(new Set(entries.map(({ actor }) => actor)).size).toBe(1);
+    await watched.cloud.clock.advance(60_000);
+    expect(watched.sounding()).toEqual([
+      'tamper-key-changed',
+      'tamper-grants',
+      'tamper-aliases',
+      'tamper-objects',
+      'tampering-refused',
+    ]);
+  });
+
+  it('alarms also when he disables the key that the ledger is under first', async () => {
+    await watched.cloud.clock.advance(20 * 60_000);
+    expect(watched.sounding()).toEqual([]);
+    const { vaultKeyArn } = watched.deployment;
+    expect(await watched.noticed(() => asKms(new DisableKeyCommand({ KeyId: vaultKeyArn })))).toEqual(['key-changed']);
+    await watched.cloud.clock.advance(60_000);
+    expect(watched.sounding()).toEqual(['tamper-key-changed', 'tampering-recorder-failing']);
+    await watched.cloud.clock.advance(4 * 60_000);
+    expect(watched.sounding()).toContain('tampering-not-recorded');
+  });
+
+  const openPolicy = () =>
+    JSON.stringify({
+      Version: '2012-10-17',
+      Statement: [
+        { Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${account}:root` }, Action: 'kms:*', Resource: '*' },
+      ],
+    });
 });

@@ -77,6 +77,19 @@ async function remove(cloud: DeploymentTarget, type: string, resource: CreatedRe
       return cloud.scheduler.deleteSchedule(ref);
     case 'AWS::StepFunctions::StateMachine':
       return cloud.states.deleteStateMachine(ref);
+    case 'AWS::CloudTrail::Trail':
+      return cloud.trail.deleteTrail(ref);
+    case 'AWS::Events::Rule':
+      return cloud.events.deleteRule(ref);
+    case 'AWS::Logs::SubscriptionFilter':
+    case 'AWS::Logs::MetricFilter':
+      return cloud.logs.deleteFilter(ref);
+    case 'AWS::Lambda::EventInvokeConfig':
+      return cloud.invocations.configure({ functionName: ref, maximumRetryAttempts: 2, onFailure: undefined });
+    case 'AWS::Lambda::Permission':
+      return cloud.invocations.removePermission(ref);
+    case 'AWS::SQS::Queue':
+      return cloud.queues.deleteQueue(attributes.Arn as string);
     default:
       if (!RECORDED_ONLY.has(type)) throw new NotImplementedLocally(`deleting the resource type ${type} (${where})`);
   }

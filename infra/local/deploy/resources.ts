@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { DescribeKeyCommand, KMSClient, NotFoundException, PutKeyPolicyCommand } from '@aws-sdk/client-kms';
 import { z } from 'zod';
 import { localClientConfiguration } from '../endpoint/request-handler.ts';
@@ -139,7 +140,7 @@ export class ResourceCreator {
       Tags,
     }),
     (properties, { logicalId }) => {
-      const name = properties.BucketName ?? logicalId.replaceAll(/[^A-Za-z0-9]/g, '-').toLowerCase();
+      const name = properties.BucketName ?? this.#standingName(logicalId) ?? newBucketName(logicalId);
       const [encryption] = properties.BucketEncryption.ServerSideEncryptionConfiguration;
       const retention = properties.ObjectLockConfiguration?.Rule.DefaultRetention;
       const period = retention && readPeriod(retention);
@@ -161,6 +162,12 @@ export class ResourceCreator {
       return { ref: name, attributes: { Arn: `arn:aws:s3:::${name}` } };
     },
   );
+
+  // What was given a name keeps it.
+  #standingName(where: string): string | undefined {
+    const [stack = '', logicalId = ''] = where.split('.');
+    return this.#target.stacks.standing.get(stack)?.resources.get(logicalId)?.ref;
+  }
 
   readonly #bucketPolicy = read(
     z.strictObject({ Bucket: z.string(), PolicyDocument: Document }),
@@ -409,4 +416,9 @@ function read<T extends z.ZodType>(
 function readPeriod({ Days, Years }: z.output<typeof Period>): { days: number } | { years: number } | undefined {
   if (Days !== undefined) return { days: Days };
   return Years === undefined ? undefined : { years: Years };
+}
+
+// As CloudFormation makes one, which no other bucket has.
+function newBucketName(where: string): string {
+  return `${where.replace('.', '-').toLowerCase().slice(0, 50)}-${randomBytes(6).toString('hex')}`;
 }

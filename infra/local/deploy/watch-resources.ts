@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NotImplementedLocally } from '../service.ts';
+import { TemplateError } from './intrinsics.ts';
 import type { DeploymentTarget } from './resources.ts';
 
 type Created = { readonly ref: string; readonly attributes: Readonly<Record<string, string>> };
@@ -35,7 +36,7 @@ export function watchResources(
     if (parsed.success) return parsed.data;
     const unknown = parsed.error.issues.find(issue => issue.code === 'unrecognized_keys')?.keys[0];
     if (unknown !== undefined) throw new NotImplementedLocally(`the property ${unknown} of ${logicalId}`);
-    throw parsed.error;
+    throw new TemplateError(`${logicalId}: ${z.prettifyError(parsed.error)}`);
   };
   const nameIn = (arn: string) => arn.slice(arn.lastIndexOf(':') + 1);
   const named = (properties: unknown, name: string) => String((properties as Record<string, unknown>)[name]);
@@ -58,7 +59,7 @@ export function watchResources(
     },
     'AWS::Lambda::Permission': (properties, logicalId) => {
       const { FunctionName, Principal, SourceArn } = read(Permission, properties, logicalId);
-      target.invocations.addPermission({
+      target.invocations.putPermission(logicalId, {
         functionName: nameIn(FunctionName),
         service: Principal,
         sourceArn: SourceArn,
@@ -72,7 +73,7 @@ export function watchResources(
         maximumRetryAttempts: MaximumRetryAttempts,
         onFailure: DestinationConfig.OnFailure.Destination,
       });
-      return { ref: logicalId, attributes: {} };
+      return { ref: nameIn(FunctionName), attributes: {} };
     },
     'AWS::SQS::Queue': (properties, logicalId) => {
       const { QueueName } = read(Queue, properties, logicalId);

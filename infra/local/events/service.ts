@@ -122,6 +122,14 @@ export class LocalEventBridge implements Service {
     return arn;
   }
 
+  deleteRule(name: string): void {
+    this.#rules.delete(name);
+  }
+
+  ruleNames(): string[] {
+    return [...this.#rules.keys()];
+  }
+
   /** The names of the rules that an event matches, enabled or not. */
   rulesFor(event: BusEvent): string[] {
     return [...this.#rules.values()].filter(({ matches }) => matches(event)).map(({ name }) => name);

@@ -19,8 +19,8 @@ export interface ServicePermission {
 export interface AsynchronousConfiguration {
   readonly functionName: string;
   readonly maximumRetryAttempts: number;
-  /** A queue's ARN. */
-  readonly onFailure: string;
+  /** A queue's ARN; undefined: nowhere. */
+  readonly onFailure: string | undefined;
 }
 
 /** https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html */
@@ -31,7 +31,7 @@ export class AsynchronousInvocations {
   readonly #clock: LocalClock;
   readonly #queues: LocalQueues;
   readonly #invoke: (functionName: string, event: unknown) => Promise<InvocationOutcome>;
-  readonly #permissions: ServicePermission[] = [];
+  readonly #permissions = new Map<string, ServicePermission>();
   readonly #configurations = new Map<string, AsynchronousConfiguration>();
   readonly #underWay = new Set<Promise<void>>();
   readonly #detached = AsyncLocalStorage.snapshot();
@@ -46,8 +46,13 @@ export class AsynchronousInvocations {
     this.#invoke = options.invoke;
   }
 
-  addPermission(permission: ServicePermission): void {
-    this.#permissions.push(permission);
+  /** Adds a permission under an id, or replaces the one of that id. */
+  putPermission(id: string, permission: ServicePermission): void {
+    this.#permissions.set(id, permission);
+  }
+
+  removePermission(id: string): void {
+    this.#permissions.delete(id);
   }
 
   configure(configuration: AsynchronousConfiguration): void {
@@ -60,7 +65,7 @@ export class AsynchronousInvocations {
    */
   enqueue(functionArn: string, event: unknown, caller: { service: string; sourceArn: string }): void {
     const functionName = functionArn.slice(functionArn.lastIndexOf(':') + 1);
-    const allowed = this.#permissions.some(
+    const allowed = [...this.#permissions.values()].some(
       permission =>
         permission.functionName === functionName &&
         permission.service === caller.service &&

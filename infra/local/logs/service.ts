@@ -76,6 +76,12 @@ export class LocalLogs {
     this.#counts.set(properties.FilterName, { properties, matches: compileFilterPattern(properties.FilterPattern) });
   }
 
+  /** Deletes a filter of either kind. */
+  deleteFilter(name: string): void {
+    this.#subscriptions.delete(name);
+    this.#counts.delete(name);
+  }
+
   /** The names of the subscription filters of a group that an event passes. */
   filtersFor(logGroupName: string, event: unknown): string[] {
     return [...this.#subscriptions.values()]

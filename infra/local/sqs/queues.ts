@@ -23,6 +23,11 @@ export class LocalQueues {
     if (!this.#queues.has(arn)) this.#queues.set(arn, { name, messages: [], counting: false });
   }
 
+  /** Deletes a queue with what is in it. */
+  deleteQueue(arn: string): void {
+    this.#queues.delete(arn);
+  }
+
   /** @throws Error for a queue that is not there. */
   send(arn: string, body: unknown): void {
     const queue = this.#find(arn);
@@ -45,7 +50,8 @@ export class LocalQueues {
 
   // Every minute while there is something in it.
   #count(arn: string): void {
-    const queue = this.#find(arn);
+    const queue = this.#queues.get(arn);
+    if (queue === undefined) return;
     const timestamp = this.#clock.now();
     const value = { timestamp, value: queue.messages.length, unit: 'Count' };
     this.#metrics.put('AWS/SQS', 'ApproximateNumberOfMessagesVisible', { QueueName: queue.name }, value);

@@ -96,6 +96,10 @@ export class LocalTrail implements Service {
     return arn;
   }
 
+  deleteTrail(name: string): void {
+    if (this.#trail?.TrailName === name) this.#trail = undefined;
+  }
+
   /** The service, with everything that is done through it recorded. */
   watch(service: Service): Service {
     return {

@@ -135,9 +135,9 @@ describe('deploying the assembly to a local cloud', () => {
       'a resource type',
       'DaybreakWorkflows',
       template => {
-        template.Resources.Queue = { Type: 'AWS::SQS::Queue', Properties: {} };
+        template.Resources.Table = { Type: 'AWS::DynamoDB::Table', Properties: {} };
       },
-      'the local cloud does not implement the resource type AWS::SQS::Queue (DaybreakWorkflows.Queue)',
+      'the local cloud does not implement the resource type AWS::DynamoDB::Table (DaybreakWorkflows.Table)',
     ],
     [
       'a property',
@@ -156,6 +156,24 @@ describe('deploying the assembly to a local cloud', () => {
       },
       'the local cloud does not implement the property VersioningConfiguration.MfaDelete of DaybreakVault.',
     ],
+    ...(
+      [
+        ['AWS::CloudTrail::Trail', 'DaybreakTrail', 'InsightSelectors', 'of a trail'],
+        ['AWS::Events::Rule', 'DaybreakMonitoring', 'ScheduleExpression', 'of an EventBridge rule'],
+        ['AWS::Logs::SubscriptionFilter', 'DaybreakMonitoring', 'Distribution', 'of a subscription filter'],
+        ['AWS::Logs::MetricFilter', 'DaybreakMonitoring', 'ApplyOnTransformedLogs', 'of a metric filter'],
+        ['AWS::Lambda::Permission', 'DaybreakMonitoring', 'PrincipalOrgID', 'of DaybreakMonitoring.'],
+        ['AWS::Lambda::EventInvokeConfig', 'DaybreakMonitoring', 'Elsewhere', 'of DaybreakMonitoring.'],
+        ['AWS::SQS::Queue', 'DaybreakMonitoring', 'FifoQueue', 'of DaybreakMonitoring.'],
+      ] as const
+    ).map(([type, stack, property, what]): [string, string, (template: Template) => void, string] => [
+      `a property of ${type}`,
+      stack,
+      template => {
+        firstOf(template, type).Properties[property] = 'x';
+      },
+      `the local cloud does not implement the property ${property} ${what}`,
+    ]),
     [
       'a section',
       'DaybreakVault',
