@@ -58,7 +58,7 @@ export class MonitoringStack extends Stack {
     const topicKey = this.#createTopicKey(configuration);
     const { vaultKeyArn, signingKeyArn, logKeyArn } = vault;
     const keyArns = [vaultKeyArn, signingKeyArn, logKeyArn, trail.keyArn, topicKey.keyArn];
-    const rules = tamperRules(configuration, { keyArns, trailBucket: trail.bucketName });
+    const rules = tamperRules(configuration, keyArns);
     new TamperWatch(this, 'TamperWatch', configuration, rules);
     const tell = new SnsAction(this.#createTopic(configuration, topicKey));
     const pulseDefinitions = alarmsOf(configuration);

@@ -8,7 +8,8 @@ import {
   UPGRADED_RULES,
 } from '../functions/contracts/tampering.ts';
 import { alarmName } from './alarms.ts';
-import { bucketNames, REGION, type SupplierConfiguration } from './config/configuration.ts';
+import { bucketNames, REGION, type SupplierConfiguration, trailBucketName } from './config/configuration.ts';
+import { bootstrapNames } from './deployer/bootstrap-names.ts';
 import { roleArn, type Step, stepName } from './role-names.ts';
 
 /** A part of an event pattern: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html */
@@ -37,23 +38,13 @@ const request = (requestParameters: Pattern): Pattern => ({ requestParameters })
 // RDS takes names in any case, and records them as they were written.
 const begins = (text: string) => ({ prefix: { 'equals-ignore-case': text } });
 
-/** What of Daybreak has no name before it is deployed. */
-interface Deployed {
-  /** Of the keys that templates make. */
-  readonly keyArns: readonly string[];
-  readonly trailBucket: string;
-}
-
 /**
- * What is watched, as data. Each API names what it changes in a field of its own, with the first letter in lower case:
+ * What is watched, as data; `keyArns` are those of the keys that templates make. Each API names what it changes in a field of its own, with the first letter in lower case:
  * https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
  * Tenants' keys are made at run time, and no event tells a key's tags: so what destroys or opens a key is noticed for every
  * key of the account, the application's own too, without which a backup cannot be made either.
  */
-export function tamperRules(
-  configuration: SupplierConfiguration,
-  { keyArns, trailBucket }: Deployed,
-): readonly TamperRule[] {
+export function tamperRules(configuration: SupplierConfiguration, keyArns: readonly string[]): readonly TamperRule[] {
   const { account } = configuration;
   const { vaultBucket, evidenceBucket, workBucket } = bucketNames(configuration);
   const arn = (service: string, resource: string) => `arn:aws:${service}:${REGION}:${account}:${resource}`;
@@ -142,7 +133,7 @@ export function tamperRules(
         'A setting of one of the buckets was changed: its policy, lock, versioning, encryption, lifecycle or another.',
       eventSource: 's3.amazonaws.com',
       eventNames: 'changes',
-      touches: [request({ bucketName: [vaultBucket, evidenceBucket, workBucket, trailBucket] })],
+      touches: [request({ bucketName: [vaultBucket, evidenceBucket, workBucket, trailBucketName(configuration)] })],
     },
     {
       // Data events, which the trail's selectors choose by these names.
@@ -270,7 +261,7 @@ export const OBJECT_EVENTS = [
 
 /** The roles whose changes are upgrades of Daybreak: CloudFormation's execution role, unless the configuration says otherwise. */
 export function deployerRoles({ account, deployerRoleArns }: SupplierConfiguration): readonly string[] {
-  return deployerRoleArns ?? [roleArn(account, `cdk-hnb659fds-cfn-exec-role-${account}-${REGION}`)];
+  return deployerRoleArns ?? [bootstrapNames(account).executionRole];
 }
 
 /**

@@ -1,13 +1,20 @@
 import { Duration, RemovalPolicy, Stack, Tags } from 'aws-cdk-lib';
 import { CfnTrail } from 'aws-cdk-lib/aws-cloudtrail';
 import { AnyPrincipal, Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
-import { BlockPublicAccess, Bucket, BucketEncryption, ObjectLockRetention } from 'aws-cdk-lib/aws-s3';
+import {
+  BlockPublicAccess,
+  Bucket,
+  BucketEncryption,
+  type BucketPolicy,
+  ObjectLockRetention,
+} from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { TRAIL_LOG_GROUP, TRAIL_NAME } from '../functions/contracts/tampering.ts';
 import { acknowledge } from './acknowledge.ts';
 import { acknowledgeInlinePolicy, addPermission } from './allow.ts';
-import { bucketNames, REGION, type SupplierConfiguration } from './config/configuration.ts';
+import { bucketNames, REGION, type SupplierConfiguration, trailBucketName } from './config/configuration.ts';
 import { DaybreakKey } from './constructs/daybreak-key.ts';
 import { OBJECT_EVENTS } from './tamper-rules.ts';
 
@@ -22,7 +29,6 @@ const KEPT = Duration.days(400);
  */
 export class TrailStack extends Stack {
   readonly keyArn: string;
-  readonly bucketName: string;
 
   constructor(scope: Construct, id: string, configuration: SupplierConfiguration) {
     const { account, region, operatorRoleArns } = configuration;
@@ -33,10 +39,13 @@ export class TrailStack extends Stack {
     });
     Tags.of(this).add('daybreak:purpose', 'trail');
     const trailArn = `arn:aws:cloudtrail:${REGION}:${account}:trail/${TRAIL_NAME}`;
-    const key = this.#createKey(trailArn, account, operatorRoleArns);
+    // Where the stack was destroyed, its bucket and its key are still there.
+    const { existing } = configuration;
+    const key = existing
+      ? Key.fromKeyArn(this, 'Key', existing.trailKeyArn)
+      : this.#createKey(trailArn, account, operatorRoleArns);
     this.keyArn = key.keyArn;
-    const bucket = this.#createBucket(configuration, key, trailArn);
-    this.bucketName = bucket.bucketName;
+    const bucketPolicy = existing ? undefined : this.#createBucket(configuration, key, trailArn).policy;
     const logGroup = new LogGroup(this, 'Log', {
       logGroupName: TRAIL_LOG_GROUP,
       encryptionKey: key,
@@ -59,10 +68,15 @@ export class TrailStack extends Stack {
       ],
     });
     acknowledgeInlinePolicy(delivery);
-    this.#createTrail(configuration, bucket, logGroup, delivery);
+    this.#createTrail(configuration, logGroup, delivery, bucketPolicy);
   }
 
-  #createTrail(configuration: SupplierConfiguration, bucket: Bucket, logGroup: LogGroup, delivery: Role): void {
+  #createTrail(
+    configuration: SupplierConfiguration,
+    logGroup: LogGroup,
+    delivery: Role,
+    bucketPolicy: BucketPolicy | undefined,
+  ): void {
     const { vaultBucket, evidenceBucket } = bucketNames(configuration);
     const trail = new CfnTrail(this, 'Trail', {
       trailName: TRAIL_NAME,
@@ -70,7 +84,7 @@ export class TrailStack extends Stack {
       isMultiRegionTrail: true,
       includeGlobalServiceEvents: true,
       enableLogFileValidation: true,
-      s3BucketName: bucket.bucketName,
+      s3BucketName: trailBucketName(configuration),
       kmsKeyId: this.keyArn,
       cloudWatchLogsLogGroupArn: logGroup.logGroupArn,
       cloudWatchLogsRoleArn: delivery.roleArn,
@@ -96,7 +110,7 @@ export class TrailStack extends Stack {
       ],
     });
     // CloudTrail tries all three when the trail is made.
-    for (const needed of [bucket.policy, delivery.node.findChild('DefaultPolicy')]) {
+    for (const needed of [bucketPolicy, delivery.node.findChild('DefaultPolicy')]) {
       if (needed !== undefined) trail.node.addDependency(needed);
     }
   }
@@ -145,10 +159,10 @@ export class TrailStack extends Stack {
     return key;
   }
 
-  #createBucket(configuration: SupplierConfiguration, key: DaybreakKey, trailArn: string): Bucket {
+  #createBucket(configuration: SupplierConfiguration, key: IKey, trailArn: string): Bucket {
     const { account, evidence } = configuration;
     const bucket = new Bucket(this, 'Files', {
-      // Without a name, so that the stack can be deployed again beside the bucket that it left.
+      bucketName: trailBucketName(configuration),
       encryption: BucketEncryption.KMS,
       encryptionKey: key,
       bucketKeyEnabled: false,

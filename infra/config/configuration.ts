@@ -130,7 +130,9 @@ export const SupplierConfiguration = z
      * The keys of a vault whose stack was destroyed and which was retained. The vault is then used as it stands: no vault
      * stack is synthesized, and nothing changes its buckets, their policies, or the keys' policies.
      */
-    existing: z.strictObject({ vaultKeyArn: keyArn, signingKeyArn: keyArn, logKeyArn: keyArn }).optional(),
+    existing: z
+      .strictObject({ vaultKeyArn: keyArn, signingKeyArn: keyArn, logKeyArn: keyArn, trailKeyArn: keyArn })
+      .optional(),
     /** A policy that bounds every role that Daybreak creates, where the account demands one. */
     permissionsBoundaryArn: z
       .string()
@@ -222,4 +224,9 @@ export function bucketNames({
 }: Pick<SupplierConfiguration, 'account'>): Pick<Deployment, 'vaultBucket' | 'evidenceBucket' | 'workBucket'> {
   const name = (purpose: string) => `daybreak-${purpose}-${account}-${REGION}`;
   return { vaultBucket: name('vault'), evidenceBucket: name('evidence'), workBucket: name('work') };
+}
+
+/** The name of the bucket that the trail's log files go to. */
+export function trailBucketName({ account }: Pick<SupplierConfiguration, 'account'>): string {
+  return `daybreak-trail-${account}-${REGION}`;
 }

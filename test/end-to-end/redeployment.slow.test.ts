@@ -43,10 +43,12 @@ async function deployOverStandingVault(name: string): Promise<void> {
     vaultKeyArn: await keyArnOf('vault'),
     signingKeyArn: await keyArnOf('signing'),
     logKeyArn: await keyArnOf('logs'),
+    trailKeyArn: await keyArnOf('trail'),
   };
   const assembly = join(environment.directory, name);
   await synthesize({ ...environment.local.configuration, existing }, assembly);
   expect([...(await deployAssembly(environment.cloud, assembly)).keys()]).toEqual([
+    'DaybreakTrail',
     'DaybreakWorkflows',
     'DaybreakMonitoring',
   ]);

@@ -380,6 +380,7 @@ describe('over a vault that stands', () => {
     vaultKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-00000000000e',
     signingKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-00000000000f',
     logKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-000000000010',
+    trailKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-000000000011',
   };
 
   it('synthesizes no vault stack, imports nothing, and says what is then not managed', () => {
@@ -406,9 +407,7 @@ describe('the monitoring stack', () => {
   const alarms = () => allAlarms().filter(({ Namespace, Dimensions }) => isOfPulse(Namespace, Dimensions));
   const isOfPulse = (namespace: string, dimensions: { Value: string }[] = []) =>
     namespace === 'Daybreak' && dimensions.some(({ Value }) => Value === 'pulse');
-  const watch = tamperAlarmsOf(
-    tamperRules(SupplierConfiguration.parse(exampleConfiguration), { keyArns: [], trailBucket: 'trail' }),
-  );
+  const watch = tamperAlarmsOf(tamperRules(SupplierConfiguration.parse(exampleConfiguration), []));
   const definitions = alarmsOf(SupplierConfiguration.parse(exampleConfiguration));
 
   it('alarms over metrics that pulse publishes, and takes silence for a breach', () => {

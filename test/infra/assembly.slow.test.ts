@@ -39,7 +39,7 @@ function synthesizeSteps(outdir: string): void {
       environment: {},
       environmentBytes: 0,
       logKey: Key.fromKeyArn(stack, `${step} key`, 'arn:aws:kms:eu-west-2:111122223333:key/log'),
-      scheduled: false,
+      calledBy: 'workflow',
       size: { timeoutMinutes: 1, memoryMib: 512 },
     });
   }
@@ -51,7 +51,7 @@ const assets = (directory: string) => readdirSync(directory).filter(name => name
 
 describe('two assemblies of one configuration, in two places', () => {
   it.each([
-    ['Daybreak', whole, ['DaybreakMonitoring', 'DaybreakVault', 'DaybreakWorkflows']],
+    ['Daybreak', whole, ['DaybreakMonitoring', 'DaybreakTrail', 'DaybreakVault', 'DaybreakWorkflows']],
     ['steps with their code', bundled, ['Steps']],
   ])('have the same templates of %s, byte for byte', (_name, [one = '', other = ''], stacks) => {
     const templates = globSync('*.template.json', { cwd: one }).sort();

@@ -5,6 +5,7 @@ import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
+  DeleteObjectCommand,
   ListMultipartUploadsCommand,
   PutObjectCommand,
   S3Client,
@@ -141,11 +142,18 @@ const UNUSED: readonly Unused[] = [
     allowance: /^(?:s3:PutObject on \S+|kms:(?:Decrypt|GenerateDataKey) on .*)\/pulse\/\*/,
     reason: 'It writes down what is wrong, and nothing is.',
   },
+  {
+    roles: ['evidence-record-tampering'],
+    allowance: /^sqs:SendMessage on /,
+    reason: "Lambda leaves what failed three times in the queue under the function's role; here it does so by itself.",
+  },
 ];
 
 let directory: string;
 let environment: LocalEnvironment;
 let cloud: LocalCloud | undefined;
+const noticedInOrdinaryRuns: string[] = [];
+const recordedDeeds = new Set<string>();
 let onRequest: ((request: AwsRequest) => void) | undefined;
 const limits = { ...COPY_LIMITS };
 
@@ -175,6 +183,7 @@ beforeAll(async () => {
     restoreTest: { objectsPerTenant: 'all' },
     onCloud: created => {
       cloud = created;
+      created.trail.onRecord(({ eventName }) => recordedDeeds.add(eventName));
       kmsKeyArns.push(created.kms.createKeyFromTemplate({ description: "the uploads' key" }).keyArn);
     },
     onRequest: request => onRequest?.(request),
@@ -284,6 +293,13 @@ async function runEverything({ cloud, deployment, runScheduled, nextScheduled, r
   await cloud.clock.advance(25 * 60 * MINUTES);
   expect(await cloud.scheduler.fire('daybreak-remove-abandoned', cloud.clock.now())).toMatchObject({ failure: null });
   await Promise.all(cloud.states.listExecutions().map(({ arn }) => cloud.states.waitForExecution(arn)));
+
+  await cloud.invocations.settle();
+  noticedInOrdinaryRuns.push(...cloud.lambda.linesOf('daybreak-evidence-record-tampering'));
+  // At last somebody tampers.
+  const hide = new DeleteObjectCommand({ Bucket: deployment.vaultBucket, Key: 'recovery-points/x.json' });
+  await expect(client.send(hide)).rejects.toThrow('explicit deny in a resource-based policy');
+  await cloud.invocations.settle();
 }
 
 // What a killed copy leaves twice is aborted once by the next one.
@@ -319,6 +335,21 @@ const concerns = ({ roles }: Unused, role: string) =>
   roles instanceof RegExp ? roles.test(role) : roles.some(name => `daybreak-${name}` === role);
 
 describe('a run of everything', () => {
+  it('is no tampering, though the trail has all of it', () => {
+    expect(noticedInOrdinaryRuns).toEqual([]);
+    expect([...recordedDeeds]).toEqual(
+      expect.arrayContaining([
+        'CreateDBSnapshot',
+        'CopyDBSnapshot',
+        'CreateGrant',
+        'DeleteDBSnapshot',
+        'CreateAlias',
+        'RestoreDBInstanceFromDBSnapshot',
+        'DeleteDBInstance',
+      ]),
+    );
+  });
+
   it.each(ROLES)('uses all that %s is allowed, but for what has a reason', role => {
     const { used, unused } = allowancesOf(role);
     expect(used).not.toEqual([]);

@@ -32,6 +32,7 @@ let deployment: Deployment;
 let client: S3Client;
 /** What each function was called with by a backup and a restore test that went through. */
 const events = new Map<string, unknown>();
+const recordedDeeds = new Set<string>();
 let calls = 0;
 
 beforeAll(async () => {
@@ -43,6 +44,7 @@ beforeAll(async () => {
   deployment = Deployment.parse(
     JSON.parse(cloud.lambda.environmentOf('daybreak-backup-plan').DAYBREAK_DEPLOYMENT ?? ''),
   );
+  cloud.trail.onRecord(({ eventName }) => recordedDeeds.add(eventName));
   cloud.s3.createBucket({ name: BUCKET, encryption: { algorithm: 'aws:kms', keyId: kmsKeyArns[0] ?? '' } });
   await upload('oak');
   cloud.lambda.intercept(({ functionName, event }, next) => {
@@ -148,6 +150,12 @@ async function runWithout(action: string | undefined, name: Step, prepare: Prepa
 }
 
 const IN_PARTS = ['s3:ListBucketMultipartUploads', 's3:AbortMultipartUpload', 's3:ListMultipartUploadParts'];
+
+it('calls no ordinary run tampering', async () => {
+  await cloud.invocations.settle();
+  expect(recordedDeeds).toEqual(new Set(['CreateKey', 'CreateAlias']));
+  expect(cloud.lambda.linesOf('daybreak-evidence-record-tampering')).toEqual([]);
+});
 
 // The last list: what takes a copy in parts or an object that is missing, or is not fatal. The slow test uses them.
 describe.each<[Step, Prepare, string[], string[]]>([

@@ -233,7 +233,7 @@ const ELSEWHERE: readonly Row[] = [
 ];
 
 const SOURCES: Record<string, string> = Object.fromEntries(
-  tamperRules(configuration, { keyArns: ['-'], trailBucket: 'trail' }).map(({ id, eventSource }) => [id, eventSource]),
+  tamperRules(configuration, ['-']).map(({ id, eventSource }) => [id, eventSource]),
 );
 const deedOf = ([rule, eventName, deed]: Row) => ({
   requestParameters: null,
@@ -253,10 +253,7 @@ const noticed = (row: Row, principal: Principal, more: Partial<Deed> = {}) =>
 
 describe('a tamper rule', () => {
   it('has an event for each of its names here', () => {
-    for (const { id, eventNames, serviceEvent } of tamperRules(configuration, {
-      keyArns: ['-'],
-      trailBucket: 'trail',
-    })) {
+    for (const { id, eventNames, serviceEvent } of tamperRules(configuration, ['-'])) {
       if (serviceEvent) continue;
       const names = TAMPERING.filter(([rule]) => rule === id).map(([, name]) => name);
       expect([id, new Set(names).size > 0]).toEqual([id, true]);

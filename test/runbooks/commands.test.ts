@@ -14,6 +14,8 @@ import { readConfiguration } from '../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../infra/config/example.ts';
 import { operatorPolicy } from '../../infra/deployer/operator-policy.ts';
 import { STEPS, stepName, WORKFLOWS, workflowName } from '../../infra/role-names.ts';
+import { tamperAlarmsOf } from '../../infra/tamper-alarms.ts';
+import { tamperRules } from '../../infra/tamper-rules.ts';
 import { USAGE } from '../../runbooks/cli/usage.ts';
 import { commandsIn, commandsInShell, type WrittenCommand } from './written-commands.ts';
 
@@ -25,7 +27,7 @@ const pages = [
     .map(name => `runbooks/${name}`),
   ...['README.md', 'DEPLOYING.md'].filter(name => existsSync(join(root, name))),
 ].map(name => ({ name, text: readFileSync(join(root, name), 'utf8') }));
-const alarms = alarmsOf(configuration).map(({ id, command }) => ({ name: `alarm ${id}`, text: command }));
+const alarms = [...alarmsOf(configuration), ...tamperAlarmsOf(tamperRules(configuration, []))].map(({ id, command }) => ({ name: `alarm ${id}`, text: command }));
 const written = [
   ...pages.flatMap(({ name, text }) => commandsIn(text).map(command => ({ name, ...command }))),
   ...alarms.flatMap(({ name, text }) => commandsInShell(text).map(command => ({ name, ...command }))),
@@ -73,6 +75,8 @@ const REFERENCE: Record<string, string> = {
   'aws resourcegroupstaggingapi get-resources': 'resource-type-filters tag-filters',
   'aws service-quotas list-service-quotas': 'service-code',
   'aws service-quotas request-service-quota-increase': 'service-code quota-code desired-value',
+  'aws sqs get-queue-url': 'queue-name',
+  'aws sqs receive-message': 'queue-url visibility-timeout max-number-of-messages',
   'aws sts get-caller-identity': '',
 };
 

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { DescribeKeyCommand, KMSClient, NotFoundException, PutKeyPolicyCommand } from '@aws-sdk/client-kms';
 import { z } from 'zod';
 import { localClientConfiguration } from '../endpoint/request-handler.ts';
@@ -107,8 +106,7 @@ export class ResourceCreator {
 
   readonly #bucket = read(
     z.strictObject({
-      // Of a bucket without one, CloudFormation makes a name.
-      BucketName: z.string().optional(),
+      BucketName: z.string(),
       BucketEncryption: z.strictObject({
         ServerSideEncryptionConfiguration: z.tuple([
           z.strictObject({
@@ -139,8 +137,8 @@ export class ResourceCreator {
       VersioningConfiguration: z.strictObject({ Status: z.enum(['Enabled', 'Suspended']) }).optional(),
       Tags,
     }),
-    (properties, { logicalId }) => {
-      const name = properties.BucketName ?? this.#standingName(logicalId) ?? newBucketName(logicalId);
+    properties => {
+      const name = properties.BucketName;
       const [encryption] = properties.BucketEncryption.ServerSideEncryptionConfiguration;
       const retention = properties.ObjectLockConfiguration?.Rule.DefaultRetention;
       const period = retention && readPeriod(retention);
@@ -162,12 +160,6 @@ export class ResourceCreator {
       return { ref: name, attributes: { Arn: `arn:aws:s3:::${name}` } };
     },
   );
-
-  // What was given a name keeps it.
-  #standingName(where: string): string | undefined {
-    const [stack = '', logicalId = ''] = where.split('.');
-    return this.#target.stacks.standing.get(stack)?.resources.get(logicalId)?.ref;
-  }
 
   readonly #bucketPolicy = read(
     z.strictObject({ Bucket: z.string(), PolicyDocument: Document }),
@@ -416,9 +408,4 @@ function read<T extends z.ZodType>(
 function readPeriod({ Days, Years }: z.output<typeof Period>): { days: number } | { years: number } | undefined {
   if (Days !== undefined) return { days: Days };
   return Years === undefined ? undefined : { years: Years };
-}
-
-// As CloudFormation makes one, which no other bucket has.
-function newBucketName(where: string): string {
-  return `${where.replace('.', '-').toLowerCase().slice(0, 50)}-${randomBytes(6).toString('hex')}`;
 }

@@ -14,6 +14,7 @@ const existing = {
   vaultKeyArn: otherKey.replace(/c$/, 'e'),
   signingKeyArn: otherKey.replace(/c$/, 'd'),
   logKeyArn: otherKey.replace(/c$/, 'f'),
+  trailKeyArn: otherKey.replace(/c$/, '9'),
 };
 
 /** So many databases, each an instance of its own. */

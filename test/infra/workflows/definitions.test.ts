@@ -58,7 +58,7 @@ describe.each([
   });
 });
 
-it('calls every step but those that schedules call', () => {
+it('calls every step but those that schedules and rules call', () => {
   const notCalled = STEPS.filter(step => !called.includes(step));
-  expect(notCalled).toEqual(['workflows/start-execution', 'pulse/read-back']);
+  expect(notCalled).toEqual(['evidence/record-tampering', 'workflows/start-execution', 'pulse/read-back']);
 });

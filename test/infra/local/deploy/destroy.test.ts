@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TRAIL_LOG_GROUP } from '../../../../functions/contracts/tampering.ts';
 import { createApp } from '../../../../infra/app.ts';
 import { LocalClock } from '../../../../infra/local/clock.ts';
 import { LocalCloud } from '../../../../infra/local/cloud.ts';
@@ -20,7 +21,8 @@ const configuration = localConfiguration({
   databases: [],
   buckets: [{ id: 'uploads', name: 'school-uploads', tenantPrefix: '{tenant}/' }],
 });
-const ALIASES = { vaultKeyArn: 'vault', signingKeyArn: 'signing', logKeyArn: 'logs' };
+const IAM_EVENT = { eventSource: 'iam.amazonaws.com', requestParameters: { roleName: 'daybreak-backup-plan' } };
+const ALIASES = { vaultKeyArn: 'vault', signingKeyArn: 'signing', logKeyArn: 'logs', trailKeyArn: 'trail' };
 
 beforeAll(() => {
   createApp(configuration, { outdir: assembly, bundle: false, check: false }).synth();
@@ -37,6 +39,8 @@ async function deployedCloud(): Promise<LocalCloud> {
 async function destroyAllButTheVault(cloud: LocalCloud): Promise<void> {
   await destroyStack(cloud, 'DaybreakMonitoring');
   await destroyStack(cloud, 'DaybreakWorkflows');
+  setTerminationProtection(cloud, 'DaybreakTrail', false);
+  await destroyStack(cloud, 'DaybreakTrail');
 }
 
 const describeKey = (cloud: LocalCloud, KeyId: string) =>
@@ -48,6 +52,8 @@ describe('destroying stacks of a local cloud', () => {
     const { Arn: topicKey = '' } = (await describeKey(cloud, 'alias/daybreak/alarms')).KeyMetadata ?? {};
     await destroyAllButTheVault(cloud);
     expect(cloud.alarms.list()).toEqual([]);
+    expect(cloud.events.ruleNames()).toEqual([]);
+    expect(cloud.logs.filtersFor(TRAIL_LOG_GROUP, IAM_EVENT)).toEqual([]);
     expect(cloud.states.listStateMachines()).toEqual([]);
     expect(cloud.scheduler.listSchedules()).toEqual([]);
     for (const step of STEPS) {
@@ -113,7 +119,11 @@ describe('destroying stacks of a local cloud', () => {
     }
     const outdir = join(directory, 'existing');
     createApp({ ...configuration, existing }, { outdir, bundle: false, check: false }).synth();
-    expect([...(await deployAssembly(cloud, outdir)).keys()]).toEqual(['DaybreakWorkflows', 'DaybreakMonitoring']);
+    expect([...(await deployAssembly(cloud, outdir)).keys()]).toEqual([
+      'DaybreakTrail',
+      'DaybreakWorkflows',
+      'DaybreakMonitoring',
+    ]);
     expect(cloud.lambda.environmentOf('daybreak-backup-plan')).toEqual(before);
     expect(cloud.scheduler.listSchedules()).toHaveLength(4);
   });
