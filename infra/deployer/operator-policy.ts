@@ -1,3 +1,4 @@
+import { TRAIL_LOG_GROUP, UNDELIVERED_QUEUE } from '../../functions/contracts/tampering.ts';
 import { bucketNames, REGION, type SupplierConfiguration } from '../config/configuration.ts';
 import { type ManagedPolicy, managedPolicy } from './policy-document.ts';
 
@@ -52,6 +53,8 @@ export function operatorPolicy(configuration: SupplierConfiguration): ManagedPol
           'lambda:GetFunctionConfiguration',
           'logs:FilterLogEvents',
           'scheduler:GetSchedule',
+          'sqs:GetQueueUrl',
+          'sqs:ReceiveMessage',
           'states:DescribeExecution',
           'states:GetExecutionHistory',
           'states:ListExecutions',
@@ -60,7 +63,9 @@ export function operatorPolicy(configuration: SupplierConfiguration): ManagedPol
         Resource: [
           arn('lambda', 'function:daybreak-*'),
           arn('logs', 'log-group:Daybreak*'),
+          arn('logs', `log-group:${TRAIL_LOG_GROUP}:*`),
           arn('scheduler', 'schedule/default/daybreak-*'),
+          arn('sqs', UNDELIVERED_QUEUE),
           arn('states', 'execution:daybreak-*'),
           arn('states', 'stateMachine:daybreak-*'),
         ],

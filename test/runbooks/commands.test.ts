@@ -27,7 +27,9 @@ const pages = [
     .map(name => `runbooks/${name}`),
   ...['README.md', 'DEPLOYING.md'].filter(name => existsSync(join(root, name))),
 ].map(name => ({ name, text: readFileSync(join(root, name), 'utf8') }));
-const alarms = [...alarmsOf(configuration), ...tamperAlarmsOf(tamperRules(configuration, []))].map(({ id, command }) => ({ name: `alarm ${id}`, text: command }));
+const alarms = [...alarmsOf(configuration), ...tamperAlarmsOf(tamperRules(configuration, []))].map(
+  ({ id, command }) => ({ name: `alarm ${id}`, text: command }),
+);
 const written = [
   ...pages.flatMap(({ name, text }) => commandsIn(text).map(command => ({ name, ...command }))),
   ...alarms.flatMap(({ name, text }) => commandsInShell(text).map(command => ({ name, ...command }))),
