@@ -67,7 +67,7 @@ const UNUSED: readonly Unused[] = [
     [
       ['work', ['backup-fingerprint', 'backup-back-up-tenant', 'backup-complete', 'tenants-ensure-key']],
       ['work', ['restore-test-choose', 'restore-test-verify-objects', 'restore-test-conclude']],
-      ['work', ['daily-backup', 'restore-test']],
+      ['work', ['daily-backup', 'restore-test', 'evidence-record-tampering']],
       ['vault', ['restore-test-choose', 'restore-test-restore-database']],
       ['vault', ['restore-test-verify-database', 'restore-test-plan-objects']],
       ['evidence', ['restore-test-conclude']],
