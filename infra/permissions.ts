@@ -39,28 +39,30 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
   const { configuration, vaultBucket, evidenceBucket, workBucket, vaultKeyArn, signingKeyArn } = reach;
   const { account, databases, buckets } = configuration;
 
-  // Without s3:ListBucket S3 answers 403 for an object that is not there, and "not there" would look like "refused".
-  // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+  const on = (actions: readonly string[], bucket: string, ...prefixes: string[]): Permission => ({
+    actions,
+    resources: objects(bucket, ...prefixes),
+  });
+  const useVaultKey = (actions: readonly string[], bucket: string, ...prefixes: string[]): Permission => ({
+    actions,
+    resources: [vaultKeyArn],
+    conditions: throughS3(...objects(bucket, ...prefixes)),
+  });
   const read = (bucket: string, ...prefixes: string[]): Permission[] => [
-    { actions: ['s3:ListBucket'], resources: [`arn:aws:s3:::${bucket}`] },
-    { actions: ['s3:GetObject'], resources: objects(bucket, ...prefixes) },
-    {
-      actions: ['kms:Decrypt'],
-      resources: [vaultKeyArn],
-      conditions: throughS3(...objects(bucket, ...prefixes)),
-    },
+    on(['s3:GetObject'], bucket, ...prefixes),
+    useVaultKey(['kms:Decrypt'], bucket, ...prefixes),
   ];
   const write = (bucket: string, ...prefixes: string[]): Permission[] => [
-    { actions: ['s3:PutObject'], resources: objects(bucket, ...prefixes) },
-    {
-      actions: ['kms:GenerateDataKey'],
-      resources: [vaultKeyArn],
-      conditions: throughS3(...objects(bucket, ...prefixes)),
-    },
+    on(['s3:PutObject'], bucket, ...prefixes),
+    useVaultKey(['kms:GenerateDataKey'], bucket, ...prefixes),
   ];
+  // For steps that list, and for those to which an object that is not there is an answer: without s3:ListBucket S3 gives
+  // 403 for it, and "not there" would look like "refused".
+  // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+  const list = (bucket: string): Permission => ({ actions: ['s3:ListBucket'], resources: [`arn:aws:s3:::${bucket}`] });
   const tenantKeys = `arn:aws:kms:${REGION}:${account}:key/*`;
   // Tenants' keys are made at run time, so their ARNs are unknown here. Each one's own policy names the roles as well.
-  const useTenantKeys = (actions: readonly string[], ...objectArns: string[]): Permission => ({
+  const useKeys = (actions: readonly string[], ...objectArns: string[]): Permission => ({
     actions,
     resources: [tenantKeys],
     conditions: throughS3(...objectArns),
@@ -68,8 +70,10 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
   const tenantObjects = objects(vaultBucket, 'tenants/');
   const sign: Permission = { actions: ['kms:Sign'], resources: [signingKeyArn] };
   const verify: Permission = { actions: ['kms:Verify'], resources: [signingKeyArn] };
-  const readRootManifest = [...read(vaultBucket, 'recovery-points/'), verify];
+  const readRootManifest = [list(vaultBucket), ...read(vaultBucket, 'recovery-points/'), verify];
   const readLedger = [
+    list(evidenceBucket),
+    list(workBucket),
     ...read(evidenceBucket, 'ledger/'),
     ...read(workBucket, 'ledger-projection/'),
     ...write(workBucket, 'ledger-projection/'),
@@ -90,18 +94,13 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
     conditions: { StringEquals: { [`aws:ResourceTag/${PURPOSE_TAG}`]: 'restore-test' } },
   };
   const databaseKeyArns = databases.flatMap(({ kmsKeyArn }) => (kmsKeyArn === null ? [] : [kmsKeyArn]));
-  // RDS works with the key through a grant that it makes in the caller's name.
+  // RDS works with a key under a grant that it makes in the caller's name; the caller needs these two. A copy under another
+  // key needs them for both, as the policy with which AWS Backup copies RDS snapshots shows.
   // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.Encryption.Keys.html
+  // https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSBackupServiceRolePolicyForBackup.html
   const letRdsUse = (...keyArns: string[]): Permission[] => [
     {
-      actions: [
-        'kms:DescribeKey',
-        'kms:Decrypt',
-        'kms:GenerateDataKey',
-        'kms:GenerateDataKeyWithoutPlaintext',
-        'kms:ReEncryptFrom',
-        'kms:ReEncryptTo',
-      ],
+      actions: ['kms:DescribeKey'],
       resources: keyArns,
       conditions: { StringEquals: { 'kms:ViaService': RDS } },
     },
@@ -145,6 +144,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
         actions: ['rds-db:connect'],
         resources: databases.map(({ resourceId, readerUser }) => databaseUser(resourceId, readerUser)),
       },
+      list(vaultBucket),
       ...read(vaultBucket, 'fingerprints/'),
       ...write(vaultBucket, 'fingerprints/'),
       ...read(workBucket, 'work/'),
@@ -185,15 +185,16 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
               conditions: { StringEquals: { 'kms:ViaService': S3 } },
             },
           ]),
-      ...read(vaultBucket, 'tenants/', 'shared/'),
-      ...write(vaultBucket, 'tenants/', 'shared/'),
+      list(vaultBucket),
+      on(['s3:GetObject', 's3:PutObject'], vaultBucket, 'tenants/', 'shared/'),
+      useVaultKey(['kms:Decrypt', 'kms:GenerateDataKey'], vaultBucket, 'shared/'),
       ...multipart(vaultBucket, 'tenants/', 'shared/'),
       // Only of copies above 5 GB, whose parts have a checksum each. Of a current version that takes no `…Version` action:
       // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
       { actions: ['s3:GetObjectAttributes'], resources: objects(vaultBucket, 'tenants/', 'shared/') },
-      ...read(workBucket, 'work/'),
-      ...write(workBucket, 'work/'),
-      useTenantKeys(['kms:Decrypt', 'kms:GenerateDataKey'], ...tenantObjects, ...objects(workBucket, 'work/')),
+      // What is kept of a manifest that is not finished, under the tenant's key, or else the vault's.
+      on(['s3:GetObject', 's3:PutObject'], workBucket, 'work/'),
+      useKeys(['kms:Decrypt', 'kms:GenerateDataKey'], ...tenantObjects, ...objects(workBucket, 'work/')),
     ],
     'backup/complete': [
       describeCopies,
@@ -230,7 +231,8 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
         resources: [tenantKeys],
       },
       { actions: ['kms:CreateAlias'], resources: [`arn:aws:kms:${REGION}:${account}:alias/daybreak/tenant/*`] },
-      { actions: ['s3:ListBucket'], resources: [`arn:aws:s3:::${vaultBucket}`] },
+      list(vaultBucket),
+      list(workBucket),
       ...read(workBucket, 'work/'),
       ...write(workBucket, 'work/'),
     ],
@@ -268,20 +270,27 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       { actions: ['rds:DescribeDBInstances'], resources: [testInstances] },
       { actions: ['rds:DescribeDBParameters'], resources: [testParameterGroup] },
     ],
-    'restore-test/hydrate': [...connectToRestored, ...read(workBucket, 'work/'), ...write(workBucket, 'work/')],
+    'restore-test/hydrate': [
+      ...connectToRestored,
+      list(workBucket),
+      ...read(workBucket, 'work/'),
+      ...write(workBucket, 'work/'),
+    ],
     'restore-test/verify-database': [
       ...connectToRestored,
       ...readRootManifest,
       ...read(vaultBucket, 'fingerprints/'),
+      list(workBucket),
       ...read(workBucket, 'work/'),
       ...write(workBucket, 'work/'),
     ],
     'restore-test/plan-objects': [...readRootManifest, ...write(workBucket, 'work/')],
     'restore-test/verify-objects': [
-      ...read(vaultBucket, 'tenants/', 'shared/'),
-      { actions: ['s3:GetObjectVersion'], resources: objects(vaultBucket, 'tenants/', 'shared/') },
-      ...read(workBucket, 'scratch/'),
-      ...write(workBucket, 'scratch/'),
+      list(vaultBucket),
+      on(['s3:GetObject', 's3:GetObjectVersion'], vaultBucket, 'tenants/', 'shared/'),
+      useVaultKey(['kms:Decrypt'], vaultBucket, 'shared/'),
+      list(workBucket),
+      on(['s3:GetObject', 's3:PutObject'], workBucket, 'scratch/'),
       ...multipart(workBucket, 'scratch/'),
       {
         // Attributes only of copies above 8 GiB that an earlier call made.
@@ -289,7 +298,8 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
         resources: objects(workBucket, 'scratch/'),
       },
       { actions: ['kms:DescribeKey'], resources: [tenantKeys] },
-      useTenantKeys(['kms:Decrypt', 'kms:GenerateDataKey'], ...tenantObjects, ...objects(workBucket, 'scratch/')),
+      useKeys(['kms:Decrypt'], ...tenantObjects, ...objects(workBucket, 'scratch/')),
+      useKeys(['kms:GenerateDataKey'], ...objects(workBucket, 'scratch/')),
     ],
     'restore-test/tear-down': [
       listTestInstances,

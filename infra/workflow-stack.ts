@@ -264,7 +264,6 @@ function distributedMap(stateMachineArn: string, { workBucket, vaultKeyArn }: De
       resources: [`${executions}:*`, `${executions}/*:*`],
     },
     { actions: ['states:RedriveExecution'], resources: [`${executions}/*:*`] },
-    { actions: ['s3:ListBucket'], resources: [`arn:aws:s3:::${workBucket}`] },
     {
       actions: ['s3:GetObject', 's3:PutObject', 's3:ListMultipartUploadParts', 's3:AbortMultipartUpload'],
       resources: [workFiles],

@@ -1,7 +1,7 @@
 import type { HeadObjectCommandOutput } from '@aws-sdk/client-s3';
 import type { NotCoveredReason, ObjectManifestLine } from '../contracts/object-manifest.ts';
 import { objectKey } from '../contracts/vault-layout.ts';
-import { describeError } from '../platform/errors.ts';
+import { describeError, PermanentError } from '../platform/errors.ts';
 import { TenantKeyUnusableError } from '../platform/kms.ts';
 import { log } from '../platform/log.ts';
 import { type CopyLimits, copyObject, describeCopy } from '../platform/object-copy.ts';
@@ -51,8 +51,8 @@ const MAX_TRIES = 5;
  *
  * A change of tags alone changes neither an object's ETag nor its time, so that it is first seen with the next change
  * of the object itself.
- * @throws TenantKeyUnusableError when the tenant's key refuses; RetryableError. Whatever is wrong with the object alone
- * is an outcome.
+ * @throws TenantKeyUnusableError when the tenant's key refuses; VaultAccessDeniedError; RetryableError. Whatever is wrong
+ * with the object alone is an outcome.
  */
 export async function copyToVault(object: ListedObject, task: CopyTask): Promise<CopyOutcome> {
   const secret = await task.namingSecret();
@@ -106,10 +106,14 @@ async function tryCopy(
     });
     if (copy === undefined) return { kind: 'out-of-time' };
   } catch (error) {
-    if (error instanceof ObjectKeyUnusableError) return whoseKey(error, object.key, task, recopied);
+    if (error instanceof ObjectKeyUnusableError || error instanceof ObjectAccessDeniedError) {
+      return whoseRefusal(error, object.key, task, recopied);
+    }
     if (!(error instanceof PreconditionFailedError || error instanceof ObjectNotFoundError)) throw error;
     written = false;
-    copy = await describeCopy(target, sizeBytes, limits);
+    copy = await describeCopy(target, sizeBytes, limits).catch(refusal => {
+      throw refusal instanceof ObjectAccessDeniedError ? vaultRefused(refusal) : refusal;
+    });
     if (copy === undefined) return 'changed';
   }
   const { versionId, ...digest } = copy;
@@ -137,12 +141,15 @@ async function readTagsIfAllowed(bucket: string, key: string, calledInMessages: 
   }
 }
 
+/** The vault, not the source, is what the role may not reach: that is wrong with the deployment, not with an object. */
+export class VaultAccessDeniedError extends PermanentError {}
+
 /** A copy's SHA-256 is not the one that the source's owner gave it. */
 class CopyAlteredError extends ObjectStorageError {}
 
-/** S3 names no key when KMS refuses a copy: where the source can be read, it is the tenant's. */
-async function whoseKey(
-  cause: ObjectKeyUnusableError,
+/** S3 does not always say which side of a copy was refused: where the source can be read, it is the vault's. */
+async function whoseRefusal(
+  cause: ObjectKeyUnusableError | ObjectAccessDeniedError,
   key: string,
   { source, vault }: CopyTask,
   recopied: number,
@@ -151,13 +158,20 @@ async function whoseKey(
   try {
     (await readObject(source.bucket, key, { calledInMessages })).body.destroy();
   } catch (error) {
-    if (error instanceof ObjectKeyUnusableError) return { kind: 'not-covered', reason: 'access-denied', recopied };
+    if (error instanceof ObjectKeyUnusableError || error instanceof ObjectAccessDeniedError) {
+      return { kind: 'not-covered', reason: 'access-denied', recopied };
+    }
     throw error;
   }
+  if (cause instanceof ObjectAccessDeniedError) throw vaultRefused(cause);
   throw new TenantKeyUnusableError(
     `the key of ${vault.tenant === null ? 'the vault' : `tenant ${vault.tenant}`} cannot be used: see its state in KMS`,
     { cause },
   );
+}
+
+function vaultRefused(cause: ObjectAccessDeniedError): VaultAccessDeniedError {
+  return new VaultAccessDeniedError(cause.message, { cause });
 }
 
 function isArchived({ StorageClass, ArchiveStatus, Restore }: HeadObjectCommandOutput): boolean {

@@ -9,7 +9,7 @@ import { readFile } from '../platform/fingerprint/fingerprint-file.ts';
 import { handler as step } from '../platform/handler.ts';
 import { log } from '../platform/log.ts';
 import { RootManifestInvalidError, readRootManifest } from '../platform/root-manifest.ts';
-import { listObjects, writeBytes } from '../platform/s3.ts';
+import { listObjects, ObjectAccessDeniedError, writeBytes } from '../platform/s3.ts';
 import { type BucketTenants, planItems } from './plan-items.ts';
 import { parentOfTenants, tenantOfPrefix } from './tenant-prefix.ts';
 
@@ -74,7 +74,7 @@ async function readDatabaseTenants(vaultBucket: string, recoveryPointId: string,
     if (stored !== undefined) return stored.tenants;
   } catch (error) {
     // The recovery point reports it: what the other sources know is backed up all the same.
-    if (!(error instanceof PermanentError)) throw error;
+    if (!(error instanceof PermanentError) || error instanceof ObjectAccessDeniedError) throw error;
     log('error', 'a fingerprint does not read back', { databaseId, error: describeError(error) });
   }
   log('warn', 'a database has no fingerprint in this recovery point; its tenants are not known', { databaseId });

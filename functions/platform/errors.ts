@@ -22,6 +22,15 @@ export class PermanentError extends DaybreakError {
   readonly retryable = false;
 }
 
+/**
+ * Who was refused which action, from a service's own words; never the resource, which may be the name of a school's file.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+ */
+export function describeRefusal(error: Error): string {
+  const [, principal, action] = /User: (\S+) is not authorized to perform: (\S+)/.exec(error.message) ?? [];
+  return action === undefined ? error.name : `${error.name}: ${principal} may not ${action}`;
+}
+
 /** What a service or library said, for use as `cause` text in a message: its name and message, never a stack. */
 export function describeError(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);

@@ -24,6 +24,8 @@ export class KeyUnusableError extends PermanentError {}
 export class TenantKeyUnusableError extends KeyUnusableError {}
 /** KMS refused the request for another lasting reason. */
 export class KeyServiceError extends PermanentError {}
+/** A policy does not allow the role this action with the key. */
+export class KeyAccessDeniedError extends KeyServiceError {}
 
 /** Runs one KMS call on this runtime's client and translates its errors. `what` names the key in messages. */
 export async function callKms<T>(what: string, call: (client: KMSClient) => Promise<T>): Promise<T> {
@@ -44,7 +46,8 @@ export async function callKms<T>(what: string, call: (client: KMSClient) => Prom
     ) {
       throw new RetryableError(`${what}: KMS did not answer well (${name}: ${message})`, { cause });
     }
-    throw new KeyServiceError(`${what}: KMS refused (${name}: ${message})`, { cause });
+    const Refusal = name === 'AccessDeniedException' ? KeyAccessDeniedError : KeyServiceError;
+    throw new Refusal(`${what}: KMS refused (${name}: ${message})`, { cause });
   }
 }
 
@@ -128,12 +131,18 @@ export async function findKeyWithoutAlias(tag: string, value: string): Promise<s
   return undefined;
 }
 
-/** A key's tags; none for a key whose policy keeps them from this role, as keys of others in the account may. */
+/**
+ * A key's tags; none for a key whose own policy keeps them from this role, as keys of others in the account may.
+ * @throws KeyAccessDeniedError when it is the role's policies that do not allow it.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+ */
 export async function readKeyTags(keyArn: string): Promise<Record<string, string>> {
   try {
     const { Tags } = await callKms(keyArn, client => client.send(new ListResourceTagsCommand({ KeyId: keyArn })));
     return Object.fromEntries((Tags ?? []).map(({ TagKey = '', TagValue = '' }) => [TagKey, TagValue]));
   } catch (error) {
+    if (error instanceof KeyAccessDeniedError && /because no identity-based policy allows/.test(error.message))
+      throw error;
     if (error instanceof KeyServiceError || error instanceof KeyUnusableError) return {};
     throw error;
   }

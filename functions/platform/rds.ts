@@ -32,6 +32,8 @@ export class DatabaseQuotaError extends PermanentError {}
 export class DatabaseKeyError extends PermanentError {}
 /** RDS refused the request for another lasting reason. */
 export class DatabaseServiceError extends PermanentError {}
+/** No policy allows the role this action of RDS. */
+export class DatabaseServiceAccessDeniedError extends DatabaseServiceError {}
 
 // RDS drops the suffix in some codes and keeps it in others; the SDK's class names always have it.
 function translate(what: string, cause: unknown): unknown {
@@ -47,7 +49,8 @@ function translate(what: string, cause: unknown): unknown {
   if (status === undefined || status >= 500 || /^(Throttling|RequestLimitExceeded)/.test(name)) {
     return new RetryableError(text, { cause });
   }
-  return new DatabaseServiceError(text, { cause });
+  const Refusal = name === 'AccessDenied' ? DatabaseServiceAccessDeniedError : DatabaseServiceError;
+  return new Refusal(text, { cause });
 }
 
 async function callRds<T>(what: string, call: (client: RDSClient) => Promise<T>): Promise<T> {

@@ -1,5 +1,5 @@
 import { S3Client, S3ServiceException } from '@aws-sdk/client-s3';
-import { PermanentError, RetryableError } from './errors.ts';
+import { describeRefusal, PermanentError, RetryableError } from './errors.ts';
 import { awsClient } from './runtime.ts';
 
 /** There is no such object (or bucket, or version). */
@@ -51,7 +51,7 @@ function translate(what: string, cause: unknown): unknown {
   if (name === 'InvalidObjectState') return new ObjectArchivedError(`${what}: archived`, { cause });
   if (status === 403 || name === 'AccessDenied') {
     return new ObjectAccessDeniedError(
-      `${what}: refused (${name}); check the role's, the bucket's and the key's policies`,
+      `${what}: refused (${describeRefusal(cause)}); check the role's, the bucket's and the key's policies`,
       {
         cause,
       },

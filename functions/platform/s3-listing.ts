@@ -1,5 +1,5 @@
 import { DeleteObjectsCommand, ListObjectsV2Command, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
-import { RetryableError } from './errors.ts';
+import { describeRefusal, RetryableError } from './errors.ts';
 import { callS3, ObjectStorageError, PASSING } from './s3-call.ts';
 
 export interface ListedObject {
@@ -116,7 +116,9 @@ export async function deleteVersions(
     );
     if (Errors?.length) {
       const lasting = Errors.find(({ Code }) => !PASSING.test(Code ?? ''));
-      const text = `s3://${bucket}: ${Errors.length} of ${batch.length} versions were not deleted (${(lasting ?? Errors[0])?.Code})`;
+      const { Code, Message } = lasting ?? Errors[0] ?? {};
+      const reason = describeRefusal(Object.assign(new Error(Message), { name: Code }));
+      const text = `s3://${bucket}: ${Errors.length} of ${batch.length} versions were not deleted (${reason})`;
       throw lasting === undefined ? new RetryableError(text) : new ObjectStorageError(text);
     }
   }

@@ -13,6 +13,7 @@ import {
 import { describeError, PermanentError, RetryableError } from './errors.ts';
 import {
   callS3,
+  ObjectAccessDeniedError,
   ObjectNotFoundError,
   ObjectStorageError,
   ObjectUnderCustomerKeyError,
@@ -164,8 +165,8 @@ export async function writeBytesOnce(
 
 /**
  * An object's headers, with its checksums; undefined where there is no such object.
- * @throws ObjectUnderCustomerKeyError, ObjectKeyUnusableError: S3 answers both with a bare 400 to HEAD, so that a GET of
- * one byte has to tell which it is.
+ * @throws ObjectUnderCustomerKeyError, ObjectKeyUnusableError, ObjectAccessDeniedError: to HEAD S3 answers the first two
+ * with a bare 400 and the third with a bare 403, so that a GET of one byte has to tell what it is.
  */
 export async function describeObject(
   bucket: string,
@@ -187,7 +188,8 @@ export async function describeObject(
     );
   } catch (error) {
     if (error instanceof ObjectNotFoundError) return undefined;
-    if (!(error instanceof ObjectStorageError && statusOf(error.cause) === 400)) throw error;
+    const isBare = error instanceof ObjectStorageError && statusOf(error.cause) === 400;
+    if (!isBare && !(error instanceof ObjectAccessDeniedError)) throw error;
     try {
       (await readObject(bucket, key, { ...options, range: 'bytes=0-0' })).body.destroy();
     } catch (reason) {

@@ -19,7 +19,7 @@ const RESTORES_UNDER_WAY = 16;
 const FINDINGS_KEPT = 100;
 const MIB = 1024 ** 2;
 /** A function reads 10 MB a second at the least, so that eight gibibytes are read in one call of a quarter of an hour. */
-const LIMITS = { ...COPY_LIMITS, readBackUpToBytes: 8192 * MIB, togetherUpToBytes: 256 * MIB };
+export const RESTORE_LIMITS = { ...COPY_LIMITS, readBackUpToBytes: 8192 * MIB, togetherUpToBytes: 256 * MIB };
 
 /**
  * Verifies one tenant's manifest of one bucket: that it is the one that the root manifest names, that every object in it
@@ -30,7 +30,7 @@ const LIMITS = { ...COPY_LIMITS, readBackUpToBytes: 8192 * MIB, togetherUpToByte
 export const handler = step({
   input: VerifyObjectsInput,
   output: VerifyObjectsOutput,
-  run: (input, context) => verifyObjects(input, context, LIMITS),
+  run: (input, context) => verifyObjects(input, context, RESTORE_LIMITS),
 });
 
 export async function verifyObjects(

@@ -120,7 +120,8 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
       Failed: {
         Type: 'Fail',
         Error: '{% $failure %}',
-        Cause: 'the backup stopped before it could close its recovery point; run it again for the same instant',
+        Cause:
+          "{% 'the backup stopped before it could close its recovery point; run it again for the same instant: ' & $failureCause %}",
       },
     },
   };

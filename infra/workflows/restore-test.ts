@@ -57,6 +57,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
           databases: [],
           objectResultsKey: null,
           failure: null,
+          failureCause: null,
           phases: [],
         },
         Next: 'Choose',
@@ -157,7 +158,8 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
       NotPassed: {
         Type: 'Fail',
         Error: `{% $lookup(${JSON.stringify(VERDICT_ERRORS)}, $verdict) %}`,
-        Cause: "{% 'restore test ' & $restoreTestId & ' did not pass; its record in the evidence bucket says why' %}",
+        Cause:
+          "{% 'restore test ' & $restoreTestId & ' did not pass; its record in the evidence bucket says why' & ($failureCause = null ? '' : ': ' & $failureCause) %}",
       },
       RecordFailure: invoke(functionArn('evidence/append-entry'), {
         Payload: {
@@ -174,7 +176,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
       Failed: {
         Type: 'Fail',
         Error: '{% $failure %}',
-        Cause: 'the restore test could not be concluded; run it again for the same instant',
+        Cause: "{% 'the restore test could not be concluded; run it again for the same instant: ' & $failureCause %}",
       },
     },
   };

@@ -165,13 +165,27 @@ export function invoke(
 }
 
 /**
- * Any error leads to `next`, with the error's name in a variable. A map's iterations need a variable of their own: what
+ * Any error leads to `next`, with the error's name in a variable, and the beginning of its cause in another one that ends
+ * with `Cause`: a function's error is JSON that begins with its name and message. A map's iterations need a variable of their own: what
  * an outer scope assigns, an inner one cannot.
  * https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html
  */
 export function catchAll(next: string, variable = 'failure'): readonly Catcher[] {
-  return [{ ErrorEquals: ['States.ALL'], Assign: { [variable]: '{% $states.errorOutput.Error %}' }, Next: next }];
+  const cause = '$states.errorOutput.Cause';
+  return [
+    {
+      ErrorEquals: ['States.ALL'],
+      Assign: {
+        [variable]: '{% $states.errorOutput.Error %}',
+        [`${variable}Cause`]: `{% $exists(${cause}) ? $substring(${cause}, 0, ${CAUSE_CHARACTERS}) : '' %}`,
+      },
+      Next: next,
+    },
+  ];
 }
+
+/** So much of a cause is kept: enough for a message, and short of the stack that follows it. */
+const CAUSE_CHARACTERS = 600;
 
 /** When the present state was entered, always with milliseconds (Step Functions leaves them out when they are zero). */
 export const ENTERED_AT = '$fromMillis($toMillis($states.context.State.EnteredTime))';

@@ -1,364 +1,231 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
-import {
-  CompleteMultipartUploadCommand,
-  CreateMultipartUploadCommand,
-  DeleteObjectCommand,
-  ListMultipartUploadsCommand,
-  PutObjectCommand,
-  S3Client,
-  UploadPartCommand,
-} from '@aws-sdk/client-s3';
-import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { scratchPrefix, tenantKeyClaimKey } from '../../functions/contracts/vault-layout.ts';
 import { COPY_LIMITS } from '../../functions/platform/object-copy.ts';
-import { LocalClock } from '../../infra/local/clock.ts';
-import type { LocalCloud } from '../../infra/local/cloud.ts';
-import { createEnvironment, type LocalEnvironment } from '../../infra/local/environment.ts';
-import type { AwsRequest } from '../../infra/local/service.ts';
-import { removeDatabases } from '../../infra/local/start/state-directory.ts';
-import { roleArn, STEPS, stepName, WORKFLOWS, workflowName } from '../../infra/role-names.ts';
+import { RESTORE_LIMITS } from '../../functions/restore-test/verify-objects.ts';
+import { STEPS, stepName, WORKFLOWS, type Workflow, workflowName } from '../../infra/role-names.ts';
+import { type Account, createAccount, PART_BYTES } from './least-privilege/account.ts';
+import { findException, TOLERATED, UNUSED, whyNotRefused } from './least-privilege/exceptions.ts';
+import { type Refusal, Removals } from './least-privilege/removals.ts';
+import { abandonRestoreTest, runEverything } from './least-privilege/run-everything.ts';
+import { runWorkflow, stepsOf } from './least-privilege/run-workflow.ts';
 
 const MINUTES = 60_000;
-const MIB = 1024 ** 2;
-const BUCKET = 'supplier-uploads';
-const PART_BYTES = 5 * MIB;
-const RDS_KEYS = 'https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.Encryption.Keys.html';
-const ROLES = [...STEPS.map(stepName), ...WORKFLOWS.map(workflowName), 'daybreak-scheduler'];
+const SCHEDULER = 'daybreak-scheduler';
+const STEP_ROLES = STEPS.map(stepName);
 
-interface Unused {
-  readonly roles: readonly string[] | RegExp;
-  readonly allowance: RegExp;
-  readonly reason: string;
-}
-
-/** What a run in the local cloud leaves unused, and why a run in AWS would not. */
-const UNUSED: readonly Unused[] = [
-  {
-    roles: /^daybreak-(?:backup|tenants|evidence|restore-test|workflows|pulse)-/,
-    allowance: /^logs:(?:CreateLogStream|PutLogEvents) on /,
-    reason: "Lambda writes a function's log under its role; here the log is kept in memory.",
-  },
-  {
-    roles: ['backup-fingerprint', 'restore-test-hydrate', 'restore-test-verify-database'],
-    allowance: /^ec2:/,
-    reason: "Lambda makes a function's network interfaces under its role; there is no network here.",
-  },
-  {
-    roles: ['daily-backup', 'restore-test', 'remove-abandoned'],
-    allowance: /^logs:/,
-    reason: "Step Functions sets up its log's delivery under the role; here nothing is delivered.",
-  },
-  {
-    roles: ['daily-backup', 'restore-test'],
-    allowance: /^states:(?:DescribeExecution|StopExecution|RedriveExecution) on /,
-    reason:
-      'Step Functions watches, stops and redrives the children of a distributed map under the role; here it asks itself. https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html',
-  },
-  {
-    roles: ['daily-backup', 'restore-test'],
-    allowance: /^s3:(?:AbortMultipartUpload|ListMultipartUploadParts) on \S+\/work\/\*$/,
-    reason: 'Step Functions writes large results of a distributed map in parts; these are small.',
-  },
-  ...(
-    [
-      ['work', ['backup-fingerprint', 'backup-back-up-tenant', 'backup-complete', 'tenants-ensure-key']],
-      ['work', ['restore-test-choose', 'restore-test-verify-objects', 'restore-test-conclude']],
-      ['work', ['daily-backup', 'restore-test', 'evidence-record-tampering']],
-      ['vault', ['restore-test-choose', 'restore-test-restore-database']],
-      ['vault', ['restore-test-verify-database', 'restore-test-plan-objects']],
-      ['evidence', ['restore-test-conclude']],
-    ] as const
-  ).map(([bucket, roles]) => ({
-    roles,
-    allowance: new RegExp(`^s3:ListBucket on arn:aws:s3:::daybreak-${bucket}-[^/]+$`),
-    reason: 'Everything that it reads was there; without it, what is missing would look like what is refused.',
-  })),
-  {
-    roles: ['backup-create-snapshot', 'backup-copy-snapshot'],
-    allowance: /^rds:DeleteDBSnapshot on /,
-    reason: 'It replaces a snapshot that failed, and none does here.',
-  },
-  {
-    roles: ['backup-copy-snapshot', 'restore-test-restore-database'],
-    allowance: /^kms:(?:GenerateDataKeyWithoutPlaintext|ReEncryptFrom|ReEncryptTo) on .*"kms:ViaService":"rds\./,
-    reason: `RDS may do all of that with a key on its caller's behalf; here it does with fewer. ${RDS_KEYS}`,
-  },
-  {
-    roles: ['restore-test-restore-database'],
-    allowance: /^kms:GenerateDataKey on /,
-    reason: `The same. ${RDS_KEYS}`,
-  },
-  {
-    roles: ['backup-copy-snapshot'],
-    allowance: /^kms:(?:CreateGrant|DescribeKey|GenerateDataKey) on SOURCE_KEY /,
-    reason: `The same, of the source's key: a copy to another key only reads it here. ${RDS_KEYS}`,
-  },
-  {
-    roles: ['backup-copy-snapshot'],
-    allowance: /^kms:Decrypt on VAULT_KEY /,
-    reason: `The same, of the vault key: a copy only writes under it here. ${RDS_KEYS}`,
-  },
-  {
-    roles: ['backup-create-snapshot'],
-    allowance: /^kms:(?:Decrypt|Verify) on /,
-    reason: 'It reads the root manifest of a recovery point that was closed and whose snapshot is gone.',
-  },
-  {
-    roles: ['restore-test-verify-objects'],
-    allowance: /^s3:GetObjectAttributes on /,
-    reason: 'It asks for the checksums of a copy above 8 GiB that a killed call had made.',
-  },
-  {
-    roles: ['backup-back-up-tenant'],
-    allowance: /^s3:(?:GetObject|PutObject) on \S+-work-[^/]+\/work\/\*$/,
-    reason: 'It keeps an unfinished manifest when its time runs out, which takes many objects.',
-  },
-  {
-    roles: ['backup-back-up-tenant'],
-    allowance: /^kms:(?:Decrypt|GenerateDataKey) on VAULT_KEY if .*-work-[^/]+\/work\/\*"\]/,
-    reason: "The same, for what is under no tenant's prefix.",
-  },
-  {
-    roles: ['evidence-append-entry'],
-    allowance: /^s3:(?:GetObject|PutObject) on \S+\/segments\/\*$/,
-    reason: 'It closes a segment every 1,000 entries.',
-  },
-  {
-    roles: ['restore-test-choose'],
-    allowance: /^(?:s3:PutObject on \S+|kms:GenerateDataKey on .*)\/ledger-projection\/\*/,
-    reason: 'It caches the fold of the ledger only where what it found is far behind.',
-  },
-  {
-    roles: ['pulse-read-back'],
-    allowance: /^(?:s3:PutObject on \S+|kms:GenerateDataKey on .*)\/ledger-projection\/\*/,
-    reason: 'The same.',
-  },
-  {
-    roles: ['pulse-read-back'],
-    allowance: /^(?:s3:PutObject on \S+|kms:(?:Decrypt|GenerateDataKey) on .*)\/pulse\/\*/,
-    reason: 'It writes down what is wrong, and nothing is.',
-  },
-  {
-    roles: ['evidence-record-tampering'],
-    allowance: /^sqs:SendMessage on /,
-    reason: "Lambda leaves what failed three times in the queue under the function's role; here it does so by itself.",
-  },
-];
-
-let directory: string;
-let environment: LocalEnvironment;
-let cloud: LocalCloud | undefined;
-const noticedInOrdinaryRuns: string[] = [];
-const recordedDeeds = new Set<string>();
-let onRequest: ((request: AwsRequest) => void) | undefined;
-const limits = { ...COPY_LIMITS };
+let account: Account;
+let removals: Removals;
+let sourceKeyArns: readonly string[];
+/** What the janitor's workflow needs, from its first step to its last. */
+const JANITOR = [
+  [
+    'daybreak-remove-abandoned',
+    'lambda:InvokeFunction on arn:aws:lambda:eu-west-2:111122223333:function:daybreak-restore-test-remove-abandoned',
+  ],
+  ['daybreak-restore-test-remove-abandoned', 'rds:DescribeDBInstances on '],
+  ['daybreak-restore-test-remove-abandoned', 'rds:DeleteDBInstance on '],
+  ['daybreak-evidence-append-entry', 's3:GetObject on arn:aws:s3:::daybreak-evidence-111122223333-eu-west-2/ledger/'],
+  [
+    'daybreak-remove-abandoned',
+    'lambda:InvokeFunction on arn:aws:lambda:eu-west-2:111122223333:function:daybreak-evidence-append-entry',
+  ],
+] as const;
+const janitor: { status: string; text: string }[] = [];
+/** Without each of the scheduler's allowances: the schedules that could not call what they call, with the reason. */
+const scheduled: { allowance: string; failures: string[] }[] = [];
+const limits = { copy: { ...COPY_LIMITS }, restore: { ...RESTORE_LIMITS } };
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'daybreak-least-privilege-'));
-  // PostgreSQL runs as another user where this one is root.
-  await chmod(directory, 0o755);
-  // Smaller objects stand for those above 5 GB.
-  Object.assign(COPY_LIMITS, { wholeUpToBytes: PART_BYTES, partSizeBytes: PART_BYTES });
-  const day = new Date(Date.now() - 5 * 24 * 60 * MINUTES).toISOString().slice(0, 10);
-  const kmsKeyArns: string[] = [];
-  environment = await createEnvironment({
-    clock: new LocalClock({ flow: 'flowing', startsAt: new Date(`${day}T00:15:00.000Z`) }),
-    directory,
-    databases: [
-      {
-        id: 'school',
-        databaseName: 'school',
-        rootTable: 'school',
-        rootColumn: 'id',
-        encrypted: true,
-        fill: fillDatabase,
-      },
-    ],
-    buckets: [{ id: 'uploads', name: BUCKET, tenantPrefix: 'schools/{tenant}/', kmsKeyArns }],
-    fillBuckets: created => uploadFiles(created, kmsKeyArns[0] ?? ''),
-    restoreTest: { objectsPerTenant: 'all' },
-    onCloud: created => {
-      cloud = created;
-      created.trail.onRecord(({ eventName }) => recordedDeeds.add(eventName));
-      kmsKeyArns.push(created.kms.createKeyFromTemplate({ description: "the uploads' key" }).keyArn);
-    },
-    onRequest: request => onRequest?.(request),
-  });
-  await runEverything(environment);
+  const inParts = { wholeUpToBytes: PART_BYTES, partSizeBytes: PART_BYTES };
+  Object.assign(COPY_LIMITS, inParts);
+  Object.assign(RESTORE_LIMITS, { ...inParts, readBackUpToBytes: PART_BYTES });
+  account = await createAccount();
+  sourceKeyArns = account.sourceKeyArns;
+  removals = new Removals(account.cloud, [...STEP_ROLES, ...WORKFLOWS.map(workflowName), SCHEDULER]);
+  await runEverything(account, removals);
+  for (const allowance of removals.allowancesOf(SCHEDULER)) {
+    scheduled.push(await withdrawn(SCHEDULER, allowance, () => fireSchedules(allowance)));
+  }
+  await abandonRestoreTest(account, removals);
+  // What is left to the janitor is gone after the last of these, whose record it cannot write.
+  for (const [role, allowance] of JANITOR) {
+    const wanted = removals.allowancesOf(role).find(one => one.startsWith(allowance)) ?? allowance;
+    janitor.push(await withdrawn(role, wanted, () => runWorkflow(account, 'remove-abandoned')));
+  }
+  removals.end();
 }, 5 * MINUTES);
 
 afterAll(async () => {
-  Object.assign(COPY_LIMITS, limits);
-  await cloud?.close();
-  await removeDatabases(directory);
-  await rm(directory, { recursive: true, force: true });
+  Object.assign(COPY_LIMITS, limits.copy);
+  Object.assign(RESTORE_LIMITS, limits.restore);
+  await account?.close();
 });
 
-async function fillDatabase(client: Client): Promise<void> {
-  await client.query(`
-    CREATE TABLE school (id text PRIMARY KEY);
-    CREATE TABLE pupil (id int PRIMARY KEY, school_id text NOT NULL REFERENCES school, name text);
-    INSERT INTO school VALUES ('oak'), ('elm');
-    INSERT INTO pupil SELECT g, CASE g % 2 WHEN 0 THEN 'oak' ELSE 'elm' END, 'pupil ' || g FROM generate_series(1, 500) g;
-  `);
-}
-
-async function uploadFiles(created: LocalCloud, kmsKeyArn: string): Promise<void> {
-  const client = new S3Client(created.clientConfiguration(created.root));
-  const encryption = { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: kmsKeyArn } as const;
-  const put = (Key: string, more = {}) =>
-    client.send(new PutObjectCommand({ Bucket: BUCKET, Key, Body: `content of ${Key}`, ...encryption, ...more }));
-  await put('schools/oak/tagged.txt', { Tagging: 'class=7b', Metadata: { author: 'u-1' } });
-  await put('schools/elm/plain.txt');
-  await put('board/minutes.txt');
-  const Body = Buffer.alloc(PART_BYTES, 'film');
-  for (const Key of ['schools/oak/film.mp4', 'board/film.mp4']) {
-    const target = { Bucket: BUCKET, Key };
-    const { UploadId } = await client.send(new CreateMultipartUploadCommand({ ...target, ...encryption }));
-    const Parts: { PartNumber: number; ETag: string | undefined }[] = [];
-    for (const PartNumber of [1, 2]) {
-      const { ETag } = await client.send(new UploadPartCommand({ ...target, UploadId, PartNumber, Body }));
-      Parts.push({ PartNumber, ETag });
-    }
-    await client.send(new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts } }));
+async function withdrawn<T>(role: string, allowance: string, work: () => Promise<T>): Promise<T> {
+  const giveBack = removals.withdraw(role, allowance);
+  try {
+    return await work();
+  } finally {
+    giveBack();
   }
 }
 
-/** Both workflows, twice, on a bad day: answers get lost, copies stop half-way, and a test is left behind. */
-async function runEverything({ cloud, deployment, runScheduled, nextScheduled, run }: LocalEnvironment): Promise<void> {
-  const client = new S3Client(cloud.clientConfiguration(cloud.root));
-  // A run that claimed a tenant's key died a while ago.
-  await client.send(
-    new PutObjectCommand({
-      Bucket: deployment.workBucket,
-      Key: tenantKeyClaimKey('oak'),
-      Body: JSON.stringify({ claimedAt: '2026-01-01T00:00:00.000Z' }),
-    }),
-  );
+/** Fires the schedules that call what an allowance names. */
+async function fireSchedules(allowance: string): Promise<{ allowance: string; failures: string[] }> {
+  const { scheduler, clock } = account.cloud;
+  const called = scheduler
+    .listSchedules()
+    .filter(({ target }) => target.kind === 'function' && allowance.endsWith(target.arn));
+  const failures: string[] = [];
+  for (const { name } of called) failures.push(`${(await scheduler.fire(name, clock.now())).failure}`);
+  return { allowance, failures };
+}
 
-  const lost = new Set<string>();
-  const interrupted = new Set<string>();
-  onRequest = ({ query, headers, path, principal }) => {
-    const place = path.split('/').slice(1, 3).join('/');
-    if (query.partNumber !== '2' || !('x-amz-copy-source' in headers) || principal.kind === 'root') return;
-    if (interrupted.has(place)) return;
-    interrupted.add(place);
-    throw new Error('the connection broke');
-  };
-  cloud.lambda.intercept(async ({ functionName, event }, next) => {
-    for (const bucket of [deployment.vaultBucket, deployment.workBucket]) await addSecondUpload(cloud, client, bucket);
-    if (functionName === 'daybreak-restore-test-tear-down' && !lost.has(`${functionName} ${JSON.stringify(event)}`)) {
-      // What a killed verification leaves.
-      const Key = `${scratchPrefix((event as { restoreTestId: string }).restoreTestId)}left`;
-      await client.send(new PutObjectCommand({ Bucket: deployment.workBucket, Key, Body: 'left' }));
-    }
-    const answer = await next();
-    const call = `${functionName} ${JSON.stringify(event)}`;
-    if (lost.has(call)) return answer;
-    lost.add(call);
-    throw Object.assign(new Error('the answer was lost'), { name: 'Lambda.ServiceException' });
+/** The allowances that the steps of a workflow ask for in a run that goes through, in that order. */
+async function allowancesAskedFor(workflow: Workflow): Promise<Map<string, string[]>> {
+  const asked = new Map<string, string[]>();
+  account.cloud.iam.intercept(({ principal }, allowances, judge) => {
+    const role = principal.arn.split('/').at(-1) ?? '';
+    asked.set(role, [...(asked.get(role) ?? []), ...allowances]);
+    judge();
+  });
+  try {
+    expect(await runWorkflow(account, workflow)).toMatchObject({ status: 'SUCCEEDED' });
+  } finally {
+    account.cloud.iam.intercept(undefined);
+  }
+  return asked;
+}
+
+/** An allowance with names for the keys that it holds. */
+function named(allowance: string): string {
+  const { vaultKeyArn, signingKeyArn } = account.environment.deployment;
+  let text = allowance.replaceAll(vaultKeyArn, 'VAULT_KEY').replaceAll(signingKeyArn, 'SIGNING_KEY');
+  for (const arn of sourceKeyArns) text = text.replaceAll(arn, 'SOURCE_KEY');
+  return text;
+}
+
+const refusalsOf = (role: string): Refusal[] => removals.refusals.filter(refusal => refusal.role === role);
+
+/** Those of a role's allowances that no request needed, with why one alone could not be missed. */
+function neverRefused(role: string): string[] {
+  const refused = new Set(refusalsOf(role).map(({ allowance }) => allowance));
+  return removals
+    .allowancesOf(role)
+    .filter(allowance => !refused.has(allowance))
+    .map(allowance => {
+      const others = removals.sharedWith(role, allowance);
+      return named(allowance) + others.map(other => `, which ${named(other)} covers too`).join('');
+    });
+}
+
+describe.each(STEP_ROLES)('%s', role => {
+  it('is allowed nothing that nothing needs', () => {
+    const unused = neverRefused(role);
+    expect(unused.filter(allowance => findException(UNUSED, role, allowance) === undefined)).toEqual([]);
+    expect(refusalsOf(role)).not.toEqual([]);
   });
 
-  const [first, second] = nextScheduled('daily-backup', 2) as [Date, Date];
-  expect(await runScheduled('daily-backup', first)).toMatchObject({ status: 'SUCCEEDED' });
-  expect(await cloud.scheduler.fire('daybreak-pulse', cloud.clock.now())).toMatchObject({ failure: null });
-  expect([...interrupted].sort()).toEqual([`${deployment.vaultBucket}/shared`, `${deployment.vaultBucket}/tenants`]);
-  await client.send(new PutObjectCommand({ Bucket: BUCKET, Key: 'schools/oak/new.txt', Body: 'new' }));
-  expect(await runScheduled('daily-backup', second)).toMatchObject({ status: 'SUCCEEDED' });
-  const again = { scheduledAt: second.toISOString() };
-  expect(await run('daily-backup', 'again', again)).toMatchObject({ status: 'SUCCEEDED' });
-
-  const [test] = nextScheduled('restore-test', 1) as [Date];
-  expect(await runScheduled('restore-test', test)).toMatchObject({ status: 'SUCCEEDED' });
-  expect(interrupted).toContain(`${deployment.workBucket}/scratch`);
-
-  cloud.lambda.intercept(async ({ functionName }, next) => {
-    const answer = await next();
-    if (functionName === 'daybreak-restore-test-hydrate') {
-      const running = cloud.states.listExecutions().filter(({ status }) => status === 'RUNNING');
-      for (const { arn } of running) cloud.states.stopExecution(arn);
-    }
-    return answer;
+  it('fails without any one allowance, naming itself and the action', () => {
+    const others = refusalsOf(role).filter(
+      ({ allowance }) => findException(TOLERATED, role, named(allowance)) === undefined,
+    );
+    const complaints = others.flatMap(refusal => {
+      const instead = whyNotRefused(refusal);
+      return instead === undefined ? [] : [`without ${named(refusal.allowance)}: ${instead}`];
+    });
+    expect(complaints).toEqual([]);
   });
-  const left = { scheduledAt: new Date(test.getTime() + MINUTES).toISOString() };
-  expect(await run('restore-test', 'left', left)).toMatchObject({ status: 'ABORTED' });
-  cloud.lambda.intercept(undefined);
-  await cloud.rds.settle();
-  // A day later the janitor takes what was left for abandoned.
-  for (const other of ['daily-backup', 'restore-test', 'pulse']) cloud.scheduler.deleteSchedule(`daybreak-${other}`);
-  await cloud.clock.advance(25 * 60 * MINUTES);
-  expect(await cloud.scheduler.fire('daybreak-remove-abandoned', cloud.clock.now())).toMatchObject({ failure: null });
-  await Promise.all(cloud.states.listExecutions().map(({ arn }) => cloud.states.waitForExecution(arn)));
 
-  await cloud.invocations.settle();
-  noticedInOrdinaryRuns.push(...cloud.lambda.linesOf('daybreak-evidence-record-tampering'));
-  // At last somebody tampers.
-  const hide = new DeleteObjectCommand({ Bucket: deployment.vaultBucket, Key: 'recovery-points/x.json' });
-  await expect(client.send(hide)).rejects.toThrow('explicit deny in a resource-based policy');
-  await cloud.invocations.settle();
-}
+  it('tells of a refusal where its work goes on without', () => {
+    const untold = refusalsOf(role).flatMap(({ allowance, outcome, lines }) => {
+      const exception = findException(TOLERATED, role, named(allowance));
+      if (exception === undefined) return [];
+      if (outcome.kind === 'failed') return [`without ${named(allowance)}: it failed after all: ${outcome.error}`];
+      return exception.isTold(outcome.payload, lines)
+        ? []
+        : [`without ${named(allowance)}: it answered ${JSON.stringify(outcome.payload)}`];
+    });
+    expect(untold).toEqual([]);
+  });
+});
 
-// What a killed copy leaves twice is aborted once by the next one.
-async function addSecondUpload(cloud: LocalCloud, client: S3Client, Bucket: string): Promise<void> {
-  const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket }));
-  const [upload] = Uploads;
-  if (Uploads.length !== 1 || upload?.Key === undefined) return;
-  const alias = upload.Key.includes('shared/') ? 'alias/daybreak/vault' : 'alias/daybreak/tenant/oak';
-  const keys = new KMSClient(cloud.clientConfiguration(cloud.root));
-  const { KeyMetadata } = await keys.send(new DescribeKeyCommand({ KeyId: alias }));
-  await client.send(
-    new CreateMultipartUploadCommand({
-      Bucket,
-      Key: upload.Key,
-      ServerSideEncryption: 'aws:kms',
-      SSEKMSKeyId: KeyMetadata?.Arn,
-      ChecksumAlgorithm: 'SHA256',
-    }),
-  );
-}
+describe('the exceptions', () => {
+  it.each(UNUSED)('$reason', ({ roles, allowance }) => {
+    const all = [...STEP_ROLES, ...WORKFLOWS.map(workflowName)];
+    const concerned = all.filter(role => findException([{ roles, allowance: /./, reason: '' }], role, 'any'));
+    const fitting = concerned.flatMap(role => neverRefused(role).filter(one => allowance.test(one)));
+    expect(fitting).not.toEqual([]);
+  });
 
-/** What a role is allowed and did or did not use, with names for the keys. */
-function allowancesOf(role: string) {
-  const named = (allowance: string) =>
-    allowance
-      .replaceAll(environment.deployment.vaultKeyArn, 'VAULT_KEY')
-      .replace(/^(kms:\S+ on )arn:aws:kms:\S+:key\/[0-9a-f-]{36} (?=if .*"rds\.)/, '$1SOURCE_KEY ');
-  const { used, unused } = environment.cloud.iam.allowances(roleArn(environment.cloud.accountId, role));
-  return { used: used.map(named), unused: unused.map(named) };
-}
+  it.each(TOLERATED)('$reason', exception => {
+    const refused = removals.refusals.filter(({ role, allowance }) => {
+      return findException([exception], role, named(allowance)) !== undefined;
+    });
+    expect(refused).not.toEqual([]);
+  });
+});
 
-const concerns = ({ roles }: Unused, role: string) =>
-  roles instanceof RegExp ? roles.test(role) : roles.some(name => `daybreak-${name}` === role);
+describe('daybreak-scheduler', () => {
+  it('starts nothing that it is not allowed to', () => {
+    expect(scheduled.map(({ failures }) => failures.length).sort()).toEqual([1, 3]);
+    for (const { allowance, failures } of scheduled) {
+      const [action, , resource] = allowance.split(' ');
+      for (const failure of failures) {
+        expect(failure).toBe(
+          `AccessDenied: User: arn:aws:iam::${account.cloud.accountId}:role/daybreak-scheduler is not authorized to perform: ${action} on resource: ${resource} because no identity-based policy allows the ${action} action`,
+        );
+      }
+    }
+  });
+});
 
-describe('a run of everything', () => {
-  it('is no tampering, though the trail has all of it', () => {
-    expect(noticedInOrdinaryRuns).toEqual([]);
-    expect([...recordedDeeds]).toEqual(
-      expect.arrayContaining([
-        'CreateDBSnapshot',
-        'CopyDBSnapshot',
-        'CreateGrant',
-        'DeleteDBSnapshot',
-        'CreateAlias',
-        'RestoreDBInstanceFromDBSnapshot',
-        'DeleteDBInstance',
-      ]),
+describe('the workflow remove-abandoned', () => {
+  it('is allowed nothing else', () => {
+    const allowed = removals.allowancesOf('daybreak-remove-abandoned');
+    const needed = allowed.filter(one => findException(UNUSED, 'daybreak-remove-abandoned', one) === undefined);
+    expect(needed).toEqual(
+      JANITOR.flatMap(([role, allowance]) => (role === 'daybreak-remove-abandoned' ? allowance : [])).sort(),
     );
   });
 
-  it.each(ROLES)('uses all that %s is allowed, but for what has a reason', role => {
-    const { used, unused } = allowancesOf(role);
-    expect(used).not.toEqual([]);
-    const reasons = UNUSED.filter(reason => concerns(reason, role));
-    const without = unused.filter(one => !reasons.some(({ allowance }) => allowance.test(one)));
-    expect(without, 'unused without a reason').toEqual([]);
-    const usedAfterAll = used.filter(one => reasons.some(({ allowance }) => allowance.test(one)));
-    expect(usedAfterAll, 'used, and yet with a reason why not').toEqual([]);
-    const needless = reasons.filter(({ allowance }) => !unused.some(one => allowance.test(one)));
-    expect(needless, 'reasons for nothing').toEqual([]);
+  it.each(JANITOR.map(([role, allowance], index) => ({ role, allowance, index })))(
+    'fails, and says why, when $role lacks $allowance',
+    ({ index }) => {
+      expect(janitor[index]).toMatchObject({
+        status: 'FAILED',
+        text: expect.stringMatching(/AccessDenied|not authorized/),
+      });
+    },
+  );
+});
+
+describe.each(['daily-backup', 'restore-test'] as const)('the workflow %s', workflow => {
+  it('fails without any one allowance of its own role', { timeout: 5 * MINUTES }, async () => {
+    const role = workflowName(workflow);
+    const complaints: string[] = [];
+    for (const allowance of removals.allowancesOf(role)) {
+      if (findException(UNUSED, role, allowance) !== undefined) continue;
+      const { status, text } = await withdrawn(role, allowance, () => runWorkflow(account, workflow));
+      const action = allowance.split(' ', 1)[0] ?? '';
+      const isTold = text.includes(`role/${role} is not authorized to perform: ${action} `);
+      if (status !== 'FAILED' || !isTold) complaints.push(`without ${named(allowance)}: ${status}: ${text}`);
+    }
+    expect(complaints).toEqual([]);
+  });
+
+  it('fails, and says why, when a step of it is refused', { timeout: 5 * MINUTES }, async () => {
+    const asked = await allowancesAskedFor(workflow);
+    const complaints: string[] = [];
+    for (const step of stepsOf(account, workflow)) {
+      const wanted = asked.get(step)?.find(one => findException(TOLERATED, step, named(one)) === undefined);
+      if (wanted === undefined) throw new Error(`${step} asks for nothing that it needs`);
+      const { status, text, recorded } = await withdrawn(step, wanted, () => runWorkflow(account, workflow));
+      const what = `${step} without ${named(wanted)}: ${status}: ${text}`;
+      if (status !== 'FAILED' || !/AccessDenied/.test(text)) complaints.push(what);
+      // Who may not write the ledger cannot write into it that it failed.
+      if (recorded === undefined && step !== stepName('evidence/append-entry'))
+        complaints.push(`not recorded: ${what}`);
+    }
+    expect(complaints).toEqual([]);
   });
 });

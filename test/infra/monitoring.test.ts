@@ -192,7 +192,6 @@ function snapshotRecord(recoveryPointId: string, keyArn: string): SnapshotRecord
       type: 'sse-kms',
       keyArn,
       awsManaged: false,
-      grantedBy: { kind: 'root', arn: `arn:aws:iam::${account}:root` },
     },
     passing: [],
     work: 'done',

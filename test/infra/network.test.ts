@@ -191,10 +191,10 @@ describe('from inside the VPC', () => {
   const acts = (principal: Principal) => {
     const s3 = attacked.s3(principal);
     const { deployment } = attacked;
-    const { vaultBucket, workBucket } = deployment;
+    const { vaultBucket } = deployment;
     return {
       read: () => attempt(() => s3.send(new GetObjectCommand({ Bucket: vaultBucket, Key: 'fingerprints/a' }))),
-      list: () => attempt(() => s3.send(new ListObjectsV2Command({ Bucket: workBucket }))),
+      list: () => attempt(() => s3.send(new ListObjectsV2Command({ Bucket: vaultBucket }))),
       carryOut: () => attempt(() => s3.send(new PutObjectCommand({ Bucket: 'elsewhere', Key: 'a', Body: 'x' }))),
       readTenants: () => attempt(() => s3.send(new GetObjectCommand({ Bucket: vaultBucket, Key: 'tenants/oak/a' }))),
       verify: () =>

@@ -18,9 +18,20 @@ export interface RoleDefinition {
 }
 
 interface Role {
+  readonly definition: RoleDefinition;
   readonly policies: readonly Policy[];
   readonly boundary: Policy | undefined;
 }
+
+/**
+ * Stands around each judgement, for tests that change roles at the moment of a request: gets the request and the
+ * allowances of its role that it falls under, and calls `judge`, which throws where the request is refused.
+ */
+export type JudgementInterceptor = (
+  request: AuthorizationRequest,
+  allowances: readonly string[],
+  judge: () => void,
+) => void;
 
 const MAX_REMEMBERED_TEXTS = 1000;
 
@@ -38,6 +49,7 @@ export class LocalIam implements Authorizer {
   readonly #deletions = new Map<string, number>();
   readonly #policyOfObject = new WeakMap<object, Policy>();
   readonly #policyOfText = new Map<string, Policy>();
+  #interceptor: JudgementInterceptor | undefined;
 
   constructor(options: { clock: Pick<LocalClock, 'now'> }) {
     this.#clock = options.clock;
@@ -47,9 +59,11 @@ export class LocalIam implements Authorizer {
    * Adds a role, or replaces it with everything attached to it.
    * @throws MalformedPolicyError, NotImplementedLocally for a policy that cannot be judged exactly.
    */
-  putRole({ arn, policies, managedPolicies = [], boundary }: RoleDefinition): void {
+  putRole(definition: RoleDefinition): void {
+    const { arn, policies, managedPolicies = [], boundary } = definition;
     const documents = [...policies, ...managedPolicies.map(managedPolicy)];
     this.#roles.set(arn, {
+      definition,
       policies: documents.map(document => new Policy(document, 'identity')),
       boundary: boundary === undefined ? undefined : new Policy(boundary, 'identity'),
     });
@@ -80,6 +94,18 @@ export class LocalIam implements Authorizer {
     return this.#roles.has(arn);
   }
 
+  /** The role as it was put last. @throws Error where there is none. */
+  describeRole(arn: string): RoleDefinition {
+    const role = this.#roles.get(arn);
+    if (role === undefined) throw new Error(`there is no role ${arn}`);
+    return role.definition;
+  }
+
+  /** Puts `interceptor` around every judgement from now on, in the place of the last one; `undefined` puts none. */
+  intercept(interceptor: JudgementInterceptor | undefined): void {
+    this.#interceptor = interceptor;
+  }
+
   /** The actions that were asked for and allowed under a role so far, sorted: what its policies grant beyond is unused. */
   usedActions(roleArn: string): string[] {
     return [...(this.#used.get(roleArn)?.actions ?? [])].sort();
@@ -99,6 +125,16 @@ export class LocalIam implements Authorizer {
   }
 
   authorize(request: AuthorizationRequest): void {
+    const judge = () => this.#judge(request);
+    if (this.#interceptor === undefined) judge();
+    else {
+      const allowances: string[] = [];
+      this.#reasonToDeny(request, allowance => allowances.push(allowance));
+      this.#interceptor(request, allowances, judge);
+    }
+  }
+
+  #judge(request: AuthorizationRequest): void {
     const { principal, action, resource } = request;
     const allowances: string[] = [];
     const reason = this.#reasonToDeny(request, allowance => allowances.push(allowance));

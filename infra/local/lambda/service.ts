@@ -117,6 +117,13 @@ export class LocalLambda implements Service {
     return this.#find(name).environment;
   }
 
+  /** Gives a function another time limit, as `UpdateFunctionConfiguration` does. @returns the one that it had. */
+  limitTime(name: string, timeoutMs: number): number {
+    const before = this.#find(name);
+    this.registerFunction({ ...before, timeoutMs });
+    return before.timeoutMs;
+  }
+
   /** The last lines (at most 1,000) that a function wrote. */
   linesOf(name: string): readonly string[] {
     return this.#find(name).lines;

@@ -292,14 +292,17 @@ export class RdsCore {
   /** The encryption of new storage under a key that the caller names. @throws RdsFault KMSKeyNotAccessibleFault */
   encryptionUnder(keyId: string, principal: Principal, resourceId: string): StorageEncryption {
     return reachKey(keyId, () => {
-      const { keyArn, enabled } = this.#options.keys.describeForService({
-        ...this.#keyUse(principal, resourceId),
-        keyId,
-        grants: true,
-      });
-      if (!enabled) throw new KeyOperationError('DisabledException', `${keyArn} is disabled`);
-      return { type: 'sse-kms', keyArn, awsManaged: keyId === AWS_MANAGED_KEY, grantedBy: principal };
+      const keyArn = this.#grantUse(keyId, principal, resourceId);
+      return { type: 'sse-kms', keyArn, awsManaged: keyId === AWS_MANAGED_KEY };
     });
+  }
+
+  /** Lets the caller make RDS a grant for a key. @throws KeyOperationError, AccessDenied */
+  #grantUse(keyId: string, principal: Principal, resourceId: string): string {
+    const use = this.#keyUse(principal, resourceId);
+    const { keyArn, enabled } = this.#options.keys.describeForService({ ...use, keyId, grants: true });
+    if (!enabled) throw new KeyOperationError('DisabledException', `${keyArn} is disabled`);
+    return keyArn;
   }
 
   /** A fresh data key for one file: as it is used, and as it is kept. @throws RdsFault KMSKeyNotAccessibleFault */
@@ -308,21 +311,30 @@ export class RdsCore {
       const plain = randomBytes(32);
       return { plain, kept: plain.toString('base64') };
     }
-    const { keyArn, grantedBy } = encryption;
+    const { keyArn } = encryption;
     const { plaintext, ciphertext } = reachKey(keyArn, () =>
-      this.#options.keys.generateDataKey({ ...this.#keyUse(grantedBy, resourceId), keyId: keyArn }),
+      this.#options.keys.generateDataKey({ ...this.#keyUse(this.#ownGrant, resourceId), keyId: keyArn }),
     );
     return { plain: plaintext, kept: ciphertext.toString('base64') };
   }
 
-  /** The data key of a snapshot's file. @throws RdsFault KMSKeyNotAccessibleFault */
+  /**
+   * The data key of a snapshot's file. Whoever has RDS read it lets RDS use its key.
+   * @throws RdsFault KMSKeyNotAccessibleFault
+   */
   openDataKey({ encryption, dataKey, resourceId }: SnapshotRecord, principal: Principal): Buffer {
-    const kept = Buffer.from(dataKey, 'base64');
-    if (encryption.type === 'sse-rds') return kept;
-    return reachKey(
-      encryption.keyArn,
-      () => this.#options.keys.decryptDataKey({ ...this.#keyUse(principal, resourceId), ciphertext: kept }).plaintext,
-    );
+    const ciphertext = Buffer.from(dataKey, 'base64');
+    if (encryption.type === 'sse-rds') return ciphertext;
+    const { keyArn } = encryption;
+    return reachKey(keyArn, () => {
+      this.#grantUse(keyArn, principal, resourceId);
+      return this.#options.keys.decryptDataKey({ ...this.#keyUse(this.#ownGrant, resourceId), ciphertext }).plaintext;
+    });
+  }
+
+  /** Data keys come under the grant that was made to RDS, not under the caller's permissions: the account stands for it. */
+  get #ownGrant(): Principal {
+    return { kind: 'root', arn: `arn:aws:iam::${this.accountId}:root` };
   }
 
   #keyUse(principal: Principal, resourceId: string) {

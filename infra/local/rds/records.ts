@@ -1,5 +1,4 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
-import type { Principal } from '../service.ts';
 import { arnOf } from './identifiers.ts';
 import type { ParameterGroupRecord } from './parameter-groups.ts';
 import type { Answer } from './query-protocol.ts';
@@ -10,8 +9,6 @@ export type StorageEncryption =
       readonly type: 'sse-kms';
       readonly keyArn: string;
       readonly awsManaged: boolean;
-      /** Who let RDS use the key (AWS keeps a grant): later work on the same storage uses it in this one's name. */
-      readonly grantedBy: Principal;
     }
   | { readonly type: 'sse-rds' };
 

@@ -1,5 +1,5 @@
 import type { AwsResponse } from '../service.ts';
-import { authorize, existingTagContext, isAllowed, requestTagContext } from './authorization.ts';
+import { authorize, existingTagContext, requestTagContext } from './authorization.ts';
 import { type Bucket, findVersion, newestVersion, type ObjectDescription, type ObjectVersion } from './bucket.ts';
 import { refuseEnforcedCopy } from './bucket-settings.ts';
 import { checksumElement, readAlgorithm } from './checksums.ts';
@@ -111,7 +111,7 @@ export function findCopySource(exchange: Exchange): Omit<CopySource, 'dataKey'> 
     },
   );
   if (version?.kind !== 'object') {
-    if (!isAllowed(exchange, 's3:ListBucket', { bucket })) throw accessDenied();
+    authorize(exchange, 's3:ListBucket', { bucket });
     if (versionId === undefined) throw noSuchKey(key);
     if (version === undefined) throw noSuchVersion(key, versionId);
     throw invalidRequest('The source of a copy request may not specifically refer to a delete marker by version id.');

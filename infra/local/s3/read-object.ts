@@ -4,7 +4,7 @@ import { authorize, existingTagContext, isAllowed } from './authorization.ts';
 import { type Bucket, findVersion, newestVersion, type ObjectVersion } from './bucket.ts';
 import { checkReadConditions } from './conditions.ts';
 import { checkCustomerKey, dataKeyForRead, encryptionHeaders } from './encryption.ts';
-import { accessDenied, invalidArgument, noSuchKey, noSuchVersion, notImplemented, S3Error } from './errors.ts';
+import { invalidArgument, noSuchKey, noSuchVersion, notImplemented, S3Error } from './errors.ts';
 import { bucketOf, type Exchange, header, httpDate, isoDate, query, readVersionId } from './exchange.ts';
 import { retainUntil } from './object-lock.ts';
 import { checksumHeaders, versionHeader } from './put-object.ts';
@@ -29,18 +29,26 @@ export async function getObject(exchange: Exchange): Promise<AwsResponse> {
   };
 }
 
-/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html: no content, so no key is asked of KMS. */
+/**
+ * Without content no key is asked of KMS, but for the checksum: "If you enable checksum mode and the object is uploaded
+ * with a checksum and encrypted with an AWS KMS key, you must have permission to use the kms:Decrypt action."
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+ */
 export async function headObject(exchange: Exchange): Promise<AwsResponse> {
   const bucket = bucketOf(exchange);
   const version = findReadable(exchange, bucket);
   checkReadConditions(exchange, version);
   checkCustomerKey(exchange, version.encryption);
+  if (wantsChecksum(exchange)) dataKeyForRead(exchange, { bucket: bucket.name, key: version.key }, version.encryption);
   const range = readRange(exchange, version);
   return {
     status: range.isPartial ? 206 : 200,
     headers: { ...objectHeaders(exchange, bucket, version, range), ...responseOverrides(exchange) },
   };
 }
+
+const wantsChecksum = (exchange: Exchange): boolean =>
+  header(exchange, 'x-amz-checksum-mode')?.toUpperCase() === 'ENABLED';
 
 /** An archived object has to be restored before it can be read or copied. */
 export function refuseArchived(version: ObjectVersion): void {
@@ -59,7 +67,7 @@ export function findReadable(exchange: Exchange, bucket: Bucket): ObjectVersion 
   const action = versionId === undefined ? 's3:GetObject' : 's3:GetObjectVersion';
   authorize(exchange, action, { bucket, key }, existingTagContext(version));
   if (version?.kind === 'object') return version;
-  if (!isAllowed(exchange, 's3:ListBucket', { bucket })) throw accessDenied();
+  authorize(exchange, 's3:ListBucket', { bucket });
   if (version === undefined) throw versionId === undefined ? noSuchKey(key) : noSuchVersion(key, versionId);
   const markerHeaders = { 'x-amz-delete-marker': 'true', 'x-amz-version-id': version.versionId };
   if (versionId === undefined) throw noSuchKey(key, markerHeaders);
@@ -136,9 +144,7 @@ function objectHeaders(
     ...encryptionHeaders(version.encryption),
     ...(range.isPartial ? { 'content-range': `bytes ${range.from}-${range.to - 1}/${version.sizeBytes}` } : {}),
     ...(range.partCount === undefined ? {} : { 'x-amz-mp-parts-count': String(range.partCount) }),
-    ...(header(exchange, 'x-amz-checksum-mode')?.toUpperCase() === 'ENABLED' && !range.isPartial
-      ? checksumHeaders(version.checksum)
-      : {}),
+    ...(wantsChecksum(exchange) && !range.isPartial ? checksumHeaders(version.checksum) : {}),
     ...(version.storageClass === 'STANDARD' ? {} : { 'x-amz-storage-class': version.storageClass }),
     ...(tagCount > 0 && canSeeTags() ? { 'x-amz-tagging-count': String(tagCount) } : {}),
     ...lockHeaders(exchange, bucket, version),

@@ -1,0 +1,348 @@
+import { DescribeKeyCommand, DisableKeyCommand, EnableKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import { DeleteDBSnapshotCommand, RDSClient } from '@aws-sdk/client-rds';
+import {
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  PutObjectCommand,
+} from '@aws-sdk/client-s3';
+import { idOfInstant } from '../../../functions/contracts/identifiers.ts';
+import { type LedgerEntry, SEGMENT_LENGTH } from '../../../functions/contracts/ledger.ts';
+import {
+  LEDGER_PREFIX,
+  LEDGER_PROJECTION_KEY,
+  ledgerEntryKey,
+  rootManifestKey,
+  scratchPrefix,
+  tenantKeyAlias,
+  tenantKeyClaimKey,
+  vaultSnapshotId,
+} from '../../../functions/contracts/vault-layout.ts';
+import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-json.ts';
+import { lose } from '../../../infra/local/s3/damage.ts';
+import type { AwsRequest } from '../../../infra/local/service.ts';
+import { type Step, stepName, type Workflow, workflowName } from '../../../infra/role-names.ts';
+import { type Account, BUCKET } from './account.ts';
+import type { Removals } from './removals.ts';
+import { describeEnd, runWorkflow } from './run-workflow.ts';
+
+const MINUTES = 60_000;
+const LONG_AGO = JSON.stringify({ claimedAt: '2026-01-01T00:00:00.000Z' });
+/** A recovery point that never was. */
+const UNKNOWN = '20200101t000000z';
+
+/**
+ * Runs everything that is deployed, on a bad day: copies stop half-way, runs die, answers get lost, time runs out, things
+ * vanish. What each function finds is as it is whenever `removals` calls it again.
+ */
+export async function runEverything(account: Account, removals: Removals): Promise<void> {
+  const day = new BadDay(account, removals);
+  const first = await day.runScheduled('daily-backup');
+  await account.client.send(new PutObjectCommand({ Bucket: BUCKET, Key: 'schools/oak/new.txt', Body: 'new' }));
+  await day.runScheduled('daily-backup');
+  await day.runScheduled('restore-test');
+  await day.runScheduled('remove-abandoned');
+  await day.replaceSnapshots();
+  await day.runOutOfTime('oak');
+  await day.runOutOfTime(null);
+  await day.meetVanishingClaim();
+  await day.pulseWithUnusableKey();
+  await day.testUnknownRecoveryPoint();
+  await day.missSnapshot(idOfInstant(first.toISOString()));
+  await day.testLostRecoveryPoint(idOfInstant(first.toISOString()));
+  await day.closeSegment();
+}
+
+/**
+ * A restore test is stopped in the middle, and what it left is a day old when this returns, for the janitor to find. Nothing
+ * is scheduled any more.
+ */
+export async function abandonRestoreTest(account: Account, removals: Removals): Promise<void> {
+  await new BadDay(account, removals).abandonRestoreTest();
+}
+
+class BadDay {
+  readonly #account: Account;
+  readonly #removals: Removals;
+  readonly #interrupted = new Set<string>();
+  #clearingsBroken = 0;
+  #isAbandoning = false;
+
+  constructor(account: Account, removals: Removals) {
+    this.#account = account;
+    this.#removals = removals;
+    account.onRequest(request => this.#disturb(request));
+    removals.prepare = (functionName, event) => this.#prepare(functionName, event);
+  }
+
+  /** Lets a workflow's schedule fire now, and waits for the execution. @throws Error unless it succeeds. */
+  async runScheduled(workflow: Workflow): Promise<Date> {
+    const { cloud } = this.#account;
+    await cloud.clock.advance(MINUTES);
+    const instant = new Date(Math.floor(cloud.clock.now().getTime() / 1000) * 1000);
+    const { failure } = await cloud.scheduler.fire(workflowName(workflow), instant);
+    if (failure !== null) throw new Error(`the schedule of ${workflow} could not start it: ${failure}`);
+    const name = `${workflow}-${instant.toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
+    const arn = `arn:aws:states:eu-west-2:${cloud.accountId}:execution:${workflowName(workflow)}:${name}`;
+    const execution = await cloud.states.waitForExecution(arn);
+    if (execution.status !== 'SUCCEEDED') {
+      throw new Error(`${name}: ${await describeEnd(this.#account, workflow, execution, instant.toISOString())}`);
+    }
+    return instant;
+  }
+
+  async abandonRestoreTest(): Promise<void> {
+    const { cloud } = this.#account;
+    this.#isAbandoning = true;
+    const { status } = await runWorkflow(this.#account, 'restore-test');
+    this.#isAbandoning = false;
+    if (status !== 'ABORTED') throw new Error(`the restore test ended as ${status} instead of being stopped`);
+    await cloud.rds.settle();
+    for (const { name } of cloud.scheduler.listSchedules()) cloud.scheduler.deleteSchedule(name);
+    await cloud.clock.advance(25 * 60 * MINUTES);
+  }
+
+  /** Runs before this one took a snapshot and copied it, without having measured the database. */
+  async replaceSnapshots(): Promise<void> {
+    const { cloud } = this.#account;
+    const ref = { recoveryPointId: idOfInstant(cloud.clock.now().toISOString()), databaseId: 'school' };
+    for (const isMeasured of [false, true]) {
+      const measuredAt = isMeasured ? cloud.clock.now().toISOString() : null;
+      for (const step of ['backup/create-snapshot', 'backup/copy-snapshot'] as const) {
+        await this.#invoke(step, { ...ref, measuredAt });
+        await cloud.rds.settle();
+        await cloud.clock.advance(10 * MINUTES);
+      }
+    }
+  }
+
+  /** A tenant's manifest is not finished in one call, and goes on in the next. */
+  async runOutOfTime(tenant: string | null): Promise<void> {
+    const { cloud } = this.#account;
+    const { keyArn } = (await this.#invoke('tenants/ensure-key', { tenant, recordedKeyArn: null })) as {
+      keyArn: string;
+    };
+    const item = { recoveryPointId: UNKNOWN, bucketId: 'uploads', tenant, previousManifestSha256: null };
+    const step = 'backup/back-up-tenant';
+    // Time is short from one minute before the end.
+    const timeout = cloud.lambda.limitTime(stepName(step), MINUTES);
+    const { cursor } = (await this.#invoke(step, { item, keyArn, cursor: null })) as { cursor: unknown };
+    cloud.lambda.limitTime(stepName(step), timeout);
+    if (cursor === null) throw new Error(`${step} finished in no time`);
+    await this.#invoke(step, { item, keyArn, cursor });
+  }
+
+  /** The claim of another run goes away between two looks at it. */
+  async meetVanishingClaim(): Promise<void> {
+    await this.#put(this.#deployment.workBucket, tenantKeyClaimKey('vanishing'), LONG_AGO);
+    await this.#invoke('tenants/ensure-key', { tenant: 'vanishing', recordedKeyArn: null });
+  }
+
+  /** Pulse finds a key disabled and writes it down, finds it enabled, and forgets it again. */
+  async pulseWithUnusableKey(): Promise<void> {
+    const { cloud } = this.#account;
+    const keys = new KMSClient(cloud.clientConfiguration(cloud.root));
+    const { KeyMetadata } = await keys.send(new DescribeKeyCommand({ KeyId: tenantKeyAlias('elm') }));
+    await keys.send(new DisableKeyCommand({ KeyId: KeyMetadata?.KeyId }));
+    await this.#fire('daybreak-pulse');
+    await keys.send(new EnableKeyCommand({ KeyId: KeyMetadata?.KeyId }));
+    await this.#fire('daybreak-pulse');
+  }
+
+  /** The steps of a restore test for a recovery point without a root manifest. */
+  async testUnknownRecoveryPoint(): Promise<void> {
+    const test = { restoreTestId: UNKNOWN, recoveryPointId: UNKNOWN };
+    const endpoint = { host: 'localhost', port: 1, resourceId: 'db-UNKNOWN' };
+    await this.#invoke('restore-test/restore-database', { ...test, databaseId: 'school' }, 'SnapshotAlteredError');
+    await this.#invoke(
+      'restore-test/verify-database',
+      { ...test, databaseId: 'school', endpoint },
+      'NothingToCompareError',
+    );
+    await this.#invoke('restore-test/plan-objects', { ...test, allObjects: true }, 'RecoveryPointMissingError');
+  }
+
+  /** The snapshot that a root manifest names is gone, and the backup runs again. */
+  async missSnapshot(recoveryPointId: string): Promise<void> {
+    const { cloud } = this.#account;
+    const client = new RDSClient(cloud.clientConfiguration(cloud.root));
+    const DBSnapshotIdentifier = vaultSnapshotId(recoveryPointId, 'school');
+    await client.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier }));
+    const event = { recoveryPointId, databaseId: 'school', measuredAt: null };
+    await this.#invoke('backup/create-snapshot', event, 'SnapshotGoneError');
+  }
+
+  /** A recovery point that the ledger knows has lost its root manifest. */
+  async testLostRecoveryPoint(recoveryPointId: string): Promise<void> {
+    const { cloud } = this.#account;
+    const { vaultBucket } = this.#deployment;
+    const { keys } = cloud.s3.core.store.buckets.get(vaultBucket) ?? {};
+    const versions = [...(keys?.values() ?? [])].find(({ key }) => key === rootManifestKey(recoveryPointId))?.versions;
+    for (const _ of [...(versions ?? [])]) lose(cloud.s3, vaultBucket, rootManifestKey(recoveryPointId));
+    await this.#invoke('restore-test/choose', { scheduledAt: cloud.clock.now().toISOString(), recoveryPointId });
+  }
+
+  /** The ledger has 999 entries, and gets one more. */
+  async closeSegment(): Promise<void> {
+    const { cloud, client } = this.#account;
+    const { evidenceBucket } = this.#deployment;
+    // What was refused today is tried tampering, which goes on being recorded for a while.
+    await cloud.invocations.settle();
+    const stored = cloud.s3.core.store.buckets.get(evidenceBucket)?.keys.values() ?? [];
+    const written = [...stored].filter(({ key }) => key.startsWith(LEDGER_PREFIX)).length;
+    const last = await this.#read(evidenceBucket, ledgerEntryKey(written));
+    let previousSha256 = sha256Hex(last);
+    for (let sequence = written + 1; sequence < SEGMENT_LENGTH; sequence++) {
+      const entry: LedgerEntry = {
+        version: 1,
+        sequence,
+        eventId: `backup-failed/${sequence}`,
+        kind: 'backup.failed',
+        actor: 'workflow/daily-backup',
+        subject: String(sequence),
+        body: { error: 'TestError' },
+        recordedAt: cloud.clock.now().toISOString(),
+        previousSha256,
+      };
+      const Body = Buffer.from(canonicalJson(entry));
+      const target = { Bucket: evidenceBucket, Key: ledgerEntryKey(sequence) };
+      await client.send(new PutObjectCommand({ ...target, Body, IfNoneMatch: '*' }));
+      previousSha256 = sha256Hex(Body);
+    }
+    const draft = {
+      eventId: 'backup-failed/the-thousandth',
+      kind: 'backup.failed',
+      actor: 'workflow/daily-backup',
+      subject: 'the-thousandth',
+      body: { error: 'TestError' },
+    };
+    await this.#invoke('evidence/append-entry', { draft });
+  }
+
+  get #deployment() {
+    return this.#account.environment.deployment;
+  }
+
+  /** @throws Error unless the function answers or, where an error is expected, fails with it. */
+  async #invoke(step: Step, event: unknown, expectedError?: string): Promise<unknown> {
+    const { cloud } = this.#account;
+    const outcome = await cloud.lambda.invoke(stepName(step), event, cloud.root);
+    const error = 'functionError' in outcome ? outcome.functionError : undefined;
+    if (error?.errorType !== expectedError) {
+      throw new Error(`${step}: ${error?.errorType}: ${error?.errorMessage} instead of ${expectedError}`);
+    }
+    return 'payload' in outcome ? outcome.payload : undefined;
+  }
+
+  async #fire(schedule: string): Promise<void> {
+    const { cloud } = this.#account;
+    const { failure } = await cloud.scheduler.fire(schedule, cloud.clock.now());
+    if (failure !== null) throw new Error(`${schedule}: ${failure}`);
+  }
+
+  /** Breaks connections and lets objects vanish at the worst moment. */
+  #disturb({ query, headers, path, method, principal }: AwsRequest): void {
+    if (principal.kind === 'root') return;
+    const { workBucket } = this.#deployment;
+    const key = decodeURIComponent(path.slice(workBucket.length + 2));
+    const isRead = path.startsWith(`/${workBucket}/`) && method === 'GET' && Object.keys(query).length <= 1;
+    const vanishes =
+      key === tenantKeyClaimKey('vanishing')
+        ? !this.#wasRefused('tenants/ensure-key', LISTED_WORK)
+        : key.startsWith('scratch/') && !this.#wasRefused('restore-test/verify-objects', LISTED_WORK);
+    if (isRead && vanishes) lose(this.#account.cloud.s3, workBucket, key);
+    if (this.#removals.isRefusing(principal.arn)) return;
+    const isSecondPart = query.partNumber === '2' && 'x-amz-copy-source' in headers;
+    // Once for each of the three items of a restore test.
+    const isClearing = 'delete' in query && principal.arn.endsWith('verify-objects') && this.#clearingsBroken < 3;
+    const place = path.split('/').slice(1, 3).join('/');
+    if (isClearing) this.#clearingsBroken++;
+    else if (!isSecondPart || this.#interrupted.has(place)) return;
+    else this.#interrupted.add(place);
+    throw new Error('the connection broke');
+  }
+
+  /** Puts things as a function is to find them, each time that it is called. */
+  async #prepare(functionName: string, event: unknown): Promise<void> {
+    const { vaultBucket, workBucket } = this.#deployment;
+    switch (functionName) {
+      case stepName('backup/back-up-tenant'):
+      case stepName('restore-test/verify-objects'):
+        for (const bucket of [vaultBucket, workBucket]) await this.#addSecondUpload(bucket);
+        break;
+      case stepName('tenants/ensure-key'):
+        await this.#ageClaim((event as { tenant: string | null }).tenant);
+        break;
+      case stepName('evidence/append-entry'):
+      case stepName('evidence/record-tampering'):
+        if (!this.#wasRefused(functionName, LISTED_WORK)) await this.#remove(workBucket, LEDGER_PROJECTION_KEY);
+        break;
+      case stepName('restore-test/choose'):
+      case stepName('pulse/read-back'):
+        if (!this.#wasRefused(functionName, KEPT_PROJECTION)) await this.#remove(workBucket, LEDGER_PROJECTION_KEY);
+        break;
+      case stepName('restore-test/verify-database'):
+        if (this.#isAbandoning) this.#stopExecutions();
+        break;
+      case stepName('restore-test/tear-down'):
+        if (!this.#wasRefused('restore-test/tear-down', /^s3:DeleteObjectVersion /)) {
+          const { restoreTestId } = event as { restoreTestId: string };
+          await this.#put(workBucket, `${scratchPrefix(restoreTestId)}left`, 'what a killed verification left');
+        }
+        break;
+    }
+  }
+
+  #wasRefused(role: string, allowance: RegExp): boolean {
+    const name = role.startsWith('daybreak-') ? role : stepName(role as Step);
+    return this.#removals.refusals.some(refusal => refusal.role === name && allowance.test(refusal.allowance));
+  }
+
+  #stopExecutions(): void {
+    const { states } = this.#account.cloud;
+    for (const { arn, status } of states.listExecutions()) if (status === 'RUNNING') states.stopExecution(arn);
+  }
+
+  /** A run that died with its claim holds others up for 20 minutes: this one died long ago. */
+  async #ageClaim(tenant: string | null): Promise<void> {
+    if (tenant === null || (tenant === 'vanishing' && !this.#wasRefused('tenants/ensure-key', LISTED_WORK))) return;
+    // One tenant's key is claimed by nobody yet.
+    const { keys } = this.#account.cloud.s3.core.store.buckets.get(this.#deployment.workBucket) ?? {};
+    const isClaimed = [...(keys?.values() ?? [])].some(({ key }) => key === tenantKeyClaimKey(tenant));
+    if (isClaimed || tenant === 'oak')
+      await this.#put(this.#deployment.workBucket, tenantKeyClaimKey(tenant), LONG_AGO);
+  }
+
+  // What a killed copy leaves twice is aborted once by the next one.
+  async #addSecondUpload(Bucket: string): Promise<void> {
+    const { cloud, client } = this.#account;
+    const uploads = [...(cloud.s3.core.store.buckets.get(Bucket)?.uploads.values() ?? [])];
+    const [{ upload } = {}] = uploads;
+    if (uploads.length !== 1 || upload?.encryption.algorithm !== 'aws:kms') return;
+    await client.send(
+      new CreateMultipartUploadCommand({
+        Bucket,
+        Key: upload.key,
+        ServerSideEncryption: 'aws:kms',
+        SSEKMSKeyId: upload.encryption.keyArn,
+        ChecksumAlgorithm: 'SHA256',
+      }),
+    );
+  }
+
+  async #put(Bucket: string, Key: string, Body: string): Promise<void> {
+    await this.#account.client.send(new PutObjectCommand({ Bucket, Key, Body }));
+  }
+
+  async #remove(Bucket: string, Key: string): Promise<void> {
+    await this.#account.client.send(new DeleteObjectCommand({ Bucket, Key }));
+  }
+
+  async #read(Bucket: string, Key: string): Promise<Buffer> {
+    const { Body } = await this.#account.client.send(new GetObjectCommand({ Bucket, Key }));
+    return Buffer.from((await Body?.transformToByteArray()) ?? []);
+  }
+}
+
+const LISTED_WORK = /^s3:ListBucket on \S+-work-/;
+const KEPT_PROJECTION = /^kms:GenerateDataKey .*ledger-projection/;
