@@ -21,9 +21,7 @@ import { parseDefinition } from './local/states/definition.ts';
 import { type Permission, permissionsOf } from './permissions.ts';
 import { STEPS, type Step, WORKFLOWS, type Workflow, workflowName } from './role-names.ts';
 import type { VaultKeys } from './vault-stack.ts';
-import { dailyBackup } from './workflows/daily-backup.ts';
-import { removeAbandoned } from './workflows/remove-abandoned.ts';
-import { restoreTest } from './workflows/restore-test.ts';
+import { DEFINITIONS } from './workflows/definitions.ts';
 
 const SHORT: StepSize = { timeoutMinutes: 3, memoryMib: 512 };
 /** Steps that go on where they stopped get all the time that Lambda has. */
@@ -52,7 +50,6 @@ const CALLED_BY: Partial<Record<Step, StepLambdaProps['calledBy']>> = {
   'pulse/read-back': 'schedule',
   'evidence/record-tampering': 'rules',
 };
-const DEFINITIONS = { 'daily-backup': dailyBackup, 'restore-test': restoreTest, 'remove-abandoned': removeAbandoned };
 /** Those whose definition has a distributed map. */
 const DISTRIBUTED: readonly Workflow[] = ['daily-backup', 'restore-test'];
 /** As long as the longest id that AWS gives to a security group. */

@@ -1,5 +1,4 @@
-import { dailyBackup } from '../../../infra/workflows/daily-backup.ts';
-import { restoreTest } from '../../../infra/workflows/restore-test.ts';
+import { DEFINITIONS } from '../../../infra/workflows/definitions.ts';
 import type { WorkflowDefinition } from '../../../infra/workflows/states-language.ts';
 
 /** A state as the definition's JSON has it. */
@@ -10,11 +9,10 @@ const references = {
   workBucket: 'daybreak-work',
 };
 
-/** Both workflows, as they are deployed but for the names of functions and bucket. */
-export const WORKFLOWS: Readonly<Record<string, WorkflowDefinition>> = {
-  'daily-backup': dailyBackup(references),
-  'restore-test': restoreTest(references),
-};
+/** Every workflow, as it is deployed but for the names of functions and bucket. */
+export const WORKFLOWS: Readonly<Record<string, WorkflowDefinition>> = Object.fromEntries(
+  Object.entries(DEFINITIONS).map(([name, define]) => [name, define(references)]),
+);
 
 /** The states of a workflow, those inside its maps too, by name. */
 export function statesOf(workflow: WorkflowDefinition): ReadonlyMap<string, StateDefinition> {
@@ -32,7 +30,7 @@ export function statesOf(workflow: WorkflowDefinition): ReadonlyMap<string, Stat
 
 const INSTANT = '2026-11-22T02:30:00.000Z';
 
-/** A value for every variable that a state of either workflow reads. */
+/** A value for every variable that a state of a workflow reads. */
 export const VARIABLES = {
   plan: {
     recoveryPointId: '20261122t023000z',

@@ -2,9 +2,7 @@ import validate from 'asl-validator';
 import { describe, expect, it } from 'vitest';
 import { parseDefinition } from '../../../infra/local/states/definition.ts';
 import { STEPS } from '../../../infra/role-names.ts';
-import { dailyBackup } from '../../../infra/workflows/daily-backup.ts';
-import { removeAbandoned } from '../../../infra/workflows/remove-abandoned.ts';
-import { restoreTest } from '../../../infra/workflows/restore-test.ts';
+import { DEFINITIONS } from '../../../infra/workflows/definitions.ts';
 
 const called: string[] = [];
 const references = {
@@ -27,11 +25,7 @@ function tasksIn(value: unknown): Task[] {
   return (value as Task).Type === 'Task' ? [value as Task, ...inner] : inner;
 }
 
-describe.each([
-  ['daily-backup', dailyBackup],
-  ['restore-test', restoreTest],
-  ['remove-abandoned', removeAbandoned],
-])('the definition of %s', (_name, workflow) => {
+describe.each(Object.entries(DEFINITIONS))('the definition of %s', (_name, workflow) => {
   const definition = JSON.parse(JSON.stringify(workflow(references)));
 
   it('is valid Amazon States Language', () => {
