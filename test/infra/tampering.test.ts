@@ -419,6 +419,8 @@ describe('what a rule notices', () => {
       },
     });
     expect(JSON.stringify([entry, cloud.lambda.linesOf(recorder)])).not.toMatch(/bloggs|192\.0\.2\.1|aws-cli/);
+    const dimensions = { service: 'daybreak', Workflow: 'tampering' };
+    expect(cloud.metrics.getMetric('Daybreak', 'TamperingSeen', dimensions).map(({ value }) => value)).toEqual([1]);
     expect(own.sounding()).toEqual([]);
     await minutes(1);
     expect(own.sounding()).toEqual(['tamper-snapshot-deleted']);
