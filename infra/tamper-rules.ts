@@ -264,17 +264,22 @@ export function deployerRoles({ account, deployerRoleArns }: SupplierConfigurati
   return deployerRoleArns ?? [bootstrapNames(account).executionRole];
 }
 
+/** Without a raised quota. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html */
+const EVENT_PATTERN_LIMIT = 2048;
+/** How a template's own ARN stands in a pattern before it is synthesized. */
+const UNRESOLVED_ARN = /\$\{Token\[[^\]]*\]\}/g;
+const SAMPLE_KEY_ARN = `arn:aws:kms:${REGION}:000000000000:key/00000000-0000-0000-0000-000000000000`;
+
 /**
  * The event pattern of a rule in a mode. Whoever acts is known by the role behind the session. `anything-but` does not match
  * a field that is not there, and users, the root user and federated users have no such role: they have a part of their own.
  * AWS's own services (`AWSService`) act on nobody's behalf.
  * https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
+ * @throws Error for more deployment roles than a pattern has room for.
  */
 export function eventPattern(rule: TamperRule, mode: TamperMode, configuration: SupplierConfiguration): Pattern {
   const { id, eventSource, eventNames, touches = [{}], expected = [], serviceEvent } = rule;
-  const issuer = (arn: readonly unknown[]): Pattern => ({
-    userIdentity: { sessionContext: { sessionIssuer: { arn } } },
-  });
+  const issuer = (arn: readonly unknown[]): Pattern => ({ sessionContext: { sessionIssuer: { arn } } });
   const deployers = deployerRoles(configuration);
   const excused = [
     ...expected.map(step => roleArn(configuration.account, stepName(step))),
@@ -282,35 +287,35 @@ export function eventPattern(rule: TamperRule, mode: TamperMode, configuration: 
   ];
   const doers =
     mode === 'upgrade'
-      ? [issuer([...deployers])]
+      ? [issuer(deployers)]
       : [
           issuer(excused.length === 0 ? [{ exists: true }] : [{ 'anything-but': excused }]),
-          merge(issuer([{ exists: false }]), { userIdentity: { type: [{ 'anything-but': ['AWSService'] }] } }),
+          { ...issuer([{ exists: false }]), type: [{ 'anything-but': ['AWSService'] }] },
         ];
-  const any = serviceEvent ? touches : touches.flatMap(touch => doers.map(doer => merge(touch, doer)));
-  return {
+  const pattern = {
     source: [`aws.${eventSource.replace('.amazonaws.com', '')}`],
     'detail-type': [serviceEvent ? 'AWS Service Event via CloudTrail' : 'AWS API Call via CloudTrail'],
     detail: {
       eventSource: [eventSource],
       ...(eventNames === 'changes' ? { eventCategory: ['Management'], readOnly: [false] } : { eventName: eventNames }),
       errorCode: [{ exists: mode === 'refused' }],
-      ...(any.length === 1 ? any[0] : { $or: any }),
+      ...either(touches),
+      // Beside what is touched, not in each of its alternatives: a pattern has little room.
+      ...(serviceEvent ? {} : { userIdentity: either(doers) }),
     },
   };
-}
-
-function merge(one: Pattern, other: Pattern): Pattern {
-  const merged: Record<string, Pattern | readonly unknown[]> = { ...one };
-  for (const [field, value] of Object.entries(other)) {
-    const standing = merged[field];
-    merged[field] = standing === undefined || isList(standing) || isList(value) ? value : merge(standing, value);
+  const { length } = JSON.stringify(pattern).replaceAll(UNRESOLVED_ARN, SAMPLE_KEY_ARN);
+  if (length > EVENT_PATTERN_LIMIT) {
+    throw new Error(
+      `the rule ${id}: EventBridge takes a pattern of ${EVENT_PATTERN_LIMIT} characters, and this one has ${length}: name fewer deployerRoleArns`,
+    );
   }
-  return merged;
+  return pattern;
 }
 
-function isList(value: Pattern | readonly unknown[]): value is readonly unknown[] {
-  return Array.isArray(value);
+function either(patterns: readonly Pattern[]): Pattern {
+  const [only = {}, ...others] = patterns;
+  return others.length === 0 ? only : { $or: patterns };
 }
 
 export const IDENTITY_MEANING =
@@ -321,7 +326,8 @@ const FILTER_PATTERN_LIMIT = 1024;
 /**
  * What is noticed on the trail's log, because EventBridge in eu-west-2 does not hear of it: events of IAM, which is global,
  * reach EventBridge in us-east-1 alone, and a copy to another Region is asked for there. A trail of all Regions writes both
- * to its log in eu-west-2. Roles of Daybreak that do not exist yet count too: key policies name roles by their names.
+ * to its log in eu-west-2. Roles of Daybreak that do not exist yet count too: key policies name roles by their names, and
+ * where those end in a `*`, a path that begins like one would fit as well.
  * https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-concepts.html#cloudtrail-concepts-global-service-events
  * https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntaxForMetricFilters.html
  * @throws Error for more deployment roles than a filter has room for.
@@ -332,6 +338,7 @@ export function identityFilter(mode: 'tampering' | 'upgrade', configuration: Sup
   const deployers = deployerRoles(configuration);
   const changes =
     `($.eventSource = "iam.amazonaws.com") && (($.requestParameters.roleName = "daybreak-*")` +
+    ` || ($.requestParameters.path = "/daybreak-*")` +
     ` || ($.requestParameters.policyArn = "arn:aws:iam::${account}:policy/daybreak-*"))`;
   const copies = `($.awsRegion != "${REGION}") && ($.requestParameters.sourceDBSnapshotIdentifier = "*:snapshot:daybreak-*")`;
   const others = deployers.map(arn => `(${issuer} != "${arn}")`).join(' && ');

@@ -14,7 +14,7 @@ import { exampleConfiguration } from '../../infra/config/example.ts';
 import type { Principal } from '../../infra/local/service.ts';
 import { type Deed, trailRecord } from '../../infra/local/trail/record.ts';
 import { roleArn, stepName } from '../../infra/role-names.ts';
-import { deployerRoles, identityFilter, tamperRules } from '../../infra/tamper-rules.ts';
+import { deployerRoles, eventPattern, identityFilter, type TamperRule, tamperRules } from '../../infra/tamper-rules.ts';
 import { AttackedAccount, account, administrator, step } from './attacks-account.ts';
 
 const configuration = readConfiguration(exampleConfiguration);
@@ -28,6 +28,8 @@ const keyEvent = (keyId: string) => ({
   requestParameters: { keyId },
   resources: [{ accountId: account, type: 'AWS::KMS::Key', ARN: arn('kms', `key/${keyId}`) }],
 });
+
+const tokens = (count: number) => Array.from({ length: count }, (_, index) => `\${Token[TOKEN.${index}]}`);
 
 type Row = readonly [rule: TamperRuleId, eventName: string, deed: Partial<Deed>];
 const parameters = (requestParameters: Record<string, unknown>): Partial<Deed> => ({ requestParameters });
@@ -371,6 +373,29 @@ describe('a tamper rule', () => {
     );
   });
 
+  it.each(['tampering', 'refused', 'upgrade'] as const)('fits into what EventBridge takes: %s', mode => {
+    const keyArns = Array.from({ length: 5 }, () => arn('kms', `key/${otherKey}`));
+    const lengths = tamperRules(configuration, keyArns).map(
+      rule => JSON.stringify(eventPattern(rule, mode, configuration)).length,
+    );
+    expect(lengths.filter(length => length > 2048)).toEqual([]);
+  });
+
+  it('has no more deployment roles than its pattern has room for', () => {
+    const deployerRoleArns = Array.from({ length: 60 }, (_, index) => roleArn(account, `deployment-${index}`));
+    const many = { ...configuration, deployerRoleArns };
+    const [rule] = tamperRules(many, []).filter(({ id }) => id === 'functions');
+    expect(() => rule && eventPattern(rule, 'tampering', many)).toThrow(
+      /^the rule functions: EventBridge takes a pattern of 2048 characters, and this one has \d{4}: name fewer deployerRoleArns$/,
+    );
+  });
+
+  it('counts the ARNs that stand in it as tokens as long as they become', () => {
+    const rule = { ...tamperRules(configuration, [])[0], touches: [{ resources: { ARN: tokens(30) } }] };
+    expect(() => eventPattern(rule as TamperRule, 'tampering', configuration)).toThrow(/characters, and this one has/);
+    expect(JSON.stringify(tokens(30)).length).toBeLessThan(1000);
+  });
+
   it('is one of those that pulse looks for', () => {
     expect(tamperRuleNames()).toHaveLength(TAMPER_RULES.length + REFUSAL_RULES.length + UPGRADED_RULES.length - 1);
     expect(attacked.cloud.events.ruleNames().sort()).toEqual(tamperRuleNames().sort());
@@ -428,6 +453,18 @@ describe('what a rule notices', () => {
     await minutes(17);
     expect(own.sounding()).toEqual([]);
     await cloud.close();
+  });
+
+  it('is a role behind a path that reads like a role of Daybreak', async () => {
+    const create = (path: string): Row => [
+      'identity',
+      'CreateRole',
+      { requestParameters: { path, roleName: 'reader' }, awsRegion: 'us-east-1' },
+    ];
+    expect(await attacked.noticed(() => attacked.does(administrator, deedOf(create('/daybreak-backup-x/'))))).toEqual([
+      'identity',
+    ]);
+    expect(await attacked.noticed(() => attacked.does(administrator, deedOf(create('/team/'))))).toEqual([]);
   });
 
   it('of IAM and of other Regions too, from the log of the trail', async () => {
