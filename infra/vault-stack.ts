@@ -166,6 +166,13 @@ export class VaultStack extends Stack implements VaultKeys {
       resources: [bucket.arnForObjects('*')],
       conditions: { ArnNotLike: { 'aws:PrincipalArn': RELEASERS.map(name => roleArn(account, name)) } },
     });
+    // A role of any name, behind a path that begins like theirs.
+    deny(bucket, {
+      sid: 'NotThroughAPath',
+      actions: ['s3:PutObjectRetention'],
+      resources: [bucket.arnForObjects('*')],
+      conditions: { ArnLike: { 'aws:PrincipalArn': RELEASERS.map(name => roleArn(account, `${name}/*`)) } },
+    });
     // What lets a backup go deletes its versions by their ids. A delete marker only hides one.
     deny(bucket, {
       sid: 'NothingIsHiddenOrReplicatedIn',

@@ -30,7 +30,8 @@ export type DatabaseConfiguration = z.infer<typeof DatabaseConfiguration>;
 /** One S3 bucket to protect. */
 export const BucketConfiguration = z.strictObject({
   id: SourceId,
-  name: z.string().min(3).max(63),
+  /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
+  name: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'must be the name of one bucket'),
   /** Where one tenant's keys begin, e.g. `schools/{tenant}/` or `{tenant}/`. */
   tenantPrefix: z.string().regex(/^(?:[^{}]*\/)?\{tenant\}\/$/),
 });

@@ -67,6 +67,8 @@ export function tenantKeyPolicy(
         Resource: '*',
         Condition: {
           ArnLike: { 'aws:PrincipalArn': [...CAPABILITIES_WITH_DATA.map(name => roles(`${name}-*`)), account.AWS] },
+          // A role of any name, behind a path that begins like these names.
+          ArnNotLike: { 'aws:PrincipalArn': roles('*/*') },
           StringEquals: { 'kms:ViaService': `s3.${region}.amazonaws.com` },
           // S3 names the object as the context; under a Bucket Key it would name the bucket, and be refused.
           // https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#encryption-context

@@ -144,7 +144,10 @@ export const SupplierConfiguration = z
         z
           .string()
           .regex(/^arn:aws:iam::\d{12}:role\/.+$/, 'must be the ARN of a role')
-          .regex(/[^*/]\**$/, 'must say which role: a * alone would let everybody read what lies under the vault key'),
+          .regex(
+            /[^*?/][*?]*$/,
+            'must say which role: a * or ? alone would let everybody read what lies under the vault key',
+          ),
       )
       .default([]),
     /**

@@ -139,6 +139,27 @@ describe('a locked backup', () => {
   });
 });
 
+describe('a role behind a path that reads like a role of Daybreak', () => {
+  const behind = (path: string): Principal => ({ kind: 'role', arn: `arn:aws:iam::${account}:role/${path}/reader` });
+
+  it('does not read a tenant', async () => {
+    const principal = behind('daybreak-restore-test-x');
+    attacked.cloud.iam.putRole({ arn: principal.arn, policies: [EVERYTHING] });
+    const read = new GetObjectCommand({ Bucket: attacked.bucketName('vault'), Key: OBJECT });
+    expect(await attempt(() => attacked.s3(principal).send(read))).toBe(RESOURCE_SILENT);
+  });
+
+  it.each(['retention', 'erasure'])('releases nothing as %s', async capability => {
+    const principal = behind(`daybreak-${capability}-x`);
+    attacked.cloud.iam.putRole({ arn: principal.arn, policies: [EVERYTHING] });
+    const target = await attacked.versionOf('vault', OBJECT);
+    const Retention = { Mode: 'GOVERNANCE', EventHold: 'OFF' } as const;
+    expect(
+      await attempt(() => attacked.s3(principal).send(new PutObjectRetentionCommand({ ...target, Retention }))),
+    ).toBe(RESOURCE_DENIES);
+  });
+});
+
 describe('the ledger', () => {
   const appender = step('evidence/append-entry');
 

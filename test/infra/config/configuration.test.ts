@@ -17,6 +17,9 @@ const existing = {
   trailKeyArn: otherKey.replace(/c$/, '9'),
 };
 
+/** Patterns that fit every role, or every role of a path. */
+const EVERYBODY = ['*', 'team/**', '?*', '????????*', 'team/*?'];
+
 /** So many databases, each an instance of its own. */
 const databases = (count: number) =>
   Array.from({ length: count }, (_, index) => ({
@@ -370,11 +373,16 @@ describe('the configuration', () => {
     ],
     [
       'everybody as operators',
-      { operatorRoleArns: [`arn:aws:iam::${account}:role/*`, `arn:aws:iam::${account}:role/team/**`] },
-      [0, 1].flatMap(index => [
-        `- operatorRoleArns[${index}]: must say which role: a * alone would let everybody read what lies under the vault key`,
-        `    operatorRoleArns[${index}]: "arn:aws:iam::111122223333:role/${index === 0 ? '*' : 'team/**'}"`,
+      { operatorRoleArns: EVERYBODY.map(name => `arn:aws:iam::${account}:role/${name}`) },
+      EVERYBODY.flatMap((name, index) => [
+        `- operatorRoleArns[${index}]: must say which role: a * or ? alone would let everybody read what lies under the vault key`,
+        `    operatorRoleArns[${index}]: "arn:aws:iam::111122223333:role/${name}"`,
       ]),
+    ],
+    [
+      'a bucket by a pattern',
+      { buckets: [{ ...bucket, name: 'example-wellbeing-upload?' }] },
+      ['- buckets[0].name: must be the name of one bucket', '    buckets[0].name: "example-wellbeing-upload?"'],
     ],
     ['operators by a pattern', { operatorRoleArns: [`arn:aws:iam::${account}:role/AWSReservedSSO_Ops_*`] }, []],
     ['an existing vault', { existing }, []],
