@@ -84,6 +84,9 @@ export async function createKey(options: {
     client.send(
       new CreateKeyCommand({
         Description: options.description,
+        // The defaults, said aloud: a policy's condition on them never waits for KMS to fill them in.
+        KeySpec: 'SYMMETRIC_DEFAULT',
+        MultiRegion: false,
         Policy: JSON.stringify(options.policy),
         BypassPolicyLockoutSafetyCheck: true,
         Tags: Object.entries(options.tags).map(([TagKey, TagValue]) => ({ TagKey, TagValue })),

@@ -59,6 +59,18 @@ describe('ensure-key', () => {
     expect(await ensure('riverside')).not.toBe(keyArn);
   });
 
+  it('names what its policy has conditions on, and leaves nothing of it to a default', async () => {
+    const created: unknown[] = [];
+    cloud.intercept(async (request, next) => {
+      if (`${request.headers['x-amz-target']}`.endsWith('.CreateKey')) {
+        created.push(JSON.parse(Buffer.from(request.body as Uint8Array).toString('utf8')));
+      }
+      return next();
+    });
+    await ensure('oakfield');
+    expect(created).toEqual([expect.objectContaining({ KeySpec: 'SYMMETRIC_DEFAULT', MultiRegion: false })]);
+  });
+
   it('answers with one call for a key that is there', async () => {
     await ensure('oakfield');
     cloud.requests.length = 0;
