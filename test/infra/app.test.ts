@@ -69,6 +69,12 @@ const statementsOfBucket = (name: string): Statement[] => {
 };
 const bucket = (purpose: string) => `daybreak-${purpose}-111122223333-eu-west-2`;
 
+interface LifecycleRule {
+  readonly Prefix?: string;
+  readonly ExpirationInDays?: number;
+  readonly AbortIncompleteMultipartUpload?: { readonly DaysAfterInitiation: number };
+}
+
 describe('the vault stack', () => {
   it('keeps everything when it is destroyed', () => {
     for (const type of ['AWS::S3::Bucket', 'AWS::S3::BucketPolicy', 'AWS::KMS::Key', 'AWS::KMS::Alias']) {
@@ -86,14 +92,15 @@ describe('the vault stack', () => {
     const work = named(vault, 'AWS::S3::Bucket', 'BucketName', bucket('work')).Properties;
     expect(work.ObjectLockConfiguration).toBeUndefined();
     expect(
-      work.LifecycleConfiguration.Rules.map((rule: { Prefix?: string; ExpirationInDays?: number }) => [
+      work.LifecycleConfiguration.Rules.map((rule: LifecycleRule) => [
         rule.Prefix,
         rule.ExpirationInDays,
+        rule.AbortIncompleteMultipartUpload?.DaysAfterInitiation,
       ]),
     ).toEqual([
-      [undefined, undefined],
-      ['work/', 14],
-      ['scratch/', 2],
+      [undefined, undefined, 7],
+      ['work/', 14, undefined],
+      ['scratch/', 2, 2],
     ]);
   });
 
