@@ -14,7 +14,7 @@ export const WILDCARD_REASONS: readonly { readonly resource: RegExp; readonly re
     reason: 'A backup reads every object of a bucket that the configuration names.',
   },
   {
-    resource: /^arn:aws:rds:[^*]+:snapshot:daybreak-[a-z0-9-]+-\*$/,
+    resource: /^arn:aws:rds:[^*]+:snapshot:daybreak-[a-z0-9-]+-\?{8}t\?{6}z$/,
     reason: 'A snapshot is named after its recovery point, at run time.',
   },
   {
@@ -85,13 +85,14 @@ export const ACTIONS_WITHOUT_RESOURCE: readonly { readonly actions: RegExp; read
 ];
 
 /**
- * Gives a role what a permission says. A resource with a `*` needs a written reason, which cdk-nag records, but where
- * the permission denies.
+ * Gives a role what a permission says. A resource with a `*` or `?` needs a written reason, which cdk-nag records where it
+ * asks for one (for a `*`), but where the permission denies.
  * @throws Error naming a wildcard without a reason.
  */
 export function addPermission(role: Role, { effect = 'Allow', actions, resources, conditions }: Permission): void {
-  for (const resource of resources.filter(resource => effect === 'Allow' && resource.includes('*'))) {
-    acknowledgeWildcard(role, resource, reasonFor(actions, resource));
+  for (const resource of resources.filter(resource => effect === 'Allow' && /[*?]/.test(resource))) {
+    const reason = reasonFor(actions, resource);
+    if (resource.includes('*')) acknowledgeWildcard(role, resource, reason);
   }
   role.addToPolicy(
     new PolicyStatement({

@@ -1,7 +1,14 @@
 import type { PolicyStatementProps } from 'aws-cdk-lib/aws-iam';
 import { SCHEDULES, scheduleName } from '../functions/contracts/schedules.ts';
 import { TRAIL_NAME, tamperRuleNames, UNDELIVERED_QUEUE } from '../functions/contracts/tampering.ts';
-import { PURPOSE_TAG, RESTORE_TEST_INSTANCE_PREFIX, TENANT_TAG } from '../functions/contracts/vault-layout.ts';
+import {
+  PURPOSE_TAG,
+  RECOVERY_POINT_TAG,
+  RESTORE_TEST_INSTANCE_PREFIX,
+  RESTORE_TEST_TAG,
+  SNAPSHOT_PURPOSES,
+  TENANT_TAG,
+} from '../functions/contracts/vault-layout.ts';
 import { REGION, type SupplierConfiguration } from './config/configuration.ts';
 import type { Step } from './role-names.ts';
 
@@ -26,6 +33,8 @@ export interface Permission {
   readonly conditions?: PolicyStatementProps['conditions'];
 }
 
+/** `20261122t023000z`, whichever it is: a snapshot is named after its recovery point. */
+const ANY_RECOVERY_POINT = '????????t??????z';
 const S3 = `s3.${REGION}.amazonaws.com`;
 const RDS = `rds.${REGION}.amazonaws.com`;
 const objects = (bucket: string, ...prefixes: string[]) => prefixes.map(prefix => `arn:aws:s3:::${bucket}/${prefix}*`);
@@ -83,16 +92,27 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
   const sourceInstances = databases.map(({ instanceId }) => rds('db', instanceId));
   const testInstances = rds('db', `${RESTORE_TEST_INSTANCE_PREFIX}*`);
   const testParameterGroup = rds('pg', configuration.restoreTest.parameterGroupName ?? 'default.*');
-  const intermediates = rds('snapshot', 'daybreak-intermediate-*');
-  const vaultCopies = databases.map(({ id }) => rds('snapshot', `daybreak-${id}-*`));
+  const intermediates = databases.map(({ id }) => rds('snapshot', `daybreak-intermediate-${id}-${ANY_RECOVERY_POINT}`));
+  const vaultCopies = databases.map(({ id }) => rds('snapshot', `daybreak-${id}-${ANY_RECOVERY_POINT}`));
   const describeCopies: Permission = { actions: ['rds:DescribeDBSnapshots'], resources: vaultCopies };
-  const describeSnapshots: Permission = { ...describeCopies, resources: [intermediates, ...vaultCopies] };
+  const describeSnapshots: Permission = { ...describeCopies, resources: [...intermediates, ...vaultCopies] };
   const listTestInstances: Permission = { actions: ['rds:DescribeDBInstances'], resources: [rds('db', '*')] };
   const deleteTestInstances: Permission = {
     actions: ['rds:DeleteDBInstance'],
     resources: [testInstances],
     conditions: { StringEquals: { [`aws:ResourceTag/${PURPOSE_TAG}`]: 'restore-test' } },
   };
+  // A resource gets its purpose as it is made, and nobody gives it another one, so that what the purpose allows stays so.
+  // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/security_iam_id-based-policy-examples-grant-permissions-tags-on-create.html
+  const tagAtCreation = (resources: readonly string[], purpose: string, ...others: string[]): Permission => ({
+    actions: ['rds:AddTagsToResource'],
+    resources,
+    conditions: {
+      StringEquals: { [`aws:RequestTag/${PURPOSE_TAG}`]: purpose },
+      Null: { [`aws:ResourceTag/${PURPOSE_TAG}`]: 'true' },
+      'ForAllValues:StringEquals': { 'aws:TagKeys': [PURPOSE_TAG, ...others] },
+    },
+  });
   const databaseKeyArns = databases.flatMap(({ kmsKeyArn }) => (kmsKeyArn === null ? [] : [kmsKeyArn]));
   // RDS works with a key under a grant that it makes in the caller's name; the caller needs these two. A copy under another
   // key needs them for both, as the policy with which AWS Backup copies RDS snapshots shows.
@@ -153,20 +173,23 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
     'backup/create-snapshot': [
       describeSnapshots,
       ...readRootManifest,
-      { actions: ['rds:CreateDBSnapshot'], resources: [...sourceInstances, intermediates] },
-      { actions: ['rds:AddTagsToResource', 'rds:DeleteDBSnapshot'], resources: [intermediates] },
+      { actions: ['rds:CreateDBSnapshot'], resources: [...sourceInstances, ...intermediates] },
+      tagAtCreation(intermediates, SNAPSHOT_PURPOSES.intermediate, RECOVERY_POINT_TAG),
+      { actions: ['rds:DeleteDBSnapshot'], resources: intermediates },
     ],
     'backup/describe-snapshot': [describeSnapshots],
     'backup/copy-snapshot': [
       describeSnapshots,
-      { actions: ['rds:CopyDBSnapshot'], resources: [intermediates, ...vaultCopies] },
-      { actions: ['rds:AddTagsToResource', 'rds:DeleteDBSnapshot'], resources: vaultCopies },
+      { actions: ['rds:CopyDBSnapshot'], resources: [...intermediates, ...vaultCopies] },
+      tagAtCreation(vaultCopies, SNAPSHOT_PURPOSES.unproved, RECOVERY_POINT_TAG),
+      {
+        actions: ['rds:DeleteDBSnapshot'],
+        resources: vaultCopies,
+        conditions: { StringEquals: { [`aws:ResourceTag/${PURPOSE_TAG}`]: SNAPSHOT_PURPOSES.unproved } },
+      },
       ...letRdsUse(vaultKeyArn, ...databaseKeyArns),
     ],
-    'backup/delete-intermediate': [
-      describeSnapshots,
-      { actions: ['rds:DeleteDBSnapshot'], resources: [intermediates] },
-    ],
+    'backup/delete-intermediate': [describeSnapshots, { actions: ['rds:DeleteDBSnapshot'], resources: intermediates }],
     'backup/list-tenants': [
       listSources,
       ...readRootManifest,
@@ -198,6 +221,14 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
     ],
     'backup/complete': [
       describeCopies,
+      {
+        actions: ['rds:AddTagsToResource'],
+        resources: vaultCopies,
+        conditions: {
+          StringEquals: { [`aws:RequestTag/${PURPOSE_TAG}`]: SNAPSHOT_PURPOSES.proved },
+          'ForAllValues:StringEquals': { 'aws:TagKeys': [PURPOSE_TAG] },
+        },
+      },
       ...readRootManifest,
       ...read(vaultBucket, 'fingerprints/'),
       ...write(vaultBucket, 'recovery-points/'),
@@ -223,6 +254,8 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
         resources: [tenantKeys],
         conditions: {
           StringEquals: { [`aws:RequestTag/${PURPOSE_TAG}`]: 'tenant' },
+          // Keys that have a purpose, the vault's and the signing key among them, keep it.
+          Null: { [`aws:ResourceTag/${PURPOSE_TAG}`]: 'true' },
           'ForAllValues:StringEquals': { 'aws:TagKeys': [PURPOSE_TAG, TENANT_TAG] },
         },
       },
@@ -255,15 +288,19 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       describeCopies,
       {
         actions: ['rds:RestoreDBInstanceFromDBSnapshot'],
-        resources: [
-          ...vaultCopies,
-          testInstances,
-          rds('subgrp', reach.subnetGroupName),
-          testParameterGroup,
-          rds('og', 'default:*'),
-        ],
+        resources: [...vaultCopies, rds('subgrp', reach.subnetGroupName), testParameterGroup, rds('og', 'default:*')],
       },
-      { actions: ['rds:DescribeDBInstances', 'rds:AddTagsToResource'], resources: [testInstances] },
+      // What tells an instance from the supplier's own, and bounds who may delete it, is there from the beginning.
+      {
+        actions: ['rds:RestoreDBInstanceFromDBSnapshot'],
+        resources: [testInstances],
+        conditions: {
+          StringEquals: { [`aws:RequestTag/${PURPOSE_TAG}`]: 'restore-test' },
+          Bool: { 'rds:PubliclyAccessible': 'false' },
+        },
+      },
+      tagAtCreation([testInstances], 'restore-test', RESTORE_TEST_TAG, RECOVERY_POINT_TAG),
+      { actions: ['rds:DescribeDBInstances'], resources: [testInstances] },
       ...letRdsUse(vaultKeyArn),
     ],
     'restore-test/describe-instance': [

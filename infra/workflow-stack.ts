@@ -163,10 +163,13 @@ export class WorkflowStack extends Stack {
     });
     // What the local cloud cannot run is not deployed either: every definition is tested before it runs in AWS.
     parseDefinition(JSON.stringify(definition));
+    const machineArn = this.#stateMachineArn(workflow);
+    // A distributed map's children are executions of `<state machine>/<map>`.
+    const machineArns = DISTRIBUTED.includes(workflow) ? [machineArn, `${machineArn}/*`] : [machineArn];
     const role = new Role(this, `${workflow}-role`, {
       roleName: workflowName(workflow),
       description: `Daybreak: the workflow ${workflow}`,
-      assumedBy: new ServicePrincipal('states.amazonaws.com'),
+      assumedBy: new ServicePrincipal('states.amazonaws.com', { conditions: onBehalfOf(this.account, machineArns) }),
       managedPolicies: [guardrails],
     });
     const permissions: Permission[] = [
@@ -174,7 +177,7 @@ export class WorkflowStack extends Stack {
         actions: ['lambda:InvokeFunction'],
         resources: [...called].map(step => this.#lambda(step).function.functionArn),
       },
-      ...(DISTRIBUTED.includes(workflow) ? distributedMap(this.#stateMachineArn(workflow), deployment) : []),
+      ...(DISTRIBUTED.includes(workflow) ? distributedMap(machineArn, deployment) : []),
     ];
     for (const permission of permissions) addPermission(role, permission);
     acknowledgeWildcard(role, '*', reasonFor(['logs:CreateLogDelivery'], '*'));
@@ -210,7 +213,9 @@ export class WorkflowStack extends Stack {
       roleName: 'daybreak-scheduler',
       description: 'Daybreak: what the schedules call',
       assumedBy: new ServicePrincipal('scheduler.amazonaws.com', {
-        conditions: { StringEquals: { 'aws:SourceAccount': this.account } },
+        // The ARN has to be that of the group: "Do not scope the aws:SourceArn statement to a specific schedule".
+        // https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+        conditions: onBehalfOf(this.account, [`arn:aws:scheduler:${REGION}:${this.account}:schedule-group/default`]),
       }),
       managedPolicies: [guardrails],
     });
@@ -245,6 +250,18 @@ export class WorkflowStack extends Stack {
     schedule('remove-abandoned', 'cron(7 * * * ? *)', start.functionArn, startInput('remove-abandoned'));
     schedule('pulse', 'rate(15 minutes)', pulse.functionArn, {});
   }
+}
+
+/**
+ * Lets a service take on a role for these resources of the account alone, so that nobody else's make it act for them. Lambda
+ * knows no such condition for the role of a function.
+ * https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html#prevent-cross-service-confused-deputy
+ */
+function onBehalfOf(account: string, sourceArns: readonly string[]) {
+  return {
+    StringEquals: { 'aws:SourceAccount': account },
+    ArnLike: { 'aws:SourceArn': sourceArns },
+  };
 }
 
 /**

@@ -5,7 +5,14 @@ import { DatabaseFingerprint } from '../contracts/fingerprint.ts';
 import { instantOfId, TenantId } from '../contracts/identifiers.ts';
 import { nothingBackedUp, TenantBackupResult } from '../contracts/object-manifest.ts';
 import type { DatabaseRecoveryPoint, RecoveryPoint } from '../contracts/recovery-point.ts';
-import { fingerprintKey, itemsKey, rootManifestKey, vaultSnapshotId } from '../contracts/vault-layout.ts';
+import {
+  fingerprintKey,
+  itemsKey,
+  PURPOSE_TAG,
+  rootManifestKey,
+  SNAPSHOT_PURPOSES,
+  vaultSnapshotId,
+} from '../contracts/vault-layout.ts';
 import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
 import { parseInstant } from '../platform/clock.ts';
 import { describeError, PermanentError, RetryableError } from '../platform/errors.ts';
@@ -15,7 +22,7 @@ import { signDocument } from '../platform/kms.ts';
 import { log } from '../platform/log.ts';
 import { readItems, readMapResults } from '../platform/map-results.ts';
 import { publishMetrics } from '../platform/metrics.ts';
-import { findSnapshot, takenAt as snapshotTakenAt } from '../platform/rds.ts';
+import { findSnapshot, takenAt as snapshotTakenAt, tagSnapshot } from '../platform/rds.ts';
 import { readRootManifest } from '../platform/root-manifest.ts';
 import { PreconditionFailedError, readBytes, writeBytes } from '../platform/s3.ts';
 import { checkMoments } from './check-moments.ts';
@@ -129,6 +136,10 @@ async function close(
     databases,
     tenants,
   };
+  // What the manifest will name can no longer be deleted by who copied it.
+  for (const { arn } of provedSnapshots(recoveryPoint)) {
+    await tagSnapshot(arn, { [PURPOSE_TAG]: SNAPSHOT_PURPOSES.proved });
+  }
   const body = Buffer.from(canonicalJson(await signDocument(recoveryPoint, deployment.signingKeyArn)));
   try {
     await writeBytes(deployment.vaultBucket, rootManifestKey(recoveryPointId), body, {

@@ -1,5 +1,11 @@
 import { SnapshotInput, SnapshotOutput } from '../contracts/daily-backup.ts';
-import { intermediateSnapshotId, PURPOSE_TAG, RECOVERY_POINT_TAG, vaultSnapshotId } from '../contracts/vault-layout.ts';
+import {
+  intermediateSnapshotId,
+  PURPOSE_TAG,
+  RECOVERY_POINT_TAG,
+  SNAPSHOT_PURPOSES,
+  vaultSnapshotId,
+} from '../contracts/vault-layout.ts';
 import { handler as step } from '../platform/handler.ts';
 import { deleteSnapshot, findSnapshot, startSnapshotCopy, takenAt } from '../platform/rds.ts';
 import { isTooEarly } from './check-moments.ts';
@@ -24,7 +30,7 @@ export const handler = step({
     }
     if (copy !== undefined) await deleteSnapshot(snapshotId);
     await startSnapshotCopy(source.DBSnapshotArn, snapshotId, deployment.vaultKeyArn, {
-      [PURPOSE_TAG]: 'recovery-point',
+      [PURPOSE_TAG]: SNAPSHOT_PURPOSES.unproved,
       [RECOVERY_POINT_TAG]: recoveryPointId,
     });
     return { snapshotId };

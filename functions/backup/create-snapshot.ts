@@ -1,6 +1,12 @@
 import { SnapshotInput, SnapshotOutput } from '../contracts/daily-backup.ts';
 import { instantOfId } from '../contracts/identifiers.ts';
-import { intermediateSnapshotId, PURPOSE_TAG, RECOVERY_POINT_TAG, vaultSnapshotId } from '../contracts/vault-layout.ts';
+import {
+  intermediateSnapshotId,
+  PURPOSE_TAG,
+  RECOVERY_POINT_TAG,
+  SNAPSHOT_PURPOSES,
+  vaultSnapshotId,
+} from '../contracts/vault-layout.ts';
 import { findDatabase } from '../platform/find-configured.ts';
 import { handler as step } from '../platform/handler.ts';
 import { deleteSnapshot, findSnapshot, startSnapshot, takenAt } from '../platform/rds.ts';
@@ -44,7 +50,7 @@ export const handler = step({
       await deleteSnapshot(snapshotId);
     }
     await startSnapshot(instanceId, snapshotId, {
-      [PURPOSE_TAG]: 'intermediate',
+      [PURPOSE_TAG]: SNAPSHOT_PURPOSES.intermediate,
       [RECOVERY_POINT_TAG]: recoveryPointId,
     });
     return { snapshotId };

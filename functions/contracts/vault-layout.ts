@@ -72,6 +72,15 @@ export const restoreTestInstanceId = (restoreTestId: string, databaseId: string)
 
 /** The tags by which Daybreak finds what it made. */
 export const PURPOSE_TAG = 'daybreak:purpose';
+/**
+ * What the purpose tag of a snapshot says. A copy for the vault is unproved until a root manifest is about to name it, and
+ * only an unproved one may be deleted by the step that makes copies.
+ */
+export const SNAPSHOT_PURPOSES = {
+  intermediate: 'intermediate',
+  unproved: 'unproved-copy',
+  proved: 'recovery-point',
+} as const;
 export const TENANT_TAG = 'daybreak:tenant';
 export const RECOVERY_POINT_TAG = 'daybreak:recovery-point';
 export const RESTORE_TEST_TAG = 'daybreak:restore-test';

@@ -1,4 +1,5 @@
 import {
+  AddTagsToResourceCommand,
   CopyDBSnapshotCommand,
   CreateDBSnapshotCommand,
   type DBInstance,
@@ -211,6 +212,13 @@ export async function startSnapshotCopy(
         }),
       ),
     ),
+  );
+}
+
+/** Sets tags of a snapshot; others that it has stay. @throws DatabaseResourceNotFoundError */
+export async function tagSnapshot(snapshotArn: string, tags: Record<string, string>): Promise<void> {
+  await callRds(snapshotArn, client =>
+    client.send(new AddTagsToResourceCommand({ ResourceName: snapshotArn, Tags: tagList(tags) })),
   );
 }
 

@@ -261,7 +261,7 @@ describe('the workflow stack', () => {
       for (const { Effect, Action, Resource } of Properties.PolicyDocument.Statement as Statement[]) {
         expect(list(Action).filter(action => action.includes('*'))).toEqual([]);
         for (const resource of list(Resource)) {
-          if (Effect !== 'Allow' || typeof resource !== 'string' || !resource.includes('*')) continue;
+          if (Effect !== 'Allow' || typeof resource !== 'string' || !/[*?]/.test(resource)) continue;
           wildcards.set(resource, reasonFor(list(Action), resource));
         }
       }
@@ -281,8 +281,8 @@ describe('the workflow stack', () => {
         'arn:aws:rds:…:pg:*',
         'arn:aws:rds:…:pg:default.*',
         'arn:aws:rds:…:snapshot:*',
-        'arn:aws:rds:…:snapshot:daybreak-intermediate-*',
-        'arn:aws:rds:…:snapshot:daybreak-wellbeing-*',
+        'arn:aws:rds:…:snapshot:daybreak-intermediate-wellbeing-????????t??????z',
+        'arn:aws:rds:…:snapshot:daybreak-wellbeing-????????t??????z',
         'arn:aws:s3:::daybreak-evidence-…-eu-west-2/heads/*',
         'arn:aws:s3:::daybreak-evidence-…-eu-west-2/ledger/*',
         'arn:aws:s3:::daybreak-evidence-…-eu-west-2/restore-tests/*',
@@ -303,6 +303,27 @@ describe('the workflow stack', () => {
         'arn:aws:states:…:execution:daybreak-restore-test:*',
       ].sort(),
     );
+  });
+
+  it.each([
+    ['daybreak-daily-backup', 'states', ['stateMachine:daybreak-daily-backup', 'stateMachine:daybreak-daily-backup/*']],
+    ['daybreak-restore-test', 'states', ['stateMachine:daybreak-restore-test', 'stateMachine:daybreak-restore-test/*']],
+    ['daybreak-remove-abandoned', 'states', ['stateMachine:daybreak-remove-abandoned']],
+    ['daybreak-scheduler', 'scheduler', ['schedule-group/default']],
+  ])('lets %s be taken on for its own resources alone', (name, service, sources) => {
+    const role = ofType(workflows, 'AWS::IAM::Role').find(([, { Properties }]) => Properties.RoleName === name);
+    const arns = sources.map(source => `arn:aws:${service}:eu-west-2:111122223333:${source}`);
+    expect(role?.[1].Properties.AssumeRolePolicyDocument.Statement).toEqual([
+      {
+        Effect: 'Allow',
+        Principal: { Service: `${service}.amazonaws.com` },
+        Action: 'sts:AssumeRole',
+        Condition: {
+          StringEquals: { 'aws:SourceAccount': '111122223333' },
+          ArnLike: { 'aws:SourceArn': arns },
+        },
+      },
+    ]);
   });
 
   it('refuses a wildcard without a reason', () => {

@@ -544,8 +544,15 @@ describe('settings and ways out', () => {
       'backup-create-snapshot',
       'backup-delete-intermediate',
     ]);
-    // It replaces a copy that failed. RDS has no lock, and no condition key for a snapshot's status.
-    expect(await attacked.whoMay('rds:DeleteDBSnapshot', snapshot('wellbeing'))).toEqual(['backup-copy-snapshot']);
+    // It replaces a copy that failed or proves nothing. RDS has no lock, and no condition key for a snapshot's status.
+    const unproved = { 'aws:ResourceTag/daybreak:purpose': 'unproved-copy' };
+    expect(await attacked.whoMay('rds:DeleteDBSnapshot', snapshot('wellbeing'), unproved)).toEqual([
+      'backup-copy-snapshot',
+    ]);
+    const proved = { 'aws:ResourceTag/daybreak:purpose': 'recovery-point' };
+    expect(await attacked.whoMay('rds:DeleteDBSnapshot', snapshot('wellbeing'), proved)).toEqual([]);
+    expect(await attacked.whoMay('rds:DeleteDBSnapshot', snapshot('wellbeing'))).toEqual([]);
+    expect(await attacked.whoMay('rds:DeleteDBSnapshot', snapshot('wellbeing-before-migration'), unproved)).toEqual([]);
     const instance = `arn:aws:rds:eu-west-2:${account}:db:`;
     const tagged = { 'aws:ResourceTag/daybreak:purpose': 'restore-test' };
     expect(await attacked.whoMay('rds:DeleteDBInstance', `${instance}wellbeing-production`, tagged)).toEqual([]);
@@ -556,6 +563,46 @@ describe('settings and ways out', () => {
     for (const key of [OBJECT, 'shared/objects/a', rootManifestKey('20261122t023000z'), 'fingerprints/a']) {
       expect(await attacked.whoMay('s3:DeleteObjectVersion', attacked.arnOf('vault', key))).toEqual([]);
     }
+  });
+});
+
+describe('the purpose of a resource', () => {
+  const rds = (resource: string) => `arn:aws:rds:eu-west-2:${account}:${resource}`;
+  const copy = rds('snapshot:daybreak-wellbeing-20261122t023000z');
+  const instance = rds('db:daybreak-test-wellbeing-2611220230');
+  const sets = (purpose: string, was?: string) => ({
+    'aws:RequestTag/daybreak:purpose': purpose,
+    'aws:TagKeys': ['daybreak:purpose'],
+    ...(was && { 'aws:ResourceTag/daybreak:purpose': was }),
+  });
+
+  it.each<[string, string, Record<string, string | string[]>, string[]]>([
+    [copy, 'a copy is unproved as it is made', sets('unproved-copy'), ['backup-copy-snapshot']],
+    [copy, 'and proved in the end', sets('recovery-point', 'unproved-copy'), ['backup-complete']],
+    [copy, 'but never unproved again', sets('unproved-copy', 'recovery-point'), []],
+    [copy, 'and nothing else', sets('restore-test', 'recovery-point'), []],
+    [copy, 'nor under another tag beside', { ...sets('recovery-point'), 'aws:TagKeys': ['daybreak:purpose', 'a'] }, []],
+    [instance, 'a restored instance is one as it is made', sets('restore-test'), ['restore-test-restore-database']],
+    [instance, 'but one of another purpose does not become one', sets('restore-test', 'production'), []],
+    [rds('db:wellbeing-production'), 'least of all the live one', sets('restore-test'), []],
+  ])('%s: %s', async (resource, _what, context, who) => {
+    expect(await attacked.whoMay('rds:AddTagsToResource', resource, context)).toEqual(who);
+    expect(await attacked.whoMay('rds:RemoveTagsFromResource', resource, context)).toEqual([]);
+  });
+
+  it('is what a restored instance is made with, and it is not public', async () => {
+    const restore = (context: Record<string, string | string[]>) =>
+      attacked.whoMay('rds:RestoreDBInstanceFromDBSnapshot', instance, context);
+    const isolated = { ...sets('restore-test'), 'rds:PubliclyAccessible': 'false' };
+    expect(await restore(isolated)).toEqual(['restore-test-restore-database']);
+    expect(await restore({ ...isolated, 'rds:PubliclyAccessible': 'true' })).toEqual([]);
+    expect(await restore({ 'rds:PubliclyAccessible': 'false' })).toEqual([]);
+  });
+
+  it('is not taken from a key that has one', async () => {
+    const tag = (was?: string) => attacked.whoMay('kms:TagResource', otherKey, sets('tenant', was));
+    expect(await tag()).toEqual(['tenants-ensure-key']);
+    expect(await tag('vault')).toEqual([]);
   });
 });
 

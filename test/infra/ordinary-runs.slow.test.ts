@@ -1,5 +1,7 @@
+import { DescribeDBSnapshotsCommand, RDSClient } from '@aws-sdk/client-rds';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PURPOSE_TAG, SNAPSHOT_PURPOSES } from '../../functions/contracts/vault-layout.ts';
 import { type Account, createAccount } from './least-privilege/account.ts';
 import { runWorkflow } from './least-privilege/run-workflow.ts';
 
@@ -31,6 +33,13 @@ describe('a backup, a restore test and the janitor', () => {
         'DeleteDBInstance',
       ]),
     );
+
+    const databases = new RDSClient(cloud.clientConfiguration(cloud.root));
+    const { DBSnapshots = [] } = await databases.send(new DescribeDBSnapshotsCommand({}));
+    // What its manifest names can no longer be deleted by who copied it.
+    expect(DBSnapshots.map(({ TagList }) => TagList?.find(({ Key }) => Key === PURPOSE_TAG)?.Value)).toEqual([
+      SNAPSHOT_PURPOSES.proved,
+    ]);
 
     const Bucket = environment.deployment.vaultBucket;
     const hide = client.send(new DeleteObjectCommand({ Bucket, Key: 'recovery-points/x.json' }));

@@ -247,11 +247,14 @@ export class RdsCore {
       of?: InstanceRecord | SnapshotRecord | undefined;
       requestTags?: Readonly<Record<string, string>>;
       tagKeys?: readonly string[];
+      /** Condition keys of the request itself. */
+      conditions?: Readonly<Record<string, string>>;
     } = {},
   ): void {
     const kind = resource.split(':')[5];
     const tagKeys = context.tagKeys ?? Object.keys(context.requestTags ?? {});
     const entries: [string, string | readonly string[]][] = [
+      ...Object.entries(context.conditions ?? {}),
       ...Object.entries(context.of?.tags ?? {}).flatMap(([name, value]): [string, string][] => [
         [`aws:ResourceTag/${name}`, value],
         [`rds:${kind}-tag/${name}`, value],
@@ -274,8 +277,14 @@ export class RdsCore {
   }
 
   /** Asks for an action that makes `resource`, and for tagging it, as RDS does where the request holds tags. */
-  authorizeCreation(principal: Principal, action: string, resource: string, tags: Record<string, string>): void {
-    this.authorize(principal, action, resource, { requestTags: tags });
+  authorizeCreation(
+    principal: Principal,
+    action: string,
+    resource: string,
+    tags: Record<string, string>,
+    conditions: Readonly<Record<string, string>> = {},
+  ): void {
+    this.authorize(principal, action, resource, { requestTags: tags, conditions });
     if (Object.keys(tags).length > 0) {
       this.authorize(principal, 'rds:AddTagsToResource', resource, { requestTags: tags });
     }

@@ -43,9 +43,11 @@ function authorizeNewInstance(
   action: string,
   id: string,
   tags: Record<string, string>,
-  { subnetGroup, parameterGroup }: { subnetGroup: string; parameterGroup: string },
+  { subnetGroup, parameterGroup, publiclyAccessible }: ReturnType<typeof readPlacement>,
 ): void {
-  core.authorizeCreation(principal, action, core.instanceArn(id), tags);
+  core.authorizeCreation(principal, action, core.instanceArn(id), tags, {
+    'rds:PubliclyAccessible': String(publiclyAccessible),
+  });
   const { accountId } = core;
   core.authorize(principal, action, arnOf('subgrp', subnetGroup, accountId), { requestTags: tags });
   core.authorize(principal, action, arnOf('pg', parameterGroup, accountId), { requestTags: tags });

@@ -253,7 +253,7 @@ describe('copy-snapshot', () => {
         KmsKeyId: deployment.vaultKeyArn,
         CopyTags: false,
         Tags: [
-          { Key: 'daybreak:purpose', Value: 'recovery-point' },
+          { Key: 'daybreak:purpose', Value: 'unproved-copy' },
           { Key: 'daybreak:recovery-point', Value: ref.recoveryPointId },
         ],
       },
