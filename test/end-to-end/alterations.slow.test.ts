@@ -94,7 +94,7 @@ describe('what is as it was', () => {
         },
       ]);
     },
-    MINUTES,
+    3 * MINUTES,
   );
 
   it(
@@ -135,7 +135,7 @@ describe('what is as it was', () => {
         verification?.rowCount,
       );
     },
-    MINUTES,
+    3 * MINUTES,
   );
 
   it(
@@ -160,7 +160,7 @@ describe('what is as it was', () => {
         `${record.rowCoveragePercent} % of the rows were compared exactly; 95 % are needed`,
       ]);
     },
-    MINUTES,
+    3 * MINUTES,
   );
 });
 
@@ -187,7 +187,7 @@ describe('a restored database that is not as it was', () => {
       );
       expect(test.record.databases[0]?.rowsComparedExactly).toBe(ROW_COUNT - ROWS.pupil);
     },
-    MINUTES,
+    3 * MINUTES,
   );
 
   it(
@@ -198,7 +198,7 @@ describe('a restored database that is not as it was', () => {
       expect(findings).toContainEqual({ kind: 'rows-missing', place: await bucketOf('check_in', '4321'), detail });
       expect(findings.filter(({ place }) => !place.startsWith('public.check_in'))).toEqual([]);
     },
-    MINUTES,
+    3 * MINUTES,
   );
 
   it(
@@ -214,7 +214,7 @@ describe('a restored database that is not as it was', () => {
       const detail = expect.stringMatching(/^at least one of \d+ rows is not as it was$/);
       expect(findings).toContainEqual({ kind: 'rows-changed', place: await bucketOf('pupil', '1234'), detail });
     },
-    MINUTES,
+    3 * MINUTES,
   );
 
   it(
@@ -229,7 +229,7 @@ describe('a restored database that is not as it was', () => {
         },
       ]);
     },
-    MINUTES,
+    3 * MINUTES,
   );
 
   it(
@@ -243,7 +243,7 @@ describe('a restored database that is not as it was', () => {
       const place = await bucketOf('pupil', '777777');
       expect(findings).toEqual([{ kind: 'rows-added', place, detail: '1 rows were made after the backup' }]);
     },
-    MINUTES,
+    3 * MINUTES,
   );
 
   it(
@@ -261,7 +261,7 @@ describe('a restored database that is not as it was', () => {
         detail: expect.stringMatching(/^1 rows more than the \d+ of the source$/),
       });
     },
-    MINUTES,
+    3 * MINUTES,
   );
 
   it(
@@ -272,7 +272,7 @@ describe('a restored database that is not as it was', () => {
         { kind: 'rows-added', place: 'public.setting bucket 1/1', detail: '1 rows were made after the backup' },
       ]);
     },
-    MINUTES,
+    3 * MINUTES,
   );
 });
 
@@ -304,7 +304,7 @@ describe('vault objects that are not as they were', () => {
         new Set([`object-altered: ${key}`]),
       );
     },
-    MINUTES,
+    3 * MINUTES,
   );
 
   it(
@@ -322,7 +322,7 @@ describe('vault objects that are not as they were', () => {
         { kind: 'object-altered', place: b, detail: 'its SHA-256 differs' },
       ]);
     },
-    MINUTES,
+    3 * MINUTES,
   );
 
   it(
@@ -340,7 +340,7 @@ describe('vault objects that are not as they were', () => {
         { kind: 'manifest-altered', place: key, detail: expect.stringContaining('its lines have SHA-256') },
       ]);
     },
-    MINUTES,
+    3 * MINUTES,
   );
 
   it(
@@ -357,7 +357,7 @@ describe('vault objects that are not as they were', () => {
       );
       expect(findings.map(({ kind, place }) => ({ kind, place }))).toEqual([{ kind: 'manifest-altered', place: own }]);
     },
-    MINUTES,
+    3 * MINUTES,
   );
 
   it(
@@ -374,7 +374,7 @@ describe('vault objects that are not as they were', () => {
       );
       expect(findings.map(({ kind, place }) => ({ kind, place }))).toEqual([{ kind: 'signature-invalid', place: key }]);
     },
-    MINUTES,
+    3 * MINUTES,
   );
 
   it(
@@ -392,7 +392,7 @@ describe('vault objects that are not as they were', () => {
       );
       expect(findings.map(({ place }) => place)).toEqual([key]);
     },
-    MINUTES,
+    3 * MINUTES,
   );
 
   it(
@@ -405,7 +405,7 @@ describe('vault objects that are not as they were', () => {
         new Set([`object-missing: ${key}`]),
       );
     },
-    MINUTES,
+    3 * MINUTES,
   );
 });
 

@@ -60,7 +60,7 @@ it(
     const { record } = await environment.testRestore();
     expect(record).toMatchObject({ verdict: 'passed', recoveryPointId });
   },
-  MINUTES,
+  3 * MINUTES,
 );
 
 it(
@@ -78,7 +78,7 @@ it(
     const { record } = await environment.testRestore(backup.recoveryPointId);
     expect(record).toMatchObject({ verdict: 'passed', findings: [] });
   },
-  MINUTES,
+  3 * MINUTES,
 );
 
 it(
@@ -92,7 +92,7 @@ it(
     await expectIncomplete(backup, [`tenant ${TENANTS[1]} in bucket uploads: 1 object not covered: kept-changing`]);
     await environment.client.send(new DeleteObjectCommand({ Bucket: BUCKET, Key: key }));
   },
-  MINUTES,
+  3 * MINUTES,
 );
 
 it(
@@ -134,7 +134,7 @@ it(
     for (const Key of [sseC, archived]) await environment.client.send(new DeleteObjectCommand({ Bucket: BUCKET, Key }));
     await environment.backUpWell();
   },
-  MINUTES,
+  3 * MINUTES,
 );
 
 it(
@@ -160,7 +160,7 @@ it(
     }
     expect(await resultOf(await environment.backUpWell(), TENANTS[1])).toMatchObject({ copiedObjectCount: 1 });
   },
-  MINUTES,
+  3 * MINUTES,
 );
 
 it(
@@ -189,7 +189,7 @@ it(
     }
     expect(calls.filter(({ tenant, call }) => tenant === many && call === 'list')).toHaveLength(2);
   },
-  MINUTES,
+  3 * MINUTES,
 );
 
 const isOf =

@@ -7,6 +7,7 @@ import {
   rootManifestKey,
   vaultSnapshotId,
 } from '../../functions/contracts/vault-layout.ts';
+import { stepName } from '../../infra/role-names.ts';
 import { DATABASE, TestEnvironment } from './environment.ts';
 import { listSupplierFiles, TENANTS } from './supplier.ts';
 
@@ -49,11 +50,16 @@ function killAfter(which: Which): () => number {
   return () => count;
 }
 
-/** Loses the answer to each step's first call, so that the workflow calls it again. */
+const SCHEDULED = (['pulse/read-back', 'restore-test/remove-abandoned', 'workflows/start-execution'] as const).map(
+  stepName,
+);
+
+/** Loses the answer to each step's first call, so that the workflow calls it again. What schedules call meanwhile is heard. */
 function loseEachFirstAnswer(): Set<string> {
   const seen = new Set<string>();
   environment.cloud.lambda.intercept(async ({ functionName, event }, next) => {
     const answer = await next();
+    if (SCHEDULED.includes(functionName)) return answer;
     const call = `${functionName} ${JSON.stringify(event)}`;
     if (seen.has(call)) return answer;
     seen.add(call);
@@ -123,7 +129,7 @@ describe('a backup that is killed and run again for the same instant', () => {
       const copies = environment.versionsIn('vault').filter(({ key }) => key.includes('/objects/'));
       expect(copies.length).toBe(listSupplierFiles().length + added);
     },
-    MINUTES,
+    3 * MINUTES,
   );
 
   it('leaves no intermediate snapshot and no upload of any of these runs', async () => {
@@ -158,7 +164,7 @@ describe('a backup that is killed and run again for the same instant', () => {
       );
       await expectOneGood(recoveryPointId);
     },
-    MINUTES,
+    3 * MINUTES,
   );
 
   it(
@@ -177,7 +183,7 @@ describe('a backup that is killed and run again for the same instant', () => {
       expect(started().map(({ status }) => status)).toEqual(['SUCCEEDED']);
       await expectOneGood(idOfInstant(scheduledTime.toISOString()));
     },
-    MINUTES,
+    3 * MINUTES,
   );
 });
 
@@ -226,7 +232,7 @@ describe('a restore test that is killed', () => {
       expect((await environment.databaseResources()).instances).toEqual([SOURCE]);
       expect(environment.keysIn('work', 'scratch/')).toEqual([]);
     },
-    MINUTES,
+    3 * MINUTES,
   );
 
   it(
@@ -239,7 +245,7 @@ describe('a restore test that is killed', () => {
       expect((await environment.databaseResources()).instances).toEqual([SOURCE]);
       expect(environment.keysIn('work', 'scratch/')).toEqual([]);
     },
-    MINUTES,
+    3 * MINUTES,
   );
 
   it(
@@ -297,7 +303,7 @@ describe('a restore test that is killed', () => {
       expect((await environment.databaseResources()).instances).toEqual([foreign, SOURCE].sort());
       expect(await statusOf(foreign)).toBe('available');
     },
-    MINUTES,
+    3 * MINUTES,
   );
 });
 

@@ -100,7 +100,7 @@ it(
     await readAsStep(recoveryPoints[0] ?? '');
     recoveryPoints.push(await expectAllThere(recoveryPoints));
   },
-  3 * MINUTES,
+  6 * MINUTES,
 );
 
 it(
@@ -116,7 +116,7 @@ it(
     await deployOverStandingVault('existing');
     recoveryPoints.push(await expectAllThere(recoveryPoints));
   },
-  3 * MINUTES,
+  6 * MINUTES,
 );
 
 it(
@@ -146,5 +146,5 @@ it(
     const input = { scheduledAt: environment.nextInstant(), recoveryPointId };
     expect(await environment.local.run('restore-test', 'locked-out', input)).toMatchObject({ status: 'FAILED' });
   },
-  MINUTES,
+  3 * MINUTES,
 );

@@ -185,7 +185,7 @@ it(
     expect(record).toMatchObject({ verdict: 'inconclusive', findings: [] });
     expect(record.reasons).toEqual(["1 tenants' objects were not compared"]);
   },
-  2 * MINUTES,
+  6 * MINUTES,
 );
 
 interface Reading {

@@ -152,5 +152,5 @@ it(
       bytesRestored: bytes.reduce((sum, length) => sum + length, 0),
     });
   },
-  2 * MINUTES,
+  6 * MINUTES,
 );

@@ -191,6 +191,6 @@ describe('a dump that cannot be backed up', () => {
       const dump = await writeDump(`${name}.sql`, text);
       expect(await refuse(['--sql', dump, '--root', root])).toMatch(line);
     },
-    60_000,
+    180_000,
   );
 });

@@ -43,7 +43,7 @@ describe('a run that is interrupted', () => {
       expect(existsSync(join(state, 'lock'))).toBe(false);
       expect(existsSync(join(state, 'rds'))).toBe(false);
     },
-    60_000,
+    180_000,
   );
 
   it('by signals again and again while it stops ends no worse', async () => {
@@ -69,7 +69,7 @@ describe('a run that is killed', () => {
       expect(await processesLeftIn(folder, LEFT_ALONE_MS)).toEqual([]);
       expect(existsSync(join(state, 'lock'))).toBe(true);
     },
-    60_000,
+    180_000,
   );
 
   it('in the middle of a restore leaves a state that the next run takes over', async () => {

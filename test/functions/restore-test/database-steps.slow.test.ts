@@ -140,7 +140,7 @@ describe('restore-test/hydrate', () => {
     const { bytesRead } = await invoke(hydrate, copyAt, { restoreTestId: '20261125t050000z' });
     await restored.execute('CREATE EXTENSION pg_prewarm');
     expect(bytesRead).toBeGreaterThan(5_000_000);
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('restore-test/verify-database', () => {
@@ -171,7 +171,7 @@ describe('restore-test/verify-database', () => {
     await expect(invoke(verifyDatabase, copyAt, ref, 20_000)).rejects.toThrow();
     runtime.intercept(undefined);
     expect(await invoke(verifyDatabase, copyAt, ref)).toEqual({ done: true, verification: clean });
-  }, 60_000);
+  }, 180_000);
 
   it('reports what was written to the copy since it was first touched', async () => {
     const ref = { restoreTestId: '20261127t050000z' };
@@ -186,7 +186,7 @@ describe('restore-test/verify-database', () => {
         detail: '1 rows were made after the backup',
       },
     ]);
-  }, 60_000);
+  }, 180_000);
 
   it('adopts nothing of what an earlier run of the same test found in another copy', async () => {
     const ref = { restoreTestId: '20261202t050000z' };
@@ -200,7 +200,7 @@ describe('restore-test/verify-database', () => {
       `INSERT INTO t0 SELECT 8, 'school-9', (SELECT string_agg(md5((8 * n)::text), '') FROM generate_series(1, 100) n)`,
     );
     expect(verification?.findings.map(({ kind }) => kind)).toContain('rows-missing');
-  }, 60_000);
+  }, 180_000);
 
   it('names a table on which the server breaks the connection, and goes on with the others', async () => {
     const ref = { restoreTestId: '20261128t050000z' };
@@ -230,7 +230,7 @@ describe('restore-test/verify-database', () => {
       await killer.end();
       await restored.execute(`TRUNCATE t3; INSERT INTO t3 TABLE kept; DROP TABLE kept`);
     }
-  }, 60_000);
+  }, 180_000);
 
   it('refuses fingerprints that are not the ones that were signed', async () => {
     const good = await runtime.get('vault', rootManifestKey(recoveryPointId));
@@ -246,7 +246,7 @@ describe('restore-test/verify-database', () => {
       ],
     });
     await runtime.put('vault', rootManifestKey(recoveryPointId), good);
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('a copy whose reader may only read', () => {
@@ -272,5 +272,5 @@ describe('a copy whose reader may only read', () => {
       place: 'public.t1_pkey',
       detail: 'it leads to 1000 rows, its table has 1101',
     });
-  }, 60_000);
+  }, 180_000);
 });
