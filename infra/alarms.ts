@@ -181,7 +181,7 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
     },
     {
       id: 'tamper-watch-stopped',
-      meaning: 'The trail, or a rule that notices tampering, is gone or switched off: nobody watches.',
+      meaning: 'The trail, or a rule that notices tampering or a stopped run, is gone or switched off: nobody watches.',
       metric: 'TamperWatchStopped',
       limit: { most: 0 },
       command: findings('a part of the tamper watch is gone or not enabled'),

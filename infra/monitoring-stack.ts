@@ -23,6 +23,7 @@ import { alarmName, alarmsOf, PAGER } from './alarms.ts';
 import { REGION, type SupplierConfiguration } from './config/configuration.ts';
 import { createCountAlarm } from './constructs/count-alarm.ts';
 import { createPulseAlarm, pulseMetric } from './constructs/pulse-alarm.ts';
+import { StoppedRuns } from './constructs/stopped-runs.ts';
 import { TamperWatch } from './constructs/tamper-watch.ts';
 import { tamperAlarmsOf } from './tamper-alarms.ts';
 import { tamperRules } from './tamper-rules.ts';
@@ -44,8 +45,8 @@ interface Watched {
 }
 
 /**
- * Who is told when something is wrong, the rules that notice tampering as it happens, and the page that says whether we are
- * safe. But for those rules, every alarm reads pulse's metrics alone.
+ * Who is told when something is wrong, the rules that notice tampering and stopped runs as they happen, and the page that says whether we are
+ * safe. But for those of tampering, every alarm reads pulse's metrics alone.
  */
 export class MonitoringStack extends Stack {
   constructor(scope: Construct, id: string, configuration: SupplierConfiguration, watched: Watched) {
@@ -59,7 +60,8 @@ export class MonitoringStack extends Stack {
     const { vaultKeyArn, signingKeyArn, logKeyArn } = vault;
     const keyArns = [vaultKeyArn, signingKeyArn, logKeyArn, trail.keyArn, topicKey.keyArn];
     const rules = tamperRules(configuration, keyArns);
-    new TamperWatch(this, 'TamperWatch', configuration, rules);
+    const { undelivered } = new TamperWatch(this, 'TamperWatch', configuration, rules);
+    new StoppedRuns(this, 'StoppedRuns', account, undelivered);
     const tell = new SnsAction(this.#createTopic(configuration, topicKey));
     const pulseDefinitions = alarmsOf(configuration);
     const tamperDefinitions = tamperAlarmsOf(rules);

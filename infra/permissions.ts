@@ -1,5 +1,6 @@
 import type { PolicyStatementProps } from 'aws-cdk-lib/aws-iam';
 import { SCHEDULES, scheduleName } from '../functions/contracts/schedules.ts';
+import { STOPPABLE_WORKFLOWS, stoppedRunRuleName } from '../functions/contracts/stopped-runs.ts';
 import { TRAIL_NAME, tamperRuleNames, UNDELIVERED_QUEUE } from '../functions/contracts/tampering.ts';
 import {
   PURPOSE_TAG,
@@ -87,6 +88,12 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
     ...read(workBucket, 'ledger-projection/'),
     ...write(workBucket, 'ledger-projection/'),
   ];
+
+  // Lambda itself sends there what failed three times. https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
+  const leaveUndelivered: Permission = {
+    actions: ['sqs:SendMessage'],
+    resources: [`arn:aws:sqs:${REGION}:${account}:${UNDELIVERED_QUEUE}`],
+  };
 
   const rds = (kind: string, name: string) => `arn:aws:rds:${REGION}:${account}:${kind}:${name}`;
   const sourceInstances = databases.map(({ instanceId }) => rds('db', instanceId));
@@ -275,13 +282,9 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       ...write(evidenceBucket, 'ledger/', 'segments/', 'heads/'),
       sign,
       verify,
+      leaveUndelivered,
     ],
-    'evidence/record-tampering': [
-      ...readLedger,
-      ...write(evidenceBucket, 'ledger/'),
-      // Lambda itself sends there what failed three times. https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
-      { actions: ['sqs:SendMessage'], resources: [`arn:aws:sqs:${REGION}:${account}:${UNDELIVERED_QUEUE}`] },
-    ],
+    'evidence/record-tampering': [...readLedger, ...write(evidenceBucket, 'ledger/'), leaveUndelivered],
     'restore-test/choose': [...readLedger, ...readRootManifest],
     'restore-test/restore-database': [
       ...readRootManifest,
@@ -369,7 +372,9 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       { actions: ['kms:DescribeKey'], resources: [tenantKeys] },
       {
         actions: ['events:DescribeRule'],
-        resources: tamperRuleNames().map(name => `arn:aws:events:${REGION}:${account}:rule/${name}`),
+        resources: [...tamperRuleNames(), ...STOPPABLE_WORKFLOWS.map(stoppedRunRuleName)].map(
+          name => `arn:aws:events:${REGION}:${account}:rule/${name}`,
+        ),
       },
       {
         actions: ['cloudtrail:GetTrailStatus'],

@@ -79,7 +79,7 @@ export function tamperAlarmsOf(rules: readonly TamperRule[]): readonly CountAlar
     {
       id: 'tampering-not-recorded',
       meaning:
-        'Tampering was noticed that the ledger does not hold: events wait in the queue of what could not be recorded.',
+        'Tampering, or a stopped run, was noticed that the ledger does not hold: events wait in the queue of what could not be recorded.',
       metric: {
         namespace: 'AWS/SQS',
         name: 'ApproximateNumberOfMessagesVisible',

@@ -216,7 +216,7 @@ export function tamperRules(configuration: SupplierConfiguration, keyArns: reado
     },
     {
       id: 'event-rules',
-      meaning: 'A rule that notices tampering was changed, disabled or deleted.',
+      meaning: 'A rule that notices tampering or stopped runs was changed, disabled or deleted.',
       eventSource: 'events.amazonaws.com',
       eventNames: ['PutRule', 'DisableRule', 'DeleteRule', 'PutTargets', 'RemoveTargets'],
       touches: [named('name', 'daybreak-'), named('rule', 'daybreak-')],

@@ -48,6 +48,8 @@ type Placed = Record<(typeof INSIDE_VPC)[number], Pick<StepLambdaProps, 'placeme
 const CALLED_BY: Partial<Record<Step, StepLambdaProps['calledBy']>> = {
   'workflows/start-execution': 'schedule',
   'pulse/read-back': 'schedule',
+  // When a run was stopped; workflows call it too, and wait.
+  'evidence/append-entry': 'rules',
   'evidence/record-tampering': 'rules',
 };
 /** Those whose definition has a distributed map. */

@@ -26,6 +26,9 @@ import { eventPattern, identityFilter, type TamperRule } from '../tamper-rules.t
  * EventBridge does not hear of. What cannot be delivered or recorded waits in a queue.
  */
 export class TamperWatch extends Construct {
+  /** What could not be delivered or recorded. */
+  readonly undelivered: Queue;
+
   constructor(scope: Construct, id: string, configuration: SupplierConfiguration, rules: readonly TamperRule[]) {
     super(scope, id);
     const { account } = configuration;
@@ -33,6 +36,7 @@ export class TamperWatch extends Construct {
     const functionArn = `arn:aws:lambda:${REGION}:${account}:function:${functionName}`;
     const ruleArns = `arn:aws:events:${REGION}:${account}:rule/daybreak-tamper-*`;
     const queue = this.#createQueue(ruleArns);
+    this.undelivered = queue;
     // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-configuring.html
     new CfnEventInvokeConfig(this, 'Invocation', {
       functionName,

@@ -20,6 +20,7 @@ import { LocalScheduler } from './scheduler/service.ts';
 import { NotImplementedLocally, type Principal } from './service.ts';
 import { LocalQueues } from './sqs/queues.ts';
 import { LocalStates } from './states/service.ts';
+import { executionStatusEvent } from './states/status-event.ts';
 import { LocalTrail } from './trail/service.ts';
 
 /** The account that the local cloud is, unless another is given. */
@@ -127,6 +128,11 @@ export class LocalCloud {
         invokedBy: viaService.replace(/\.[a-z]{2}-[a-z]+-\d\./, '.'),
       });
     this.states = new LocalStates({ ...shared, clientConfiguration, lambda: this.lambda });
+    this.states.onEvent(({ kind, executionArn, time }) => {
+      if (kind !== 'execution-started' && kind !== 'execution-ended') return;
+      const event = executionStatusEvent(this.states.describeExecution(executionArn), time);
+      if (event !== undefined) this.events.putEvent(event);
+    });
     this.scheduler = new LocalScheduler({ ...shared, lambda: this.lambda, states: this.states });
     const services: Services = {
       kms: this.kms,

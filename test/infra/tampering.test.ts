@@ -1,6 +1,7 @@
 import { CloudTrailClient, StopLoggingCommand } from '@aws-sdk/client-cloudtrail';
 import { DisableRuleCommand, EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { STOPPABLE_WORKFLOWS, stoppedRunRuleName } from '../../functions/contracts/stopped-runs.ts';
 import {
   REFUSAL_RULES,
   TAMPER_RULES,
@@ -173,6 +174,7 @@ const TAMPERING: readonly Row[] = [
   ['alarms', 'DeleteDashboards', parameters({ dashboardNames: ['daybreak'] })],
   ...each('event-rules', ['PutRule', 'DisableRule', 'DeleteRule'], parameters({ name: 'daybreak-tamper-event-rules' })),
   ...each('event-rules', ['PutTargets', 'RemoveTargets'], parameters({ rule: 'daybreak-tamper-objects' })),
+  ['event-rules', 'DisableRule', parameters({ name: 'daybreak-stopped-daily-backup' })],
   ...each(
     'topics',
     ['DeleteTopic', 'SetTopicAttributes', 'AddPermission', 'RemovePermission', 'Subscribe'],
@@ -398,7 +400,8 @@ describe('a tamper rule', () => {
 
   it('is one of those that pulse looks for', () => {
     expect(tamperRuleNames()).toHaveLength(TAMPER_RULES.length + REFUSAL_RULES.length + UPGRADED_RULES.length - 1);
-    expect(attacked.cloud.events.ruleNames().sort()).toEqual(tamperRuleNames().sort());
+    const ofStoppedRuns = STOPPABLE_WORKFLOWS.map(stoppedRunRuleName);
+    expect(attacked.cloud.events.ruleNames().sort()).toEqual([...tamperRuleNames(), ...ofStoppedRuns].sort());
   });
 });
 

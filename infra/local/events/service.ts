@@ -15,8 +15,15 @@ export interface BusEvent {
   readonly source: string;
   readonly 'detail-type': string;
   readonly time: string;
+  /** ARNs. @default none */
+  readonly resources?: readonly string[];
   readonly detail: Readonly<Record<string, unknown>>;
 }
+
+const InputTransformer = z.strictObject({
+  InputPathsMap: z.record(z.string().regex(/^(?!AWS\.)[\w-]{1,256}$/i), z.string()).default({}),
+  InputTemplate: z.string(),
+});
 
 const RuleProperties = z.strictObject({
   Name: z.string().regex(/^[.\w-]{1,64}$/),
@@ -28,7 +35,7 @@ const RuleProperties = z.strictObject({
       z.strictObject({
         Id: z.string(),
         Arn: z.string(),
-        InputTransformer: z.strictObject({ InputTemplate: z.string() }),
+        InputTransformer,
         DeadLetterConfig: z.strictObject({ Arn: z.string() }).optional(),
       }),
     )
@@ -113,7 +120,7 @@ export class LocalEventBridge implements Service {
       throw parsed.error;
     }
     const { Name: name, State, EventPattern, Targets: targets } = parsed.data;
-    for (const { InputTransformer } of targets) transform(InputTransformer.InputTemplate, {});
+    for (const { InputTransformer } of targets) transform(InputTransformer, {});
     const pattern = JSON.stringify(EventPattern);
     if (pattern.length > PATTERN_LIMIT) throw new Error(`the pattern of the rule ${name} is longer than AWS takes`);
     const arn = `${this.#arnPrefix}${name}`;
@@ -151,7 +158,7 @@ export class LocalEventBridge implements Service {
       this.#metrics.put('AWS/Events', 'TriggeredRules', { RuleName: rule.name }, value);
       for (const { Arn, InputTransformer, DeadLetterConfig } of rule.targets) {
         try {
-          const input = transform(InputTransformer.InputTemplate, whole);
+          const input = transform(InputTransformer, whole);
           this.#invocations.enqueue(Arn, input, { service: 'events.amazonaws.com', sourceArn: rule.arn });
         } catch (error) {
           if (!(error instanceof AccessDenied)) throw error;
@@ -176,9 +183,34 @@ export class LocalEventBridge implements Service {
   }
 }
 
-// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
-function transform(template: string, event: object): unknown {
-  const variable = template.replaceAll(WHOLE_EVENT, '').match(/<[^>]*>/)?.[0];
-  if (variable !== undefined) throw new NotImplementedLocally(`${variable} in an input template`);
-  return JSON.parse(template.replaceAll(WHOLE_EVENT, () => JSON.stringify(event)));
+/**
+ * Fills a template in: a variable stands for a JSON value, and within a string for its text.
+ * https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
+ */
+function transform({ InputPathsMap, InputTemplate }: z.output<typeof InputTransformer>, event: object): unknown {
+  const values = new Map<string, unknown>([[WHOLE_EVENT, event]]);
+  for (const [name, path] of Object.entries(InputPathsMap)) values.set(`<${name}>`, valueAt(path, event));
+  // The strings of the template, and the variables outside of them.
+  const filled = InputTemplate.replaceAll(/"(?:[^"\\]|\\.)*"|<[^<>]*>/g, part => {
+    if (!part.startsWith('"')) return JSON.stringify(valueIn(part, values));
+    return part.replaceAll(/<[^<>]*>/g, variable => {
+      const value = valueIn(variable, values);
+      return JSON.stringify(typeof value === 'string' ? value : JSON.stringify(value)).slice(1, -1);
+    });
+  });
+  return JSON.parse(filled);
+}
+
+function valueIn(variable: string, values: ReadonlyMap<string, unknown>): unknown {
+  if (!values.has(variable)) throw new NotImplementedLocally(`${variable} in an input template`);
+  return values.get(variable) ?? null;
+}
+
+function valueAt(path: string, event: object): unknown {
+  if (!/^\$(?:\.[\w-]+)+$/.test(path)) throw new NotImplementedLocally(`the path ${path} of an input transformer`);
+  let value: unknown = event;
+  for (const name of path.split('.').slice(1)) {
+    value = value !== null && typeof value === 'object' ? (value as Record<string, unknown>)[name] : undefined;
+  }
+  return value;
 }

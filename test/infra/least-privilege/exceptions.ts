@@ -40,7 +40,7 @@ export const UNUSED: readonly Exception[] = [
     reason: `Step Functions writes large results of a distributed map in parts; these are small. ${DISTRIBUTED_MAP}`,
   },
   {
-    roles: ['evidence-record-tampering'],
+    roles: ['evidence-record-tampering', 'evidence-append-entry'],
     allowance: /^sqs:SendMessage on /,
     reason:
       "Lambda leaves what failed three times in the queue under the function's role; here it does so by itself. https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html",

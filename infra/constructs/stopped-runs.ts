@@ -1,0 +1,86 @@
+import { CfnRule } from 'aws-cdk-lib/aws-events';
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { CfnEventInvokeConfig, CfnPermission } from 'aws-cdk-lib/aws-lambda';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import type { LedgerKind } from '../../functions/contracts/ledger.ts';
+import { STOPPABLE_WORKFLOWS, stoppedRunRuleName } from '../../functions/contracts/stopped-runs.ts';
+import { REGION } from '../config/configuration.ts';
+import { stepName, workflowName } from '../role-names.ts';
+
+const FAILURES = {
+  'daily-backup': { kind: 'backup.failed', eventId: 'backup-failed/<name>' },
+  'restore-test': { kind: 'restore-test.failed', eventId: 'restore-test-failed/<name>' },
+} as const satisfies Record<(typeof STOPPABLE_WORKFLOWS)[number], { kind: LedgerKind; eventId: string }>;
+
+/**
+ * Records a backup or restore test that was stopped, or ran out of time: then no state of it runs any more, which could.
+ * The entry has the event id of the workflow's own (`RecordFailure`), so that each run fails once. Of the event only the
+ * execution's name and status are handed on, never its input. Events come on a best effort basis; what is missed still
+ * alarms by its silence. What cannot be delivered or recorded waits in `undelivered`.
+ * https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+ * https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-states.html
+ */
+export class StoppedRuns extends Construct {
+  constructor(scope: Construct, id: string, account: string, undelivered: Queue) {
+    super(scope, id);
+    const functionName = stepName('evidence/append-entry');
+    const functionArn = `arn:aws:lambda:${REGION}:${account}:function:${functionName}`;
+    const ruleArns = `arn:aws:events:${REGION}:${account}:rule/${stoppedRunRuleName('*')}`;
+    // Workflows wait for the function's answer: this is of what rules invoke alone.
+    // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-configuring.html
+    new CfnEventInvokeConfig(this, 'Invocation', {
+      functionName,
+      qualifier: '$LATEST',
+      maximumRetryAttempts: 2,
+      maximumEventAgeInSeconds: 6 * 60 * 60,
+      destinationConfig: { onFailure: { destination: undelivered.queueArn } },
+    });
+    new CfnPermission(this, 'RulesInvoke', {
+      action: 'lambda:InvokeFunction',
+      functionName: functionArn,
+      principal: 'events.amazonaws.com',
+      sourceArn: ruleArns,
+      sourceAccount: account,
+    });
+    undelivered.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'StoppedRunsLeaveWhatTheyCannotDeliver',
+        principals: [new ServicePrincipal('events.amazonaws.com')],
+        actions: ['sqs:SendMessage'],
+        resources: [undelivered.queueArn],
+        conditions: { ArnLike: { 'aws:SourceArn': ruleArns } },
+      }),
+    );
+    for (const workflow of STOPPABLE_WORKFLOWS) {
+      const { kind, eventId } = FAILURES[workflow];
+      new CfnRule(this, workflow, {
+        name: stoppedRunRuleName(workflow),
+        description: `A run of ${workflowName(workflow)} was stopped, or ran out of time.`,
+        state: 'ENABLED',
+        eventPattern: {
+          source: ['aws.states'],
+          'detail-type': ['Step Functions Execution Status Change'],
+          detail: {
+            status: ['ABORTED', 'TIMED_OUT'],
+            // Whole: the children of a distributed map have the map's label behind it.
+            stateMachineArn: [`arn:aws:states:${REGION}:${account}:stateMachine:${workflowName(workflow)}`],
+          },
+        },
+        targets: [
+          {
+            id: 'record',
+            arn: functionArn,
+            // An execution's name and status hold nothing that JSON would have to escape.
+            // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_InputTransformer.html
+            inputTransformer: {
+              inputPathsMap: { name: '$.detail.name', status: '$.detail.status' },
+              inputTemplate: `{"draft":{"eventId":"${eventId}","kind":"${kind}","actor":"workflow/${workflow}","subject":<name>,"body":{"error":<status>}}}`,
+            },
+            deadLetterConfig: { arn: undelivered.queueArn },
+          },
+        ],
+      });
+    }
+  }
+}
