@@ -229,6 +229,7 @@ export class VaultStack extends Stack implements VaultKeys {
         },
       ],
     });
+    this.#denyOtherKeys(bucket, { ArnNotLike: `arn:aws:kms:${REGION}:${account}:key/*` });
     acknowledge(
       bucket,
       ['NIST.800.53.R5-S3BucketVersioningEnabled'],

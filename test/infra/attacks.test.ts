@@ -280,6 +280,27 @@ describe('encryption', () => {
       () => ({ ...under(otherKey), IfNoneMatch: '*' }),
       RESOURCE_DENIES,
     ],
+    [
+      'a restored file under S3’s own key',
+      'work',
+      'scratch/a',
+      () => ({ ServerSideEncryption: 'AES256' }),
+      RESOURCE_DENIES,
+    ],
+    [
+      'a restored file under a key sent along',
+      'work',
+      'scratch/a',
+      () => ({ SSECustomerAlgorithm: 'AES256', SSECustomerKey: customerKey }),
+      RESOURCE_DENIES,
+    ],
+    [
+      'a restored file under a key of another account',
+      'work',
+      'scratch/a',
+      () => under('arn:aws:kms:eu-west-2:999999999999:key/00000000-0000-4000-8000-000000000001'),
+      RESOURCE_DENIES,
+    ],
   ])('refuses %s', async (_, bucket, key, options, expected) => {
     expect(await attempt(() => attacked.put(administrator, bucket, key, options()))).toBe(expected);
     if (bucket === 'vault') expect(await attempt(() => attacked.put(writer, bucket, key, options()))).toBe(expected);
