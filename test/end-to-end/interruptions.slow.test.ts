@@ -171,6 +171,7 @@ it(
     expect([...done].sort()).toEqual([
       'kms CreateAlias',
       'kms CreateKey',
+      'rds AddTagsToResource',
       'rds CopyDBSnapshot',
       'rds CreateDBSnapshot',
       'rds DeleteDBSnapshot',
