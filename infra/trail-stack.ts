@@ -56,9 +56,8 @@ export class TrailStack extends Stack {
     const delivery = new Role(this, 'Delivery', {
       roleName: 'daybreak-trail-delivery',
       description: 'Daybreak: CloudTrail writes events to its log',
-      assumedBy: new ServicePrincipal('cloudtrail.amazonaws.com', {
-        conditions: { StringEquals: { 'aws:SourceArn': trailArn } },
-      }),
+      // "The role policy doesn't support the use of aws:SourceArn and aws:SourceAccount": with them CloudTrail is refused.
+      assumedBy: new ServicePrincipal('cloudtrail.amazonaws.com'),
     });
     // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-required-policy-for-cloudwatch-logs.html
     addPermission(delivery, {

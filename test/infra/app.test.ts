@@ -36,6 +36,7 @@ const directory = mkdtempSync(join(tmpdir(), 'daybreak-synth-'));
 let vault: Record<string, Resource>;
 let workflows: Record<string, Resource>;
 let monitoring: Record<string, Resource>;
+let trail: Record<string, Resource>;
 
 function synthesize(configuration: typeof exampleConfiguration, name: string, check = true) {
   const outdir = join(directory, name);
@@ -49,6 +50,7 @@ beforeAll(() => {
   vault = read('DaybreakVault');
   workflows = read('DaybreakWorkflows');
   monitoring = read('DaybreakMonitoring');
+  trail = read('DaybreakTrail');
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -323,6 +325,14 @@ describe('the workflow stack', () => {
           ArnLike: { 'aws:SourceArn': arns },
         },
       },
+    ]);
+  });
+
+  // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-required-policy-for-cloudwatch-logs.html
+  it('lets CloudTrail take its role on without conditions, which it does not support', () => {
+    const role = named(trail, 'AWS::IAM::Role', 'RoleName', 'daybreak-trail-delivery');
+    expect(role.Properties.AssumeRolePolicyDocument.Statement).toEqual([
+      { Effect: 'Allow', Principal: { Service: 'cloudtrail.amazonaws.com' }, Action: 'sts:AssumeRole' },
     ]);
   });
 
