@@ -274,6 +274,7 @@ const SAMPLE_KEY_ARN = `arn:aws:kms:${REGION}:000000000000:key/00000000-0000-000
  * The event pattern of a rule in a mode. Whoever acts is known by the role behind the session. `anything-but` does not match
  * a field that is not there, and users, the root user and federated users have no such role: they have a part of their own.
  * AWS's own services (`AWSService`) act on nobody's behalf.
+ * `$or` may stand on several levels: https://github.com/aws/event-ruler#and-and-or-with-ruler
  * https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
  * @throws Error for more deployment roles than a pattern has room for.
  */
