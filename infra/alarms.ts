@@ -2,7 +2,7 @@ import type { PulseMetric } from '../functions/contracts/pulse.ts';
 import { scheduleName } from '../functions/contracts/schedules.ts';
 import { bucketNames, REGION, type SupplierConfiguration } from './config/configuration.ts';
 import { QUOTA_USE_LIMIT_PERCENT } from './config/find-conflicts.ts';
-import { stepName } from './role-names.ts';
+import { type Step, stepName } from './role-names.ts';
 
 /** One alarm over one of pulse's metrics. What is missing breaches. */
 export interface AlarmDefinition {
@@ -31,13 +31,16 @@ export const alarmName = (id: string): string => `daybreak-${id}`;
 /** The alarm that sounds when any urgent one does. */
 export const PAGER = 'pager';
 
+/** The command that shows what a step logged in the last two hours with these words. */
+export function showLog(step: Step, words: string): string {
+  return `aws lambda get-function-configuration --region ${REGION} --function-name ${stepName(step)} --query LoggingConfig.LogGroup --output text | xargs -I GROUP aws logs filter-log-events --region ${REGION} --log-group-name GROUP --start-time $(($(date +%s) - 7200))000 --filter-pattern '"${words}"'`;
+}
+
 /** Every alarm. Each command works as it stands, in the account's Region, with the operator's role. */
 export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDefinition[] {
   const { evidenceBucket, workBucket } = bucketNames(configuration);
   const showEvidence = `npm run daybreak -- evidence show --evidence-bucket ${evidenceBucket}`;
   const verifyEvidence = `npm run daybreak -- evidence verify --evidence-bucket ${evidenceBucket} --signing-key $(aws kms describe-key --region ${REGION} --key-id alias/daybreak/signing --query KeyMetadata.Arn --output text)`;
-  const showLog = (step: Parameters<typeof stepName>[0], message: string) =>
-    `aws lambda get-function-configuration --region ${REGION} --function-name ${stepName(step)} --query LoggingConfig.LogGroup --output text | xargs -I GROUP aws logs filter-log-events --region ${REGION} --log-group-name GROUP --start-time $(($(date +%s) - 7200))000 --filter-pattern '"${message}"'`;
   const findings = (message: string) => showLog('pulse/read-back', message);
   const abandonedAfterMs = configuration.restoreTest.abandonedAfterMs;
   return [

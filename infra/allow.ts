@@ -1,6 +1,5 @@
 import { Effect, PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
 import { acknowledge } from './acknowledge.ts';
-
 import type { Permission } from './permissions.ts';
 
 /** Why a resource with a `*` in it cannot be named more narrowly: the first pattern that fits gives the reason. */

@@ -45,8 +45,8 @@ interface Watched {
 }
 
 /**
- * Who is told when something is wrong, the rules that notice tampering and stopped runs as they happen, and the page that says whether we are
- * safe. But for those of tampering, every alarm reads pulse's metrics alone.
+ * Who is told when something is wrong, the rules that notice tampering and stopped runs as they happen, and the page that
+ * says whether we are safe. But for those of tampering, every alarm reads pulse's metrics alone.
  */
 export class MonitoringStack extends Stack {
   constructor(scope: Construct, id: string, configuration: SupplierConfiguration, watched: Watched) {

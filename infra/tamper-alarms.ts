@@ -8,7 +8,7 @@ import {
   UNDELIVERED_QUEUE,
 } from '../functions/contracts/tampering.ts';
 import { METRIC_NAMESPACE, METRIC_SERVICE } from '../functions/platform/metrics.ts';
-import type { AlarmDefinition } from './alarms.ts';
+import { type AlarmDefinition, showLog } from './alarms.ts';
 import { REGION } from './config/configuration.ts';
 import { stepName } from './role-names.ts';
 import { IDENTITY_MEANING, type TamperRule } from './tamper-rules.ts';
@@ -23,7 +23,7 @@ export interface CountAlarmDefinition extends Omit<AlarmDefinition, 'metric' | '
   };
 }
 
-const RECORDER = stepName('evidence/record-tampering');
+const RECORDER = 'evidence/record-tampering';
 const RUNBOOK = 'tampering.md';
 
 /**
@@ -31,8 +31,9 @@ const RUNBOOK = 'tampering.md';
  * those for the function itself. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
  */
 export function tamperAlarmsOf(rules: readonly TamperRule[]): readonly CountAlarmDefinition[] {
-  const showTrail = (eventSource: string) =>
-    `aws logs filter-log-events --region ${REGION} --log-group-name ${TRAIL_LOG_GROUP} --start-time $(($(date +%s) - 7200))000 --filter-pattern '{ $.eventSource = "${eventSource}" }' --query 'events[].message' --output text`;
+  const showTrail = (filter: string) =>
+    `aws logs filter-log-events --region ${REGION} --log-group-name ${TRAIL_LOG_GROUP} --start-time $(($(date +%s) - 7200))000 --filter-pattern '{ ${filter} }' --query 'events[].message' --output text`;
+  const showSource = (eventSource: string) => showTrail(`$.eventSource = "${eventSource}"`);
   return [
     ...rules.map(({ id, meaning, eventSource }) => ({
       id: `tamper-${id}`,
@@ -43,7 +44,7 @@ export function tamperAlarmsOf(rules: readonly TamperRule[]): readonly CountAlar
         dimensions: { RuleName: tamperRuleName(id, 'tampering') },
         statistic: 'Sum' as const,
       },
-      command: showTrail(eventSource),
+      command: showSource(eventSource),
       runbook: RUNBOOK,
       urgent: true,
     })),
@@ -51,7 +52,7 @@ export function tamperAlarmsOf(rules: readonly TamperRule[]): readonly CountAlar
       id: `tamper-${IDENTITY_RULE}`,
       meaning: IDENTITY_MEANING,
       metric: { namespace: METRIC_NAMESPACE, name: IDENTITY_METRIC, dimensions: {}, statistic: 'Sum' },
-      command: showTrail('iam.amazonaws.com'),
+      command: showSource('iam.amazonaws.com'),
       runbook: RUNBOOK,
       urgent: true,
     },
@@ -64,15 +65,20 @@ export function tamperAlarmsOf(rules: readonly TamperRule[]): readonly CountAlar
         dimensions: { service: METRIC_SERVICE, Workflow: TAMPERING },
         statistic: 'Sum',
       },
-      command: `aws logs filter-log-events --region ${REGION} --log-group-name ${TRAIL_LOG_GROUP} --start-time $(($(date +%s) - 7200))000 --filter-pattern '{ $.errorCode = "*AccessDenied*" }' --query 'events[].message' --output text`,
+      command: showTrail('$.errorCode = "*AccessDenied*"'),
       runbook: RUNBOOK,
       urgent: false,
     },
     {
       id: 'tampering-recorder-failing',
       meaning: 'The function that records tampering failed. It is tried three times.',
-      metric: { namespace: 'AWS/Lambda', name: 'Errors', dimensions: { FunctionName: RECORDER }, statistic: 'Sum' },
-      command: `aws lambda get-function-configuration --region ${REGION} --function-name ${RECORDER} --query LoggingConfig.LogGroup --output text | xargs -I GROUP aws logs filter-log-events --region ${REGION} --log-group-name GROUP --start-time $(($(date +%s) - 7200))000 --filter-pattern '"step failed"'`,
+      metric: {
+        namespace: 'AWS/Lambda',
+        name: 'Errors',
+        dimensions: { FunctionName: stepName(RECORDER) },
+        statistic: 'Sum',
+      },
+      command: showLog(RECORDER, 'step failed'),
       runbook: RUNBOOK,
       urgent: false,
     },

@@ -39,7 +39,8 @@ const request = (requestParameters: Pattern): Pattern => ({ requestParameters })
 const begins = (text: string) => ({ prefix: { 'equals-ignore-case': text } });
 
 /**
- * What is watched, as data; `keyArns` are those of the keys that templates make. Each API names what it changes in a field of its own, with the first letter in lower case:
+ * What is watched, as data; `keyArns` are those of the keys that templates make. Each API names what it changes in a field
+ * of its own, with the first letter in lower case:
  * https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
  * Tenants' keys are made at run time, and no event tells a key's tags: so what destroys or opens a key is noticed for every
  * key of the account, the application's own too, without which a backup cannot be made either.
