@@ -8,6 +8,7 @@ import type { AsynchronousInvocations } from '../lambda/asynchronous.ts';
 import type { LocalLambda } from '../lambda/service.ts';
 import type { LocalLogs } from '../logs/service.ts';
 import type { LocalAlarms } from '../monitoring/alarms.ts';
+import { readProperties } from '../read-properties.ts';
 import type { LocalS3 } from '../s3/service.ts';
 import type { LocalScheduler } from '../scheduler/service.ts';
 import { NotImplementedLocally } from '../service.ts';
@@ -396,12 +397,9 @@ function read<T extends z.ZodType>(
   create: Create<T>,
 ): (resource: ResourceToCreate) => CreatedResource | Promise<CreatedResource> {
   return resource => {
-    const parsed = schema.safeParse(resource.properties);
-    if (parsed.success) return create(parsed.data, resource);
-    const unknown = parsed.error.issues.find(issue => issue.code === 'unrecognized_keys');
-    const name = [...(unknown?.path ?? []), unknown?.keys[0]].join('.');
-    if (unknown !== undefined) throw new NotImplementedLocally(`the property ${name} of ${resource.logicalId}`);
-    throw new TemplateError(`${resource.logicalId}: ${z.prettifyError(parsed.error)}`);
+    const { properties, logicalId } = resource;
+    const invalid = (error: z.ZodError) => new TemplateError(`${logicalId}: ${z.prettifyError(error)}`);
+    return create(readProperties(schema, properties, logicalId, invalid), resource);
   };
 }
 

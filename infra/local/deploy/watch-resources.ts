@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { NotImplementedLocally } from '../service.ts';
+import { readProperties } from '../read-properties.ts';
 import { TemplateError } from './intrinsics.ts';
 import type { DeploymentTarget } from './resources.ts';
 
@@ -31,13 +31,13 @@ const Queue = z.strictObject({
 export function watchResources(
   target: DeploymentTarget,
 ): Readonly<Record<string, (properties: unknown, logicalId: string) => Created>> {
-  const read = <T extends z.ZodType>(schema: T, properties: unknown, logicalId: string): z.output<T> => {
-    const parsed = schema.safeParse(properties);
-    if (parsed.success) return parsed.data;
-    const unknown = parsed.error.issues.find(issue => issue.code === 'unrecognized_keys')?.keys[0];
-    if (unknown !== undefined) throw new NotImplementedLocally(`the property ${unknown} of ${logicalId}`);
-    throw new TemplateError(`${logicalId}: ${z.prettifyError(parsed.error)}`);
-  };
+  const read = <T extends z.ZodType>(schema: T, properties: unknown, logicalId: string): z.output<T> =>
+    readProperties(
+      schema,
+      properties,
+      logicalId,
+      error => new TemplateError(`${logicalId}: ${z.prettifyError(error)}`),
+    );
   const nameIn = (arn: string) => arn.slice(arn.lastIndexOf(':') + 1);
   const named = (properties: unknown, name: string) => String((properties as Record<string, unknown>)[name]);
   return {

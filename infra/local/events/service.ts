@@ -5,8 +5,15 @@ import { answerJson, type JsonOperation } from '../endpoint/json-service.ts';
 import { LOCAL_REGION } from '../endpoint/request-handler.ts';
 import type { AsynchronousInvocations } from '../lambda/asynchronous.ts';
 import type { LocalMetrics } from '../monitoring/metrics.ts';
-import type { Service } from '../service.ts';
-import { AccessDenied, type Authorizer, type AwsRequest, type AwsResponse, NotImplementedLocally } from '../service.ts';
+import { readProperties } from '../read-properties.ts';
+import {
+  AccessDenied,
+  type Authorizer,
+  type AwsRequest,
+  type AwsResponse,
+  NotImplementedLocally,
+  type Service,
+} from '../service.ts';
 import type { LocalQueues } from '../sqs/queues.ts';
 import { compileEventPattern } from './pattern.ts';
 
@@ -113,13 +120,12 @@ export class LocalEventBridge implements Service {
    * @throws NotImplementedLocally naming a property or operator that is not implemented.
    */
   putRule(properties: unknown): string {
-    const parsed = RuleProperties.safeParse(properties);
-    if (!parsed.success) {
-      const unknown = parsed.error.issues.find(issue => issue.code === 'unrecognized_keys')?.keys[0];
-      if (unknown !== undefined) throw new NotImplementedLocally(`the property ${unknown} of an EventBridge rule`);
-      throw parsed.error;
-    }
-    const { Name: name, State, EventPattern, Targets: targets } = parsed.data;
+    const {
+      Name: name,
+      State,
+      EventPattern,
+      Targets: targets,
+    } = readProperties(RuleProperties, properties, 'an EventBridge rule');
     for (const { InputTransformer } of targets) transform(InputTransformer, {});
     const pattern = JSON.stringify(EventPattern);
     if (pattern.length > PATTERN_LIMIT) throw new Error(`the pattern of the rule ${name} is longer than AWS takes`);

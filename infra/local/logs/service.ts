@@ -5,7 +5,7 @@ import type { LocalClock } from '../clock.ts';
 import { LOCAL_REGION } from '../endpoint/request-handler.ts';
 import type { AsynchronousInvocations } from '../lambda/asynchronous.ts';
 import type { LocalMetrics } from '../monitoring/metrics.ts';
-import { NotImplementedLocally } from '../service.ts';
+import { readProperties } from '../read-properties.ts';
 import { compileFilterPattern } from './filter-pattern.ts';
 
 const SubscriptionFilter = z.strictObject({
@@ -57,7 +57,7 @@ export class LocalLogs {
 
   /** Creates, or replaces, the filter of `AWS::Logs::SubscriptionFilter`. @throws NotImplementedLocally for a property. */
   putSubscriptionFilter(input: unknown): void {
-    const properties = parse(SubscriptionFilter, input, 'subscription filter');
+    const properties = readProperties(SubscriptionFilter, input, 'a subscription filter');
     this.#subscriptions.set(properties.FilterName, {
       properties,
       matches: compileFilterPattern(properties.FilterPattern),
@@ -72,7 +72,7 @@ export class LocalLogs {
 
   /** Creates, or replaces, the filter of `AWS::Logs::MetricFilter`. @throws NotImplementedLocally for a property. */
   putMetricFilter(input: unknown): void {
-    const properties = parse(MetricFilter, input, 'metric filter');
+    const properties = readProperties(MetricFilter, input, 'a metric filter');
     this.#counts.set(properties.FilterName, { properties, matches: compileFilterPattern(properties.FilterPattern) });
   }
 
@@ -112,12 +112,4 @@ export class LocalLogs {
       this.#invocations.enqueue(destination, { awslogs: { data } }, { service: 'logs.amazonaws.com', sourceArn });
     }
   }
-}
-
-function parse<T extends z.ZodType>(schema: T, properties: unknown, what: string): z.output<T> {
-  const parsed = schema.safeParse(properties);
-  if (parsed.success) return parsed.data;
-  const unknown = parsed.error.issues.find(issue => issue.code === 'unrecognized_keys')?.keys[0];
-  if (unknown !== undefined) throw new NotImplementedLocally(`the property ${unknown} of a ${what}`);
-  throw parsed.error;
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { NotImplementedLocally } from '../service.ts';
+import { readProperties } from '../read-properties.ts';
 import type { AlarmCondition } from './evaluate-alarm.ts';
 
 /** An alarm that CloudWatch would refuse, with the reason. */
@@ -110,10 +110,6 @@ function common(alarm: z.output<z.ZodObject<typeof Common>>): AlarmDefinition {
 }
 
 function parse<T extends z.ZodType>(schema: T, properties: unknown): z.output<T> {
-  const parsed = schema.safeParse(properties);
-  if (parsed.success) return parsed.data;
-  const name = String((properties as { AlarmName?: unknown }).AlarmName ?? 'without a name');
-  const unknown = parsed.error.issues.find(issue => issue.code === 'unrecognized_keys')?.keys[0];
-  if (unknown !== undefined) throw new NotImplementedLocally(`the property ${unknown} of the alarm ${name}`);
-  throw new InvalidAlarmError(`the alarm ${name}: ${z.prettifyError(parsed.error)}`);
+  const what = `the alarm ${String((properties as { AlarmName?: unknown }).AlarmName ?? 'without a name')}`;
+  return readProperties(schema, properties, what, error => new InvalidAlarmError(`${what}: ${z.prettifyError(error)}`));
 }

@@ -4,6 +4,7 @@ import { answerJson, type JsonOperation } from '../endpoint/json-service.ts';
 import { LOCAL_REGION } from '../endpoint/request-handler.ts';
 import type { LocalEventBridge } from '../events/service.ts';
 import type { LocalLogs } from '../logs/service.ts';
+import { readProperties } from '../read-properties.ts';
 import { type Authorizer, type AwsRequest, type AwsResponse, NotImplementedLocally, type Service } from '../service.ts';
 import { changesSomething, type Deed, deedOf, type TrailRecord, trailRecord } from './record.ts';
 
@@ -81,13 +82,7 @@ export class LocalTrail implements Service {
 
   /** Creates the trail of `AWS::CloudTrail::Trail`, or replaces it. @throws NotImplementedLocally for a property or a second trail. */
   putTrail(properties: unknown): string {
-    const parsed = Properties.safeParse(properties);
-    if (!parsed.success) {
-      const unknown = parsed.error.issues.find(issue => issue.code === 'unrecognized_keys')?.keys[0];
-      if (unknown !== undefined) throw new NotImplementedLocally(`the property ${unknown} of a trail`);
-      throw parsed.error;
-    }
-    const { IsLogging: logging, ...trail } = parsed.data;
+    const { IsLogging: logging, ...trail } = readProperties(Properties, properties, 'a trail');
     const arn = this.#arnOf(trail.TrailName);
     if (this.#trail !== undefined && this.#trail.arn !== arn) throw new NotImplementedLocally('a second trail');
     for (const { Field } of trail.AdvancedEventSelectors.flatMap(({ FieldSelectors }) => FieldSelectors))
