@@ -1,12 +1,11 @@
 import { CfnRule } from 'aws-cdk-lib/aws-events';
-import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { CfnEventInvokeConfig, CfnPermission } from 'aws-cdk-lib/aws-lambda';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { LedgerKind } from '../../functions/contracts/ledger.ts';
 import { STOPPABLE_WORKFLOWS, stoppedRunRuleName } from '../../functions/contracts/stopped-runs.ts';
 import { REGION } from '../config/configuration.ts';
-import { stepName, workflowName } from '../role-names.ts';
+import { workflowName } from '../role-names.ts';
+import { letRulesCall } from './rule-calls.ts';
 
 const FAILURES = {
   'daily-backup': { kind: 'backup.failed', eventId: 'backup-failed/<name>' },
@@ -24,34 +23,14 @@ const FAILURES = {
 export class StoppedRuns extends Construct {
   constructor(scope: Construct, id: string, account: string, undelivered: Queue) {
     super(scope, id);
-    const functionName = stepName('evidence/append-entry');
-    const functionArn = `arn:aws:lambda:${REGION}:${account}:function:${functionName}`;
-    const ruleArns = `arn:aws:events:${REGION}:${account}:rule/${stoppedRunRuleName('*')}`;
-    // Workflows wait for the function's answer: this is of what rules invoke alone.
-    // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-configuring.html
-    new CfnEventInvokeConfig(this, 'Invocation', {
-      functionName,
-      qualifier: '$LATEST',
-      maximumRetryAttempts: 2,
-      maximumEventAgeInSeconds: 6 * 60 * 60,
-      destinationConfig: { onFailure: { destination: undelivered.queueArn } },
+    // Workflows wait for the function's answer: its retries and its queue are of what rules call alone.
+    const functionArn = letRulesCall(this, {
+      step: 'evidence/append-entry',
+      account,
+      rules: stoppedRunRuleName('*'),
+      undelivered,
+      sid: 'StoppedRunsLeaveWhatTheyCannotDeliver',
     });
-    new CfnPermission(this, 'RulesInvoke', {
-      action: 'lambda:InvokeFunction',
-      functionName: functionArn,
-      principal: 'events.amazonaws.com',
-      sourceArn: ruleArns,
-      sourceAccount: account,
-    });
-    undelivered.addToResourcePolicy(
-      new PolicyStatement({
-        sid: 'StoppedRunsLeaveWhatTheyCannotDeliver',
-        principals: [new ServicePrincipal('events.amazonaws.com')],
-        actions: ['sqs:SendMessage'],
-        resources: [undelivered.queueArn],
-        conditions: { ArnLike: { 'aws:SourceArn': ruleArns } },
-      }),
-    );
     for (const workflow of STOPPABLE_WORKFLOWS) {
       const { kind, eventId } = FAILURES[workflow];
       new CfnRule(this, workflow, {

@@ -1,7 +1,6 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import { CfnRule } from 'aws-cdk-lib/aws-events';
-import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { CfnEventInvokeConfig, CfnPermission } from 'aws-cdk-lib/aws-lambda';
+import { CfnPermission } from 'aws-cdk-lib/aws-lambda';
 import { CfnMetricFilter, CfnSubscriptionFilter } from 'aws-cdk-lib/aws-logs';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
@@ -18,8 +17,8 @@ import {
 import { METRIC_NAMESPACE } from '../../functions/platform/metrics.ts';
 import { acknowledge } from '../acknowledge.ts';
 import { REGION, type SupplierConfiguration } from '../config/configuration.ts';
-import { stepName } from '../role-names.ts';
 import { eventPattern, identityFilter, type TamperRule } from '../tamper-rules.ts';
+import { letRulesCall } from './rule-calls.ts';
 
 /**
  * What hands tampering to the function that records it: EventBridge rules, and filters on the trail's log for what
@@ -32,33 +31,22 @@ export class TamperWatch extends Construct {
   constructor(scope: Construct, id: string, configuration: SupplierConfiguration, rules: readonly TamperRule[]) {
     super(scope, id);
     const { account } = configuration;
-    const functionName = stepName('evidence/record-tampering');
-    const functionArn = `arn:aws:lambda:${REGION}:${account}:function:${functionName}`;
-    const ruleArns = `arn:aws:events:${REGION}:${account}:rule/daybreak-tamper-*`;
-    const queue = this.#createQueue(ruleArns);
+    const queue = this.#createQueue();
     this.undelivered = queue;
-    // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-configuring.html
-    new CfnEventInvokeConfig(this, 'Invocation', {
-      functionName,
-      qualifier: '$LATEST',
-      maximumRetryAttempts: 2,
-      maximumEventAgeInSeconds: 6 * 60 * 60,
-      destinationConfig: { onFailure: { destination: queue.queueArn } },
+    const functionArn = letRulesCall(this, {
+      step: 'evidence/record-tampering',
+      account,
+      rules: 'daybreak-tamper-*',
+      undelivered: queue,
+      sid: 'RulesLeaveWhatTheyCannotDeliver',
     });
-    const permission = (name: string, principal: string, sourceArn: string) =>
-      new CfnPermission(this, name, {
-        action: 'lambda:InvokeFunction',
-        functionName: functionArn,
-        principal,
-        sourceArn,
-        sourceAccount: account,
-      });
-    permission('RulesInvoke', 'events.amazonaws.com', ruleArns);
-    const logInvokes = permission(
-      'LogInvokes',
-      'logs.amazonaws.com',
-      `arn:aws:logs:${REGION}:${account}:log-group:${TRAIL_LOG_GROUP}:*`,
-    );
+    const logInvokes = new CfnPermission(this, 'LogInvokes', {
+      action: 'lambda:InvokeFunction',
+      functionName: functionArn,
+      principal: 'logs.amazonaws.com',
+      sourceArn: `arn:aws:logs:${REGION}:${account}:log-group:${TRAIL_LOG_GROUP}:*`,
+      sourceAccount: account,
+    });
     for (const rule of rules) {
       for (const mode of modesOf(rule)) {
         const name = tamperRuleName(rule.id, mode);
@@ -99,7 +87,7 @@ export class TamperWatch extends Construct {
     });
   }
 
-  #createQueue(ruleArns: string): Queue {
+  #createQueue(): Queue {
     const queue = new Queue(this, 'Undelivered', {
       queueName: UNDELIVERED_QUEUE,
       encryption: QueueEncryption.SQS_MANAGED,
@@ -107,15 +95,6 @@ export class TamperWatch extends Construct {
       retentionPeriod: Duration.days(14),
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    queue.addToResourcePolicy(
-      new PolicyStatement({
-        sid: 'RulesLeaveWhatTheyCannotDeliver',
-        principals: [new ServicePrincipal('events.amazonaws.com')],
-        actions: ['sqs:SendMessage'],
-        resources: [queue.queueArn],
-        conditions: { ArnLike: { 'aws:SourceArn': ruleArns } },
-      }),
-    );
     acknowledge(
       queue,
       ['AwsSolutions-SQS3', 'Serverless-SQSRedrivePolicy'],
