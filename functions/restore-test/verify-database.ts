@@ -20,7 +20,7 @@ import { listForeignKeyChecks } from './check-foreign-keys.ts';
 import { type Check, CheckResult, judgeFailure } from './check-result.ts';
 import { listStructureChecks } from './check-structure.ts';
 import { type Source, tableChecks } from './check-tables.ts';
-import { comparePresence, compareSchema, compareSequences } from './compare-fingerprints.ts';
+import { comparePresence, compareSchema, compareSequences } from './compare-catalog.ts';
 import { Hydration } from './hydrate.ts';
 import { leavesRowsUnread } from './judge-restore-test.ts';
 
