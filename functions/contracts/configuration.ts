@@ -1,8 +1,13 @@
 import { z } from 'zod';
 import { SourceId } from './identifiers.ts';
+import { readColumnName, readTableName } from './root-name.ts';
 
-/** `schema.table`, or `table` for `public.table`; lower-case or quoted names as PostgreSQL prints them, without quotes. */
-const TableName = z.string().regex(/^(?:[^.\s"]+\.)?[^.\s"]+$/);
+function nameOf(read: (text: string) => object) {
+  return z.string().superRefine((text, context) => {
+    const found = read(text);
+    if ('problem' in found) context.addIssue({ code: 'custom', message: `the name ${found.problem}` });
+  });
+}
 
 /**
  * A role of PostgreSQL, whole (it cuts names after 63 bytes), that means itself in the resource of `rds-db:connect`.
@@ -19,9 +24,12 @@ export const DatabaseConfiguration = z.strictObject({
   /** The RDS DB instance identifier. */
   instanceId: z.string().regex(/^[a-z](?:-?[a-z0-9])*$/),
   databaseName: z.string().min(1),
-  /** The table with one row for each tenant, and the column that holds the tenant's id. */
-  rootTable: TableName,
-  rootColumn: z.string().min(1),
+  /**
+   * The table with one row for each tenant, and the column that holds the tenant's id: `table` (in `public`) or
+   * `schema.table`, with plain parts as PostgreSQL prints them without quotes, or quoted ones as SQL writes them.
+   */
+  rootTable: nameOf(readTableName),
+  rootColumn: nameOf(readColumnName),
   /** The role, with IAM authentication, that fingerprints are taken with. */
   readerUser: DatabaseUser.default('daybreak_reader'),
 });

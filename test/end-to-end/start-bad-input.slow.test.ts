@@ -41,7 +41,10 @@ describe('a command line that cannot be', () => {
     [['--seed', '1.5'], '--seed 1.5: give a whole number from 0'],
     [['--files', '/tmp'], '--root and --files go with --sql FILE'],
     [['--sql', STORES], '--sql needs --root TABLE.COLUMN: the table with one row for each tenant, and its id'],
-    [['--sql', STORES, '--root', 'store'], '--root store: give TABLE.COLUMN or SCHEMA.TABLE.COLUMN'],
+    [
+      ['--sql', STORES, '--root', 'store'],
+      '--root store names a table or a column, not both: give TABLE.COLUMN or SCHEMA.TABLE.COLUMN',
+    ],
     [['--sql', '/nowhere/dump.sql', '--root', 'a.b'], '--sql /nowhere/dump.sql: there is no such file'],
     [['--sql', '/', '--root', 'a.b'], '--sql /: not a file'],
     [['--sql', `${STORES}/more`, '--root', 'a.b'], `--sql ${STORES}/more: there is no such file`],

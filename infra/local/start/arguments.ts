@@ -1,6 +1,7 @@
 import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { splitRoot } from '../../../functions/contracts/root-name.ts';
 
 /** The operator asked for something that cannot be: one line to them, exit code 2. */
 export class UsageError extends Error {
@@ -21,7 +22,8 @@ export interface StartArguments {
 export const USAGE = `npm start [-- OPTIONS]
 Runs the main job on this machine: two daily backups with changes between them, then a restore test of the second.
   --sql FILE --root TABLE.COLUMN   back up this plain-SQL dump of PostgreSQL (also gzipped) instead of the sample;
-                                   TABLE.COLUMN holds the tenants' ids
+                                   TABLE.COLUMN, or SCHEMA.TABLE.COLUMN, holds the tenants' ids; a part with
+                                   a dot or a double quote in it goes into double quotes: '"My.App"."School"."Id"'
   --files DIR                      with --sql: back up this folder; the first path segment of a file is its tenant
   --report DIR                     write summary.json there, when there is a verdict
   --keep                           then leave the local cloud up until Ctrl-C, and print how to reach it
@@ -83,16 +85,15 @@ function readOwnInput(values: {
   }
   if (root === undefined)
     throw new UsageError('--sql needs --root TABLE.COLUMN: the table with one row for each tenant, and its id');
-  const parts = root.split('.');
-  if (parts.length < 2 || parts.length > 3 || parts.includes('')) {
-    throw new UsageError(`--root ${root}: give TABLE.COLUMN or SCHEMA.TABLE.COLUMN`);
+  const split = splitRoot(root);
+  if ('problem' in split) {
+    throw new UsageError(`--root ${root} ${split.problem}: give TABLE.COLUMN or SCHEMA.TABLE.COLUMN`);
   }
   requirePath('--sql', sql, 'file');
   if (files !== undefined) requirePath('--files', files, 'directory');
   return {
     sqlFile: resolve(sql),
-    rootTable: parts.slice(0, -1).join('.'),
-    rootColumn: parts.at(-1) ?? '',
+    ...split,
     filesDirectory: files === undefined ? undefined : resolve(files),
   };
 }

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { listTenants } from '../../../../functions/platform/fingerprint/tenants.ts';
+import { Database } from '../../../../functions/platform/postgres.ts';
 import { initializePostgres, type PostgresServer, startPostgresServer } from '../../../../infra/local/rds/server.ts';
 import { loadDump } from '../../../../infra/local/sample/load-dump.ts';
 import { makeTemporaryDirectory } from '../rds/temporary-directory.ts';
@@ -152,5 +154,30 @@ CREATE EXTENSION citext;\nCREATE EXTENSION "pg-other" WITH SCHEMA x;\nCREATE TAB
     ],
   ])('refuses %s', async (_what, content, message) => {
     await expect(loadText(content)).rejects.toThrow(message);
+  });
+});
+
+describe('listTenants on a loaded dump', () => {
+  it('finds the root table under each name that means it, and asks where two are meant', async () => {
+    await inNewDatabase(async client => {
+      await loadDump(client, join(FIXTURES, 'quoted-names.sql'));
+      const { query } = new Database(async () => client, 'the dump');
+      const tenantsOf = (rootTable: string, rootColumn: string) => listTenants(query, { rootTable, rootColumn });
+      expect(await tenantsOf('"My.App"."School"', '"Id"')).toEqual(['S1', 's1']);
+      expect(await tenantsOf('My.App.School', 'Id')).toEqual(['S1', 's1']);
+      expect(await tenantsOf('the schools', 'id')).toEqual(['10', '11']);
+      expect(await tenantsOf('public."the schools"', 'id')).toEqual(['10', '11']);
+      expect(await tenantsOf('My.App.order', 'School.Id')).toEqual(['S1', 's1']);
+      expect(await tenantsOf('"a"."b.c"', 'id')).toEqual(['ab']);
+      // Of the two that are there, only one has the column.
+      expect(await tenantsOf('a.b.c', 'only_here')).toEqual(['yes']);
+      await expect(tenantsOf('a.b.c', 'id')).rejects.toThrow(
+        'the root table a.b.c (column id) may mean "a"."b.c" or "a.b"."c"; write the name with its double quotes',
+      );
+      await expect(tenantsOf('my.app.school', 'Id')).rejects.toThrow('my.app.school (column Id) does not exist; name');
+      await expect(tenantsOf('"My.App.School"', 'Id')).rejects.toThrow('(column Id) does not exist; name');
+      await expect(tenantsOf('My.App.School', 'id')).rejects.toThrow('(column id) has no such column; name');
+      await expect(tenantsOf('"School', 'id')).rejects.toThrow('its name has double quotes that do not enclose');
+    });
   });
 });
