@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Acceptance } from './gap.ts';
 import { SourceId } from './identifiers.ts';
 import { readColumnName, readTableName } from './root-name.ts';
 
@@ -49,6 +50,8 @@ export type BucketConfiguration = z.infer<typeof BucketConfiguration>;
 export const Configuration = z.strictObject({
   databases: z.array(DatabaseConfiguration),
   buckets: z.array(BucketConfiguration),
+  /** What restore tests may leave unproved, by name. None of it is hidden: every record and verdict repeats it. */
+  accepted: z.array(Acceptance).max(50).default([]),
   restoreTest: z.strictObject({
     /** How many objects of each tenant and bucket are restored and compared, or all of them. */
     objectsPerTenant: z.union([z.literal('all'), z.int().min(1)]).default(20),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { GapTotal, NamedGap } from './gap.ts';
 import { InstantText, RecoveryPointId, RestoreTestId } from './identifiers.ts';
 
 /** `could-not-start` says nothing about the backup; `inconclusive`: too little could be compared exactly. */
@@ -35,6 +36,8 @@ export const DatabaseVerification = z.strictObject({
   tableCount: z.int(),
   /** All rows that the restored copy holds. */
   rowCount: z.int(),
+  /** Rows that the source's own measurements say must be there. */
+  rowsExpected: z.int(),
   rowsComparedExactly: z.int(),
   /** Rows in buckets that changed while the snapshot was taken: bounded, counted, not compared. */
   driftRowCount: z.int(),
@@ -42,9 +45,13 @@ export const DatabaseVerification = z.strictObject({
   indexesChecked: z.int(),
   /** Null where the server has no `amcheck`. */
   heapRelationsChecked: z.int().nullable(),
-  /** What could not be checked, named: `schema.relation: reason`. */
-  notChecked: z.array(z.string()),
+  /** What was not compared, and what no restore brings back: all that a person accepted, and of the others the first. */
+  gaps: z.array(NamedGap),
+  /** Of all gaps, also of those that are not kept. */
+  gapTotals: z.array(GapTotal),
+  /** The first; `findingCount` counts all. */
   findings: z.array(Finding),
+  findingCount: z.int(),
 });
 export type DatabaseVerification = z.infer<typeof DatabaseVerification>;
 
@@ -63,9 +70,7 @@ export type ObjectVerification = z.infer<typeof ObjectVerification>;
 
 export const PhaseTiming = z.strictObject({ phase: z.string(), startedAt: InstantText, durationMs: z.int() });
 
-/** The record of one restore test. At most 100 findings are kept; `findingCount` counts all. */
-export const RestoreTestRecord = z.strictObject({
-  version: z.literal(1),
+const parts = {
   restoreTestId: RestoreTestId,
   recoveryPointId: RecoveryPointId.nullable(),
   verdict: Verdict,
@@ -73,9 +78,8 @@ export const RestoreTestRecord = z.strictObject({
   reasons: z.array(z.string()),
   startedAt: InstantText,
   completedAt: InstantText,
-  /** Rows compared exactly, of all rows, in percent with two decimals; null when no row was measured. */
+  /** Rows compared exactly, of those expected from the source, in percent with two decimals; null when none was. */
   rowCoveragePercent: z.number().nullable(),
-  databases: z.array(DatabaseVerification),
   objects: z.strictObject({
     tenantCount: z.int(),
     objectCount: z.int(),
@@ -85,5 +89,33 @@ export const RestoreTestRecord = z.strictObject({
   findingCount: z.int(),
   findings: z.array(Finding),
   phases: z.array(PhaseTiming),
+};
+
+/** The record of one restore test. At most 100 findings are kept; `findingCount` counts all. */
+export const RestoreTestRecord = z.strictObject({
+  version: z.literal(2),
+  ...parts,
+  /** The verdict in one line, with what was not compared and what will be empty after a restore. */
+  verdictLine: z.string(),
+  databases: z.array(DatabaseVerification),
 });
 export type RestoreTestRecord = z.infer<typeof RestoreTestRecord>;
+
+/**
+ * A record of either version. In the first, what was not checked stood in sentences, and coverage was of the rows that the
+ * copy held; such records lie in the evidence bucket for years.
+ */
+export const KeptRestoreTestRecord = z.discriminatedUnion('version', [
+  RestoreTestRecord,
+  z.strictObject({
+    version: z.literal(1),
+    ...parts,
+    databases: z.array(
+      DatabaseVerification.omit({ rowsExpected: true, gaps: true, gapTotals: true, findingCount: true }).extend({
+        /** `schema.relation: reason`. */
+        notChecked: z.array(z.string()),
+      }),
+    ),
+  }),
+]);
+export type KeptRestoreTestRecord = z.infer<typeof KeptRestoreTestRecord>;

@@ -1,5 +1,7 @@
+import type { CheckObstacle, Gap } from '../contracts/gap.ts';
 import { inUserSchema } from '../platform/fingerprint/definition.ts';
 import { type Query, quoteIdentifier, quoteName } from '../platform/postgres.ts';
+import { sqlName } from '../platform/sql-name.ts';
 import type { Check } from './check-result.ts';
 
 interface ForeignKey {
@@ -25,7 +27,10 @@ interface ForeignKey {
 }
 
 /** A check for each foreign key: that every reference has its row. Those that the source never validated are named. */
-export async function listForeignKeyChecks(query: Query): Promise<{ checks: Check[]; notChecked: string[] }> {
+export async function listForeignKeyChecks(
+  query: Query,
+  databaseId: string,
+): Promise<{ checks: Check[]; gaps: Gap[] }> {
   const keys = await query<ForeignKey>(
     `SELECT n.nspname AS schema, c.relname AS table, c.relkind = 'p' AS partitioned,
             rn.nspname AS "referencedSchema", rc.relname AS "referencedTable", rc.relkind = 'p' AS "referencedPartitioned",
@@ -46,24 +51,32 @@ export async function listForeignKeyChecks(query: Query): Promise<{ checks: Chec
       WHERE k.contype = 'f' AND k.conparentid = 0 AND c.relpersistence = 'p' AND ${inUserSchema}
       ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C", k.conname COLLATE "C"`,
   );
-  const nameOf = ({ schema, table, name }: ForeignKey) => `${schema}.${table} ${name}`;
+  const nameOf = ({ schema, table, name }: ForeignKey) => `${sqlName(schema, table)} ${sqlName(name)}`;
+  const gapOf = (key: ForeignKey, why: CheckObstacle): Gap => ({
+    kind: 'check-not-made',
+    databaseId,
+    subject: 'foreign-key',
+    name: nameOf(key),
+    why,
+  });
   return {
     checks: keys
       .filter(({ validated, temporal }) => validated && !temporal)
       .map(key => ({
         subject: 'foreign-key',
         name: nameOf(key),
+        gap: why => gapOf(key, why),
         run: async database => {
           const [row] = await database.query<{ violations: string }>(countViolations(key));
           const violations = Number(row?.violations);
           if (violations === 0) return {};
-          const detail = `${violations} rows refer to none in ${key.referencedSchema}.${key.referencedTable}`;
+          const detail = `${violations} rows refer to none in ${sqlName(key.referencedSchema, key.referencedTable)}`;
           return { findings: [{ kind: 'foreign-key-violated', place: nameOf(key), detail }] };
         },
       })),
-    notChecked: keys
+    gaps: keys
       .filter(({ validated, temporal }) => !validated || temporal)
-      .map(key => `${nameOf(key)}: ${key.validated ? 'a foreign key over periods' : 'not valid on the source either'}`),
+      .map(key => gapOf(key, key.validated ? 'no-check-exists' : 'not-valid-on-source')),
   };
 }
 

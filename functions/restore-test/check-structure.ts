@@ -1,14 +1,16 @@
+import type { CheckObstacle, Gap } from '../contracts/gap.ts';
 import { inUserSchema } from '../platform/fingerprint/definition.ts';
 import { type Database, type Query, quoteIdentifier, quoteName } from '../platform/postgres.ts';
+import { sqlName } from '../platform/sql-name.ts';
 import type { Check } from './check-result.ts';
 
 interface Index {
   oid: string;
-  /** `schema.index`; of a toast table's index, its owner's name. */
-  name: string;
   method: string;
   valid: boolean;
+  /** Whether it is the index of a toast table; then `owner` is the table whose toast it is. */
   toast: boolean;
+  owner: string | null;
   schema: string;
   table: string;
   indexName: string;
@@ -18,7 +20,8 @@ interface Index {
 
 interface Heap {
   oid: string;
-  name: string;
+  schema: string;
+  table: string;
 }
 
 /**
@@ -29,7 +32,8 @@ interface Heap {
  */
 export async function listStructureChecks(
   query: Query,
-): Promise<{ checks: Check[]; notChecked: string[]; heapsCheckable: boolean }> {
+  databaseId: string,
+): Promise<{ checks: Check[]; gaps: Gap[]; heapsCheckable: boolean }> {
   const [amcheck] = await query<{ schema: string | null; index: boolean; heap: boolean }>(
     `SELECT quote_ident(n.nspname) AS schema,
             has_schema_privilege(n.oid, 'USAGE') AND coalesce(bool_or(p.proname = 'bt_index_check' AND has_function_privilege(p.oid, 'EXECUTE')), false) AS index,
@@ -38,21 +42,33 @@ export async function listStructureChecks(
        LEFT JOIN pg_proc p ON p.pronamespace = n.oid
       WHERE e.extname = 'amcheck' GROUP BY n.oid, n.nspname`,
   );
+  const notMade = (subject: 'index' | 'heap', name: string, why: CheckObstacle): Gap => ({
+    kind: 'check-not-made',
+    databaseId,
+    subject,
+    name,
+    why,
+  });
   const indexes = await listIndexes(query);
   const trees = indexes.filter(({ method, valid }) => method === 'btree' && valid);
   const checks: Check[] = trees
     .filter(({ toast }) => amcheck?.index || !toast)
     .map(index => ({
       subject: 'index',
-      name: index.name,
-      run: database => (amcheck?.index ? checkTree(database, index, amcheck.schema ?? '') : walkTree(database, index)),
+      name: nameOf(index),
+      gap: why => notMade('index', nameOf(index), why),
+      run: database =>
+        amcheck?.index
+          ? checkTree(database, index, amcheck.schema ?? '')
+          : walkTree(database, index, () => notMade('index', nameOf(index), 'not-walked')),
     }));
   if (amcheck?.heap) {
     checks.push(
       ...(await listHeaps(query)).map(
         (heap): Check => ({
           subject: 'heap',
-          name: heap.name,
+          name: sqlName(heap.schema, heap.table),
+          gap: why => notMade('heap', sqlName(heap.schema, heap.table), why),
           run: database => checkHeap(database, heap, amcheck.schema ?? ''),
         }),
       ),
@@ -61,21 +77,24 @@ export async function listStructureChecks(
   return {
     checks,
     heapsCheckable: amcheck?.heap === true,
-    notChecked: [
-      ...(amcheck?.index && amcheck.heap
-        ? []
-        : ["extension amcheck: missing, or the reader may not execute it; run the reader's grants on the source"]),
-      ...indexes.filter(({ valid }) => !valid).map(({ name }) => `${name}: an invalid index, on the source as well`),
+    gaps: [
+      ...(amcheck?.index && amcheck.heap ? [] : [{ kind: 'amcheck-missing' as const, databaseId }]),
+      ...indexes.filter(({ valid }) => !valid).map(index => notMade('index', nameOf(index), 'not-valid-on-source')),
       ...indexes
         .filter(({ method, valid }) => valid && method !== 'btree')
-        .map(({ name, method }) => `${name}: no check exists for an index of type ${method}`),
+        .map(index => notMade('index', nameOf(index), 'no-check-exists')),
     ],
   };
 }
 
+/** An index by its own name; that of a toast table by the name of the table whose toast it is. */
+function nameOf({ toast, schema, owner, indexName }: Index): string {
+  return toast ? `${sqlName(schema, owner ?? '')} (toast index)` : sqlName(schema, indexName);
+}
+
 function listIndexes(query: Query): Promise<Index[]> {
   return query<Index>(
-    `SELECT i.oid::text, n.nspname || '.' || CASE WHEN t.relkind = 't' THEN o.relname || ' (toast index)' ELSE i.relname END AS name,
+    `SELECT i.oid::text, o.relname AS owner,
             am.amname AS method, x.indisvalid AND x.indisready AS valid, t.relkind = 't' AS toast,
             n.nspname AS schema, t.relname AS table, i.relname AS "indexName",
             pg_get_expr(x.indpred, x.indrelid) AS predicate,
@@ -89,13 +108,13 @@ function listIndexes(query: Query): Promise<Index[]> {
        LEFT JOIN pg_class o ON o.reltoastrelid = t.oid
        JOIN pg_namespace n ON n.oid = coalesce(o.relnamespace, t.relnamespace)
       WHERE i.relkind = 'i' AND i.relpersistence = 'p' AND ${inUserSchema}
-      ORDER BY 2, i.oid`,
+      ORDER BY n.nspname COLLATE "C", coalesce(o.relname, i.relname) COLLATE "C", i.oid`,
   );
 }
 
 function listHeaps(query: Query): Promise<Heap[]> {
   return query<Heap>(
-    `SELECT c.oid::text, n.nspname || '.' || c.relname AS name
+    `SELECT c.oid::text, n.nspname AS schema, c.relname AS table
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE c.relkind IN ('r', 'm') AND c.relpersistence = 'p' AND ${inUserSchema}
       ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"`,
@@ -115,7 +134,7 @@ async function checkHeap(database: Database, heap: Heap, schema: string): Return
   );
   if (row?.damaged === '0') return {};
   const detail = `amcheck found ${row?.damaged} faults, the first in block ${row?.block}`;
-  return { findings: [{ kind: 'heap-corrupt', place: heap.name, detail }] };
+  return { findings: [{ kind: 'heap-corrupt', place: sqlName(heap.schema, heap.table), detail }] };
 }
 
 const BY_INDEX = {
@@ -132,7 +151,7 @@ const BY_TABLE = {
   enable_indexonlyscan: 'off',
 };
 
-async function walkTree(database: Database, index: Index): ReturnType<Check['run']> {
+async function walkTree(database: Database, index: Index, notWalked: () => Gap): ReturnType<Check['run']> {
   const rows = `SELECT FROM ONLY ${quoteName(index.schema, index.table)} ${index.predicate === null ? '' : `WHERE ${index.predicate}`}`;
   const walk = `SELECT count(*)::text AS rows FROM (${rows} ORDER BY ${index.order.join(', ')} OFFSET 0) w`;
   const [byIndex, byTable] = await database.transaction('REPEATABLE READ', async query => {
@@ -145,11 +164,11 @@ async function walkTree(database: Database, index: Index): ReturnType<Check['run
     return [first?.rows, second?.rows];
   });
   if (byIndex === undefined) {
-    return { notChecked: [`${index.name}: PostgreSQL does not walk it in its order`], completed: false };
+    return { gaps: [notWalked()], completed: false };
   }
   if (byIndex === byTable) return {};
   const detail = `it leads to ${byIndex} rows, its table has ${byTable}`;
-  return { findings: [{ kind: 'index-corrupt', place: index.name, detail }] };
+  return { findings: [{ kind: 'index-corrupt', place: nameOf(index), detail }] };
 }
 
 async function set(query: Query, settings: Readonly<Record<string, string>>): Promise<void> {

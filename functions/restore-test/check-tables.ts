@@ -19,19 +19,26 @@ export interface Source {
 
 /** A check for each table that the source measured at least once: the restored rows against them. */
 export function tableChecks(source: Source, restored: readonly Relation[]): Check[] {
+  const { databaseId } = source.before;
   const befores = new Map(source.before.tables.map(table => [nameOf(table), table]));
   const afters = new Map(source.after.tables.map(table => [nameOf(table), table]));
   return restored.flatMap(relation => {
     const name = nameOf(relation);
     const ends: Ends = { before: befores.get(name), after: afters.get(name) };
     if (!ends.before && !ends.after) return [];
+    const gap: Check['gap'] = why => ({
+      kind: 'rows-unreadable',
+      databaseId,
+      table: { schema: relation.schema, name: relation.table },
+      why,
+    });
     const run: Check['run'] = async database => {
       const measured = await measureTable(database, relation, details => planRestored(source, ends, details));
-      if (!measured) return { notChecked: [`${name}: unreadable`], completed: false };
+      if (!measured) return { gaps: [gap('unreadable')], completed: false };
       const { definitionSha256 } = measured.details;
-      return compareTable({ ...relation, definitionSha256, ...measured.rows }, ends);
+      return compareTable({ databaseId, ...relation, definitionSha256, ...measured.rows }, ends);
     };
-    return [{ subject: 'table' as const, name, run }];
+    return [{ subject: 'table' as const, name, run, gap }];
   });
 }
 

@@ -1,5 +1,7 @@
 import type { DatabaseFingerprint, SequenceState } from '../contracts/fingerprint.ts';
+import type { Gap } from '../contracts/gap.ts';
 import type { Finding } from '../contracts/restore-test-record.ts';
+import { sqlName } from '../platform/sql-name.ts';
 
 /**
  * Compares which tables there are. What exists on the source in both measurements must be there; what was created or
@@ -23,11 +25,11 @@ export function comparePresence(
   ];
 }
 
-/** The names (`schema.table`) of everything that a fingerprint saw, measured or not. */
+/** The names of everything that a fingerprint saw, measured or not. */
 function relationNames({ tables, unreadable }: DatabaseFingerprint): Set<string> {
   return new Set([
-    ...tables.map(({ schema, table }) => `${schema}.${table}`),
-    ...unreadable.map(({ schema, relation }) => `${schema}.${relation}`),
+    ...tables.map(({ schema, table }) => sqlName(schema, table)),
+    ...unreadable.map(({ schema, relation }) => sqlName(schema, relation)),
   ]);
 }
 
@@ -36,13 +38,14 @@ export function compareSchema(
   before: DatabaseFingerprint,
   after: DatabaseFingerprint,
   restoredSha256: string,
-): { findings: Finding[]; notChecked: string[] } {
-  if ([before.schemaSha256, after.schemaSha256].includes(restoredSha256)) return { findings: [], notChecked: [] };
+): { findings: Finding[]; gaps: Gap[] } {
+  if ([before.schemaSha256, after.schemaSha256].includes(restoredSha256)) return { findings: [], gaps: [] };
   if (before.schemaSha256 !== after.schemaSha256) {
-    return { findings: [], notChecked: ['schema: it changed while the snapshot was taken'] };
+    const { databaseId } = before;
+    return { findings: [], gaps: [{ kind: 'catalog-drift', databaseId, catalog: 'pg_catalog', rowCount: null }] };
   }
   const detail = 'views, functions, types, extensions, sequences or privileges are not those of the source';
-  return { findings: [{ kind: 'schema-changed', place: 'schema', detail }], notChecked: [] };
+  return { findings: [{ kind: 'schema-changed', place: 'schema', detail }], gaps: [] };
 }
 
 /** A restored sequence that is behind would give out numbers again. It may be ahead: PostgreSQL logs 32 in advance. */
@@ -52,10 +55,10 @@ export function compareSequences(
   restored: readonly SequenceState[],
 ): Finding[] {
   const byName = (states: readonly SequenceState[]) =>
-    new Map(states.map(state => [`${state.schema}.${state.sequence}`, state]));
+    new Map(states.map(state => [sqlName(state.schema, state.sequence), state]));
   const [befores, restoreds] = [byName(before), byName(restored)];
   return after.flatMap(end => {
-    const place = `${end.schema}.${end.sequence}`;
+    const place = sqlName(end.schema, end.sequence);
     const start = befores.get(place);
     if (start === undefined || start.lastValue === null || end.lastValue === null) return [];
     if (start.increment !== end.increment) return [];

@@ -1,8 +1,11 @@
 import type { Digest, TableFingerprint } from '../contracts/fingerprint.ts';
+import type { Gap } from '../contracts/gap.ts';
 import type { Finding } from '../contracts/restore-test-record.ts';
+import { sqlName } from '../platform/sql-name.ts';
 
 /** Rows made after the backup are kept apart (`later`); see `platform/fingerprint/horizon.ts`. */
 export interface RestoredTable {
+  readonly databaseId: string;
   readonly schema: string;
   readonly table: string;
   readonly definitionSha256: string;
@@ -15,9 +18,10 @@ export interface RestoredTable {
 export interface Comparison {
   readonly rowCount: number;
   readonly rowsComparedExactly: number;
+  readonly rowsExpected: number;
   readonly driftRowCount: number;
   readonly findings: Finding[];
-  readonly notChecked: string[];
+  readonly gaps: Gap[];
 }
 
 /** The measurements of the source that a restored table can be held against. */
@@ -55,17 +59,20 @@ export function chooseEnds({ before, after }: Ends, restoredDefinitionSha256: st
  * rows that are no longer on the source must have been removed there, and the server counts removals.
  */
 export function compareTable(restored: RestoredTable, source: Ends): Comparison {
-  const name = `${restored.schema}.${restored.table}`;
+  const { databaseId } = restored;
+  const table = { schema: restored.schema, name: restored.table };
+  const name = sqlName(table.schema, table.name);
   const { before, after } = chooseEnds(source, restored.definitionSha256);
   const rowCount = [restored.settled, restored.recent, restored.later].reduce((sum, part) => sum + rowsOf(part), 0);
   const reference = after ?? before;
   if (reference === undefined) {
     return {
       rowCount,
+      rowsExpected: rowCount,
       rowsComparedExactly: 0,
       driftRowCount: rowCount,
       findings: [],
-      notChecked: [`${name}: its definition changed while the snapshot was taken`],
+      gaps: [{ kind: 'table-of-no-end', databaseId, table, why: 'redefined' }],
     };
   }
 
@@ -109,10 +116,12 @@ export function compareTable(restored: RestoredTable, source: Ends): Comparison 
   const isRewritten = before && after && tally.exact === 0 && rowsOf(before.settled) >= REWRITTEN_ROWS;
   return {
     rowCount,
+    rowsExpected: tally.exact + tally.drift,
     rowsComparedExactly: tally.exact,
     driftRowCount: tally.drift,
     findings,
-    notChecked: isRewritten && rowCount > 0 ? [`${name}: rewritten while the snapshot was taken`] : [],
+    gaps:
+      isRewritten && rowCount > 0 ? [{ kind: 'table-not-bounded', databaseId, table, why: 'rewritten', rowCount }] : [],
   };
 }
 

@@ -1,6 +1,11 @@
 import type { z } from 'zod';
 import { ConcludeInput, ConcludeOutput, ObjectTestItem } from '../contracts/restore-test.ts';
-import { type Finding, ObjectVerification, RestoreTestRecord } from '../contracts/restore-test-record.ts';
+import {
+  type Finding,
+  KeptRestoreTestRecord,
+  ObjectVerification,
+  type RestoreTestRecord,
+} from '../contracts/restore-test-record.ts';
 import { itemsKey, restoreTestRecordKey } from '../contracts/vault-layout.ts';
 import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
 import { PermanentError } from '../platform/errors.ts';
@@ -8,6 +13,7 @@ import { handler as step } from '../platform/handler.ts';
 import { readItems, readMapResults } from '../platform/map-results.ts';
 import { publishMetrics } from '../platform/metrics.ts';
 import { readBytes, writeBytesOnce } from '../platform/s3.ts';
+import { describeVerdict } from './describe-verdict.ts';
 import { judgeRestoreTest } from './judge-restore-test.ts';
 
 /** An earlier run of the same test was concluded otherwise, and its record cannot be rewritten. */
@@ -33,15 +39,7 @@ export const handler = step({
       failure: input.failure,
       minimumCoveragePercent: configuration.restoreTest.minimumCoveragePercent,
     });
-    const record: RestoreTestRecord = {
-      version: 1,
-      restoreTestId: input.restoreTestId,
-      recoveryPointId: input.chosen?.recoveryPointId ?? null,
-      verdict: decision.verdict,
-      reasons: decision.reasons,
-      startedAt: input.startedAt,
-      completedAt: now.toISOString(),
-      rowCoveragePercent: decision.rowCoveragePercent,
+    const compared = {
       databases: input.databases.flatMap(({ verification }) => (verification === null ? [] : [verification])),
       objects: {
         tenantCount: objects?.tenants.size ?? 0,
@@ -49,6 +47,18 @@ export const handler = step({
         objectsRestored: objects?.objectsRestored ?? 0,
         bytesRestored: objects?.bytesRestored ?? 0,
       },
+    };
+    const record: RestoreTestRecord = {
+      version: 2,
+      restoreTestId: input.restoreTestId,
+      recoveryPointId: input.chosen?.recoveryPointId ?? null,
+      verdict: decision.verdict,
+      verdictLine: describeVerdict({ verdict: decision.verdict, ...compared }),
+      reasons: decision.reasons,
+      startedAt: input.startedAt,
+      completedAt: now.toISOString(),
+      rowCoveragePercent: decision.rowCoveragePercent,
+      ...compared,
       findingCount: decision.findingCount,
       findings: decision.findings.slice(0, FINDINGS_KEPT),
       phases: [...input.phases, ...input.databases.flatMap(({ phases }) => phases)],
@@ -58,7 +68,7 @@ export const handler = step({
       contentType: 'application/json',
     });
     const stored = await readBytes(deployment.evidenceBucket, recordKey);
-    const kept = RestoreTestRecord.parse(JSON.parse(stored.toString('utf8')));
+    const kept = KeptRestoreTestRecord.parse(JSON.parse(stored.toString('utf8')));
     if (kept.verdict !== record.verdict || kept.recoveryPointId !== record.recoveryPointId) {
       throw new RestoreTestContradictedError(
         `restore test ${record.restoreTestId} was concluded earlier as ${kept.verdict} for recovery point ${kept.recoveryPointId}, and now as ${record.verdict} for ${record.recoveryPointId}; the first record stands: test again for a new instant`,
@@ -119,7 +129,7 @@ async function sumUpObjects(workBucket: string, input: z.output<typeof ConcludeI
   return sum;
 }
 
-function publish(record: RestoreTestRecord): void {
+function publish(record: KeptRestoreTestRecord): void {
   const count = (value: number) => ({ unit: 'Count' as const, value });
   publishMetrics(
     { Workflow: 'restore-test' },

@@ -11,6 +11,7 @@ import { log } from '../platform/log.ts';
 import { type Database, DatabaseQueryError, openDatabase, type Query, quoteName } from '../platform/postgres.ts';
 import { currentRuntime } from '../platform/runtime.ts';
 import { writeBytes } from '../platform/s3.ts';
+import { sqlName } from '../platform/sql-name.ts';
 
 /** What reading a restored database through has come to. */
 export const Hydration = z.strictObject({
@@ -95,7 +96,7 @@ async function readThrough(
         if (!(error instanceof DatabaseQueryError)) throw error;
         if (error.sqlState === CANCELLED) return false;
         log('warn', 'blocks could not be read', {
-          relation: `${relation.schema}.${relation.name}`,
+          relation: sqlName(relation.schema, relation.name),
           sqlState: error.sqlState,
         });
       }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DatabaseFingerprint, type UnreadableRelation } from '../contracts/fingerprint.ts';
+import type { Acceptance, Gap, SchemaName } from '../contracts/gap.ts';
 import { VerifyDatabaseInput, VerifyDatabaseOutput } from '../contracts/restore-test.ts';
 import type { DatabaseVerification, Finding } from '../contracts/restore-test-record.ts';
 import { databaseTestKey, fingerprintKey } from '../contracts/vault-layout.ts';
@@ -16,13 +17,13 @@ import { type Database, DatabaseQueryError, DatabaseUnavailableError, openDataba
 import { readRootManifest } from '../platform/root-manifest.ts';
 import { currentRuntime } from '../platform/runtime.ts';
 import { readBytesIfThere, writeBytes } from '../platform/s3.ts';
+import { acceptGaps, totalGaps } from './accept-gaps.ts';
 import { listForeignKeyChecks } from './check-foreign-keys.ts';
 import { type Check, CheckResult, judgeFailure } from './check-result.ts';
 import { listStructureChecks } from './check-structure.ts';
 import { type Source, tableChecks } from './check-tables.ts';
 import { comparePresence, compareSchema, compareSequences } from './compare-catalog.ts';
 import { Hydration } from './hydrate.ts';
-import { leavesRowsUnread } from './judge-restore-test.ts';
 
 /** The recovery point holds no fingerprints of this database, so that there is nothing to compare with. */
 export class NothingToCompareError extends PermanentError {}
@@ -73,7 +74,7 @@ export const handler = step({
       const verification = await verifyDatabase(
         database,
         { ...fingerprints, firstTouchXid },
-        { progress, save, timeIsShort },
+        { progress, save, timeIsShort, accepted: configuration.accepted },
       );
       return { done: verification !== undefined, verification: verification ?? null };
     } finally {
@@ -117,13 +118,19 @@ async function readFingerprints(
 export async function verifyDatabase(
   database: Database,
   source: Source,
-  run: { progress: Progress; save: () => Promise<void>; timeIsShort: () => boolean },
+  run: {
+    progress: Progress;
+    save: () => Promise<void>;
+    timeIsShort: () => boolean;
+    accepted: readonly Acceptance[];
+  },
 ): Promise<DatabaseVerification | undefined> {
   const { query } = database;
+  const { databaseId } = source.before;
   const present = await listRelations(query);
   const tables = tableChecks(source, present.relations);
-  const foreignKeys = await listForeignKeyChecks(query);
-  const structure = await listStructureChecks(query);
+  const foreignKeys = await listForeignKeyChecks(query, databaseId);
+  const structure = await listStructureChecks(query, databaseId);
   const checks = [...tables, ...foreignKeys.checks, ...structure.checks];
   const finished = await makeChecks(database, checks, run);
   await run.save();
@@ -134,39 +141,45 @@ export async function verifyDatabase(
     ...present.unreadable.map(({ schema, relation }) => nameOf({ schema, table: relation })),
   ]);
   const schema = compareSchema(source.before, source.after, await hashSchema(query));
+  const unread = judgeUnread(source, present.unreadable, new Set(tables.map(({ name }) => name)));
   const results = checks.map(check => run.progress.results[idOf(check)] ?? CheckResult.parse({}));
   const sum = (pick: (result: CheckResult) => number) => results.reduce((total, result) => total + pick(result), 0);
   const completed = (subject: Check['subject']) =>
     checks.filter(check => check.subject === subject && run.progress.results[idOf(check)]?.completed).length;
+  const driftRowCount = sum(result => result.driftRowCount);
+  const gaps = acceptGaps(
+    databaseId,
+    [
+      ...unread.gaps,
+      ...schema.gaps,
+      ...results.flatMap(result => result.gaps),
+      ...foreignKeys.gaps,
+      ...structure.gaps,
+      ...(driftRowCount > 0 ? [{ kind: 'drift' as const, databaseId, rowCount: driftRowCount }] : []),
+    ],
+    run.accepted,
+  );
+  const findings = withoutRepetition([
+    ...comparePresence(source.before, source.after, names),
+    ...unread.findings,
+    ...schema.findings,
+    ...compareSequences(source.before.sequences, source.after.sequences, await listSequences(query)),
+    ...results.flatMap(result => result.findings),
+  ]);
   return {
-    databaseId: source.before.databaseId,
+    databaseId,
     tableCount: tables.length,
     rowCount: sum(({ rowCount }) => rowCount),
+    rowsExpected: sum(({ rowsExpected }) => rowsExpected),
     rowsComparedExactly: sum(({ rowsComparedExactly }) => rowsComparedExactly),
-    driftRowCount: sum(({ driftRowCount }) => driftRowCount),
+    driftRowCount,
     foreignKeysChecked: completed('foreign-key'),
     indexesChecked: completed('index'),
     heapRelationsChecked: structure.heapsCheckable ? completed('heap') : null,
-    notChecked: keepFirst(
-      [
-        ...unreadableRelations(source, present.unreadable, new Set(tables.map(({ name }) => name))),
-        ...schema.notChecked,
-        ...results.flatMap(({ notChecked }) => notChecked),
-        ...foreignKeys.notChecked,
-        ...structure.notChecked,
-        // What keeps the test from passing comes first, so that the cut below never takes all of it away.
-      ].sort((a, b) => Number(leavesRowsUnread(b)) - Number(leavesRowsUnread(a))),
-      more => `and ${more} more`,
-    ),
-    findings: keepFirst(
-      withoutRepetition([
-        ...comparePresence(source.before, source.after, names),
-        ...schema.findings,
-        ...compareSequences(source.before.sequences, source.after.sequences, await listSequences(query)),
-        ...results.flatMap(({ findings }) => findings),
-      ]),
-      (more, last) => ({ kind: last.kind, place: source.before.databaseId, detail: `and ${more} more findings` }),
-    ),
+    gaps: gaps.filter(({ accepted }, index) => index < ENTRIES_KEPT || accepted !== null),
+    gapTotals: totalGaps(gaps),
+    findings: findings.slice(0, ENTRIES_KEPT),
+    findingCount: findings.length,
   };
 }
 
@@ -233,28 +246,55 @@ async function waitUntilAvailable(database: Database): Promise<void> {
   }
 }
 
-/** What no measurement could read, on the source or on the copy; not what was compared after all. */
-function unreadableRelations(
+/**
+ * What no measurement could read, on the source or on the copy, and what holds no rows after a restore; not what was
+ * compared after all. That a table holds no rows after a restore is believed of the source alone: a copy that says so of a
+ * table which the source measured is another table.
+ */
+function judgeUnread(
   { before, after }: Source,
   restored: readonly UnreadableRelation[],
   compared: ReadonlySet<string>,
-): string[] {
-  const entries = [...before.unreadable, ...after.unreadable, ...restored]
-    .map(({ schema, relation, reason }) => ({ name: nameOf({ schema, table: relation }), reason }))
-    .filter(({ name }) => !compared.has(name))
-    .map(({ name, reason }) => `${name}: ${reason}`);
-  return [...new Set(entries)].sort();
+): { gaps: Gap[]; findings: Finding[] } {
+  const { databaseId } = before;
+  const ofSource = [...before.unreadable, ...after.unreadable];
+  const isOfSource = ({ schema, relation, reason }: UnreadableRelation) =>
+    ofSource.some(other => other.schema === schema && other.relation === relation && other.reason === reason);
+  const [unlike, like] = partition(
+    restored,
+    entry => (entry.reason === 'unlogged' || entry.reason === 'foreign-table') && !isOfSource(entry),
+  );
+  return {
+    gaps: [...ofSource, ...like]
+      .filter(({ schema, relation }) => !compared.has(nameOf({ schema, table: relation })))
+      .map(({ schema, relation, reason }) => gapOf(databaseId, { schema, name: relation }, reason)),
+    findings: unlike.map(({ schema, relation, reason }) => ({
+      kind: 'schema-changed' as const,
+      place: nameOf({ schema, table: relation }),
+      detail: `it is ${reason === 'unlogged' ? 'unlogged' : 'a foreign table'}, and was not on the source`,
+    })),
+  };
+}
+
+function partition<T>(entries: readonly T[], isFirst: (entry: T) => boolean): [T[], T[]] {
+  return [entries.filter(isFirst), entries.filter(entry => !isFirst(entry))];
+}
+
+function gapOf(databaseId: string, table: SchemaName, reason: UnreadableRelation['reason']): Gap {
+  switch (reason) {
+    case 'unlogged':
+      return { kind: 'unlogged-table', databaseId, table, rowCount: null };
+    case 'foreign-table':
+      return { kind: 'foreign-table', databaseId, table };
+    case 'large-objects':
+      return { kind: 'large-objects', databaseId, objectCount: null };
+    default:
+      return { kind: 'rows-unreadable', databaseId, table, why: reason };
+  }
 }
 
 function withoutRepetition(findings: readonly Finding[]): Finding[] {
-  return [...new Map(findings.map(finding => [`${finding.kind} ${finding.place}`, finding])).values()];
-}
-
-/** At most ENTRIES_KEPT entries: the last says how many more there were. */
-function keepFirst<T>(entries: readonly T[], summarize: (more: number, last: T) => T): T[] {
-  const last = entries.at(-1);
-  if (entries.length <= ENTRIES_KEPT || last === undefined) return [...entries];
-  return [...entries.slice(0, ENTRIES_KEPT - 1), summarize(entries.length - ENTRIES_KEPT + 1, last)];
+  return [...new Map(findings.map(finding => [JSON.stringify([finding.kind, finding.place]), finding])).values()];
 }
 
 function nothingVerified(databaseId: string, findings: Finding[]): DatabaseVerification {
@@ -262,12 +302,15 @@ function nothingVerified(databaseId: string, findings: Finding[]): DatabaseVerif
     databaseId,
     tableCount: 0,
     rowCount: 0,
+    rowsExpected: 0,
     rowsComparedExactly: 0,
     driftRowCount: 0,
     foreignKeysChecked: 0,
     indexesChecked: 0,
     heapRelationsChecked: null,
-    notChecked: [],
+    gaps: [],
+    gapTotals: [],
     findings,
+    findingCount: findings.length,
   };
 }

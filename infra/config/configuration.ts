@@ -125,6 +125,8 @@ export const SupplierConfiguration = z
      * healthchecks.io, say). Nothing else tells of an account that is closed or suspended. Keep it to yourself.
      */
     heartbeatUrl: z.url({ protocol: /^https$/, error: 'must be an https address' }).optional(),
+    /** What restore tests may leave unproved: `docs/restore-test.md` says how a gap is named. */
+    accepted: ConfigurationSchema.shape.accepted,
     restoreTest: ConfigurationSchema.shape.restoreTest.omit({ subnetGroupName: true, securityGroupId: true }),
     /**
      * The keys of a vault whose stack was destroyed and which was retained. The vault is then used as it stands: no vault
@@ -204,7 +206,7 @@ function linesOf(configuration: unknown, paths: readonly (readonly PropertyKey[]
 
 /** The part of the configuration that the functions get, with the names of what the workflow stack made for them. */
 export function runtimeConfiguration(
-  { databases, buckets, restoreTest }: SupplierConfiguration,
+  { databases, buckets, accepted, restoreTest }: SupplierConfiguration,
   isolation: { subnetGroupName: string; securityGroupId: string },
 ): Configuration {
   return {
@@ -217,6 +219,7 @@ export function runtimeConfiguration(
       readerUser,
     })),
     buckets: buckets.map(({ id, name, tenantPrefix }) => ({ id, name, tenantPrefix })),
+    accepted,
     restoreTest: { ...restoreTest, ...isolation },
   };
 }

@@ -25,6 +25,7 @@ const DAYS_UNTIL_PROVED_AGAIN = 32;
 export function findConflicts(configuration: SupplierConfiguration): Conflict[] {
   return [
     ...conflictsOfNames(configuration),
+    ...conflictsOfAcceptances(configuration),
     ...conflictsOfNetwork(configuration),
     ...conflictsOfAccount(configuration),
     ...conflictsOfKeys(configuration),
@@ -81,6 +82,21 @@ function conflictsOfNames({ account, databases, buckets }: SupplierConfiguration
             ['account'],
           )
         : [],
+    ),
+  ];
+}
+
+function conflictsOfAcceptances({ accepted, databases }: SupplierConfiguration): Conflict[] {
+  return [
+    ...twice(accepted, ['accepted'], 'what', 'this gap is accepted twice; give one reason'),
+    ...accepted.flatMap(({ what }, index) =>
+      databases.some(({ id }) => what.startsWith(`${id}/`))
+        ? []
+        : conflict('must begin with the id of one of the databases, as a restore test prints the name of a gap', [
+            'accepted',
+            index,
+            'what',
+          ]),
     ),
   ];
 }

@@ -1,5 +1,6 @@
 import type { SequenceState, UnreadableRelation } from '../../contracts/fingerprint.ts';
 import { type Query, quoteName } from '../postgres.ts';
+import { sqlName } from '../sql-name.ts';
 import { inUserSchema } from './definition.ts';
 
 /** A relation whose rows are measured. */
@@ -9,9 +10,9 @@ export interface Relation {
   readonly kind: 'table' | 'materialized-view';
 }
 
-/** `schema.table`, as findings and messages name it. */
+/** The name of a relation in findings and messages, and its key: no two relations share one. */
 export function nameOf({ schema, table }: { schema: string; table: string }): string {
-  return `${schema}.${table}`;
+  return sqlName(schema, table);
 }
 
 /** SQL for the rows of this relation alone, without those of tables that inherit from it. */

@@ -1,7 +1,7 @@
 import type { Digest, TableFingerprint } from '../../contracts/fingerprint.ts';
 import { type Database, type Query, sqlStateOf } from '../postgres.ts';
 import { currentRuntime } from '../runtime.ts';
-import { onlyFrom, type Relation } from './catalog.ts';
+import { nameOf, onlyFrom, type Relation } from './catalog.ts';
 import { relationDefinition } from './definition.ts';
 import { circularRange, parseSnapshot, recentRange, type Snapshot, type XidRange } from './horizon.ts';
 import { type Column, rowText } from './row-text.ts';
@@ -154,11 +154,11 @@ export const STATISTICS_DELAY_MS = 11_000;
 
 /** Rows deleted or updated so far, by `schema.table`; null where they are not counted exactly. */
 export async function countRemovedRows(query: Query): Promise<Map<string, number | null>> {
-  const rows = await query<{ name: string; removed: string | null }>(
-    `SELECT n.nspname || '.' || c.relname AS name, ${REMOVED_ROWS} AS removed
+  const rows = await query<{ schema: string; table: string; removed: string | null }>(
+    `SELECT n.nspname AS schema, c.relname AS table, ${REMOVED_ROWS} AS removed
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm')`,
   );
-  return new Map(rows.map(({ name, removed }) => [name, removed === null ? null : Number(removed)]));
+  return new Map(rows.map(({ removed, ...relation }) => [nameOf(relation), removed === null ? null : Number(removed)]));
 }
 
 async function readRows(

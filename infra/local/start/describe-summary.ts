@@ -1,8 +1,6 @@
 import { formatBytes, formatDuration, formatTable } from './display.ts';
 import type { Summary } from './summary.ts';
 
-const NOT_CHECKED_SHOWN = 5;
-
 /** The closing lines of a run: why the verdict is not `passed`, and what was done, in numbers of the summary. */
 export function describeSummary(summary: Summary): string[] {
   const { failures, backups, restoreTest, durationMs, peakResidentBytes } = summary;
@@ -45,7 +43,6 @@ function describeRestoreTest({ restoreTest, phases }: Summary): [string, string]
   const heaps = databases.every(({ heapRelationsChecked }) => heapRelationsChecked !== null)
     ? `${sum(({ heapRelationsChecked }) => heapRelationsChecked ?? 0)} heaps`
     : 'no heaps, for lack of amcheck';
-  const notChecked = databases.flatMap(database => database.notChecked);
   const durationMs = phases
     .filter(({ phase }) => phase.startsWith('restore-test: '))
     .reduce((total, phase) => total + phase.durationMs, 0);
@@ -65,10 +62,6 @@ function describeRestoreTest({ restoreTest, phases }: Summary): [string, string]
       'also checked',
       `${sum(({ foreignKeysChecked }) => foreignKeysChecked)} foreign keys, ${sum(({ indexesChecked }) => indexesChecked)} indexes, ${heaps}; that all ${restored.objectCount} objects are there with their sizes`,
     ],
-    ...notChecked.slice(0, NOT_CHECKED_SHOWN).map((text): [string, string] => ['not checked', text]),
-    ...(notChecked.length > NOT_CHECKED_SHOWN
-      ? [['', `and ${notChecked.length - NOT_CHECKED_SHOWN} more, in the summary`] satisfies [string, string]]
-      : []),
   ];
 }
 

@@ -5,6 +5,7 @@ import { idOfInstant } from '../../../functions/contracts/identifiers.ts';
 import { SignedRecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
 import { RestoreTestRecord } from '../../../functions/contracts/restore-test-record.ts';
 import { restoreTestRecordKey, rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
+import { describeVerdict } from '../../../functions/restore-test/describe-verdict.ts';
 import { roleArn, stepName } from '../../role-names.ts';
 import { LocalClock } from '../clock.ts';
 import { LOCAL_ACCOUNT, type LocalCloud } from '../cloud.ts';
@@ -13,7 +14,7 @@ import type { AwsRequest } from '../service.ts';
 import type { Execution } from '../states/execution.ts';
 import type { StartArguments } from './arguments.ts';
 import { describeSummary } from './describe-summary.ts';
-import { type Display, formatDuration, quoteForShell } from './display.ts';
+import { type Display, formatDuration, printable, quoteForShell } from './display.ts';
 import { type Inputs, prepareInputs } from './inputs.ts';
 import { keepUp } from './keep-up.ts';
 import { type Phase, showExecution } from './show-execution.ts';
@@ -56,7 +57,7 @@ export async function runMainJob(
   try {
     const summary = await Promise.race([run.complete(), interruption]);
     onVerdict(summary);
-    display.heading(`Verdict: ${summary.verdict}`);
+    display.heading(`Verdict: ${printable(summary.verdictLine)}`);
     for (const line of describeSummary(summary)) display.line(line);
     if (parameters.keep) await run.keepUp(interrupted);
     display.line('  Check the ledger that this left:');
@@ -285,9 +286,11 @@ class Run {
 
   #summarize(inputs: Inputs, restoreTest: RestoreTestRecord | null): Summary {
     const good = this.#backups.every(({ status }) => status === 'good');
+    const verdict = good && restoreTest !== null ? restoreTest.verdict : 'failed';
     return {
-      version: 1,
-      verdict: good && restoreTest !== null ? restoreTest.verdict : 'failed',
+      version: 2,
+      verdict,
+      verdictLine: restoreTest === null ? verdict : describeVerdict({ ...restoreTest, verdict }),
       startedAt: this.#startedAt.toISOString(),
       durationMs: Math.round(performance.now() - this.#startedAtMs),
       peakResidentBytes: process.resourceUsage().maxRSS * 1024,

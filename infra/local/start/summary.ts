@@ -20,9 +20,11 @@ export type BackupSummary = z.infer<typeof BackupSummary>;
 
 /** What `npm start -- --report DIR` writes as `summary.json`. A field is never renamed without another `version`. */
 export const Summary = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(2),
   /** `failed` also when a backup or the run itself failed. */
   verdict: Verdict,
+  /** The verdict in one line, with what was not compared, what will be empty after a restore, and what was accepted. */
+  verdictLine: z.string(),
   startedAt: z.iso.datetime(),
   durationMs: z.int(),
   peakResidentBytes: z.int(),

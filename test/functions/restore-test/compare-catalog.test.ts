@@ -58,9 +58,9 @@ describe('compareSchema', () => {
     [b, c, b, 0, 0],
     [b, c, c, 0, 0],
     [b, c, d, 0, 1],
-  ])('case %#', (before, after, restored, findings, notChecked) => {
+  ])('case %#', (before, after, restored, findings, gaps) => {
     const result = compareSchema(before, after, restored.schemaSha256);
-    expect([result.findings.length, result.notChecked.length]).toEqual([findings, notChecked]);
+    expect([result.findings.length, result.gaps.length]).toEqual([findings, gaps]);
   });
 });
 

@@ -13,13 +13,16 @@ const verification: DatabaseVerification = {
   databaseId: 'app',
   tableCount: 1,
   rowCount: 10,
+  rowsExpected: 10,
   rowsComparedExactly: 10,
   driftRowCount: 0,
   foreignKeysChecked: 0,
   indexesChecked: 1,
   heapRelationsChecked: 1,
-  notChecked: [],
+  gaps: [],
+  gapTotals: [],
   findings: [],
+  findingCount: 0,
 };
 const passing = {
   restoreTestId,
@@ -71,7 +74,9 @@ describe('conclude', () => {
     cloud.clock.advance(60_000);
     expect(await cloud.invoke(handler, passing)).toEqual(first);
     expect(await record()).toMatchObject({
+      version: 2,
       verdict: 'passed',
+      verdictLine: 'passed',
       completedAt: '2026-11-22T02:30:00.000Z',
       objects: { tenantCount: 1, objectCount: 2, objectsRestored: 2, bytesRestored: 9 },
     });
@@ -86,6 +91,20 @@ describe('conclude', () => {
       name: 'RestoreTestContradictedError',
     });
     expect(await record()).toMatchObject({ verdict: 'passed', recoveryPointId });
+  });
+
+  it('lets a record of the first version stand', async () => {
+    await cloud.invoke(handler, passing);
+    const { verdictLine: _, ...kept } = await record();
+    const { rowsExpected: _1, gaps: _2, gapTotals: _3, findingCount: _4, ...earlier } = verification;
+    const first = { ...kept, version: 1, databases: [{ ...earlier, notChecked: ['public.cache: unlogged'] }] };
+    cloud = stepRuntime();
+    await cloud.put('evidence', restoreTestRecordKey(restoreTestId), JSON.stringify(first));
+    await cloud.put('work', itemsKey(restoreTestId), '');
+    const files = { SUCCEEDED: [], FAILED: [], PENDING: [] };
+    await cloud.put('work', objectResultsKey, JSON.stringify({ DestinationBucket: 'work', ResultFiles: files }));
+    expect(await cloud.invoke(handler, passing)).toMatchObject({ verdict: 'passed' });
+    expect(await record()).toEqual(first);
   });
 
   it('keeps a hundred findings of thousands of tenants, in bounded memory, and counts all', async () => {

@@ -191,6 +191,22 @@ describe('the configuration', () => {
       ],
     ],
     [
+      'a gap that is accepted twice, and one of no database',
+      {
+        accepted: ['wellbeing/large-objects', 'wellbeing/large-objects', 'other/large-objects'].map(what => ({
+          what,
+          reason: 'being-removed',
+        })),
+      },
+      [
+        '- accepted[1].what: this gap is accepted twice; give one reason',
+        '    accepted[1].what: "wellbeing/large-objects"',
+        '    accepted[0].what: "wellbeing/large-objects"',
+        '- accepted[2].what: must begin with the id of one of the databases, as a restore test prints the name of a gap',
+        '    accepted[2].what: "other/large-objects"',
+      ],
+    ],
+    [
       'one instance twice',
       { databases: [database, { ...database, id: 'other', resourceId: 'db-OTHER' }] },
       [
@@ -459,6 +475,7 @@ describe('the configuration', () => {
         },
       ],
       buckets: [{ id: 'uploads', name: 'example-wellbeing-uploads', tenantPrefix: 'schools/{tenant}/' }],
+      accepted: [],
       restoreTest: {
         objectsPerTenant: 20,
         minimumCoveragePercent: 95,

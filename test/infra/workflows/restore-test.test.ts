@@ -28,13 +28,16 @@ const verification = (databaseId: string) => ({
   databaseId,
   tableCount: 1,
   rowCount: 10,
+  rowsExpected: 10,
   rowsComparedExactly: 10,
   driftRowCount: 0,
   foreignKeysChecked: 0,
   indexesChecked: 1,
   heapRelationsChecked: 1,
-  notChecked: [],
+  gaps: [],
+  gapTotals: [],
   findings: [],
+  findingCount: 0,
 });
 const draft = {
   eventId: `restore-test/${restoreTestId}`,
