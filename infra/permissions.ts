@@ -155,7 +155,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
   const sourceBuckets = buckets.map(({ name }) => `arn:aws:s3:::${name}`);
   const sourceObjects = buckets.flatMap(({ name }) => objects(name, ''));
   const sourceKeyArns = buckets.flatMap(({ kmsKeyArns }) => kmsKeyArns);
-  const listSources: Permission = { actions: ['s3:ListBucket'], resources: sourceBuckets };
+  const listSources: Permission = { actions: ['s3:ListBucket', 's3:ListBucketVersions'], resources: sourceBuckets };
   const multipart = (bucket: string, ...prefixes: string[]): Permission[] => [
     { actions: ['s3:ListBucketMultipartUploads'], resources: [`arn:aws:s3:::${bucket}`] },
     {
@@ -199,13 +199,18 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
     'backup/delete-intermediate': [describeSnapshots, { actions: ['rds:DeleteDBSnapshot'], resources: intermediates }],
     'backup/list-tenants': [
       listSources,
+      { actions: ['s3:GetBucketVersioning'], resources: sourceBuckets },
       ...readRootManifest,
       ...read(vaultBucket, 'fingerprints/'),
       ...write(workBucket, 'work/'),
     ],
     'backup/back-up-tenant': [
       listSources,
-      { actions: ['s3:GetObject', 's3:GetObjectTagging'], resources: sourceObjects },
+      // Of a bucket that keeps versions, each object as it was at the snapshot's moment; of another, as it is.
+      {
+        actions: ['s3:GetObject', 's3:GetObjectTagging', 's3:GetObjectVersion', 's3:GetObjectVersionTagging'],
+        resources: sourceObjects,
+      },
       ...(sourceKeyArns.length === 0
         ? []
         : [

@@ -10,9 +10,10 @@ import { TenantKeyUnusableError } from '../platform/kms.ts';
 import { log } from '../platform/log.ts';
 import { COPY_LIMITS, type CopyLimits } from '../platform/object-copy.ts';
 import { ManifestAlteredError, openLines, readManifest, storeLines } from '../platform/object-manifest.ts';
-import { type ListedObject, ObjectKeyUnusableError, ObjectNotFoundError } from '../platform/s3.ts';
+import { type ListedObject, listObjects, ObjectKeyUnusableError, ObjectNotFoundError } from '../platform/s3.ts';
 import { type ComparedObject, compareListing } from './compare-listing.ts';
 import { type CopyOutcome, type CopyTask, copyToVault } from './copy-to-vault.ts';
+import { listAsOf } from './list-as-of.ts';
 import { readNamingSecret } from './object-name.ts';
 import { tenantPrefix } from './tenant-prefix.ts';
 import { UnfinishedManifest } from './unfinished-manifest.ts';
@@ -80,10 +81,11 @@ async function complete(
     limits,
     timeIsShort,
   };
+  const list = item.asOf === null ? listObjects : listAsOf(item.asOf);
   const listing =
     tenant === null
-      ? walkOutsideTenants(bucket.name, bucket.tenantPrefix, manifest.lastKey)
-      : walkPrefix(bucket.name, tenantPrefix(bucket.tenantPrefix, tenant), manifest.lastKey);
+      ? walkOutsideTenants(bucket.name, bucket.tenantPrefix, manifest.lastKey, list)
+      : walkPrefix(bucket.name, tenantPrefix(bucket.tenantPrefix, tenant), manifest.lastKey, list);
   if (!(await gather(manifest, progress, compareListing(listing, previous?.lines() ?? noLines()), task))) {
     const suspended = await manifest.suspend();
     await storeLines(workBucket, unfinishedKey(item, suspended.sha256), suspended, keyArn);

@@ -46,6 +46,8 @@ function isUnchanged(object: ListedObject, line: ObjectManifestLine): boolean {
     line.tagsUnread === undefined &&
     object.eTag === line.eTag &&
     object.sizeBytes === line.sizeBytes &&
-    object.lastModified === line.lastModified
+    object.lastModified === line.lastModified &&
+    // Lines that were written before versions were told apart name none.
+    (object.versionId === undefined || line.versionId === undefined || object.versionId === line.versionId)
   );
 }

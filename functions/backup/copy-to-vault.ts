@@ -29,7 +29,7 @@ export type CopyOutcome =
       readonly written: boolean;
       readonly recopied: number;
     }
-  /** Deleted since it was listed: then it is no part of the recovery point, as if it had not been listed. */
+  /** It was deleted or moved since, from a bucket that keeps no versions. */
   | { readonly kind: 'gone' }
   | { readonly kind: 'not-covered'; readonly reason: NotCoveredReason; readonly recopied: number }
   | { readonly kind: 'out-of-time' };
@@ -84,10 +84,14 @@ async function tryCopy(
 ): Promise<CopyOutcome | 'changed'> {
   const { source, vault, limits, timeIsShort } = task;
   const calledInMessages = `an object of bucket ${source.bucketId}`;
-  const head = await describeObject(source.bucket, object.key, { calledInMessages });
-  if (head === undefined) return { kind: 'gone' };
+  const asked = { calledInMessages, ...versionOf(object) };
+  const head = await describeObject(source.bucket, object.key, asked);
+  if (head === undefined) {
+    // Nobody moves a version, and nothing else holds it.
+    return object.versionId === undefined ? { kind: 'gone' } : { kind: 'not-covered', reason: 'vanished', recopied };
+  }
   if (isArchived(head)) return { kind: 'not-covered', reason: 'archived', recopied };
-  const tags = await readTagsIfAllowed(source.bucket, object.key, calledInMessages);
+  const tags = await readTagsIfAllowed(source.bucket, object.key, asked);
   if (tags === 'gone') return 'changed';
   const eTag = head.ETag ?? '';
   const sizeBytes = head.ContentLength ?? 0;
@@ -99,7 +103,7 @@ async function tryCopy(
   let written = true;
   try {
     copy = await copyObject({
-      source: { bucket: source.bucket, key: object.key, eTag, sizeBytes, calledInMessages },
+      source: { bucket: source.bucket, key: object.key, eTag, sizeBytes, ...asked },
       target,
       limits,
       timeIsShort,
@@ -107,7 +111,7 @@ async function tryCopy(
     if (copy === undefined) return { kind: 'out-of-time' };
   } catch (error) {
     if (error instanceof ObjectKeyUnusableError || error instanceof ObjectAccessDeniedError) {
-      return whoseRefusal(error, object.key, task, recopied);
+      return whoseRefusal(error, object, task, recopied);
     }
     if (!(error instanceof PreconditionFailedError || error instanceof ObjectNotFoundError)) throw error;
     written = false;
@@ -131,14 +135,19 @@ async function tryCopy(
  * alone. So each new or changed object is asked for them: "no tags" is then an answer, and no silence.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html#API_HeadObject_ResponseSyntax (x-amz-tagging-count)
  */
-async function readTagsIfAllowed(bucket: string, key: string, calledInMessages: string) {
+async function readTagsIfAllowed(bucket: string, key: string, asked: Parameters<typeof readTags>[2]) {
   try {
-    return await readTags(bucket, key, { calledInMessages });
+    return await readTags(bucket, key, asked);
   } catch (error) {
     if (error instanceof ObjectNotFoundError) return 'gone';
     if (error instanceof ObjectAccessDeniedError) return 'refused';
     throw error;
   }
+}
+
+/** What asks for the version that was listed, where versions are, and not for the current one. */
+function versionOf({ versionId }: ListedObject): { versionId?: string } {
+  return versionId === undefined ? {} : { versionId };
 }
 
 /** The vault, not the source, is what the role may not reach: that is wrong with the deployment, not with an object. */
@@ -150,13 +159,13 @@ class CopyAlteredError extends ObjectStorageError {}
 /** S3 does not always say which side of a copy was refused: where the source can be read, it is the vault's. */
 async function whoseRefusal(
   cause: ObjectKeyUnusableError | ObjectAccessDeniedError,
-  key: string,
+  object: ListedObject,
   { source, vault }: CopyTask,
   recopied: number,
 ): Promise<CopyOutcome> {
   const calledInMessages = `an object of bucket ${source.bucketId}`;
   try {
-    (await readObject(source.bucket, key, { calledInMessages })).body.destroy();
+    (await readObject(source.bucket, object.key, { calledInMessages, ...versionOf(object) })).body.destroy();
   } catch (error) {
     if (error instanceof ObjectKeyUnusableError || error instanceof ObjectAccessDeniedError) {
       return { kind: 'not-covered', reason: 'access-denied', recopied };

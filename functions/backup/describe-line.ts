@@ -27,6 +27,7 @@ export function describeLine(
   const line = {
     key: listed.key,
     eTag,
+    versionId: listed.versionId,
     // HEAD knows the time to the second only; the next listing is compared with what this one said.
     lastModified:
       eTag === listed.eTag ? listed.lastModified : (head.LastModified?.toISOString() ?? listed.lastModified),

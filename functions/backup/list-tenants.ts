@@ -9,7 +9,8 @@ import { readFile } from '../platform/fingerprint/fingerprint-file.ts';
 import { handler as step } from '../platform/handler.ts';
 import { log } from '../platform/log.ts';
 import { RootManifestInvalidError, readRootManifest } from '../platform/root-manifest.ts';
-import { listObjects, ObjectAccessDeniedError, writeBytes } from '../platform/s3.ts';
+import { keepsVersions, listObjects, listVersionPages, ObjectAccessDeniedError, writeBytes } from '../platform/s3.ts';
+import { heldObjects } from './list-as-of.ts';
 import { type BucketTenants, planItems } from './plan-items.ts';
 import { parentOfTenants, tenantOfPrefix } from './tenant-prefix.ts';
 
@@ -21,9 +22,9 @@ import { parentOfTenants, tenantOfPrefix } from './tenant-prefix.ts';
 export const handler = step({
   input: ListTenantsInput,
   output: ListTenantsOutput,
-  run: async ({ recoveryPointId }, { configuration, deployment }) => {
+  run: async ({ recoveryPointId, asOf }, { now, configuration, deployment }) => {
     const buckets: (BucketTenants & { isListed: boolean })[] = [];
-    for (const bucket of configuration.buckets) buckets.push(await listTenants(bucket));
+    for (const bucket of configuration.buckets) buckets.push(await listTenants(bucket, asOf ?? now.toISOString()));
     const databaseTenants: string[] = [];
     for (const { id } of configuration.databases) {
       databaseTenants.push(...(await readDatabaseTenants(deployment.vaultBucket, recoveryPointId, id)));
@@ -50,21 +51,37 @@ export const handler = step({
   },
 });
 
-async function listTenants({ id, name, tenantPrefix: template }: BucketConfiguration) {
-  const listed: string[] = [];
+/**
+ * The tenants whose prefixes hold keys now, and, where versions are kept, those whose prefixes held some at the moment: a
+ * school whose files were all moved away since is known by nothing else.
+ */
+async function listTenants({ id, name, tenantPrefix: template }: BucketConfiguration, moment: string) {
+  const listed = new Set<string>();
+  const parent = parentOfTenants(template);
+  let asOf: string | null = null;
   try {
-    for await (const { commonPrefixes } of listObjects(name, parentOfTenants(template), { delimiter: '/' })) {
+    for await (const { commonPrefixes } of listObjects(name, parent, { delimiter: '/' })) {
       for (const prefix of commonPrefixes) {
         const tenant = tenantOfPrefix(template, prefix);
-        if (tenant !== undefined) listed.push(tenant);
+        if (tenant !== undefined) listed.add(tenant);
       }
+    }
+    if (await keepsVersions(name)) {
+      for await (const { commonPrefixes } of listVersionPages(name, parent, { delimiter: '/' })) {
+        for (const prefix of commonPrefixes) {
+          const tenant = tenantOfPrefix(template, prefix);
+          if (tenant === undefined || listed.has(tenant)) continue;
+          if (await heldObjects(name, prefix, moment)) listed.add(tenant);
+        }
+      }
+      asOf = moment;
     }
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;
     log('error', 'a bucket cannot be listed', { bucketId: id, error: describeError(error) });
-    return { bucketId: id, listed, isListed: false };
+    return { bucketId: id, listed: [...listed], asOf, isListed: false };
   }
-  return { bucketId: id, listed, isListed: true };
+  return { bucketId: id, listed: [...listed], asOf, isListed: true };
 }
 
 async function readDatabaseTenants(vaultBucket: string, recoveryPointId: string, databaseId: string) {

@@ -5,8 +5,10 @@ import type { TenantBackupResult } from '../contracts/object-manifest.ts';
 /** What is known of one bucket before its objects are listed. */
 export interface BucketTenants {
   readonly bucketId: string;
-  /** Tenants whose prefix holds keys now. */
+  /** Tenants whose prefix holds keys. */
   readonly listed: readonly string[];
+  /** As of when its objects are listed; null where it keeps no versions. */
+  readonly asOf: string | null;
 }
 
 /**
@@ -24,7 +26,7 @@ export function planItems(known: {
 }): { items: TenantItem[]; invalidTenantCount: number } {
   const databaseTenants = [...new Set(known.databaseTenants)];
   const valid = databaseTenants.filter(tenant => TenantId.safeParse(tenant).success);
-  const items = known.buckets.flatMap(({ bucketId, listed }) => {
+  const items = known.buckets.flatMap(({ bucketId, listed, asOf }) => {
     const previous = new Map(
       known.previous
         .filter(result => result.bucketId === bucketId)
@@ -36,6 +38,7 @@ export function planItems(known: {
       bucketId,
       tenant,
       previousManifestSha256: previous.get(tenant) ?? null,
+      asOf,
     }));
   });
   return { items, invalidTenantCount: databaseTenants.length - valid.length };

@@ -1,8 +1,9 @@
 import { compareKeys } from '../platform/key-order.ts';
-import { type ListedObject, listObjects } from '../platform/s3.ts';
+import type { ListedObject, listObjects } from '../platform/s3.ts';
 import { parentOfTenants, tenantOfPrefix } from './tenant-prefix.ts';
 
-type List = typeof listObjects;
+/** Lists below a prefix, page by page, in the order of the keys, as `listObjects` does. */
+export type List = typeof listObjects;
 
 /** The last key that can follow a prefix's keys, but for keys that begin with this very character behind the prefix. */
 const LAST_CHARACTER = '\u{10FFFF}';
@@ -12,7 +13,7 @@ export async function* walkPrefix(
   bucket: string,
   prefix: string,
   afterKey: string | undefined,
-  list: List = listObjects,
+  list: List,
 ): AsyncGenerator<ListedObject> {
   for await (const { objects } of list(bucket, prefix, afterKey === undefined ? {} : { startAfter: afterKey })) {
     yield* objects;
@@ -28,7 +29,7 @@ export async function* walkOutsideTenants(
   bucket: string,
   template: string,
   afterKey: string | undefined,
-  list: List = listObjects,
+  list: List,
 ): AsyncGenerator<ListedObject> {
   yield* walkLevel('', afterKey);
 

@@ -47,7 +47,11 @@ export const DeleteIntermediateOutput = z.strictObject({});
 export const DatabaseOutcome = z.strictObject({ databaseId: z.string(), failure: z.string().nullable() });
 
 /** `backup/list-tenants`: after the snapshots. Writes the items of the distributed map to the work bucket (`itemsKey`). */
-export const ListTenantsInput = z.strictObject({ recoveryPointId: RecoveryPointId });
+export const ListTenantsInput = z.strictObject({
+  recoveryPointId: RecoveryPointId,
+  /** The moment of the snapshots, of several the last one's; null where there is none: then that of the listing. */
+  asOf: InstantText.nullable().default(null),
+});
 export const ListTenantsOutput = z.strictObject({
   itemsKey: z.string(),
   itemCount: z.int(),
@@ -64,6 +68,11 @@ export const TenantItem = z.strictObject({
   bucketId: z.string(),
   tenant: TenantId.nullable(),
   previousManifestSha256: Sha256.nullable(),
+  /**
+   * The moment as of which objects are listed, in a bucket that keeps their versions. Null for one that does not, which can
+   * be listed only as it is.
+   */
+  asOf: InstantText.nullable().default(null),
 });
 export type TenantItem = z.infer<typeof TenantItem>;
 

@@ -2,12 +2,14 @@ import { z } from 'zod';
 import { InstantText, Sha256 } from './identifiers.ts';
 
 /**
- * One line of a tenant's manifest: one current object of one source bucket, and the vault object that holds its content.
+ * One line of a tenant's manifest: one object of one source bucket, and the vault object that holds its content.
  * Lines are JSON with the keys in this order, end with `\n`, and are sorted by the source key's UTF-8 bytes.
  */
 export const ObjectManifestLine = z.strictObject({
   key: z.string(),
   eTag: z.string(),
+  /** The source's version; absent where the bucket keeps none. */
+  versionId: z.string().optional(),
   lastModified: InstantText,
   sizeBytes: z.int().min(0),
   contentType: z.string().optional(),
@@ -34,7 +36,10 @@ export const ObjectManifestLine = z.strictObject({
 });
 export type ObjectManifestLine = z.infer<typeof ObjectManifestLine>;
 
-/** Why an object is not in a recovery point; `tags-refused`: it is, but its tags are not. */
+/**
+ * Why an object is not in a recovery point; `tags-refused`: it is, but its tags are not; `vanished`: it was listed, and gone
+ * before it could be copied.
+ */
 export const NotCoveredReason = z.enum([
   'encrypted-with-customer-key',
   'archived',
@@ -42,6 +47,7 @@ export const NotCoveredReason = z.enum([
   'tags-refused',
   'kept-changing',
   'copy-failed',
+  'vanished',
 ]);
 export type NotCoveredReason = z.infer<typeof NotCoveredReason>;
 

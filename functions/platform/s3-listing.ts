@@ -1,5 +1,13 @@
-import { DeleteObjectsCommand, ListObjectsV2Command, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
+import {
+  type DeleteMarkerEntry,
+  DeleteObjectsCommand,
+  GetBucketVersioningCommand,
+  ListObjectsV2Command,
+  ListObjectVersionsCommand,
+  type ObjectVersion,
+} from '@aws-sdk/client-s3';
 import { describeRefusal, RetryableError } from './errors.ts';
+import { compareKeys } from './key-order.ts';
 import { callS3, ObjectStorageError, PASSING } from './s3-call.ts';
 
 export interface ListedObject {
@@ -8,6 +16,22 @@ export interface ListedObject {
   sizeBytes: number;
   lastModified: string;
   storageClass: string;
+  /** Where versions are listed: which one this is; `null` for one that was written while the bucket kept no versions. */
+  versionId?: string;
+}
+
+/** A version or delete marker. A marker has no content: its ETag is empty and its size 0. */
+export interface ListedVersion extends ListedObject {
+  versionId: string;
+  isLatest: boolean;
+  isDeleteMarker: boolean;
+}
+
+interface ListOptions {
+  /** Keys up to and with this one are left out. */
+  startAfter?: string;
+  delimiter?: string;
+  pageSize?: number;
 }
 
 /**
@@ -17,7 +41,7 @@ export interface ListedObject {
 export async function* listObjects(
   bucket: string,
   prefix: string,
-  options: { startAfter?: string; delimiter?: string; pageSize?: number } = {},
+  options: ListOptions = {},
 ): AsyncGenerator<{ objects: ListedObject[]; commonPrefixes: string[] }> {
   let token: string | undefined;
   do {
@@ -57,12 +81,24 @@ function decodeListed(encoded: string): string {
   return decodeURIComponent(encoded.replaceAll('+', ' '));
 }
 
-/** Every version and delete marker below a prefix, in the order of their keys' UTF-8 bytes. */
-export async function* listVersions(
+/**
+ * Every version and delete marker below a prefix, in the order of their keys' UTF-8 bytes, the newest of a key first.
+ * https://docs.aws.amazon.com/AWSJavaSDK/latest/javadoc/com/amazonaws/services/s3/model/ListVersionsRequest.html
+ */
+export async function* listVersions(bucket: string, prefix: string): AsyncGenerator<ListedVersion> {
+  for await (const { versions } of listVersionPages(bucket, prefix)) yield* versions;
+}
+
+/**
+ * The same page by page (1,000 versions and markers for each call). With a delimiter, `commonPrefixes` holds what was
+ * rolled up: also prefixes of which only old versions and delete markers are left.
+ */
+export async function* listVersionPages(
   bucket: string,
   prefix: string,
-): AsyncGenerator<{ key: string; versionId: string; isLatest: boolean; isDeleteMarker: boolean; sizeBytes: number }> {
-  let keyMarker: string | undefined;
+  options: ListOptions = {},
+): AsyncGenerator<{ versions: ListedVersion[]; commonPrefixes: string[] }> {
+  let keyMarker = options.startAfter;
   let versionMarker: string | undefined;
   for (;;) {
     const page = await callS3(`s3://${bucket}`, client =>
@@ -70,29 +106,71 @@ export async function* listVersions(
         new ListObjectVersionsCommand({
           Bucket: bucket,
           Prefix: prefix,
+          Delimiter: options.delimiter,
+          MaxKeys: options.pageSize,
           KeyMarker: keyMarker,
           VersionIdMarker: versionMarker,
           EncodingType: 'url',
         }),
       ),
     );
-    const versions = [
-      ...(page.Versions ?? []).map(version => ({ ...version, isDeleteMarker: false, sizeBytes: version.Size ?? 0 })),
-      ...(page.DeleteMarkers ?? []).map(marker => ({ ...marker, isDeleteMarker: true, sizeBytes: 0 })),
-    ].map(({ Key, VersionId, IsLatest, isDeleteMarker, sizeBytes }) => ({
-      key: decodeListed(Key ?? ''),
-      versionId: VersionId ?? '',
-      isLatest: IsLatest ?? false,
-      isDeleteMarker,
-      sizeBytes,
-    }));
-    // The SDK hands out versions and markers apart; within a page S3 mixes them by key.
-    yield* versions.sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
+    yield {
+      versions: mergeVersions((page.Versions ?? []).map(describe), (page.DeleteMarkers ?? []).map(describe)),
+      commonPrefixes: (page.CommonPrefixes ?? []).map(({ Prefix }) => decodeListed(Prefix ?? '')),
+    };
     if (!page.IsTruncated) return;
     if (page.NextKeyMarker === undefined) throw endless(bucket);
     keyMarker = decodeListed(page.NextKeyMarker);
     versionMarker = page.NextVersionIdMarker;
   }
+}
+
+function describe(listed: ObjectVersion | DeleteMarkerEntry): ListedVersion {
+  const content = 'ETag' in listed ? listed : undefined;
+  return {
+    key: decodeListed(listed.Key ?? ''),
+    eTag: content?.ETag ?? '',
+    sizeBytes: content?.Size ?? 0,
+    lastModified: listed.LastModified?.toISOString() ?? '',
+    storageClass: content?.StorageClass ?? 'STANDARD',
+    versionId: listed.VersionId ?? '',
+    isLatest: listed.IsLatest ?? false,
+    isDeleteMarker: content === undefined,
+  };
+}
+
+/**
+ * S3 mixes versions and markers by key and age; the SDK hands them out apart, each in their order. Where one of each was
+ * made in the same second of the same key, the version is taken for the newer one, unless S3 says that the marker is the
+ * latest: it is never hidden by a guess.
+ */
+function mergeVersions(versions: ListedVersion[], markers: ListedVersion[]): ListedVersion[] {
+  const merged: ListedVersion[] = [];
+  let next = 0;
+  for (const version of versions) {
+    for (let marker = markers[next]; marker !== undefined && comesBefore(marker, version); marker = markers[++next]) {
+      merged.push(marker);
+    }
+    merged.push(version);
+  }
+  return [...merged, ...markers.slice(next)];
+}
+
+function comesBefore(marker: ListedVersion, version: ListedVersion): boolean {
+  if (marker.key !== version.key) return compareKeys(marker.key, version.key) < 0;
+  return marker.isLatest || marker.lastModified > version.lastModified;
+}
+
+/**
+ * Whether a bucket keeps every version of its objects. One in which that was suspended does not: what is written then
+ * replaces what was written so before.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/VersioningWorkflows.html
+ */
+export async function keepsVersions(bucket: string): Promise<boolean> {
+  const { Status } = await callS3(`s3://${bucket}`, client =>
+    client.send(new GetBucketVersioningCommand({ Bucket: bucket })),
+  );
+  return Status === 'Enabled';
 }
 
 /**

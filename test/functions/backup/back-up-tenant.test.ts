@@ -26,6 +26,7 @@ const item = (previousManifestSha256: string | null = null, tenant: string | nul
   bucketId: 'uploads',
   tenant,
   previousManifestSha256,
+  asOf: null,
 });
 
 async function backUp(previous: string | null = null, tenant: string | null = 'oakfield'): Promise<TenantBackupResult> {

@@ -37,6 +37,7 @@ const tenantItem = {
   bucketId: 'uploads',
   tenant: 'oakfield',
   previousManifestSha256: null,
+  asOf: null,
 };
 
 async function step(cursor: TenantCursorType | null = null, timeIsShort = () => false) {

@@ -88,6 +88,7 @@ describe('list-tenants', () => {
         bucketId: 'uploads',
         tenant,
         previousManifestSha256: null,
+        asOf: null,
       })),
     );
   });
@@ -171,8 +172,8 @@ describe('the items', () => {
     const { items } = planItems({
       recoveryPointId,
       buckets: [
-        { bucketId: 'uploads', listed: ['b', 'a'] },
-        { bucketId: 'exports', listed: [] },
+        { bucketId: 'uploads', listed: ['b', 'a'], asOf: '2026-11-22T02:40:00.000Z' },
+        { bucketId: 'exports', listed: [], asOf: null },
       ],
       databaseTenants: ['c', 'a'],
       previous: [tenantResult('a', hash('1')), { ...tenantResult('d', hash('2')), bucketId: 'exports' }],

@@ -60,19 +60,19 @@ const notCovered = (reason: string) => (answer: unknown) =>
 export const TOLERATED: readonly Tolerated[] = [
   {
     roles: ['backup-list-tenants'],
-    allowance: /^s3:ListBucket on arn:aws:s3:::supplier-uploads$/,
+    allowance: /^s3:(?:ListBucket|ListBucketVersions|GetBucketVersioning) on arn:aws:s3:::supplier-uploads$/,
     reason: 'A bucket that cannot be listed makes the recovery point incomplete, and holds back no other.',
     isTold: answer => (answer as { unlistedBucketIds: string[] }).unlistedBucketIds.includes('uploads'),
   },
   {
     roles: ['backup-back-up-tenant'],
-    allowance: /^s3:GetObject on arn:aws:s3:::supplier-uploads\/\*$|^kms:Decrypt on SOURCE_KEY /,
+    allowance: /^s3:GetObject(?:Version)? on arn:aws:s3:::supplier-uploads\/\*$|^kms:Decrypt on SOURCE_KEY /,
     reason: 'An object that cannot be read is named, and makes the recovery point incomplete.',
     isTold: notCovered('access-denied'),
   },
   {
     roles: ['backup-back-up-tenant'],
-    allowance: /^s3:GetObjectTagging on arn:aws:s3:::supplier-uploads\/\*$/,
+    allowance: /^s3:GetObject(?:Version)?Tagging on arn:aws:s3:::supplier-uploads\/\*$/,
     reason: 'An object whose tags cannot be read is named, and makes the recovery point incomplete.',
     isTold: notCovered('tags-refused'),
   },

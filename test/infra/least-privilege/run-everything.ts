@@ -4,6 +4,7 @@ import {
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
+  PutBucketVersioningCommand,
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { idOfInstant } from '../../../functions/contracts/identifiers.ts';
@@ -39,6 +40,8 @@ export async function runEverything(account: Account, removals: Removals): Promi
   const day = new BadDay(account, removals);
   const first = await day.runScheduled('daily-backup');
   await account.client.send(new PutObjectCommand({ Bucket: BUCKET, Key: 'schools/oak/new.txt', Body: 'new' }));
+  await day.runScheduled('daily-backup');
+  await day.suspendVersioning();
   await day.runScheduled('daily-backup');
   await day.runScheduled('restore-test');
   await day.runScheduled('remove-abandoned');
@@ -89,6 +92,16 @@ class BadDay {
       throw new Error(`${name}: ${await describeEnd(this.#account, workflow, execution, instant.toISOString())}`);
     }
     return instant;
+  }
+
+  /** The uploads' bucket keeps versions no more, and each school has a new file. */
+  async suspendVersioning(): Promise<void> {
+    const { client } = this.#account;
+    const VersioningConfiguration = { Status: 'Suspended' } as const;
+    await client.send(new PutBucketVersioningCommand({ Bucket: BUCKET, VersioningConfiguration }));
+    for (const place of ['schools/oak', 'schools/elm', 'board']) {
+      await client.send(new PutObjectCommand({ Bucket: BUCKET, Key: `${place}/unversioned.txt`, Body: place }));
+    }
   }
 
   async abandonRestoreTest(): Promise<void> {
