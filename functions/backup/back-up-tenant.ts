@@ -1,52 +1,86 @@
 import type { z } from 'zod';
-import { BackUpTenantInput, BackUpTenantOutput, type TenantItem } from '../contracts/daily-backup.ts';
-import { type NotCoveredReason, nothingBackedUp, type TenantBackupResult } from '../contracts/object-manifest.ts';
+import {
+  BackUpTenantInput,
+  BackUpTenantOutput,
+  type TenantCursor,
+  type TenantItem,
+  type TenantPass,
+} from '../contracts/daily-backup.ts';
+import { NotCoveredObject, nothingBackedUp, type TenantBackupResult } from '../contracts/object-manifest.ts';
 import { manifestKey, notCoveredKey, unfinishedManifestKey } from '../contracts/vault-layout.ts';
-import { describeError } from '../platform/errors.ts';
+import { parseInstant } from '../platform/clock.ts';
+import { describeError, PermanentError } from '../platform/errors.ts';
 import { findBucket } from '../platform/find-configured.ts';
 import { type StepContext, handler as step } from '../platform/handler.ts';
 import { inOrder } from '../platform/in-order.ts';
+import { compareKeys } from '../platform/key-order.ts';
 import { TenantKeyUnusableError } from '../platform/kms.ts';
+import { LineSpool, type SpooledLines } from '../platform/line-spool.ts';
 import { log } from '../platform/log.ts';
 import { COPY_LIMITS, type CopyLimits } from '../platform/object-copy.ts';
 import { ManifestAlteredError, openLines, readManifest, storeLines } from '../platform/object-manifest.ts';
+import { currentRuntime } from '../platform/runtime.ts';
 import { type ListedObject, listObjects, ObjectKeyUnusableError, ObjectNotFoundError } from '../platform/s3.ts';
-import { type ComparedObject, compareListing } from './compare-listing.ts';
+import { type ComparedObject, compareListing, settleListing } from './compare-listing.ts';
 import { type CopyOutcome, type CopyTask, copyToVault } from './copy-to-vault.ts';
 import { listAsOf } from './list-as-of.ts';
 import { readNamingSecret } from './object-name.ts';
 import { tenantPrefix } from './tenant-prefix.ts';
-import { UnfinishedManifest } from './unfinished-manifest.ts';
+import { type SegmentStore, UnfinishedManifest } from './unfinished-manifest.ts';
 import { walkOutsideTenants, walkPrefix } from './walk-bucket.ts';
 
 const COPIES_UNDER_WAY = 32;
 const RESULTS_WAITING = 4096;
+const LINES_BETWEEN_LOOKS_AT_THE_TIME = 10_000;
+
+export interface TenantBackupLimits extends CopyLimits {
+  /** Stopping for time writes so many lines at most. */
+  readonly linesPerSegment: number;
+}
+
+/** A quarter of a million lines are some 30 MB, compressed, which a function stores in a few seconds. */
+export const TENANT_BACKUP_LIMITS: TenantBackupLimits = { ...COPY_LIMITS, linesPerSegment: 250_000 };
+
+/** A manifest has more lines than one call of the step can write. */
+export class ManifestTooLargeError extends PermanentError {}
 
 /**
  * Backs up one tenant's objects of one bucket: lists them, copies what is new or changed into the vault, and stores the
- * manifest. Where nothing changed it writes nothing. Stopped for time, it keeps what it has and returns a cursor.
+ * manifest. Where nothing changed it writes nothing. Stopped for time, it keeps what it has and returns a cursor. After its
+ * deadline it stores a manifest of what it came to, from which the next run goes on, and fails as `TenantTimedOutError`.
  *
- * An object that was deleted between listing and copying is left out, as if it had been deleted before.
+ * Of a bucket that keeps versions the objects are those of the snapshot's moment. Of another they are those that either of
+ * two listings saw, the second after all tenants' first (`TenantPass`): a file that was moved meanwhile to where the first
+ * had already looked is found by the second, and one that was copied and is gone stays. Where the content of a key changed in
+ * between, that of the second is taken, for it may be another file that was moved there. What was listed and was gone before
+ * it could be copied is named as `vanished`, because the restored rows may name it too. A file that moves twice within one
+ * backup, each time just ahead of the listing, is seen by neither; only a bucket's versions help against that.
+ *
+ * Built for 20 million objects of one tenant in one bucket: a manifest of so many is written in one call, and two of them fit
+ * on its disk. Listing and copying go on over any number of calls, in the same memory whatever the number of objects.
  */
 export const handler = step({
   input: BackUpTenantInput,
   output: BackUpTenantOutput,
-  run: (input, context) => backUpTenant(input, context, COPY_LIMITS),
+  run: (input, context) => backUpTenant(input, context, TENANT_BACKUP_LIMITS),
 });
+
+type Output = z.input<typeof BackUpTenantOutput>;
 
 /** @throws TenantKeyUnusableError when the tenant's key refuses; the item's other failures under their own names. */
 export async function backUpTenant(
   input: z.output<typeof BackUpTenantInput>,
   context: StepContext,
-  limits: CopyLimits,
-): Promise<z.input<typeof BackUpTenantOutput>> {
+  limits: TenantBackupLimits,
+): Promise<Output> {
   const { tenant } = input.item;
   let previous: PreviousManifest | undefined;
   let manifest: UnfinishedManifest | undefined;
   try {
-    previous = await openPreviousManifest(input.item, context.deployment.vaultBucket);
-    manifest = await openManifest(input, context.deployment.workBucket);
-    return await complete(input, context, limits, previous, manifest);
+    previous = await openPreviousManifest(input.item, input.pass, context.deployment.vaultBucket);
+    const segments = segmentStore(input, context.deployment.workBucket);
+    manifest = await UnfinishedManifest.resume(segments, limits.linesPerSegment, input.cursor?.segments ?? []);
+    return await proceed(input, context, limits, previous, manifest);
   } catch (error) {
     if (!(error instanceof ObjectKeyUnusableError)) throw error;
     throw new TenantKeyUnusableError(
@@ -59,60 +93,109 @@ export async function backUpTenant(
   }
 }
 
-async function complete(
-  { item, keyArn, cursor }: z.output<typeof BackUpTenantInput>,
-  { configuration, deployment, timeIsShort }: StepContext,
-  limits: CopyLimits,
+async function proceed(
+  input: z.output<typeof BackUpTenantInput>,
+  context: StepContext,
+  limits: TenantBackupLimits,
   previous: PreviousManifest | undefined,
   manifest: UnfinishedManifest,
-): Promise<z.input<typeof BackUpTenantOutput>> {
+): Promise<Output> {
+  const { item, pass, keyArn, cursor } = input;
+  const progress = cursor?.progress ?? nothingYet(item, pass, context.now);
+  const isLate = () => input.deadlineAt !== null && currentRuntime().clock.now() >= parseInstant(input.deadlineAt);
+  let phase: z.output<typeof TenantCursor>['phase'] = cursor?.phase ?? 'listing';
+  if (phase === 'listing') {
+    const task = copyTask(input, context, limits, () => context.timeIsShort() || isLate());
+    const compared = compare(input, context, previous, manifest.lastKey);
+    if (!isLate() && (await gather(manifest, progress, compared, task))) {
+      progress.listedTo = currentRuntime().clock.now().toISOString();
+      phase = 'listed';
+    } else if (isLate()) phase = 'timed-out';
+    // A large manifest is written in a call of its own, with all the time there is.
+    if (phase !== 'listed' || manifest.stored.length > 0) {
+      await manifest.suspend();
+      return { result: null, cursor: { segments: [...manifest.stored], phase, progress } };
+    }
+  }
+  if (phase === 'timed-out') {
+    const result =
+      pass.kind === 'settle' ? pass.result : await keepPartial(input, context, progress, previous, manifest);
+    return { result: { ...result, failure: 'TenantTimedOutError' }, cursor: null };
+  }
+  const { vaultBucket } = context.deployment;
   const { tenant } = item;
-  const { vaultBucket, workBucket } = deployment;
+  const { lines, notCovered } = await assemble(manifest, noLines(), context.timeIsShort);
+  try {
+    if (lines.sha256 !== previous?.sha256) {
+      await storeLines(vaultBucket, manifestKey(tenant, lines.sha256), lines, keyArn);
+    }
+    if (notCovered.lineCount > 0) {
+      await storeLines(vaultBucket, notCoveredKey(tenant, notCovered.sha256), notCovered, keyArn);
+      progress.notCoveredSha256 = notCovered.sha256;
+    }
+  } finally {
+    await Promise.all([lines.close(), notCovered.close()]);
+  }
+  return { result: { ...progress, manifestSha256: lines.sha256 }, cursor: null };
+}
+
+function copyTask(
+  { item, keyArn }: z.output<typeof BackUpTenantInput>,
+  { configuration, deployment }: StepContext,
+  limits: CopyLimits,
+  timeIsShort: () => boolean,
+): CopyTask {
+  const { tenant } = item;
   const bucket = findBucket(configuration, item.bucketId);
-  const progress = cursor?.progress ?? nothingYet(item);
   let secret: Promise<Uint8Array> | undefined;
-  const task: CopyTask = {
+  return {
     source: { bucket: bucket.name, bucketId: bucket.id },
-    vault: { bucket: vaultBucket, tenant, keyArn },
+    vault: { bucket: deployment.vaultBucket, tenant, keyArn },
     namingSecret: () => {
-      secret ??= readNamingSecret(vaultBucket, tenant, keyArn);
+      secret ??= readNamingSecret(deployment.vaultBucket, tenant, keyArn);
       return secret;
     },
     limits,
     timeIsShort,
   };
+}
+
+/** What is listed after the key `after`, beside what is known of it. */
+async function* compare(
+  { item, pass }: z.output<typeof BackUpTenantInput>,
+  { configuration, deployment }: StepContext,
+  previous: PreviousManifest | undefined,
+  after: string | undefined,
+): AsyncGenerator<ComparedObject> {
+  const { tenant } = item;
+  const { name, tenantPrefix: template } = findBucket(configuration, item.bucketId);
   const list = item.asOf === null ? listObjects : listAsOf(item.asOf);
   const listing =
     tenant === null
-      ? walkOutsideTenants(bucket.name, bucket.tenantPrefix, manifest.lastKey, list)
-      : walkPrefix(bucket.name, tenantPrefix(bucket.tenantPrefix, tenant), manifest.lastKey, list);
-  if (!(await gather(manifest, progress, compareListing(listing, previous?.lines() ?? noLines()), task))) {
-    const suspended = await manifest.suspend();
-    await storeLines(workBucket, unfinishedKey(item, suspended.sha256), suspended, keyArn);
-    return { result: null, cursor: { unfinishedSha256: suspended.sha256, progress } };
+      ? walkOutsideTenants(name, template, after, list)
+      : walkPrefix(name, tenantPrefix(template, tenant), after, list);
+  const lines = previous?.lines() ?? noLines();
+  if (pass.kind === 'first') {
+    yield* compareListing(listing, lines);
+    return;
   }
-  const { lines, notCovered } = await manifest.end();
-  if (lines.sha256 !== previous?.sha256) {
-    await storeLines(vaultBucket, manifestKey(tenant, lines.sha256), lines, keyArn);
+  const { notCoveredSha256 } = pass.result;
+  if (notCoveredSha256 === undefined) {
+    yield* settleListing(listing, { lines, notCovered: noLines(), after });
+    return;
   }
-  if (notCovered.lineCount > 0) {
-    await storeLines(vaultBucket, notCoveredKey(tenant, notCovered.sha256), notCovered, keyArn);
-    progress.notCoveredSha256 = notCovered.sha256;
+  const named = await openLines(deployment.vaultBucket, notCoveredKey(tenant, notCoveredSha256), notCoveredSha256);
+  try {
+    yield* settleListing(listing, { lines, notCovered: readNotCovered(named), after });
+  } finally {
+    await named.close();
   }
-  return { result: { ...progress, manifestSha256: lines.sha256 }, cursor: null };
 }
 
-interface PreviousManifest {
-  readonly sha256: string;
-  lines(): ReturnType<typeof readManifest>;
-  close(): Promise<void>;
-}
-
-interface Gathered {
-  readonly object: ListedObject;
-  /** The previous manifest's line, or what became of the copy. */
-  readonly outcome: { kind: 'unchanged'; text: string } | CopyOutcome;
-}
+type Gathered =
+  | Exclude<ComparedObject, { kind: 'new' }>
+  | { readonly kind: 'tried'; readonly key: string; readonly object: ListedObject; readonly outcome: CopyOutcome }
+  | { readonly kind: 'out-of-time' };
 
 /** Adds everything listed to the manifest, in order. Returns false when it stopped for time. */
 async function gather(
@@ -121,37 +204,60 @@ async function gather(
   compared: AsyncIterable<ComparedObject>,
   task: CopyTask,
 ): Promise<boolean> {
-  const start = ({ object, unchanged }: ComparedObject): Gathered | Promise<Gathered> => {
-    if (task.timeIsShort()) return { object, outcome: { kind: 'out-of-time' } };
-    if (unchanged !== undefined) return { object, outcome: { kind: 'unchanged', text: unchanged } };
-    return copyToVault(object, task).then(outcome => ({ object, outcome }));
+  const start = (object: ComparedObject): Gathered | Promise<Gathered> => {
+    if (task.timeIsShort()) return { kind: 'out-of-time' };
+    if (object.kind !== 'new') return object;
+    return copyToVault(object.object, task).then(outcome =>
+      outcome.kind === 'out-of-time' ? outcome : { ...object, kind: 'tried', outcome },
+    );
   };
   const limits = { underWay: COPIES_UNDER_WAY, waiting: RESULTS_WAITING };
-  for await (const { object, outcome } of inOrder(compared, start, limits)) {
-    if (outcome.kind === 'out-of-time') return false;
-    await addOutcome(manifest, progress, object, outcome);
-    manifest.lastKey = object.key;
+  for await (const gathered of inOrder(compared, start, limits)) {
+    if (gathered.kind === 'out-of-time') return false;
+    await add(manifest, progress, gathered);
+    await manifest.reach(gathered.key);
   }
   return true;
+}
+
+async function add(
+  manifest: UnfinishedManifest,
+  progress: TenantBackupResult,
+  gathered: Exclude<Gathered, { kind: 'out-of-time' }>,
+): Promise<void> {
+  switch (gathered.kind) {
+    case 'unchanged':
+    case 'kept':
+      progress.objectCount++;
+      progress.byteCount += gathered.sizeBytes;
+      if (gathered.kind === 'kept' && gathered.line.tagsUnread) {
+        await addNotCovered(manifest, progress, { key: gathered.key, reason: 'tags-refused' });
+      }
+      await manifest.addLine(gathered.text);
+      return;
+    case 'not-covered':
+      await addNotCovered(manifest, progress, gathered.object);
+      return;
+    case 'tried':
+      await addOutcome(manifest, progress, gathered.object, gathered.outcome);
+  }
 }
 
 async function addOutcome(
   manifest: UnfinishedManifest,
   progress: TenantBackupResult,
-  object: ListedObject,
-  outcome: Exclude<Gathered['outcome'], { kind: 'out-of-time' }>,
+  { key, eTag, sizeBytes }: ListedObject,
+  outcome: CopyOutcome,
 ): Promise<void> {
   switch (outcome.kind) {
-    case 'gone':
+    case 'out-of-time':
       return;
-    case 'unchanged':
-      progress.objectCount++;
-      progress.byteCount += object.sizeBytes;
-      await manifest.addLine(outcome.text);
+    case 'vanished':
+      await addNotCovered(manifest, progress, { key, reason: 'vanished', content: { eTag, sizeBytes } });
       return;
     case 'not-covered':
       progress.recopiedObjectCount += outcome.recopied;
-      await addNotCovered(manifest, progress, object.key, outcome.reason);
+      await addNotCovered(manifest, progress, { key, reason: outcome.reason });
       return;
     case 'covered':
       progress.recopiedObjectCount += outcome.recopied;
@@ -161,7 +267,7 @@ async function addOutcome(
         progress.copiedObjectCount++;
         progress.copiedByteCount += outcome.line.sizeBytes;
       }
-      if (outcome.line.tagsUnread) await addNotCovered(manifest, progress, object.key, 'tags-refused');
+      if (outcome.line.tagsUnread) await addNotCovered(manifest, progress, { key, reason: 'tags-refused' });
       await manifest.addLine(outcome.line);
   }
 }
@@ -169,57 +275,133 @@ async function addOutcome(
 async function addNotCovered(
   manifest: UnfinishedManifest,
   progress: TenantBackupResult,
-  key: string,
-  reason: NotCoveredReason,
+  object: NotCoveredObject,
 ): Promise<void> {
-  progress.notCovered[reason] = (progress.notCovered[reason] ?? 0) + 1;
-  await manifest.addNotCovered(key, reason);
+  progress.notCovered[object.reason] = (progress.notCovered[object.reason] ?? 0) + 1;
+  await manifest.addNotCovered(object);
 }
 
 /**
- * The previous manifest, verified. Where it is altered or missing everything is compared with the vault again instead:
- * that costs calls, and never leaves an object out.
+ * Puts the segments together.
+ * @param rest lines that follow theirs.
+ * @throws ManifestTooLargeError
+ */
+async function assemble(
+  manifest: UnfinishedManifest,
+  rest: AsyncIterable<string>,
+  timeIsShort: () => boolean,
+): Promise<{ lines: SpooledLines; notCovered: SpooledLines }> {
+  const lines = await LineSpool.create();
+  const notCovered = await LineSpool.create();
+  let count = 0;
+  const write = async (spool: LineSpool, text: string) => {
+    if (++count % LINES_BETWEEN_LOOKS_AT_THE_TIME === 0 && timeIsShort()) {
+      throw new ManifestTooLargeError(
+        `a manifest has so many objects that one call writes only ${count} of them; give its tenants a prefix each, or split the bucket`,
+      );
+    }
+    await spool.write(text);
+  };
+  try {
+    for await (const { kind, text } of manifest.read()) await write(kind === 'line' ? lines : notCovered, text);
+    for await (const text of rest) await write(lines, text);
+  } catch (error) {
+    await Promise.all([lines.discard(), notCovered.discard()]);
+    throw error;
+  }
+  return { lines: await lines.end(), notCovered: await notCovered.end() };
+}
+
+/** Stores what it came to, and the newest manifest's lines of what it did not come to. */
+async function keepPartial(
+  { item, keyArn }: z.output<typeof BackUpTenantInput>,
+  { deployment, timeIsShort }: StepContext,
+  progress: TenantBackupResult,
+  previous: PreviousManifest | undefined,
+  manifest: UnfinishedManifest,
+): Promise<TenantBackupResult> {
+  const { bucketId, tenant, previousManifestSha256, partialManifestSha256 } = item;
+  const { recopiedObjectCount, copiedObjectCount, copiedByteCount, listedFrom } = progress;
+  const counts = { ...nothingBackedUp(), recopiedObjectCount, copiedObjectCount, copiedByteCount };
+  const result = { bucketId, tenant, ...counts, previousManifestSha256, listedFrom, listedTo: null, failure: null };
+  const { lastKey } = manifest;
+  if (lastKey === undefined) return { ...result, ...(partialManifestSha256 && { partialManifestSha256 }) };
+  async function* rest() {
+    for await (const { line, text } of previous?.lines() ?? noLines()) {
+      if (compareKeys(line.key, lastKey ?? '') > 0) yield text;
+    }
+  }
+  const { lines, notCovered } = await assemble(manifest, rest(), timeIsShort);
+  try {
+    if (lines.sha256 !== previous?.sha256) {
+      await storeLines(deployment.vaultBucket, manifestKey(tenant, lines.sha256), lines, keyArn);
+    }
+  } finally {
+    await Promise.all([lines.close(), notCovered.close()]);
+  }
+  return { ...result, partialManifestSha256: lines.sha256 };
+}
+
+interface PreviousManifest {
+  readonly sha256: string;
+  lines(): ReturnType<typeof readManifest>;
+  close(): Promise<void>;
+}
+
+/**
+ * The manifest to compare with, verified. Where an earlier run's is altered or missing everything is compared with the vault
+ * again instead: that costs calls, and never leaves an object out. The first pass's own has to be there.
  */
 async function openPreviousManifest(
-  { tenant, bucketId, previousManifestSha256 }: TenantItem,
+  { tenant, bucketId, partialManifestSha256, previousManifestSha256 }: TenantItem,
+  pass: TenantPass,
   vaultBucket: string,
 ): Promise<PreviousManifest | undefined> {
-  if (previousManifestSha256 === null) return undefined;
-  const key = manifestKey(tenant, previousManifestSha256);
-  try {
-    const spooled = await openLines(vaultBucket, key, previousManifestSha256);
-    return { sha256: spooled.sha256, lines: () => readManifest(spooled, key), close: () => spooled.close() };
-  } catch (error) {
-    if (!(error instanceof ManifestAlteredError || error instanceof ObjectNotFoundError)) throw error;
-    log('error', 'the previous manifest cannot be trusted; every object is compared with the vault', {
-      tenant,
-      bucketId,
-      error: describeError(error),
-    });
-    return undefined;
+  const open = async (sha256: string): Promise<PreviousManifest> => {
+    const key = manifestKey(tenant, sha256);
+    const spooled = await openLines(vaultBucket, key, sha256);
+    return { sha256, lines: () => readManifest(spooled, key), close: () => spooled.close() };
+  };
+  if (pass.kind === 'settle') {
+    return pass.result.manifestSha256 === null ? undefined : await open(pass.result.manifestSha256);
   }
+  for (const sha256 of [partialManifestSha256, previousManifestSha256]) {
+    if (sha256 === null) continue;
+    try {
+      return await open(sha256);
+    } catch (error) {
+      if (!(error instanceof ManifestAlteredError || error instanceof ObjectNotFoundError)) throw error;
+      log('error', 'the previous manifest cannot be trusted; every object is compared with the vault', {
+        tenant,
+        bucketId,
+        error: describeError(error),
+      });
+    }
+  }
+  return undefined;
 }
 
-async function openManifest(
-  { item, cursor }: z.output<typeof BackUpTenantInput>,
+function segmentStore(
+  { item: { recoveryPointId, bucketId, tenant }, keyArn }: z.output<typeof BackUpTenantInput>,
   workBucket: string,
-): Promise<UnfinishedManifest> {
-  if (cursor === null) return UnfinishedManifest.start();
-  const { unfinishedSha256 } = cursor;
-  const suspended = await openLines(workBucket, unfinishedKey(item, unfinishedSha256), unfinishedSha256);
-  try {
-    return await UnfinishedManifest.resume(suspended);
-  } finally {
-    await suspended.close();
-  }
+): SegmentStore {
+  const keyOf = (sha256: string) => unfinishedManifestKey(recoveryPointId, bucketId, tenant, sha256);
+  return {
+    put: segment => storeLines(workBucket, keyOf(segment.sha256), segment, keyArn),
+    open: sha256 => openLines(workBucket, keyOf(sha256), sha256),
+  };
 }
 
-function unfinishedKey({ recoveryPointId, bucketId, tenant }: TenantItem, sha256: string): string {
-  return unfinishedManifestKey(recoveryPointId, bucketId, tenant, sha256);
+/** What a pass counts from. The second one copies beside what the first one copied, and looks at everything else anew. */
+function nothingYet({ bucketId, tenant }: TenantItem, pass: TenantPass, now: Date): TenantBackupResult {
+  const nothing = { bucketId, tenant, ...nothingBackedUp(), previousManifestSha256: null, failure: null };
+  if (pass.kind === 'first') return { ...nothing, listedFrom: now.toISOString(), listedTo: null };
+  const { copiedObjectCount, copiedByteCount, recopiedObjectCount, listedFrom = now.toISOString() } = pass.result;
+  return { ...nothing, copiedObjectCount, copiedByteCount, recopiedObjectCount, listedFrom, listedTo: null };
 }
 
-function nothingYet({ bucketId, tenant }: TenantItem): TenantBackupResult {
-  return { bucketId, tenant, ...nothingBackedUp(), previousManifestSha256: null, failure: null };
+async function* readNotCovered(lines: SpooledLines): AsyncGenerator<NotCoveredObject> {
+  for await (const text of lines.read()) yield NotCoveredObject.parse(JSON.parse(text));
 }
 
 async function* noLines(): AsyncGenerator<never> {}

@@ -29,8 +29,8 @@ export type CopyOutcome =
       readonly written: boolean;
       readonly recopied: number;
     }
-  /** It was deleted or moved since, from a bucket that keeps no versions. */
-  | { readonly kind: 'gone' }
+  /** It, or the version that was listed, was deleted or moved since. */
+  | { readonly kind: 'vanished' }
   | { readonly kind: 'not-covered'; readonly reason: NotCoveredReason; readonly recopied: number }
   | { readonly kind: 'out-of-time' };
 
@@ -86,10 +86,7 @@ async function tryCopy(
   const calledInMessages = `an object of bucket ${source.bucketId}`;
   const asked = { calledInMessages, ...versionOf(object) };
   const head = await describeObject(source.bucket, object.key, asked);
-  if (head === undefined) {
-    // Nobody moves a version, and nothing else holds it.
-    return object.versionId === undefined ? { kind: 'gone' } : { kind: 'not-covered', reason: 'vanished', recopied };
-  }
+  if (head === undefined) return { kind: 'vanished' };
   if (isArchived(head)) return { kind: 'not-covered', reason: 'archived', recopied };
   const tags = await readTagsIfAllowed(source.bucket, object.key, asked);
   if (tags === 'gone') return 'changed';

@@ -22,24 +22,29 @@ export function planItems(known: {
   buckets: readonly BucketTenants[];
   /** Tenants that the databases know. */
   databaseTenants: Iterable<string>;
-  previous: readonly Pick<TenantBackupResult, 'bucketId' | 'tenant' | 'manifestSha256' | 'previousManifestSha256'>[];
+  previous: readonly Pick<
+    TenantBackupResult,
+    'bucketId' | 'tenant' | 'manifestSha256' | 'previousManifestSha256' | 'partialManifestSha256'
+  >[];
 }): { items: TenantItem[]; invalidTenantCount: number } {
   const databaseTenants = [...new Set(known.databaseTenants)];
   const valid = databaseTenants.filter(tenant => TenantId.safeParse(tenant).success);
   const items = known.buckets.flatMap(({ bucketId, listed, asOf }) => {
     const previous = new Map(
-      known.previous
-        .filter(result => result.bucketId === bucketId)
-        .map(result => [result.tenant, result.manifestSha256 ?? result.previousManifestSha256]),
+      known.previous.filter(result => result.bucketId === bucketId).map(result => [result.tenant, result]),
     );
     const tenants = [...new Set([...listed, ...valid, ...previous.keys()])].filter(tenant => tenant !== null).sort();
-    return [null, ...tenants].map(tenant => ({
-      recoveryPointId: known.recoveryPointId,
-      bucketId,
-      tenant,
-      previousManifestSha256: previous.get(tenant) ?? null,
-      asOf,
-    }));
+    return [null, ...tenants].map(tenant => {
+      const result = previous.get(tenant);
+      return {
+        recoveryPointId: known.recoveryPointId,
+        bucketId,
+        tenant,
+        previousManifestSha256: result?.manifestSha256 ?? result?.previousManifestSha256 ?? null,
+        partialManifestSha256: result?.partialManifestSha256 ?? null,
+        asOf,
+      };
+    });
   });
   return { items, invalidTenantCount: databaseTenants.length - valid.length };
 }

@@ -68,6 +68,8 @@ export const TenantItem = z.strictObject({
   bucketId: z.string(),
   tenant: TenantId.nullable(),
   previousManifestSha256: Sha256.nullable(),
+  /** The one that the previous run left where its time ran out. */
+  partialManifestSha256: Sha256.nullable().default(null),
   /**
    * The moment as of which objects are listed, in a bucket that keeps their versions. Null for one that does not, which can
    * be listed only as it is.
@@ -89,16 +91,39 @@ export const EnsureKeyOutput = z.strictObject({ keyArn: z.string(), draft: Ledge
 
 /** Where a step that stopped for time goes on. */
 export const TenantCursor = z.strictObject({
-  /** SHA-256 of the lines of the unfinished manifest (`unfinishedManifestKey`), which also holds the last key it came to. */
-  unfinishedSha256: Sha256,
+  /**
+   * SHA-256 of the lines of each segment of the unfinished manifest (`unfinishedManifestKey`), in their order. The last one
+   * also holds the key that it came to.
+   */
+  segments: z.array(Sha256),
+  /** `listed`: everything is in the segments, and the manifest is to be written; `timed-out`: the same, as far as it came. */
+  phase: z.enum(['listing', 'listed', 'timed-out']),
   progress: TenantBackupResult,
 });
+
+/**
+ * `first`: a tenant's objects are listed and copied. `settle`: those of a bucket that keeps no versions are listed once more
+ * when all tenants were, because a file may have been moved meanwhile; `result` is what the first pass came to.
+ */
+export const TenantPass = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('first') }),
+  z.strictObject({ kind: z.literal('settle'), result: TenantBackupResult }),
+]);
+export type TenantPass = z.infer<typeof TenantPass>;
+
+/**
+ * When a step stops, however much is left, and names what it left: the workflow waits a little longer for its answer, and
+ * then gives it up. Null: it has all the time it needs.
+ */
+const DeadlineAt = InstantText.nullable().default(null);
 
 /** `backup/back-up-tenant`: inside the distributed map. With `result` it is done; with `cursor` it wants to go on. */
 export const BackUpTenantInput = z.strictObject({
   item: TenantItem,
+  pass: TenantPass.default({ kind: 'first' }),
   keyArn: z.string(),
   cursor: TenantCursor.nullable(),
+  deadlineAt: DeadlineAt,
 });
 export const BackUpTenantOutput = z.strictObject({
   result: TenantBackupResult.nullable(),

@@ -51,8 +51,16 @@ export const NotCoveredReason = z.enum([
 ]);
 export type NotCoveredReason = z.infer<typeof NotCoveredReason>;
 
-/** An object that could not be backed up, or not whole: a line of `not-covered`, kept beside the manifest, under the same key. */
-export const NotCoveredObject = z.strictObject({ key: z.string(), reason: NotCoveredReason });
+/**
+ * An object that could not be backed up, or not whole: a line of `not-covered`, kept beside the manifest, under the same key,
+ * in the order of the keys.
+ */
+export const NotCoveredObject = z.strictObject({
+  key: z.string(),
+  reason: NotCoveredReason,
+  /** What its content was, where it vanished: the same may be found under another key. */
+  content: z.strictObject({ eTag: z.string(), sizeBytes: z.int() }).optional(),
+});
 export type NotCoveredObject = z.infer<typeof NotCoveredObject>;
 
 /** What backing up one tenant's objects in one bucket came to. No file name in it: it goes into the root manifest. */
@@ -64,6 +72,14 @@ export const TenantBackupResult = z.strictObject({
   manifestSha256: Sha256.nullable(),
   /** The newest manifest that exists, from an earlier run, when `manifestSha256` is null. */
   previousManifestSha256: Sha256.nullable(),
+  /**
+   * Where the tenant's time ran out: a manifest of what was dealt with until then, and of what the newest manifest says of the
+   * rest. The next run compares with it, so that nothing is done twice; it is no recovery point.
+   */
+  partialManifestSha256: Sha256.optional(),
+  /** When the listing of its objects began, and when it ended; absent or null where none did. */
+  listedFrom: InstantText.nullable().optional(),
+  listedTo: InstantText.nullable().optional(),
   objectCount: z.int(),
   byteCount: z.int(),
   copiedObjectCount: z.int(),

@@ -53,7 +53,7 @@ export const databaseTestKey = (
   resourceId: string,
   activity: 'hydration' | 'verification',
 ): string => `${workPrefix(restoreTestId)}databases/${databaseId}/${resourceId}/${activity}.json.zst`;
-/** A manifest as far as it came, under the tenant's key, kept between two calls of a step that stopped for time. */
+/** A segment of a manifest in the making, under the tenant's key, kept between two calls of a step that stopped for time. */
 export const unfinishedManifestKey = (id: string, bucketId: string, tenant: string | null, sha256: string): string =>
   `${workPrefix(id)}manifests/${bucketId}/${tenant ?? ''}/${sha256}.zst`;
 /** Who is creating a tenant's key: written before the key, so that a run that was killed in between is noticed. */

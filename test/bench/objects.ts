@@ -108,7 +108,7 @@ const PARTS: Record<string, () => Promise<Record<string, number>>> = {
         for (let index = 0; index < LINES; index++) yield listed(index);
       }
       for await (const object of compareListing(listing(), readManifest(lines, 'manifest'))) {
-        if (object.unchanged !== undefined) count++;
+        if (object.kind === 'unchanged') count++;
       }
       return count;
     });

@@ -27,6 +27,7 @@ const items: TenantItem[] = [null, 'oak'].map(tenant => ({
   bucketId: 'uploads',
   tenant,
   previousManifestSha256: 'b'.repeat(64),
+  partialManifestSha256: null,
   asOf: null,
 }));
 const whole: TenantBackupResult[] = items.map(({ bucketId, tenant }) => ({

@@ -3,7 +3,7 @@ import { zstdDecompressSync } from 'node:zlib';
 import { ListMultipartUploadsCommand, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { backUpTenant } from '../../../functions/backup/back-up-tenant.ts';
-import { BackUpTenantOutput, type TenantCursor } from '../../../functions/contracts/daily-backup.ts';
+import { BackUpTenantInput, BackUpTenantOutput, type TenantCursor } from '../../../functions/contracts/daily-backup.ts';
 import { ObjectManifestLine } from '../../../functions/contracts/object-manifest.ts';
 import { manifestKey, tenantKeyAlias } from '../../../functions/contracts/vault-layout.ts';
 import { verifyObjects } from '../../../functions/restore-test/verify-objects.ts';
@@ -37,12 +37,15 @@ const tenantItem = {
   bucketId: 'uploads',
   tenant: 'oakfield',
   previousManifestSha256: null,
+  partialManifestSha256: null,
   asOf: null,
 };
 
 async function step(cursor: TenantCursorType | null = null, timeIsShort = () => false) {
-  const input = { item: tenantItem, keyArn, cursor };
-  const output = await cloud.run(() => backUpTenant(input, { ...cloud.context, timeIsShort }, limits));
+  const input = BackUpTenantInput.parse({ item: tenantItem, keyArn, cursor });
+  const output = await cloud.run(() =>
+    backUpTenant(input, { ...cloud.context, timeIsShort }, { ...limits, linesPerSegment: 10 }),
+  );
   return BackUpTenantOutput.parse(JSON.parse(JSON.stringify(output)));
 }
 type TenantCursorType = ReturnType<typeof TenantCursor.parse>;

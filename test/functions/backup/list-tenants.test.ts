@@ -88,6 +88,7 @@ describe('list-tenants', () => {
         bucketId: 'uploads',
         tenant,
         previousManifestSha256: null,
+        partialManifestSha256: null,
         asOf: null,
       })),
     );
