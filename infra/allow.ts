@@ -5,7 +5,7 @@ import type { Permission } from './permissions.ts';
 /** Why a resource with a `*` in it cannot be named more narrowly: the first pattern that fits gives the reason. */
 export const WILDCARD_REASONS: readonly { readonly resource: RegExp; readonly reason: string }[] = [
   {
-    resource: /^arn:aws:s3:::daybreak-(?:vault|evidence|work)-[^/]+\/[a-z-]+\/\*$/,
+    resource: /^arn:aws:s3:::daybreak-(?:vault|evidence|work)-[^/]+\/(?:[a-z-]+\/)+\*$/,
     reason: 'Objects are named at run time; the role reaches one kind of them, by its prefix.',
   },
   {

@@ -278,8 +278,8 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       { actions: ['kms:CreateAlias'], resources: [`arn:aws:kms:${REGION}:${account}:alias/daybreak/tenant/*`] },
       list(vaultBucket),
       list(workBucket),
-      ...read(workBucket, 'work/'),
-      ...write(workBucket, 'work/'),
+      ...read(workBucket, 'work/tenant-keys/'),
+      ...write(workBucket, 'work/tenant-keys/'),
     ],
     'evidence/append-entry': [
       ...readLedger,

@@ -7,6 +7,7 @@ import {
   UNDELIVERED_QUEUE,
   UPGRADED_RULES,
 } from '../functions/contracts/tampering.ts';
+import { LEDGER_PROJECTION_PREFIX } from '../functions/contracts/vault-layout.ts';
 import { alarmName } from './alarms.ts';
 import { bucketNames, REGION, type SupplierConfiguration, trailBucketName } from './config/configuration.ts';
 import { bootstrapNames } from './deployer/bootstrap-names.ts';
@@ -145,6 +146,19 @@ export function tamperRules(configuration: SupplierConfiguration, keyArns: reado
       touches: [request({ bucketName: [vaultBucket, evidenceBucket] })],
     },
     {
+      // Data events as well. Who writes which kind of evidence is a matter of the bucket's policy; here nobody else does.
+      id: 'evidence',
+      meaning:
+        'Something was put among the evidence, or in the place of the kept state of the ledger, by somebody else.',
+      eventSource: 's3.amazonaws.com',
+      eventNames: PUT_EVENTS,
+      touches: [
+        request({ bucketName: [evidenceBucket] }),
+        request({ bucketName: [workBucket], key: [{ prefix: LEDGER_PROJECTION_PREFIX }] }),
+      ],
+      expected: ['evidence/append-entry', 'evidence/record-tampering', 'restore-test/conclude'],
+    },
+    {
       id: 'trail',
       meaning: 'The trail that all of this is read from was stopped, changed or deleted.',
       eventSource: 'cloudtrail.amazonaws.com',
@@ -258,6 +272,17 @@ export const OBJECT_EVENTS = [
   'PutObjectLegalHold',
   'PutObjectRetention',
   'UpdateObjectEncryption',
+];
+
+/** Those by which content comes into a bucket: chosen for the evidence alone, into which a day puts some dozens. */
+export const PUT_EVENTS = [
+  'PutObject',
+  'PostObject',
+  'CopyObject',
+  'CreateMultipartUpload',
+  'UploadPart',
+  'UploadPartCopy',
+  'CompleteMultipartUpload',
 ];
 
 /** The roles whose changes are upgrades of Daybreak: CloudFormation's execution role, unless the configuration says otherwise. */

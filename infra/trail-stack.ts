@@ -12,11 +12,12 @@ import {
 } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { TRAIL_LOG_GROUP, TRAIL_NAME } from '../functions/contracts/tampering.ts';
+import { LEDGER_PROJECTION_PREFIX } from '../functions/contracts/vault-layout.ts';
 import { acknowledge } from './acknowledge.ts';
 import { acknowledgeInlinePolicy, addPermission } from './allow.ts';
 import { bucketNames, REGION, type SupplierConfiguration, trailBucketName } from './config/configuration.ts';
 import { DaybreakKey } from './constructs/daybreak-key.ts';
-import { OBJECT_EVENTS } from './tamper-rules.ts';
+import { OBJECT_EVENTS, PUT_EVENTS } from './tamper-rules.ts';
 
 const LOCK = Duration.days(365);
 /** Log files name people and their addresses: they are kept no longer than the functions' logs. */
@@ -76,7 +77,7 @@ export class TrailStack extends Stack {
     delivery: Role,
     bucketPolicy: BucketPolicy | undefined,
   ): void {
-    const { vaultBucket, evidenceBucket } = bucketNames(configuration);
+    const { vaultBucket, evidenceBucket, workBucket } = bucketNames(configuration);
     const trail = new CfnTrail(this, 'Trail', {
       trailName: TRAIL_NAME,
       isLogging: true,
@@ -104,6 +105,20 @@ export class TrailStack extends Stack {
             { field: 'resources.type', equalTo: ['AWS::S3::Object'] },
             { field: 'resources.ARN', startsWith: [vaultBucket, evidenceBucket].map(name => `arn:aws:s3:::${name}/`) },
             { field: 'eventName', equalTo: [...OBJECT_EVENTS] },
+          ],
+        },
+        {
+          name: 'What is put among the evidence',
+          fieldSelectors: [
+            { field: 'eventCategory', equalTo: ['Data'] },
+            { field: 'resources.type', equalTo: ['AWS::S3::Object'] },
+            {
+              field: 'resources.ARN',
+              startsWith: [`${evidenceBucket}/`, `${workBucket}/${LEDGER_PROJECTION_PREFIX}`].map(
+                start => `arn:aws:s3:::${start}`,
+              ),
+            },
+            { field: 'eventName', equalTo: [...PUT_EVENTS] },
           ],
         },
       ],

@@ -14,6 +14,7 @@ import { bucketNames, REGION, type SupplierConfiguration } from './config/config
 import { DaybreakKey } from './constructs/daybreak-key.ts';
 import { BUCKET_CHANGES, OBJECT_CHANGES } from './guardrails.ts';
 import { roleArn, STEPS, type Step, stepName, WORKFLOWS, workflowName } from './role-names.ts';
+import { writersOf } from './writers.ts';
 
 /** Below these keys of the evidence nothing is ever written twice. */
 const EVIDENCE_WRITTEN_ONCE = ['ledger/*', 'segments/*', 'heads/*', 'restore-tests/*'];
@@ -148,8 +149,10 @@ export class VaultStack extends Stack implements VaultKeys {
     return key;
   }
 
-  #createVault(bucketName: string, { vault, account }: SupplierConfiguration): void {
-    const bucket = this.#createBucket('Vault', account, { bucketName, versioned: true, objectLockEnabled: true });
+  #createVault(bucketName: string, configuration: SupplierConfiguration): void {
+    const { vault, account } = configuration;
+    const props = { bucketName, versioned: true, objectLockEnabled: true };
+    const bucket = this.#createBucket('Vault', configuration, props);
     // The lock rolls on until what needs an object lets it go; writers set no lock headers themselves.
     cfnBucket(bucket).objectLockConfiguration = {
       objectLockEnabled: 'Enabled',
@@ -157,7 +160,8 @@ export class VaultStack extends Stack implements VaultKeys {
         defaultRetention: { mode: vault.lockMode.toUpperCase(), defaultEventHold: { days: vault.eventHoldDays } },
       },
     };
-    this.#denyOtherKeys(bucket, { ArnNotLike: `arn:aws:kms:${REGION}:${account}:key/*` });
+    denyOtherEncryption(bucket);
+    denyNamingOtherKeys(bucket, account);
     // Who puts a retention can release a hold, and a writer can undercut the bucket's default with one of his own.
     // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html
     deny(bucket, {
@@ -188,9 +192,19 @@ export class VaultStack extends Stack implements VaultKeys {
     });
   }
 
-  #createEvidence(bucketName: string, { evidence, account }: SupplierConfiguration): void {
-    const bucket = this.#createBucket('Evidence', account, { bucketName, versioned: true, objectLockEnabled: true });
-    this.#denyOtherKeys(bucket, { ArnNotEquals: this.#vaultKey.keyArn });
+  #createEvidence(bucketName: string, configuration: SupplierConfiguration): void {
+    const { evidence } = configuration;
+    const props = { bucketName, versioned: true, objectLockEnabled: true };
+    const bucket = this.#createBucket('Evidence', configuration, props);
+    denyOtherEncryption(bucket);
+    // A bucket's policy sees the header of a put, and not the default that applies without one: so each put names the key,
+    // by its ARN. https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#require-sse-kms
+    deny(bucket, {
+      sid: 'TheKeyIsNamed',
+      actions: ['s3:PutObject'],
+      resources: [bucket.arnForObjects('*')],
+      conditions: { ArnNotEquals: { [KEY_NAMED]: this.#vaultKey.keyArn } },
+    });
     cfnBucket(bucket).objectLockConfiguration = {
       objectLockEnabled: 'Enabled',
       rule: { defaultRetention: { mode: evidence.lockMode.toUpperCase(), years: evidence.retentionYears } },
@@ -215,8 +229,8 @@ export class VaultStack extends Stack implements VaultKeys {
     });
   }
 
-  #createWork(bucketName: string, { account }: SupplierConfiguration): void {
-    const bucket = this.#createBucket('Work', account, {
+  #createWork(bucketName: string, configuration: SupplierConfiguration): void {
+    const bucket = this.#createBucket('Work', configuration, {
       bucketName,
       lifecycleRules: [
         { id: 'work', prefix: 'work/', expiration: Duration.days(14) },
@@ -229,7 +243,8 @@ export class VaultStack extends Stack implements VaultKeys {
         },
       ],
     });
-    this.#denyOtherKeys(bucket, { ArnNotLike: `arn:aws:kms:${REGION}:${account}:key/*` });
+    denyOtherEncryption(bucket);
+    denyNamingOtherKeys(bucket, configuration.account);
     acknowledge(
       bucket,
       ['NIST.800.53.R5-S3BucketVersioningEnabled'],
@@ -237,29 +252,8 @@ export class VaultStack extends Stack implements VaultKeys {
     );
   }
 
-  /** Lets writers name no other encryption than SSE-KMS, with a key that `otherKey` does not fit; without any, the bucket's default applies. */
-  #denyOtherKeys(bucket: Bucket, otherKey: Record<string, string>): void {
-    const puts = { actions: ['s3:PutObject'], resources: [bucket.arnForObjects('*')] };
-    deny(bucket, {
-      sid: 'OnlyKmsEncryption',
-      ...puts,
-      conditions: present('s3:x-amz-server-side-encryption', { StringNotEquals: 'aws:kms' }),
-    });
-    deny(bucket, {
-      sid: 'OnlyOurKeys',
-      ...puts,
-      conditions: present('s3:x-amz-server-side-encryption-aws-kms-key-id', otherKey),
-    });
-    // Only its writer could read what is under a key sent along, and no destroyed key would end that.
-    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html
-    deny(bucket, {
-      sid: 'NoCustomerKeys',
-      ...puts,
-      conditions: present('s3:x-amz-server-side-encryption-customer-algorithm', {}),
-    });
-  }
-
-  #createBucket(id: string, account: string, props: BucketProps): Bucket {
+  #createBucket(id: string, configuration: SupplierConfiguration, props: BucketProps & { bucketName: string }): Bucket {
+    const { account } = configuration;
     const bucket = new Bucket(this, id, {
       encryption: BucketEncryption.KMS,
       encryptionKey: this.#vaultKey,
@@ -273,6 +267,23 @@ export class VaultStack extends Stack implements VaultKeys {
         { id: 'stopped-uploads', abortIncompleteMultipartUploadAfter: Duration.days(7) },
         ...(props.lifecycleRules ?? []),
       ],
+    });
+    // Not the root user either: what lies here is believed as its writers' own.
+    const everyWriter: string[] = [];
+    for (const { prefix, roleArns } of writersOf(configuration, props.bucketName)) {
+      everyWriter.push(...roleArns);
+      deny(bucket, {
+        sid: `OnlyItsWriters${titleOf(prefix)}`,
+        actions: ['s3:PutObject'],
+        resources: [bucket.arnForObjects(`${prefix}*`)],
+        conditions: { ArnNotEquals: { 'aws:PrincipalArn': roleArns } },
+      });
+    }
+    deny(bucket, {
+      sid: 'OnlyWriters',
+      actions: ['s3:PutObject'],
+      resources: [bucket.arnForObjects('*')],
+      conditions: { ArnNotEquals: { 'aws:PrincipalArn': [...new Set(everyWriter)] } },
     });
     deny(bucket, {
       sid: 'KeysAreNotSwapped',
@@ -310,6 +321,40 @@ function deny(bucket: Bucket, statement: PolicyStatementProps): void {
   bucket.addToResourcePolicy(
     new PolicyStatement({ effect: Effect.DENY, principals: [new AnyPrincipal()], ...statement }),
   );
+}
+
+const KEY_NAMED = 's3:x-amz-server-side-encryption-aws-kms-key-id';
+
+/** Lets writers name no other encryption than SSE-KMS; without any, the bucket's default applies. */
+function denyOtherEncryption(bucket: Bucket): void {
+  const puts = { actions: ['s3:PutObject'], resources: [bucket.arnForObjects('*')] };
+  deny(bucket, {
+    sid: 'OnlyKmsEncryption',
+    ...puts,
+    conditions: present('s3:x-amz-server-side-encryption', { StringNotEquals: 'aws:kms' }),
+  });
+  // Only its writer could read what is under a key sent along, and no destroyed key would end that.
+  // https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html
+  deny(bucket, {
+    sid: 'NoCustomerKeys',
+    ...puts,
+    conditions: present('s3:x-amz-server-side-encryption-customer-algorithm', {}),
+  });
+}
+
+/** Lets writers name no key of another account or Region. */
+function denyNamingOtherKeys(bucket: Bucket, account: string): void {
+  deny(bucket, {
+    sid: 'OnlyOurKeys',
+    actions: ['s3:PutObject'],
+    resources: [bucket.arnForObjects('*')],
+    conditions: present(KEY_NAMED, { ArnNotLike: `arn:aws:kms:${REGION}:${account}:key/*` }),
+  });
+}
+
+// A statement's id is letters and digits.
+function titleOf(prefix: string): string {
+  return prefix.replaceAll(/(?:^|\W)(\w?)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 // A negated operator also matches where the key is absent, and then the bucket's default encryption applies.

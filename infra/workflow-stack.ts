@@ -22,6 +22,7 @@ import { type Permission, permissionsOf } from './permissions.ts';
 import { STEPS, type Step, WORKFLOWS, type Workflow, workflowName } from './role-names.ts';
 import type { VaultKeys } from './vault-stack.ts';
 import { DEFINITIONS } from './workflows/definitions.ts';
+import { DISTRIBUTED_WORKFLOWS, MAP_RESULTS_PREFIX } from './writers.ts';
 
 const SHORT: StepSize = { timeoutMinutes: 3, memoryMib: 512 };
 /** Steps that go on where they stopped get all the time that Lambda has. */
@@ -52,8 +53,6 @@ const CALLED_BY: Partial<Record<Step, StepLambdaProps['calledBy']>> = {
   'evidence/append-entry': 'rules',
   'evidence/record-tampering': 'rules',
 };
-/** Those whose definition has a distributed map. */
-const DISTRIBUTED: readonly Workflow[] = ['daily-backup', 'restore-test'];
 /** As long as the longest id that AWS gives to a security group. */
 const SAMPLE_SECURITY_GROUP_ID = 'sg-00000000000000000';
 const SAMPLE_KMS_URL = `https://vpce-00000000000000000-00000000.kms.${REGION}.vpce.amazonaws.com`;
@@ -167,7 +166,7 @@ export class WorkflowStack extends Stack {
     parseDefinition(JSON.stringify(definition));
     const machineArn = this.#stateMachineArn(workflow);
     // A distributed map's children are executions of `<state machine>/<map>`.
-    const machineArns = DISTRIBUTED.includes(workflow) ? [machineArn, `${machineArn}/*`] : [machineArn];
+    const machineArns = DISTRIBUTED_WORKFLOWS.includes(workflow) ? [machineArn, `${machineArn}/*`] : [machineArn];
     const role = new Role(this, `${workflow}-role`, {
       roleName: workflowName(workflow),
       description: `Daybreak: the workflow ${workflow}`,
@@ -179,7 +178,7 @@ export class WorkflowStack extends Stack {
         actions: ['lambda:InvokeFunction'],
         resources: [...called].map(step => this.#lambda(step).function.functionArn),
       },
-      ...(DISTRIBUTED.includes(workflow) ? distributedMap(machineArn, deployment) : []),
+      ...(DISTRIBUTED_WORKFLOWS.includes(workflow) ? distributedMap(machineArn, deployment) : []),
     ];
     for (const permission of permissions) addPermission(role, permission);
     acknowledgeWildcard(role, '*', reasonFor(['logs:CreateLogDelivery'], '*'));
@@ -272,7 +271,7 @@ function onBehalfOf(account: string, sourceArns: readonly string[]) {
  */
 function distributedMap(stateMachineArn: string, { workBucket, vaultKeyArn }: Deployment): Permission[] {
   const executions = stateMachineArn.replace(':stateMachine:', ':execution:');
-  const workFiles = `arn:aws:s3:::${workBucket}/work/*`;
+  const workFiles = `arn:aws:s3:::${workBucket}/${MAP_RESULTS_PREFIX}*`;
   return [
     { actions: ['states:StartExecution'], resources: [stateMachineArn] },
     {

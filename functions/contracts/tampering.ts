@@ -11,6 +11,7 @@ export const TAMPER_RULES = [
   'aliases',
   'buckets',
   'objects',
+  'evidence',
   'trail',
   'trail-log',
   'functions',
@@ -45,6 +46,7 @@ export const REFUSAL_RULES: readonly TamperRuleId[] = [
   'key-changed',
   'buckets',
   'objects',
+  'evidence',
   'trail',
 ];
 

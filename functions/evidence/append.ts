@@ -33,7 +33,7 @@ export interface AppendedEntry {
  * @throws LedgerBrokenError when what it would follow is not an unbroken chain.
  */
 export async function append(draft: LedgerDraft, now: Date, deployment: Deployment): Promise<AppendedEntry> {
-  const { evidenceBucket } = deployment;
+  const { evidenceBucket, vaultKeyArn } = deployment;
   let state = await readLedgerState(deployment);
   for (let attempt = 1; attempt <= MAXIMUM_ATTEMPTS; attempt++) {
     const recorded = await findRecorded(evidenceBucket, state, draft);
@@ -54,6 +54,7 @@ export async function append(draft: LedgerDraft, now: Date, deployment: Deployme
     try {
       await writeBytes(evidenceBucket, ledgerEntryKey(entry.sequence), bytes, {
         contentType: 'application/json',
+        keyArn: vaultKeyArn,
         onlyIfAbsent: true,
       });
     } catch (error) {

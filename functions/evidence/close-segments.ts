@@ -20,7 +20,8 @@ export async function closeSegments(lastSequence: number, now: Date, deployment:
   for (const segment of open) await closeSegment(segment, now, deployment);
 }
 
-async function closeSegment(segment: number, now: Date, { evidenceBucket, signingKeyArn }: Deployment): Promise<void> {
+async function closeSegment(segment: number, now: Date, deployment: Deployment): Promise<void> {
+  const { evidenceBucket, vaultKeyArn, signingKeyArn } = deployment;
   const [firstSequence, lastSequence] = [(segment - 1) * SEGMENT_LENGTH + 1, segment * SEGMENT_LENGTH];
   const leaves: Buffer[] = [];
   let lastEntrySha256 = '';
@@ -40,5 +41,6 @@ async function closeSegment(segment: number, now: Date, { evidenceBucket, signin
   const signed = await signDocument(document, signingKeyArn);
   await writeBytesOnce(evidenceBucket, segmentKey(segment), Buffer.from(canonicalJson(signed)), {
     contentType: 'application/json',
+    keyArn: vaultKeyArn,
   });
 }

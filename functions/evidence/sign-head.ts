@@ -19,7 +19,7 @@ export async function signHead(
   now: Date,
   deployment: Deployment,
 ): Promise<void> {
-  const { evidenceBucket, signingKeyArn } = deployment;
+  const { evidenceBucket, vaultKeyArn, signingKeyArn } = deployment;
   const segmentStart = sequence - ((sequence - 1) % SEGMENT_LENGTH);
   const heads = await listHeads(evidenceBucket, segmentStart);
   if (heads.includes(headKey(sequence))) {
@@ -54,6 +54,7 @@ export async function signHead(
   const signed = await signDocument(head, signingKeyArn);
   await writeBytesOnce(evidenceBucket, headKey(sequence), Buffer.from(canonicalJson(signed)), {
     contentType: 'application/json',
+    keyArn: vaultKeyArn,
   });
 }
 

@@ -66,6 +66,7 @@ export const handler = step({
     const recordKey = restoreTestRecordKey(input.restoreTestId);
     await writeBytesOnce(deployment.evidenceBucket, recordKey, Buffer.from(canonicalJson(record)), {
       contentType: 'application/json',
+      keyArn: deployment.vaultKeyArn,
     });
     const stored = await readBytes(deployment.evidenceBucket, recordKey);
     const kept = KeptRestoreTestRecord.parse(JSON.parse(stored.toString('utf8')));

@@ -297,6 +297,7 @@ describe('the workflow stack', () => {
         'arn:aws:s3:::daybreak-work-…-eu-west-2/pulse/*',
         'arn:aws:s3:::daybreak-work-…-eu-west-2/scratch/*',
         'arn:aws:s3:::daybreak-work-…-eu-west-2/work/*',
+        'arn:aws:s3:::daybreak-work-…-eu-west-2/work/tenant-keys/*',
         'arn:aws:s3:::example-wellbeing-uploads/*',
         'arn:aws:states:…:execution:daybreak-daily-backup/*:*',
         'arn:aws:states:…:execution:daybreak-daily-backup:*',

@@ -54,18 +54,28 @@ const ENTRY = ledgerEntryKey(1);
 let attacked: AttackedAccount;
 const tenantKeys: Record<'oak' | 'elm', string> = { oak: '', elm: '' };
 let otherKey: string;
+/** What a bucket's policy sees of that. */
+const putAsEvidence = ({ deployment } = attacked) => ({
+  's3:if-none-match': '*',
+  's3:ObjectCreationOperation': 'true',
+  's3:x-amz-server-side-encryption': 'aws:kms',
+  's3:x-amz-server-side-encryption-aws-kms-key-id': deployment.vaultKeyArn,
+});
+/** How evidence is written. */
+const asEvidence = () => ({ ...under(attacked.deployment.vaultKeyArn), IfNoneMatch: '*' });
 const under = (keyArn: string) => ({ ServerSideEncryption: 'aws:kms', SSEKMSKeyId: keyArn }) as const;
 
 beforeAll(async () => {
   attacked = await AttackedAccount.create();
-  const { root, kms } = attacked.cloud;
+  const { kms } = attacked.cloud;
   for (const tenant of ['oak', 'elm'] as const) tenantKeys[tenant] = await attacked.createTenantKey(tenant);
   otherKey = kms.createKeyFromTemplate({ description: 'a key of the application' }).keyArn;
-  await attacked.put(root, 'vault', OBJECT, under(tenantKeys.oak));
-  await attacked.put(root, 'vault', namingSecretKey('oak'), { ...under(tenantKeys.oak), IfNoneMatch: '*' });
-  await attacked.put(root, 'vault', rootManifestKey('20261122t023000z'));
-  await attacked.put(root, 'evidence', ENTRY, { IfNoneMatch: '*' });
-  await attacked.put(root, 'evidence', headKey(1), { IfNoneMatch: '*' });
+  const backer = step('backup/back-up-tenant');
+  await attacked.put(backer, 'vault', OBJECT, under(tenantKeys.oak));
+  await attacked.put(backer, 'vault', namingSecretKey('oak'), { ...under(tenantKeys.oak), IfNoneMatch: '*' });
+  await attacked.put(step('backup/complete'), 'vault', rootManifestKey('20261122t023000z'));
+  await attacked.put(step('evidence/append-entry'), 'evidence', ENTRY, asEvidence());
+  await attacked.put(step('evidence/append-entry'), 'evidence', headKey(1), asEvidence());
 });
 afterAll(() => attacked?.cloud.close());
 
@@ -84,7 +94,7 @@ describe('a locked backup', () => {
 
   it('is not deleted by bypassing governance, but by an administrator of a vault that is not in compliance mode', async () => {
     const key = objectKey('oak', 'b'.repeat(64));
-    await attacked.put(attacked.cloud.root, 'vault', key, under(tenantKeys.oak));
+    await attacked.put(step('backup/back-up-tenant'), 'vault', key, under(tenantKeys.oak));
     const target = { ...(await attacked.versionOf('vault', key)), BypassGovernanceRetention: true };
     const remove = (principal: Principal) =>
       attempt(() => attacked.s3(principal).send(new DeleteObjectCommand(target)));
@@ -194,13 +204,13 @@ describe('the ledger', () => {
       expect(await attempt(() => attacked.s3(principal).send(upload))).toBe(RESOURCE_DENIES);
     }
     if (Key === ledgerEntryKey(2)) return;
-    await expect(attacked.put(appender, 'evidence', Key, { IfNoneMatch: '*' })).rejects.toMatchObject({
+    await expect(attacked.put(appender, 'evidence', Key, asEvidence())).rejects.toMatchObject({
       name: 'PreconditionFailed',
     });
   });
 
   it('is written, and signed, by nobody else', async () => {
-    const once = { 's3:if-none-match': '*', 's3:ObjectCreationOperation': 'true' };
+    const once = putAsEvidence();
     for (const key of [headKey(1), 'segments/000000001.json']) {
       expect(await attacked.whoMay('s3:PutObject', attacked.arnOf('evidence', key), once)).toEqual([
         'evidence-append-entry',
@@ -221,9 +231,82 @@ describe('the ledger', () => {
   });
 });
 
+describe('what is put into the buckets', () => {
+  const appenders = ['evidence-append-entry', 'evidence-record-tampering'];
+  const workers = [
+    'backup-fingerprint',
+    'backup-list-tenants',
+    'backup-back-up-tenant',
+    'restore-test-hydrate',
+    'restore-test-verify-database',
+    'restore-test-plan-objects',
+    'daily-backup',
+    'restore-test',
+  ];
+
+  it.each<[Bucket, string, readonly string[]]>([
+    ['evidence', ledgerEntryKey(9), appenders],
+    ['evidence', headKey(9), ['evidence-append-entry']],
+    ['evidence', 'segments/000000009.json', ['evidence-append-entry']],
+    ['evidence', 'restore-tests/20261122t023000z.json', ['restore-test-conclude']],
+    ['evidence', 'anything/else', []],
+    ['vault', rootManifestKey('20261122t023000z'), ['backup-complete']],
+    ['vault', 'fingerprints/20261122t023000z/school/before.json.zst', ['backup-fingerprint']],
+    ['vault', OBJECT, ['backup-back-up-tenant']],
+    ['vault', 'shared/objects/a', ['backup-back-up-tenant']],
+    ['vault', 'anything/else', []],
+    ['work', 'work/20261122t023000z/items.jsonl', workers],
+    ['work', 'work/tenant-keys/oak.json', [...workers, 'tenants-ensure-key']],
+    ['work', 'ledger-projection/1.json.zst', [...appenders, 'restore-test-choose', 'pulse-read-back']],
+    ['work', 'pulse/found-wrong.json', ['pulse-read-back']],
+    ['work', 'scratch/20261122t023000z/a', ['restore-test-verify-objects']],
+    ['work', 'anything/else', []],
+  ])('is put by its writers alone: %s bucket, %s', async (bucket, key, writers) => {
+    const arn = attacked.arnOf(bucket, key);
+    expect((await attacked.whoMay('s3:PutObject', arn, putAsEvidence())).sort()).toEqual([...writers].sort());
+    for (const principal of [widened, administrator, operator, attacked.cloud.root]) {
+      expect(await attacked.judge(principal, 's3:PutObject', arn, putAsEvidence())).toBe(RESOURCE_DENIES);
+    }
+  });
+
+  it('is denied to a writer whom somebody has allowed more', async () => {
+    const own = await AttackedAccount.create();
+    const writer = step('restore-test/conclude');
+    own.cloud.iam.putRole({ arn: writer.arn, policies: [EVERYTHING] });
+    const put = (bucket: Bucket, key: string) =>
+      own.judge(writer, 's3:PutObject', own.arnOf(bucket, key), putAsEvidence(own));
+    expect(await put('evidence', 'restore-tests/20261122t023000z.json')).toBe(ALLOWED);
+    for (const [bucket, key] of [
+      ['evidence', ledgerEntryKey(9)],
+      ['evidence', headKey(9)],
+      ['vault', rootManifestKey('20261122t023000z')],
+      ['work', 'ledger-projection/1.json.zst'],
+      ['work', 'pulse/found-wrong.json'],
+    ] as const) {
+      expect(await put(bucket, key)).toBe(RESOURCE_DENIES);
+    }
+    await own.cloud.close();
+  });
+
+  it.each([
+    ['no key named', {}],
+    ['SSE-KMS and no key named', { ServerSideEncryption: 'aws:kms' }],
+    ['the key named by its id', () => under(attacked.deployment.vaultKeyArn.split('/')[1] ?? '')],
+    ['another key named', () => under(otherKey)],
+  ] as const)('is refused as evidence with %s', async (_, options) => {
+    const more = { ...(typeof options === 'function' ? options() : options), IfNoneMatch: '*' };
+    const appender = step('evidence/append-entry');
+    expect(await attempt(() => attacked.put(appender, 'evidence', ledgerEntryKey(9), more))).toBe(RESOURCE_DENIES);
+  });
+});
+
 describe('encryption', () => {
   const customerKey = 'k'.repeat(32);
-  const writer = step('backup/back-up-tenant');
+  const writers: Record<Bucket, Principal> = {
+    vault: step('backup/back-up-tenant'),
+    evidence: step('evidence/append-entry'),
+    work: step('restore-test/verify-objects'),
+  };
 
   it.each<[string, Bucket, string, () => Partial<PutObjectCommandInput>, string]>([
     ['S3’s own key', 'vault', OBJECT, () => ({ ServerSideEncryption: 'AES256' }), RESOURCE_DENIES],
@@ -302,8 +385,8 @@ describe('encryption', () => {
       RESOURCE_DENIES,
     ],
   ])('refuses %s', async (_, bucket, key, options, expected) => {
-    expect(await attempt(() => attacked.put(administrator, bucket, key, options()))).toBe(expected);
-    if (bucket === 'vault') expect(await attempt(() => attacked.put(writer, bucket, key, options()))).toBe(expected);
+    expect(await attempt(() => attacked.put(writers[bucket], bucket, key, options()))).toBe(expected);
+    expect(await attempt(() => attacked.put(administrator, bucket, key, options()))).toBe(RESOURCE_DENIES);
   });
 
   it.each<Bucket>(['vault', 'evidence', 'work'])('refuses plain HTTP and old TLS for %s', async bucket => {
@@ -435,7 +518,7 @@ describe('what is readable', () => {
       ALLOWED,
     ]);
     expect(await read(operator, 'evidence', ENTRY)).toBe(ALLOWED);
-    expect(await attempt(() => attacked.put(operator, 'vault', manifest))).toBe(RESOURCE_SILENT);
+    expect(await attempt(() => attacked.put(operator, 'vault', manifest))).toBe(RESOURCE_DENIES);
   });
 
   it('of tenants, is for the two steps that carry it, of every tenant alike', async () => {
@@ -637,9 +720,13 @@ describe('what an administrator does, succeeds or not, is noticed', () => {
     watched = await AttackedAccount.create();
     const oak = await watched.createTenantKey('oak');
     elm.KeyId = await watched.createTenantKey('elm');
-    await watched.put(watched.cloud.root, 'vault', target.Key, under(oak));
+    await watched.put(step('backup/back-up-tenant'), 'vault', target.Key, under(oak));
     Object.assign(target, await watched.versionOf('vault', target.Key));
-    await watched.put(watched.cloud.root, 'evidence', headKey(1), { IfNoneMatch: '*' });
+    const { vaultKeyArn } = watched.deployment;
+    await watched.put(step('evidence/append-entry'), 'evidence', headKey(1), {
+      ...under(vaultKeyArn),
+      IfNoneMatch: '*',
+    });
   });
   afterAll(() => watched?.cloud.close());
   const asKms = (command: DisableKeyCommand) => watched.kms(administrator).send(command);

@@ -35,7 +35,7 @@ import { LocalCloud } from '../../infra/local/cloud.ts';
 import { deployAssembly } from '../../infra/local/deploy/deploy.ts';
 import { localConfiguration } from '../../infra/local/deploy/local-configuration.ts';
 import type { InstanceRecord, SnapshotRecord } from '../../infra/local/rds/records.ts';
-import { roleArn, stepName } from '../../infra/role-names.ts';
+import { roleArn, type Step, stepName } from '../../infra/role-names.ts';
 
 const account = '111122223333';
 const directory = mkdtempSync(join(tmpdir(), 'daybreak-pulse-'));
@@ -81,9 +81,12 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
   );
   const clients = cloud.clientConfiguration(cloud.root);
   const s3 = new S3Client(clients);
+  /** Objects are put by the role that writes them. */
+  const as = (step: Step) =>
+    new S3Client(cloud.clientConfiguration({ kind: 'role', arn: roleArn(account, stepName(step)) }));
   const keys = new KMSClient(clients);
   const rds = new RDSClient(clients);
-  const invoke = async (step: Parameters<typeof stepName>[0], payload: unknown) => {
+  const invoke = async (step: Step, payload: unknown) => {
     const outcome = await cloud.lambda.invoke(stepName(step), payload, cloud.root);
     if ('functionError' in outcome) throw new Error(outcome.functionError.errorMessage);
     return outcome.payload;
@@ -96,6 +99,7 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
     clock,
     deployment,
     s3,
+    as,
     keys,
     rds,
     invoke,
@@ -124,7 +128,9 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
       await invoke('tenants/ensure-key', { tenant: 's-1', recordedKeyArn: keyArn });
       const under = { Bucket: deployment.vaultBucket, ServerSideEncryption: 'aws:kms', SSEKMSKeyId: keyArn } as const;
       for (const Key of [objectKey('s-1', '5'.repeat(64)), manifestKey('s-1', EMPTY_SHA256)]) {
-        await s3.send(new PutObjectCommand({ ...under, Key, Body: 'sealed', IfNoneMatch: '*' }));
+        await as('backup/back-up-tenant').send(
+          new PutObjectCommand({ ...under, Key, Body: 'sealed', IfNoneMatch: '*' }),
+        );
       }
       const recoveryPoint = rootManifest(recoveryPointId, takenAt, deployment.vaultKeyArn);
       const signed = await withRuntime(
@@ -132,7 +138,7 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
         () => signDocument(recoveryPoint, deployment.signingKeyArn),
       );
       const Body = canonicalJson(signed);
-      await s3.send(
+      await as('backup/complete').send(
         new PutObjectCommand({ Bucket: deployment.vaultBucket, Key: rootManifestKey(recoveryPointId), Body }),
       );
       return append({
@@ -441,10 +447,10 @@ describe('pulse and its alarms, as time passes', () => {
   });
 
   it('remembers what its samples found wrong until it is right, and what the ledger suffers', async () => {
-    const { until, backUp, cloud, deployment, s3, lastValue } = await deploy('remembered', [FIRST]);
+    const { until, backUp, cloud, deployment, as, lastValue } = await deploy('remembered', [FIRST]);
     const lastSequence = await backUp(FIRST);
     const gone = objectKey('s-1', 'f'.repeat(64));
-    await s3.send(
+    await as('pulse/read-back').send(
       new PutObjectCommand({
         Bucket: deployment.workBucket,
         Key: FOUND_WRONG_KEY,
@@ -455,7 +461,16 @@ describe('pulse and its alarms, as time passes', () => {
     expect([lastValue('ObjectsNotLocked'), lastValue('KeysUnusable')]).toEqual([1, 0]);
 
     const Key = ledgerEntryKey((lastSequence as { sequence: number }).sequence + 1);
-    await s3.send(new PutObjectCommand({ Bucket: deployment.evidenceBucket, Key, Body: '{}', IfNoneMatch: '*' }));
+    await as('evidence/append-entry').send(
+      new PutObjectCommand({
+        Bucket: deployment.evidenceBucket,
+        Key,
+        Body: '{}',
+        IfNoneMatch: '*',
+        ServerSideEncryption: 'aws:kms',
+        SSEKMSKeyId: deployment.vaultKeyArn,
+      }),
+    );
     const changes = await until('2026-11-22T09:01:00Z');
     expect(changes).toEqual(['22T09:01 +ledger-broken']);
     expect(lastValue('LedgerBroken')).toBe(1);

@@ -179,10 +179,11 @@ describe('from inside the VPC', () => {
   let attacked: AttackedAccount;
   beforeAll(async () => {
     attacked = await AttackedAccount.create();
-    const { s3, root } = attacked.cloud;
+    const { s3 } = attacked.cloud;
     s3.createBucket({ name: 'elsewhere' });
-    await attacked.put(root, 'vault', 'fingerprints/a', { IfNoneMatch: '*' });
-    await attacked.put(root, 'work', 'work/a');
+    const writer = step('backup/fingerprint');
+    await attacked.put(writer, 'vault', 'fingerprints/a', { IfNoneMatch: '*' });
+    await attacked.put(writer, 'work', 'work/a');
   });
   afterAll(() => attacked?.cloud.close());
 

@@ -119,6 +119,28 @@ const TAMPERING: readonly Row[] = [
       },
     ),
   ),
+  ...[
+    [bucket('evidence'), 'ledger/000000000007.json'],
+    [bucket('work'), 'ledger-projection/1.json.zst'],
+  ].flatMap(([bucketName, key]) =>
+    each(
+      'evidence',
+      [
+        'PutObject',
+        'PostObject',
+        'CopyObject',
+        'CreateMultipartUpload',
+        'UploadPart',
+        'UploadPartCopy',
+        'CompleteMultipartUpload',
+      ],
+      {
+        requestParameters: { bucketName, key },
+        resources: [{ type: 'AWS::S3::Object', ARN: `arn:aws:s3:::${bucketName}/${key}` }],
+        category: 'Data',
+      },
+    ),
+  ),
   ...each('trail', ['StopLogging', 'DeleteTrail', 'UpdateTrail'], parameters({ name: 'daybreak' })),
   ['trail', 'StopLogging', parameters({ name: arn('cloudtrail', 'trail/daybreak') })],
   ...each('trail', ['PutEventSelectors', 'PutInsightSelectors'], parameters({ trailName: 'daybreak' })),
@@ -222,6 +244,15 @@ const ELSEWHERE: readonly Row[] = [
   ['buckets', 'PutBucketPolicy', parameters({ bucketName: 'example-wellbeing-uploads' })],
   ['buckets', 'GetBucketPolicy', parameters({ bucketName: bucket('vault') })],
   ['objects', 'PutObject', { ...parameters({ bucketName: bucket('vault') }), category: 'Data' }],
+  [
+    'evidence',
+    'PutObject',
+    {
+      requestParameters: { bucketName: bucket('work'), key: 'work/20261122t023000z/items.jsonl' },
+      resources: [{ type: 'AWS::S3::Object', ARN: `arn:aws:s3:::${bucket('work')}/work/20261122t023000z/items.jsonl` }],
+      category: 'Data',
+    },
+  ],
   ['objects', 'DeleteObject', { ...parameters({ bucketName: bucket('work') }), category: 'Data' }],
   ['trail', 'StopLogging', parameters({ name: 'organization' })],
   ['trail-log', 'DeleteLogGroup', parameters({ logGroupName: '/app' })],
@@ -289,7 +320,9 @@ describe('a tamper rule', () => {
       const expected = UPGRADED_RULES.includes(rule) ? `${rule} (upgrade)` : rule;
       expect(await noticed(row, deployer)).toEqual([expected]);
     }
-    expect(UPGRADED_RULES.filter(rule => /snapshot|key|grants|alias|bucket|object|^trail$/.test(rule))).toEqual([]);
+    expect(
+      UPGRADED_RULES.filter(rule => /snapshot|key|grants|alias|bucket|object|evidence|^trail$/.test(rule)),
+    ).toEqual([]);
   });
 
   it('tells a refused attempt from what was done', async () => {
@@ -317,6 +350,18 @@ describe('a tamper rule', () => {
     ],
     ['grants', 'CreateGrant', keyEvent(otherKey), 'backup/copy-snapshot'],
     ['aliases', 'CreateAlias', parameters({ aliasName: 'alias/daybreak/tenant/oak' }), 'tenants/ensure-key'],
+    ...(['evidence/append-entry', 'evidence/record-tampering', 'restore-test/conclude'] as const).map(
+      (writer): [TamperRuleId, string, Partial<Deed>, typeof writer] => [
+        'evidence',
+        'PutObject',
+        {
+          ...parameters({ bucketName: bucket('evidence'), key: 'ledger/000000000007.json' }),
+          resources: [{ type: 'AWS::S3::Object', ARN: `arn:aws:s3:::${bucket('evidence')}/ledger/000000000007.json` }],
+          category: 'Data',
+        },
+        writer,
+      ],
+    ),
   ])('%s leaves %s to whom it belongs', async (rule, name, deed, expected) => {
     const row: Row = [rule, name, deed];
     expect(await noticed(row, step(expected))).toEqual([]);

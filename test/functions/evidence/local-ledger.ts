@@ -43,6 +43,7 @@ export async function openLedger(options: { directory?: string } = {}) {
   });
   const keyClient = new KMSClient(clientConfiguration);
   const signingKey = { KeyUsage: 'SIGN_VERIFY', KeySpec: 'ECC_NIST_P256' } as const;
+  const { KeyMetadata: vaultKey } = await keyClient.send(new CreateKeyCommand({}));
   const { KeyMetadata } = await keyClient.send(new CreateKeyCommand(signingKey));
   const deployment: Deployment = {
     accountId,
@@ -50,7 +51,7 @@ export async function openLedger(options: { directory?: string } = {}) {
     vaultBucket: 'vault',
     evidenceBucket: 'evidence',
     workBucket: 'work',
-    vaultKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/vault',
+    vaultKeyArn: vaultKey?.Arn ?? '',
     signingKeyArn: KeyMetadata?.Arn ?? '',
   };
   const restoreTest = { subnetGroupName: 'isolated', securityGroupId: 'sg-1' };

@@ -6,6 +6,7 @@ import {
   GetObjectCommand,
   PutBucketVersioningCommand,
   PutObjectCommand,
+  S3Client,
 } from '@aws-sdk/client-s3';
 import { idOfInstant } from '../../../functions/contracts/identifiers.ts';
 import { type LedgerEntry, SEGMENT_LENGTH } from '../../../functions/contracts/ledger.ts';
@@ -22,7 +23,7 @@ import {
 import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-json.ts';
 import { lose } from '../../../infra/local/s3/damage.ts';
 import type { AwsRequest } from '../../../infra/local/service.ts';
-import { type Step, stepName, type Workflow, workflowName } from '../../../infra/role-names.ts';
+import { roleArn, type Step, stepName, type Workflow, workflowName } from '../../../infra/role-names.ts';
 import { type Account, BUCKET } from './account.ts';
 import type { Removals } from './removals.ts';
 import { describeEnd, runWorkflow } from './run-workflow.ts';
@@ -147,7 +148,7 @@ class BadDay {
 
   /** The claim of another run goes away between two looks at it. */
   async meetVanishingClaim(): Promise<void> {
-    await this.#put(this.#deployment.workBucket, tenantKeyClaimKey('vanishing'), LONG_AGO);
+    await this.#put('tenants/ensure-key', this.#deployment.workBucket, tenantKeyClaimKey('vanishing'), LONG_AGO);
     await this.#invoke('tenants/ensure-key', { tenant: 'vanishing', recordedKeyArn: null });
   }
 
@@ -197,8 +198,10 @@ class BadDay {
 
   /** The ledger has 999 entries, and gets one more. */
   async closeSegment(): Promise<void> {
-    const { cloud, client } = this.#account;
-    const { evidenceBucket } = this.#deployment;
+    const { cloud } = this.#account;
+    const { evidenceBucket, vaultKeyArn } = this.#deployment;
+    const appender = this.#as('evidence/append-entry');
+    const underVaultKey = { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: vaultKeyArn } as const;
     // What was refused today is tried tampering, which goes on being recorded for a while.
     await cloud.invocations.settle();
     const stored = cloud.s3.core.store.buckets.get(evidenceBucket)?.keys.values() ?? [];
@@ -219,7 +222,7 @@ class BadDay {
       };
       const Body = Buffer.from(canonicalJson(entry));
       const target = { Bucket: evidenceBucket, Key: ledgerEntryKey(sequence) };
-      await client.send(new PutObjectCommand({ ...target, Body, IfNoneMatch: '*' }));
+      await appender.send(new PutObjectCommand({ ...target, ...underVaultKey, Body, IfNoneMatch: '*' }));
       previousSha256 = sha256Hex(Body);
     }
     const draft = {
@@ -299,7 +302,12 @@ class BadDay {
       case stepName('restore-test/tear-down'):
         if (!this.#wasRefused('restore-test/tear-down', /^s3:DeleteObjectVersion /)) {
           const { restoreTestId } = event as { restoreTestId: string };
-          await this.#put(workBucket, `${scratchPrefix(restoreTestId)}left`, 'what a killed verification left');
+          await this.#put(
+            'restore-test/verify-objects',
+            workBucket,
+            `${scratchPrefix(restoreTestId)}left`,
+            'what a killed verification left',
+          );
         }
         break;
     }
@@ -322,16 +330,16 @@ class BadDay {
     const { keys } = this.#account.cloud.s3.core.store.buckets.get(this.#deployment.workBucket) ?? {};
     const isClaimed = [...(keys?.values() ?? [])].some(({ key }) => key === tenantKeyClaimKey(tenant));
     if (isClaimed || tenant === 'oak')
-      await this.#put(this.#deployment.workBucket, tenantKeyClaimKey(tenant), LONG_AGO);
+      await this.#put('tenants/ensure-key', this.#deployment.workBucket, tenantKeyClaimKey(tenant), LONG_AGO);
   }
 
   // What a killed copy leaves twice is aborted once by the next one.
   async #addSecondUpload(Bucket: string): Promise<void> {
-    const { cloud, client } = this.#account;
+    const { cloud } = this.#account;
     const uploads = [...(cloud.s3.core.store.buckets.get(Bucket)?.uploads.values() ?? [])];
     const [{ upload } = {}] = uploads;
     if (uploads.length !== 1 || upload?.encryption.algorithm !== 'aws:kms') return;
-    await client.send(
+    await this.#as('backup/back-up-tenant').send(
       new CreateMultipartUploadCommand({
         Bucket,
         Key: upload.key,
@@ -342,8 +350,13 @@ class BadDay {
     );
   }
 
-  async #put(Bucket: string, Key: string, Body: string): Promise<void> {
-    await this.#account.client.send(new PutObjectCommand({ Bucket, Key, Body }));
+  #as(step: Step): S3Client {
+    const { cloud } = this.#account;
+    return new S3Client(cloud.clientConfiguration({ kind: 'role', arn: roleArn(cloud.accountId, stepName(step)) }));
+  }
+
+  async #put(writer: Step, Bucket: string, Key: string, Body: string): Promise<void> {
+    await this.#as(writer).send(new PutObjectCommand({ Bucket, Key, Body }));
   }
 
   async #remove(Bucket: string, Key: string): Promise<void> {

@@ -89,7 +89,10 @@ describe('deploying the assembly to a local cloud', () => {
     const cloud = startCloud();
     const first = await deployAssembly(cloud, assembly);
     const client = new S3Client(cloud.clientConfiguration(cloud.root));
-    await client.send(new PutObjectCommand({ Bucket: vaultBucket, Key: 'recovery-points/a.json', Body: 'kept' }));
+    const writer = { kind: 'role', arn: `arn:aws:iam::${account}:role/${stepName('backup/complete')}` } as const;
+    await new S3Client(cloud.clientConfiguration(writer)).send(
+      new PutObjectCommand({ Bucket: vaultBucket, Key: 'recovery-points/a.json', Body: 'kept' }),
+    );
     const second = await deployAssembly(cloud, assembly);
     expect([...(second.get('DaybreakVault')?.outputs ?? [])]).toEqual([...(first.get('DaybreakVault')?.outputs ?? [])]);
     const { Body, ObjectLockMode } = await client.send(

@@ -89,7 +89,10 @@ describe('destroying stacks of a local cloud', () => {
     const cloud = await deployedCloud();
     const Bucket = `daybreak-vault-${account}-eu-west-2`;
     const client = new S3Client(cloud.clientConfiguration(cloud.root));
-    await client.send(new PutObjectCommand({ Bucket, Key: 'recovery-points/a.json', Body: 'kept' }));
+    const writer = { kind: 'role', arn: `arn:aws:iam::${account}:role/${stepName('backup/complete')}` } as const;
+    await new S3Client(cloud.clientConfiguration(writer)).send(
+      new PutObjectCommand({ Bucket, Key: 'recovery-points/a.json', Body: 'kept' }),
+    );
     await destroyAllButTheVault(cloud);
     setTerminationProtection(cloud, 'DaybreakVault', false);
     await destroyStack(cloud, 'DaybreakVault');
