@@ -36,11 +36,18 @@ export const TableFingerprint = z.strictObject({
 });
 export type TableFingerprint = z.infer<typeof TableFingerprint>;
 
+/** Where a sequence stands, and what it may do. Numbers are decimal text. Unlogged ones are left out: a restore resets them. */
 export const SequenceState = z.strictObject({
   schema: z.string(),
   sequence: z.string(),
-  lastValue: z.string().nullable(),
   increment: z.string(),
+  minimum: z.string(),
+  maximum: z.string(),
+  cycle: z.boolean(),
+  /** Its file: another one after TRUNCATE … RESTART IDENTITY and ALTER SEQUENCE. */
+  fileNode: z.string(),
+  /** Null where the reader may not read it. `logCount` numbers after `lastValue` are in the WAL in advance. */
+  value: z.strictObject({ lastValue: z.string(), isCalled: z.boolean(), logCount: z.int() }).nullable(),
 });
 export type SequenceState = z.infer<typeof SequenceState>;
 

@@ -54,6 +54,10 @@ export const Gap = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('catalog-drift'), databaseId, catalog: z.string(), rowCount }),
   /** A system catalog of which the source or the copy gave no rows. */
   z.strictObject({ kind: z.literal('catalog-unread'), databaseId, catalog: z.string(), why: Obstacle }),
+  /** A sequence that was set back, begun anew, or cycled while the snapshot was taken: its value then is not bounded. */
+  z.strictObject({ kind: z.literal('sequence-not-bounded'), databaseId, sequence: SchemaName }),
+  /** A sequence that the reader may not read. */
+  z.strictObject({ kind: z.literal('sequence-unread'), databaseId, sequence: SchemaName }),
   /** Rows that changed while the snapshot was taken: within their bounds, counted, not compared. */
   z.strictObject({ kind: z.literal('drift'), databaseId, rowCount: z.int() }),
   /** An unlogged table is empty after every restore. `rowCount` is what the source held. */
@@ -88,6 +92,8 @@ export const MAY_PASS: Readonly<Record<GapKind, boolean>> = {
   'other-database': false,
   'catalog-drift': false,
   'catalog-unread': false,
+  'sequence-not-bounded': true,
+  'sequence-unread': false,
   drift: true,
   'unlogged-table': true,
   'foreign-table': true,

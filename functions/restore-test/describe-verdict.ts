@@ -16,6 +16,8 @@ const KINDS: Readonly<Record<GapKind, { heading: Heading; many: string; counted?
   'other-database': { heading: 'not compared', many: 'other databases of the same instance' },
   'catalog-drift': { heading: 'not compared', many: 'catalogs that changed meanwhile', counted: 'entry' },
   'catalog-unread': { heading: 'not compared', many: 'catalogs' },
+  'sequence-not-bounded': { heading: 'not compared', many: 'sequences that were set back or begun anew meanwhile' },
+  'sequence-unread': { heading: 'not compared', many: 'sequences that could not be read' },
   drift: { heading: 'not compared', many: 'sets of rows that changed meanwhile', counted: 'row' },
   'foreign-table': { heading: 'not compared', many: 'foreign tables, whose rows are on other servers' },
   'system-database': { heading: 'not compared', many: 'databases of the system' },

@@ -141,6 +141,12 @@ export async function verifyDatabase(
     ...present.unreadable.map(({ schema, relation }) => nameOf({ schema, table: relation })),
   ]);
   const schema = compareSchema(source.before, source.after, await hashSchema(query));
+  const sequences = compareSequences(
+    databaseId,
+    source.before.sequences,
+    source.after.sequences,
+    await listSequences(query),
+  );
   const unread = judgeUnread(source, present.unreadable, new Set(tables.map(({ name }) => name)));
   const results = checks.map(check => run.progress.results[idOf(check)] ?? CheckResult.parse({}));
   const sum = (pick: (result: CheckResult) => number) => results.reduce((total, result) => total + pick(result), 0);
@@ -152,6 +158,7 @@ export async function verifyDatabase(
     [
       ...unread.gaps,
       ...schema.gaps,
+      ...sequences.gaps,
       ...results.flatMap(result => result.gaps),
       ...foreignKeys.gaps,
       ...structure.gaps,
@@ -163,7 +170,7 @@ export async function verifyDatabase(
     ...comparePresence(source.before, source.after, names),
     ...unread.findings,
     ...schema.findings,
-    ...compareSequences(source.before.sequences, source.after.sequences, await listSequences(query)),
+    ...sequences.findings,
     ...results.flatMap(result => result.findings),
   ]);
   return {

@@ -1,5 +1,5 @@
 import type { SequenceState, UnreadableRelation } from '../../contracts/fingerprint.ts';
-import { type Query, quoteName } from '../postgres.ts';
+import { type Query, quoteName, sqlStateOf } from '../postgres.ts';
 import { sqlName } from '../sql-name.ts';
 import { inUserSchema } from './definition.ts';
 
@@ -62,11 +62,48 @@ export async function listRelations(
   return { relations, unreadable };
 }
 
-/** Where each sequence stands. Cycling ones are left out: of them neither value is ahead of the other. */
-export function listSequences(query: Query): Promise<SequenceState[]> {
-  return query<SequenceState>(
-    `SELECT schemaname AS schema, sequencename AS sequence, last_value::text AS "lastValue", increment_by::text AS increment
-       FROM pg_sequences WHERE NOT cycle AND schemaname !~ '^pg_(toast|temp)'
-      ORDER BY schemaname COLLATE "C", sequencename COLLATE "C"`,
+const SEQUENCES_PER_QUERY = 100;
+
+/**
+ * Where each sequence stands that survives a restore. `pg_sequences` does not tell one that was set from one that was never
+ * used, so each is read itself.
+ */
+export async function listSequences(query: Query): Promise<SequenceState[]> {
+  const sequences = await query<Omit<SequenceState, 'value'>>(
+    `SELECT n.nspname AS schema, c.relname AS sequence, s.seqincrement::text AS increment, s.seqmin::text AS minimum,
+            s.seqmax::text AS maximum, s.seqcycle AS cycle, pg_relation_filenode(c.oid)::text AS "fileNode"
+       FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE c.relpersistence = 'p'
+      ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"`,
   );
+  const states: SequenceState[] = [];
+  for (let from = 0; from < sequences.length; from += SEQUENCES_PER_QUERY) {
+    const some = sequences.slice(from, from + SEQUENCES_PER_QUERY);
+    try {
+      const values = await readSequences(query, some);
+      states.push(...some.map((sequence, place) => ({ ...sequence, value: values[place] ?? null })));
+    } catch (error) {
+      if (sqlStateOf(error) === undefined) throw error;
+      // One of them cannot be read: which it is, each says for itself.
+      for (const sequence of some) {
+        const value = await readSequences(query, [sequence]).catch(sqlStateOf);
+        if (value === NO_SUCH_RELATION) continue;
+        states.push({ ...sequence, value: (Array.isArray(value) ? value[0] : null) ?? null });
+      }
+    }
+  }
+  return states;
+}
+
+const NO_SUCH_RELATION = '42P01';
+
+function readSequences(
+  query: Query,
+  sequences: readonly Pick<SequenceState, 'schema' | 'sequence'>[],
+): Promise<SequenceState['value'][]> {
+  const selects = sequences.map(
+    ({ schema, sequence }, place) =>
+      `SELECT ${place} AS place, s.last_value::text AS "lastValue", s.is_called AS "isCalled", s.log_cnt::int AS "logCount" FROM ${quoteName(schema, sequence)} s`,
+  );
+  return query(`SELECT "lastValue", "isCalled", "logCount" FROM (${selects.join(' UNION ALL ')}) s ORDER BY place`);
 }

@@ -205,6 +205,8 @@ describe('judgeRestoreTest', () => {
     'other-database': { kind: 'other-database', databaseId, name: 'reports', tableCount: null },
     'catalog-drift': { kind: 'catalog-drift', databaseId, catalog: 'pg_proc', rowCount: 1 },
     'catalog-unread': { kind: 'catalog-unread', databaseId, catalog: 'pg_subscription', why: 'permission-denied' },
+    'sequence-not-bounded': { kind: 'sequence-not-bounded', databaseId, sequence: note },
+    'sequence-unread': { kind: 'sequence-unread', databaseId, sequence: note },
     drift: { kind: 'drift', databaseId, rowCount: 3 },
     'unlogged-table': { kind: 'unlogged-table', databaseId, table: note, rowCount: 5000 },
     'foreign-table': { kind: 'foreign-table', databaseId, table: note },
