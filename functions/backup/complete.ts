@@ -1,7 +1,6 @@
 import type { z } from 'zod';
 import type { Deployment } from '../contracts/configuration.ts';
 import { CompleteInput, CompleteOutput, type DatabaseOutcome, TenantItem } from '../contracts/daily-backup.ts';
-import { DatabaseFingerprint } from '../contracts/fingerprint.ts';
 import { instantOfId, TenantId } from '../contracts/identifiers.ts';
 import { nothingBackedUp, TenantBackupResult } from '../contracts/object-manifest.ts';
 import type { DatabaseRecoveryPoint, RecoveryPoint } from '../contracts/recovery-point.ts';
@@ -16,7 +15,7 @@ import {
 import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
 import { parseInstant } from '../platform/clock.ts';
 import { describeError, PermanentError, RetryableError } from '../platform/errors.ts';
-import { decode } from '../platform/fingerprint/fingerprint-file.ts';
+import { openFingerprint } from '../platform/fingerprint/fingerprint-file.ts';
 import { handler as step } from '../platform/handler.ts';
 import { signDocument } from '../platform/kms.ts';
 import { log } from '../platform/log.ts';
@@ -114,7 +113,6 @@ async function close(
   databaseIds: readonly string[],
 ): Promise<{ recoveryPoint: RecoveryPoint; sha256: string }> {
   const readBacks: ReadBack[] = [];
-  // One after the other: a fingerprint of a database with thousands of tables takes hundreds of megabytes in memory.
   for (const outcome of outcomes) readBacks.push(await readBackDatabase(recoveryPointId, outcome, deployment));
   const databases = readBacks.map(({ invalidTenantCount: _, ...database }) => database);
   const results = await Array.fromAsync(readMapResults(deployment.workBucket, tenantResultsKey, TenantBackupResult));
@@ -229,28 +227,22 @@ async function readBackDatabase(
   }
 }
 
-/** What is to be known of a fingerprint here; the rest of it is let go. */
+/** Reads a fingerprint back, its parts too, and says what is to be known of it here. */
 async function readFingerprint(
   vaultBucket: string,
   recoveryPointId: string,
   databaseId: string,
   moment: 'before' | 'after',
 ) {
-  const key = fingerprintKey(recoveryPointId, databaseId, moment);
-  const bytes = await readBytes(vaultBucket, key);
-  const fingerprint = decode(bytes, DatabaseFingerprint, key);
+  const bytes = await readBytes(vaultBucket, fingerprintKey(recoveryPointId, databaseId, moment));
+  const { index, checkParts } = openFingerprint(bytes, vaultBucket, { recoveryPointId, databaseId, moment });
+  await checkParts();
   return {
     sha256: sha256Hex(bytes),
-    measuredAt: fingerprint.tables.map(({ measuredAt }) => measuredAt),
-    rowCount: countRows(fingerprint),
-    invalidTenantCount: fingerprint.tenants.filter(tenant => !TenantId.safeParse(tenant).success).length,
+    measuredAt: index.tables.map(table => (moment === 'before' ? table.lastMeasuredAt : table.firstMeasuredAt)),
+    rowCount: index.tables.reduce((sum, { rowCount }) => sum + rowCount, 0),
+    invalidTenantCount: index.tenants.filter(tenant => !TenantId.safeParse(tenant).success).length,
   };
-}
-
-function countRows({ tables }: DatabaseFingerprint): number {
-  return tables
-    .flatMap(({ settled, recent }) => [...Object.values(settled), ...Object.values(recent)])
-    .reduce((sum, { rows }) => sum + rows, 0);
 }
 
 function publish({ status, databases, tenants }: RecoveryPoint, durationMs: number): void {

@@ -3,70 +3,97 @@ import { z } from 'zod';
 import type { DatabaseConfiguration } from '../contracts/configuration.ts';
 import { FingerprintInput, FingerprintOutput } from '../contracts/daily-backup.ts';
 import { DatabaseFingerprint, TableFingerprint, UnreadableRelation } from '../contracts/fingerprint.ts';
-import { fingerprintKey, fingerprintProgressKey } from '../contracts/vault-layout.ts';
-import { addMs } from '../platform/clock.ts';
+import { Sha256 } from '../contracts/identifiers.ts';
+import { fingerprintKey, fingerprintProgressKey, openTableKey } from '../contracts/vault-layout.ts';
+import { sha256Hex } from '../platform/canonical-json.ts';
+import { addMs, parseInstant } from '../platform/clock.ts';
 import { PermanentError } from '../platform/errors.ts';
 import { findDatabase } from '../platform/find-configured.ts';
-import { listRelations, listSequences, nameOf, type Relation } from '../platform/fingerprint/catalog.ts';
+import { listRelations, listSequences, nameOf, onlyFrom, type Relation } from '../platform/fingerprint/catalog.ts';
 import { hashSchema } from '../platform/fingerprint/definition.ts';
-import { decode, encode, readFile } from '../platform/fingerprint/fingerprint-file.ts';
+import {
+  decode,
+  encode,
+  type FingerprintName,
+  openFingerprint,
+  PartWriter,
+  storeInVault,
+} from '../platform/fingerprint/fingerprint-file.ts';
+import { parseSnapshot } from '../platform/fingerprint/horizon.ts';
 import {
   countRemovedRows,
   measureTable,
+  type OpenMeasurement,
   planAfresh,
   planLike,
   STATISTICS_DELAY_MS,
   toFingerprint,
 } from '../platform/fingerprint/measure-table.ts';
+import { decodeOpen, encodeOpen } from '../platform/fingerprint/open-measurement.ts';
 import { listTenants } from '../platform/fingerprint/tenants.ts';
 import { handler as step } from '../platform/handler.ts';
 import { log } from '../platform/log.ts';
 import { type Database, DatabaseQueryError, openDatabase } from '../platform/postgres.ts';
 import { currentRuntime } from '../platform/runtime.ts';
-import { readBytes, writeBytes, writeBytesOnce } from '../platform/s3.ts';
+import { readBytes, readBytesIfThere, writeBytes, writeBytesOnce } from '../platform/s3.ts';
 
 /** The *after* measurement was asked for, but there is no *before* measurement to compare with. */
 export class BeforeFingerprintMissingError extends PermanentError {}
 
 const Progress = z.strictObject({
   seeds: DatabaseFingerprint.shape.seeds,
+  /** Tables whose digests are in the vault. */
   tables: z.array(TableFingerprint),
   unreadable: z.array(UnreadableRelation),
+  /** The table that was begun, and the SHA-256 of what was measured of it (`openTableKey`). */
+  open: z.strictObject({ table: z.string(), sha256: Sha256 }).nullable(),
 });
 type Progress = z.infer<typeof Progress>;
 
 const SAVE_EVERY_MS = 30_000;
 /** How often a table that another session keeps locked is tried; each time for as long as `lock_timeout`. */
 const LOCK_ATTEMPTS = 3;
+/** Counting the rows of an unlogged table, which no restore brings back, is worth so long. */
+const COUNT_LIMIT_MS = 30_000;
 
 /**
- * Measures a database table by table, *before* or *after* its snapshot, and writes the fingerprint to the vault, once.
+ * Measures a database range by range, *before* or *after* its snapshot, and writes the fingerprint to the vault, once.
  * It stops when its time is short and goes on from the work bucket; a rerun measures again at most what was not saved.
+ * What is not measured at the deadline is named, and the fingerprint is closed.
  */
 export const handler = step({
   input: FingerprintInput,
   output: FingerprintOutput,
-  run: async ({ recoveryPointId, databaseId, endpoint, moment }, { configuration, deployment, timeIsShort }) => {
+  run: async (input, { configuration, deployment, timeIsShort }) => {
+    const { recoveryPointId, databaseId, endpoint, moment } = input;
+    const { vaultBucket, workBucket } = deployment;
+    const name: FingerprintName = { recoveryPointId, databaseId, moment };
     const resultKey = fingerprintKey(recoveryPointId, databaseId, moment);
-    const finished = await readFile(deployment.vaultBucket, resultKey, DatabaseFingerprint);
+    const finished = await readIndex(vaultBucket, name);
     if (finished !== undefined) return { done: true, measuredAt: lastMeasuredAt(finished) };
 
     const configured = findDatabase(configuration, databaseId);
-    const before =
-      moment === 'after' ? await readBefore(deployment.vaultBucket, recoveryPointId, databaseId) : undefined;
-    const progressKey = fingerprintProgressKey(recoveryPointId, databaseId, moment);
-    const progress = await beginProgress(deployment.workBucket, progressKey, before);
-    const save = async () => {
-      await writeBytes(deployment.workBucket, progressKey, encode(progress));
+    const before = moment === 'after' ? await readBefore(vaultBucket, name) : undefined;
+    const store = await openProgress(workBucket, name, before);
+    const { progress } = store;
+    const parts = new PartWriter<Omit<TableFingerprint, 'digests'>>(storeInVault(vaultBucket, name), (table, digests) =>
+      progress.tables.push({ ...table, digests }),
+    );
+    const save = async (open?: { table: string; measurement: OpenMeasurement }) => {
+      await parts.flush();
+      await store.save(open);
     };
+    const clock = currentRuntime().clock;
+    const deadline = input.deadlineAt === null ? undefined : parseInstant(input.deadlineAt);
+    const isLate = () => deadline !== undefined && clock.now() >= deadline;
 
     const database = openDatabase(endpoint, configured);
     try {
-      const complete = await measureTables(database, { progress, before, save, timeIsShort });
+      const run = { progress, open: store.open, before, parts, save, timeIsShort, isLate };
+      if (!(await measureTables(database, run))) return { done: false, measuredAt: null };
       await save();
-      if (!complete) return { done: false, measuredAt: null };
       const fingerprint = await describeDatabase(database, configured, moment, progress);
-      await writeBytesOnce(deployment.vaultBucket, resultKey, encode(fingerprint));
+      await writeBytesOnce(vaultBucket, resultKey, encode(fingerprint));
       log('info', 'fingerprint taken', {
         databaseId,
         moment,
@@ -81,45 +108,67 @@ export const handler = step({
 });
 
 function lastMeasuredAt({ tables }: DatabaseFingerprint): string | null {
-  return tables.reduce<string | null>(
-    (last, { measuredAt }) => (last === null || measuredAt > last ? measuredAt : last),
-    null,
-  );
+  return tables.reduce<string | null>((last, { lastMeasuredAt: at }) => (last === null || at > last ? at : last), null);
 }
 
-async function readBefore(vaultBucket: string, recoveryPointId: string, databaseId: string) {
-  const key = fingerprintKey(recoveryPointId, databaseId, 'before');
-  const before = await readFile(vaultBucket, key, DatabaseFingerprint);
+async function readIndex(vaultBucket: string, name: FingerprintName): Promise<DatabaseFingerprint | undefined> {
+  const { recoveryPointId, databaseId, moment } = name;
+  const bytes = await readBytesIfThere(vaultBucket, fingerprintKey(recoveryPointId, databaseId, moment));
+  return bytes && openFingerprint(bytes, vaultBucket, name).index;
+}
+
+async function readBefore(vaultBucket: string, name: FingerprintName): Promise<DatabaseFingerprint> {
+  const before = await readIndex(vaultBucket, { ...name, moment: 'before' });
   if (before === undefined) {
     throw new BeforeFingerprintMissingError(
-      `${key} is not in the vault; the fingerprint before the snapshot has to be taken first: start the backup again`,
+      `${fingerprintKey(name.recoveryPointId, name.databaseId, 'before')} is not in the vault; the fingerprint before the snapshot has to be taken first: start the backup again`,
     );
   }
   return before;
 }
 
 // The seeds are written before the first row is read, so that runs which overlap measure alike.
-async function beginProgress(
-  workBucket: string,
-  key: string,
-  before: DatabaseFingerprint | undefined,
-): Promise<Progress> {
+async function openProgress(workBucket: string, name: FingerprintName, before: DatabaseFingerprint | undefined) {
+  const { recoveryPointId, databaseId, moment } = name;
+  const key = fingerprintProgressKey(recoveryPointId, databaseId, moment);
+  const keyOf = (sha256: string) => openTableKey(recoveryPointId, databaseId, moment, sha256);
   const seed = () => randomBytes(8).readBigInt64LE().toString();
-  const fresh: Progress = { seeds: before?.seeds ?? [seed(), seed()], tables: [], unreadable: [] };
+  const fresh: Progress = { seeds: before?.seeds ?? [seed(), seed()], tables: [], unreadable: [], open: null };
   await writeBytesOnce(workBucket, key, encode(fresh));
-  return decode(await readBytes(workBucket, key), Progress, `s3://${workBucket}/${key}`);
+  const progress = decode(await readBytes(workBucket, key), Progress, `s3://${workBucket}/${key}`);
+  const kept = progress.open;
+  const bytes = kept === null ? undefined : await readBytesIfThere(workBucket, keyOf(kept.sha256));
+  const measurement = kept && bytes && decodeOpen(kept.table, bytes);
+  return {
+    progress,
+    open: kept && measurement ? { table: kept.table, measurement } : undefined,
+    save: async (open?: { table: string; measurement: OpenMeasurement }) => {
+      progress.open = null;
+      if (open !== undefined) {
+        const content = encodeOpen(open.table, open.measurement);
+        progress.open = { table: open.table, sha256: sha256Hex(content) };
+        await writeBytes(workBucket, keyOf(progress.open.sha256), content);
+      }
+      await writeBytes(workBucket, key, encode(progress));
+    },
+  };
 }
 
+/** @returns whether every table was measured, or is named as not measured. */
 async function measureTables(
   database: Database,
   run: {
     progress: Progress;
+    /** A measurement that an earlier call began. */
+    open: { table: string; measurement: OpenMeasurement } | undefined;
     before: DatabaseFingerprint | undefined;
-    save: () => Promise<void>;
+    parts: PartWriter<Omit<TableFingerprint, 'digests'>>;
+    save: (open?: { table: string; measurement: OpenMeasurement }) => Promise<void>;
     timeIsShort: () => boolean;
+    isLate: () => boolean;
   },
 ): Promise<boolean> {
-  const { progress, before, save, timeIsShort } = run;
+  const { progress, before, parts, save, timeIsShort, isLate } = run;
   const beforeByName = new Map(before?.tables.map(table => [nameOf(table), table]));
   const { relations, unreadable } = await listRelations(database.query);
   const tried = new Set(progress.unreadable.map(({ schema, relation }) => nameOf({ schema, table: relation })));
@@ -129,47 +178,64 @@ async function measureTables(
   const done = new Set([...progress.tables.map(nameOf), ...tried]);
   const queue: { relation: Relation; attempt: number }[] = relations
     .filter(relation => !done.has(nameOf(relation)))
+    // What was begun is finished first.
+    .sort((a, b) => Number(nameOf(b) === run.open?.table) - Number(nameOf(a) === run.open?.table))
     .map(relation => ({ relation, attempt: 1 }));
 
   const clock = currentRuntime().clock;
   let saveAt = addMs(clock.now(), SAVE_EVERY_MS);
+  const saveIfDue = async (open?: { table: string; measurement: OpenMeasurement }) => {
+    if (clock.now() < saveAt) return;
+    await save(open);
+    saveAt = addMs(clock.now(), SAVE_EVERY_MS);
+  };
   const startsWith = queue[0]?.relation;
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-    if (timeIsShort()) return false;
     const { relation, attempt } = next;
-    const refuse = (reason: UnreadableRelation['reason']) =>
-      progress.unreadable.push({ schema: relation.schema, relation: relation.table, reason });
+    const table = nameOf(relation);
+    const refuse = (reason: UnreadableRelation['reason']) => {
+      progress.unreadable.push({ schema: relation.schema, relation: relation.table, reason, rowCount: null });
+      log('warn', 'a table was not measured', { table: nameOf(relation), reason });
+    };
+    if (isLate()) {
+      refuse('out-of-time');
+      continue;
+    }
+    if (timeIsShort()) {
+      await save();
+      return false;
+    }
     try {
-      const earlier = beforeByName.get(nameOf(relation));
-      const measured = await database.cancelWhen(timeIsShort, () =>
-        measureTable(database, relation, details =>
-          earlier ? planLike(earlier, details, progress.seeds) : planAfresh(details, progress.seeds),
-        ),
-      );
-      if (measured) progress.tables.push(toFingerprint(relation, measured));
+      const earlier = beforeByName.get(table);
+      const result = await measureTable(database, relation, {
+        plan: details =>
+          earlier
+            ? planLike(earlier, details, progress.seeds)
+            : planAfresh(details, progress.seeds, before && BigInt(before.horizon)),
+        from: run.open?.table === table && attempt === 1 ? run.open.measurement : undefined,
+        hasWholeCall: relation === startsWith,
+        timeIsShort: () => timeIsShort() || isLate(),
+        onRange: measurement => saveIfDue({ table, measurement }),
+      });
+      if (result.kind === 'measured')
+        await parts.add(toFingerprint(relation, result.measurement), result.measurement.rows);
+      else if (result.kind === 'unmeasurable') refuse(result.why);
+      else if (result.kind === 'unfinished' && isLate()) refuse('out-of-time');
+      else if (result.kind === 'unfinished') {
+        await save(result.open && { table, measurement: result.open });
+        return false;
+      }
     } catch (error) {
       if (!(error instanceof DatabaseQueryError)) throw error;
-      if (error.sqlState === LOCKED) {
-        if (attempt < LOCK_ATTEMPTS) queue.push({ relation, attempt: attempt + 1 });
-        else refuse('locked');
-      } else if (error.sqlState === CANCELLED && relation !== startsWith) {
-        return false;
-      } else {
-        // Also a table that a whole run of the function was not enough for.
-        refuse(error.sqlState === FORBIDDEN ? 'permission-denied' : 'unreadable');
-        log('warn', 'a table could not be measured', { table: nameOf(relation), sqlState: error.sqlState });
-      }
+      if (error.sqlState === LOCKED && attempt < LOCK_ATTEMPTS) queue.push({ relation, attempt: attempt + 1 });
+      else refuse(({ [LOCKED]: 'locked', [FORBIDDEN]: 'permission-denied' } as const)[error.sqlState] ?? 'unreadable');
     }
-    if (clock.now() >= saveAt) {
-      await save();
-      saveAt = addMs(clock.now(), SAVE_EVERY_MS);
-    }
+    await saveIfDue();
   }
   return true;
 }
 
 const LOCKED = '55P03';
-const CANCELLED = '57014';
 const FORBIDDEN = '42501';
 
 async function describeDatabase(
@@ -183,21 +249,46 @@ async function describeDatabase(
     // What was removed before the measurement but is not yet counted would later look like rows that were added.
     await currentRuntime().clock.sleep(STATISTICS_DELAY_MS);
     const removed = await countRemovedRows(query);
-    for (const table of progress.tables) table.removedRowCount = removed.get(nameOf(table)) ?? null;
+    const unknown = { removedRowCount: null, deletedRowCount: null };
+    for (const table of progress.tables) Object.assign(table, removed.get(nameOf(table)) ?? unknown);
+  } else {
+    await countUnloggedRows(database, progress.unreadable);
   }
-  const [server] = await query<{ version: string }>(`SELECT current_setting('server_version') AS version`);
+  const [server] = await query<{ version: string; snapshot: string }>(
+    `SELECT current_setting('server_version') AS version, pg_current_snapshot()::text AS snapshot`,
+  );
   return {
-    version: 1,
+    version: 2,
     databaseId: configured.id,
     moment,
     serverVersion: server?.version ?? '',
     seeds: progress.seeds,
+    horizon: parseSnapshot(server?.snapshot ?? '').xmin.toString(),
     schemaSha256: await hashSchema(query),
     tables: progress.tables.toSorted(byName),
     sequences: await listSequences(query),
     unreadable: progress.unreadable,
     tenants: await listTenants(query, configured),
   };
+}
+
+async function countUnloggedRows(database: Database, unreadable: UnreadableRelation[]): Promise<void> {
+  const clock = currentRuntime().clock;
+  const until = addMs(clock.now(), COUNT_LIMIT_MS);
+  for (const relation of unreadable) {
+    if (relation.reason !== 'unlogged' || clock.now() >= until) continue;
+    const { schema, relation: table } = relation;
+    try {
+      const [row] = await database.cancelWhen(
+        () => clock.now() >= until,
+        () => database.query<{ rows: string }>(`SELECT count(*)::text AS rows FROM ${onlyFrom({ schema, table })}`),
+      );
+      relation.rowCount = Number(row?.rows);
+    } catch (error) {
+      // It is named all the same, without a count.
+      if (!(error instanceof DatabaseQueryError)) throw error;
+    }
+  }
 }
 
 function byName(a: TableFingerprint, b: TableFingerprint): number {

@@ -20,8 +20,13 @@ export const PlanOutput = z.strictObject({
   databases: z.array(DatabaseRef.extend({ endpoint: DatabaseEndpoint })),
 });
 
-/** `backup/fingerprint`: inside the VPC. Called again with what it returned until `done`; a finished one answers at once. */
-export const FingerprintInput = DatabaseRef.extend({ endpoint: DatabaseEndpoint, moment: z.enum(['before', 'after']) });
+/** `backup/fingerprint`: inside the VPC. Called again until `done`; a finished one answers at once. */
+export const FingerprintInput = DatabaseRef.extend({
+  endpoint: DatabaseEndpoint,
+  moment: z.enum(['before', 'after']),
+  /** From then on nothing more is measured: what is left is named, and the fingerprint is closed. */
+  deadlineAt: InstantText.nullable().default(null),
+});
 export const FingerprintOutput = z.strictObject({
   done: z.boolean(),
   /** When its last table was measured; null until it is done, and for a database without tables. */

@@ -21,9 +21,16 @@ export const notCoveredKey = (tenant: string | null, sha256: string): string =>
 export const RECOVERY_POINT_PREFIX = 'recovery-points/';
 /** The signed root manifest. */
 export const rootManifestKey = (recoveryPointId: string): string => `${RECOVERY_POINT_PREFIX}${recoveryPointId}.json`;
-/** The fingerprint of one database at one moment, in the vault bucket: zstd-compressed JSON, under the vault key. */
+/** The index of one database's fingerprint at one moment, in the vault bucket: zstd-compressed JSON, under the vault key. */
 export const fingerprintKey = (recoveryPointId: string, databaseId: string, moment: 'before' | 'after'): string =>
   `fingerprints/${recoveryPointId}/${databaseId}/${moment}.json.zst`;
+/** Digests of some of its tables. `sha256` is of the file as it is stored. */
+export const fingerprintPartKey = (
+  recoveryPointId: string,
+  databaseId: string,
+  moment: 'before' | 'after',
+  sha256: string,
+): string => `fingerprints/${recoveryPointId}/${databaseId}/${moment}/${sha256}.zst`;
 
 /** In the evidence bucket. */
 export const LEDGER_PREFIX = 'ledger/';
@@ -47,12 +54,15 @@ export const itemsKey = (id: string): string => `${workPrefix(id)}items.jsonl`;
 /** Progress of one database's fingerprint between two calls. */
 export const fingerprintProgressKey = (id: string, databaseId: string, moment: string): string =>
   `${workPrefix(id)}fingerprints/${databaseId}/${moment}.json.zst`;
-/** Progress of reading one restored copy (its `DbiResourceId`) through, or of verifying it, between two calls. */
+/** What was measured of the table that a fingerprint had come to; the progress names it by its SHA-256. */
+export const openTableKey = (id: string, databaseId: string, moment: string, sha256: string): string =>
+  `${workPrefix(id)}fingerprints/${databaseId}/${moment}/${sha256}.zst`;
+/** Progress of reading one restored copy (its `DbiResourceId`) through, of verifying it, or of one check, between two calls. */
 export const databaseTestKey = (
   restoreTestId: string,
   databaseId: string,
   resourceId: string,
-  activity: 'hydration' | 'verification',
+  activity: 'hydration' | 'verification' | 'open-check',
 ): string => `${workPrefix(restoreTestId)}databases/${databaseId}/${resourceId}/${activity}.json.zst`;
 /** A segment of a manifest in the making, under the tenant's key, kept between two calls of a step that stopped for time. */
 export const unfinishedManifestKey = (id: string, bucketId: string, tenant: string | null, sha256: string): string =>

@@ -1,201 +1,235 @@
-import type { Digest, TableFingerprint } from '../contracts/fingerprint.ts';
-import type { Gap } from '../contracts/gap.ts';
+import type { TableFingerprint } from '../contracts/fingerprint.ts';
+import type { Obstacle } from '../contracts/gap.ts';
 import type { Finding } from '../contracts/restore-test-record.ts';
-import { sqlName } from '../platform/sql-name.ts';
+import { type BucketDigests, isSameBucket } from '../platform/fingerprint/bucket-digests.ts';
+import type { TableDigests } from '../platform/fingerprint/fingerprint-file.ts';
+import type { MeasuredRows, TableDetails } from '../platform/fingerprint/measure-table.ts';
 
-/** Rows made after the backup are kept apart (`later`); see `platform/fingerprint/horizon.ts`. */
-export interface RestoredTable {
-  readonly databaseId: string;
-  readonly schema: string;
-  readonly table: string;
-  readonly definitionSha256: string;
-  readonly settled: Readonly<Record<string, Digest>>;
-  readonly recent: Readonly<Record<string, Digest>>;
-  readonly later: Readonly<Record<string, Digest>>;
+/** The measurements of the source that a restored table can be held against, and why it is not both. */
+export type Ends<T = TableFingerprint> =
+  | { readonly kind: 'both'; readonly before: T; readonly after: T }
+  | { readonly kind: 'before'; readonly before: T; readonly why: Obstacle }
+  | { readonly kind: 'after'; readonly after: T; readonly why: Obstacle }
+  | { readonly kind: 'none'; readonly why: Obstacle };
+
+/** A measurement of the source, or why there is none. */
+export type End = TableFingerprint | Obstacle;
+
+/** A measured end with its digests. */
+export interface MeasuredEnd {
+  readonly table: TableFingerprint;
+  readonly digests: TableDigests;
 }
 
-/** What comparing something of the restored copy with the source came to. */
+/** What comparing a table of the restored copy with the source came to. */
 export interface Comparison {
+  /** Rows of the restored table. */
   readonly rowCount: number;
   readonly rowsComparedExactly: number;
+  /** Those, and the rows that the source may have had beside them. */
   readonly rowsExpected: number;
-  readonly driftRowCount: number;
   readonly findings: Finding[];
-  readonly gaps: Gap[];
-}
-
-/** The measurements of the source that a restored table can be held against. */
-export interface Ends {
-  readonly before: TableFingerprint | undefined;
-  readonly after: TableFingerprint | undefined;
+  /** Why the measurements do not exclude that rows were lost or altered; null where they do, but for drift. */
+  readonly notBounded: Obstacle | null;
 }
 
 /** So many altered buckets of one table are named; the last finding says how many more there are. */
 const BUCKETS_NAMED = 10;
 /** In a smaller table a few ordinary writes may change every row. */
 const REWRITTEN_ROWS = 10;
-const NO_ROWS: Digest = { rows: 0, sums: ['0', '0'] };
 
 /**
- * Which measurements of the source have the definition of the restored table. A table that was altered while the snapshot
- * was taken has two; the snapshot holds one of them, or one between them, which then cannot be compared with either.
+ * Which measurements of the source have the shape of the restored table. A table whose columns were altered while the
+ * snapshot was taken has two; the snapshot holds one of them, or one between them, which then cannot be compared with either.
  */
-export function chooseEnds({ before, after }: Ends, restoredDefinitionSha256: string): Ends {
-  // Unchanged on the source: the restored rows are compared whatever became of the definition.
-  if (before && after && before.definitionSha256 === after.definitionSha256) return { before, after };
-  const fits = (end: TableFingerprint | undefined) =>
-    end?.definitionSha256 === restoredDefinitionSha256 ? end : undefined;
-  const ends = { before: fits(before), after: fits(after) };
-  return ends.after ? { before: undefined, after: ends.after } : ends;
+export function chooseEnds(before: End, after: End, restored: TableDetails['shapes']): Ends {
+  const fits = (end: End): end is TableFingerprint =>
+    typeof end !== 'string' && end.shape.sha256 === restored[end.shape.of === 'row' ? 'row' : 'definition'];
+  if (typeof before !== 'string' && typeof after !== 'string') {
+    // Unchanged on the source: the restored rows are compared whatever became of their shape.
+    if (isSameShape(before, after)) return { kind: 'both', before, after };
+    if (fits(after)) return { kind: 'after', after, why: 'redefined' };
+    return fits(before) ? { kind: 'before', before, why: 'redefined' } : { kind: 'none', why: 'redefined' };
+  }
+  if (typeof before !== 'string') {
+    const why = typeof after === 'string' ? after : 'unreadable';
+    return fits(before) ? { kind: 'before', before, why } : { kind: 'none', why: 'redefined' };
+  }
+  if (typeof after !== 'string') {
+    return fits(after) ? { kind: 'after', after, why: before } : { kind: 'none', why: 'redefined' };
+  }
+  return { kind: 'none', why: before };
+}
+
+function isSameShape(a: TableFingerprint, b: TableFingerprint): boolean {
+  return a.shape.of === b.shape.of
+    ? a.shape.sha256 === b.shape.sha256
+    : // A release came between the two measurements.
+      a.definitionSha256 === b.definitionSha256;
 }
 
 /**
  * Compares one restored table with the source, bucket by bucket.
  *
- * A bucket whose rows, all together, are those of *before* or of *after* is compared exactly. Otherwise its settled rows,
- * of which only ever some are removed (after ⊆ restored ⊆ before), are held against both: where the source did not change
- * they must be the same; where it did, their number lies between, and where it meets an end, so does the digest. What
- * lies strictly between is drift: counted, not compared. Of recent rows, what is not as *after* is drift as well; but
- * rows that are no longer on the source must have been removed there, and the server counts removals.
+ * A bucket whose rows, all together, are those that one snapshot of an end saw is compared exactly. Otherwise its settled
+ * rows, of which only ever some are removed (after ⊆ restored ⊆ before), are held against each end that there is: they
+ * cannot be more than *before*, nor fewer than *after*; where their number meets an end, so must the digest. Recent rows
+ * are compared exactly only where they and the settled ones meet one and the same end. What is not compared exactly counts
+ * with as many rows as the source may have had there, so that rows which did not come back count as well.
+ *
+ * With two ends the rest is drift, unless the table as a whole shows nothing. With one end a loss (or an addition) is not
+ * excluded where anything is left.
+ * @param horizon of the source's *before* measurement: *after* is a bound only for rows older than it.
  */
-export function compareTable(restored: RestoredTable, source: Ends): Comparison {
-  const { databaseId } = restored;
-  const table = { schema: restored.schema, name: restored.table };
-  const name = sqlName(table.schema, table.name);
-  const { before, after } = chooseEnds(source, restored.definitionSha256);
-  const rowCount = [restored.settled, restored.recent, restored.later].reduce((sum, part) => sum + rowsOf(part), 0);
-  const reference = after ?? before;
-  if (reference === undefined) {
-    return {
-      rowCount,
-      rowsExpected: rowCount,
-      rowsComparedExactly: 0,
-      driftRowCount: rowCount,
-      findings: [],
-      gaps: [{ kind: 'table-of-no-end', databaseId, table, why: 'redefined' }],
-    };
+export function compareTable(
+  restored: MeasuredRows,
+  name: string,
+  ends: Ends<MeasuredEnd>,
+  horizon: bigint,
+): Comparison {
+  const rowCount = restored.settled.rowCount + restored.recent.rowCount + restored.later.rowCount;
+  if (ends.kind === 'none') {
+    return { rowCount, rowsComparedExactly: 0, rowsExpected: rowCount, findings: [], notBounded: ends.why };
   }
-
-  const findings: Finding[] = [];
-  if (before && after && restored.definitionSha256 !== after.definitionSha256) {
-    findings.push({ kind: 'schema-changed', place: name, detail: 'its definition is not the one of the source' });
+  const before = ends.kind === 'after' ? undefined : ends.before;
+  const after = ends.kind === 'before' ? undefined : ends.after;
+  const bounds: Bounds = {
+    ends: [before, after].filter(end => end !== undefined),
+    most: before?.digests.settled,
+    least: after && (before || BigInt(after.table.horizon) <= horizon) ? after.digests.settled : undefined,
+  };
+  const tally: Tally = { exact: 0, expected: 0, excess: 0, findings: [] };
+  const { bucketCount } = restored.settled;
+  for (let bucket = 0; bucket < bucketCount; bucket++) {
+    compareBucket(tally, `${name} bucket ${bucket + 1}/${bucketCount}`, restored, bounds, bucket);
   }
-  const tally: Tally = { exact: 0, drift: 0, excess: 0, findings: [] };
-  const ends = [before, after].filter(end => end !== undefined);
-  const parts = [...ends.flatMap(({ settled, recent }) => [settled, recent])];
-  const buckets = new Set(
-    [...parts, restored.settled, restored.recent, restored.later].flatMap(part => Object.keys(part)),
-  );
-  for (const bucket of buckets) {
-    const whole = total(restored, bucket);
-    if (ends.some(end => isSame(whole, total(end, bucket)))) {
-      tally.exact += whole.rows;
-      continue;
-    }
-    const place = `${name} bucket ${Number(bucket) + 1}/${reference.bucketCount}`;
-    const later = at(restored.later, bucket).rows;
-    if (later > 0)
-      tally.findings.push({ kind: 'rows-added', place, detail: `${later} rows were made after the backup` });
-    if (before && after) compareBucket(tally, place, { restored, before, after, bucket });
-    else tally.drift += whole.rows - later;
-  }
-  findings.push(...tally.findings.slice(0, BUCKETS_NAMED));
+  const findings = tally.findings.slice(0, BUCKETS_NAMED);
   const unnamed = tally.findings.slice(BUCKETS_NAMED);
-  if (unnamed[0])
+  if (unnamed[0]) {
     findings.push({ kind: unnamed[0].kind, place: name, detail: `and ${unnamed.length} more of its buckets` });
-
-  const removed = before && after ? removalsBetween(before, after) : undefined;
-  if (removed !== undefined && tally.excess > removed) {
-    findings.push({
-      kind: 'rows-added',
-      place: name,
-      detail: `${tally.excess} recent rows are not on the source any more, but only ${removed} were removed there`,
-    });
   }
-  // However small its share of the database: of such a table nothing was shown.
-  const isRewritten = before && after && tally.exact === 0 && rowsOf(before.settled) >= REWRITTEN_ROWS;
+  // What a bucket shows need not be said of the whole.
+  if (before && after && findings.length === 0) {
+    findings.push(...compareCounts(name, rowCount, tally.excess, before.table, after.table));
+  }
+  // Each bucket may meet an end, but one before a row went and the other before the next row came.
+  if (before && after) {
+    tally.expected = Math.max(tally.expected, Math.min(before.table.rowCount, after.table.rowCount));
+  }
   return {
     rowCount,
-    rowsExpected: tally.exact + tally.drift,
     rowsComparedExactly: tally.exact,
-    driftRowCount: tally.drift,
+    rowsExpected: tally.expected,
     findings,
-    gaps:
-      isRewritten && rowCount > 0 ? [{ kind: 'table-not-bounded', databaseId, table, why: 'rewritten', rowCount }] : [],
+    notBounded:
+      ends.kind === 'both' ? judgeDrift(tally, rowCount, ends) : tally.exact < tally.expected ? ends.why : null,
   };
+}
+
+interface Bounds {
+  readonly ends: readonly MeasuredEnd[];
+  /** Settled rows that the restored table may have at most. */
+  readonly most: BucketDigests | undefined;
+  /** Settled rows that it must have. */
+  readonly least: BucketDigests | undefined;
 }
 
 interface Tally {
   exact: number;
-  drift: number;
-  /** Recent rows that the source no longer has. */
+  expected: number;
+  /** Recent rows that the source no longer had *after*. */
   excess: number;
   readonly findings: Finding[];
 }
 
-function compareBucket(
+function compareBucket(tally: Tally, place: string, restored: MeasuredRows, bounds: Bounds, bucket: number): void {
+  const { settled, recent, later } = restored;
+  const { ends, most, least } = bounds;
+  const compared = (rows: number) => {
+    tally.exact += rows;
+    tally.expected += rows;
+  };
+  const whole = [settled, recent, later];
+  const oneSnapshot = ends.filter(({ table }) => table.isOneSnapshot);
+  if (oneSnapshot.some(({ digests }) => isSameBucket(bucket, whole, [digests.settled, digests.recent]))) {
+    compared(whole.reduce((sum, part) => sum + part.rowsIn(bucket), 0));
+    return;
+  }
+  const laterRows = later.rowsIn(bucket);
+  if (laterRows > 0) {
+    tally.findings.push({ kind: 'rows-added', place, detail: `${laterRows} rows were made after the backup` });
+  }
+
+  const rows = settled.rowsIn(bucket);
+  const meets = (end: BucketDigests) => isSameBucket(bucket, [settled], [end]);
+  const [mostRows, leastRows] = [most?.rowsIn(bucket), least?.rowsIn(bucket)];
+  if ((most && meets(most)) || (least && meets(least))) {
+    compared(rows);
+  } else {
+    tally.expected += Math.max(rows, ...ends.map(({ digests }) => digests.settled.rowsIn(bucket)));
+    if (leastRows !== undefined && rows < leastRows) {
+      const detail = `${leastRows - rows} of ${leastRows} rows are missing`;
+      tally.findings.push({ kind: 'rows-missing', place, detail });
+    } else if (mostRows !== undefined && rows > mostRows) {
+      const detail = `${rows - mostRows} rows more than the ${mostRows} of the source`;
+      tally.findings.push({ kind: 'rows-added', place, detail });
+    } else if (rows === leastRows || rows === mostRows) {
+      const detail = `at least one of ${rows} rows is not as it was`;
+      tally.findings.push({ kind: 'rows-changed', place, detail });
+    }
+  }
+
+  const recentRows = recent.rowsIn(bucket);
+  const meetsBoth = ({ digests }: MeasuredEnd) =>
+    meets(digests.settled) && isSameBucket(bucket, [recent], [digests.recent]);
+  if (oneSnapshot.some(meetsBoth)) compared(recentRows);
+  else tally.expected += Math.max(recentRows, ...ends.map(({ digests }) => digests.recent.rowsIn(bucket)));
+  const [, after] = ends;
+  if (after) tally.excess += Math.max(0, recentRows - after.digests.recent.rowsIn(bucket));
+}
+
+/**
+ * What the server's counts of removed rows exclude. They are never too small (rolled back removals are counted as well),
+ * so that rows which are no longer on the source must have been removed there, and a table that nothing was deleted from
+ * has at least the rows that it had.
+ */
+function compareCounts(
+  name: string,
+  rowCount: number,
+  excess: number,
+  before: TableFingerprint,
+  after: TableFingerprint,
+): Finding[] {
+  const between = (pick: (end: TableFingerprint) => number | null) => {
+    const [from, to] = [pick(before), pick(after)];
+    // TRUNCATE removes rows that no statistics count, and statistics can be reset.
+    return from === null || to === null || to < from || before.fileNode !== after.fileNode ? undefined : to - from;
+  };
+  const removed = between(({ removedRowCount }) => removedRowCount);
+  const deleted = between(({ deletedRowCount }) => deletedRowCount);
+  const findings: Finding[] = [];
+  if (removed !== undefined && excess > removed) {
+    const detail = `${excess} recent rows are not on the source any more, but only ${removed} were removed there`;
+    findings.push({ kind: 'rows-added', place: name, detail });
+  }
+  // In several snapshots an updated row may have been counted twice.
+  const gone = before.isOneSnapshot ? deleted : removed;
+  if (gone !== undefined && rowCount < before.rowCount - gone) {
+    const detail = `${rowCount} rows of ${before.rowCount}, of which only ${gone} were removed on the source`;
+    findings.push({ kind: 'rows-missing', place: name, detail });
+  }
+  return findings;
+}
+
+/** However small its share of the database: of a table that was rewritten, or that came back empty, nothing was shown. */
+function judgeDrift(
   tally: Tally,
-  place: string,
-  sides: { restored: RestoredTable; before: TableFingerprint; after: TableFingerprint; bucket: string },
-): void {
-  const { restored, before, after, bucket } = sides;
-  const settled = at(restored.settled, bucket);
-  const most = at(before.settled, bucket);
-  const least = at(after.settled, bucket);
-  if (isSame(settled, most) || isSame(settled, least)) {
-    tally.exact += settled.rows;
-  } else if (settled.rows < least.rows) {
-    const detail = `${least.rows - settled.rows} of ${least.rows} rows are missing`;
-    tally.findings.push({ kind: 'rows-missing', place, detail });
-  } else if (settled.rows > most.rows) {
-    const detail = `${settled.rows - most.rows} rows more than the ${most.rows} of the source`;
-    tally.findings.push({ kind: 'rows-added', place, detail });
-  } else if (settled.rows === least.rows || settled.rows === most.rows) {
-    const detail = `at least one of ${settled.rows} rows is not as it was`;
-    tally.findings.push({ kind: 'rows-changed', place, detail });
-  } else {
-    tally.drift += settled.rows;
-  }
-
-  const recent = at(restored.recent, bucket);
-  const recentAfter = at(after.recent, bucket);
-  if (isSame(recent, recentAfter) || isSame(recent, at(before.recent, bucket))) {
-    tally.exact += recent.rows;
-  } else {
-    tally.drift += recent.rows;
-  }
-  tally.excess += Math.max(0, recent.rows - recentAfter.rows);
-}
-
-/** How many rows the source removed between its two measurements; undefined where that was not counted. */
-function removalsBetween(before: TableFingerprint, after: TableFingerprint): number | undefined {
-  if (before.removedRowCount === null || after.removedRowCount === null) return undefined;
-  // TRUNCATE removes rows that no statistics count, and statistics can be reset.
-  if (before.fileNode !== after.fileNode || after.removedRowCount < before.removedRowCount) return undefined;
-  return after.removedRowCount - before.removedRowCount;
-}
-
-function at(part: Readonly<Record<string, Digest>>, bucket: string): Digest {
-  return part[bucket] ?? NO_ROWS;
-}
-
-function isSame(a: Digest, b: Digest): boolean {
-  return a.rows === b.rows && a.sums[0] === b.sums[0] && a.sums[1] === b.sums[1];
-}
-
-function total(
-  parts: { settled: Readonly<Record<string, Digest>>; recent: typeof parts.settled; later?: typeof parts.settled },
-  bucket: string,
-): Digest {
-  return [parts.settled, parts.recent, parts.later ?? {}].reduce<Digest>((sum, part) => {
-    const { rows, sums } = at(part, bucket);
-    return {
-      rows: sum.rows + rows,
-      sums: [String(BigInt(sum.sums[0]) + BigInt(sums[0])), String(BigInt(sum.sums[1]) + BigInt(sums[1]))],
-    };
-  }, NO_ROWS);
-}
-
-function rowsOf(part: Readonly<Record<string, Digest>>): number {
-  return Object.values(part).reduce((sum, { rows }) => sum + rows, 0);
+  rowCount: number,
+  ends: { before: MeasuredEnd; after: MeasuredEnd },
+): Obstacle | null {
+  const [before, after] = [ends.before.table.rowCount, ends.after.table.rowCount];
+  const isRewritten = tally.exact === 0 && Math.max(before, after) >= REWRITTEN_ROWS;
+  const isShort = rowCount < Math.min(before, after);
+  const isUncounted = ends.before.table.fileNode !== ends.after.table.fileNode;
+  return isRewritten || (isShort && (rowCount === 0 || isUncounted)) ? 'rewritten' : null;
 }

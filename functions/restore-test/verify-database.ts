@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { DatabaseFingerprint, type UnreadableRelation } from '../contracts/fingerprint.ts';
-import type { Acceptance, Gap, SchemaName } from '../contracts/gap.ts';
+import type { UnreadableRelation } from '../contracts/fingerprint.ts';
+import type { Acceptance, Gap } from '../contracts/gap.ts';
 import { VerifyDatabaseInput, VerifyDatabaseOutput } from '../contracts/restore-test.ts';
 import type { DatabaseVerification, Finding } from '../contracts/restore-test-record.ts';
 import { databaseTestKey, fingerprintKey } from '../contracts/vault-layout.ts';
@@ -10,7 +10,12 @@ import { PermanentError } from '../platform/errors.ts';
 import { findDatabase } from '../platform/find-configured.ts';
 import { listRelations, listSequences, nameOf } from '../platform/fingerprint/catalog.ts';
 import { hashSchema } from '../platform/fingerprint/definition.ts';
-import { decode, encode, FingerprintUnreadableError, readFile } from '../platform/fingerprint/fingerprint-file.ts';
+import {
+  encode,
+  FingerprintUnreadableError,
+  openFingerprint,
+  readFile,
+} from '../platform/fingerprint/fingerprint-file.ts';
 import { handler as step } from '../platform/handler.ts';
 import { log } from '../platform/log.ts';
 import { type Database, DatabaseQueryError, DatabaseUnavailableError, openDatabase } from '../platform/postgres.ts';
@@ -21,7 +26,7 @@ import { acceptGaps, totalGaps } from './accept-gaps.ts';
 import { listForeignKeyChecks } from './check-foreign-keys.ts';
 import { type Check, CheckResult, judgeFailure } from './check-result.ts';
 import { listStructureChecks } from './check-structure.ts';
-import { type Source, tableChecks } from './check-tables.ts';
+import { type Source, tableChecks, unreadRows } from './check-tables.ts';
 import { comparePresence, compareSchema, compareSequences } from './compare-catalog.ts';
 import { Hydration } from './hydrate.ts';
 
@@ -68,13 +73,20 @@ export const handler = step({
     const save = async () => {
       await writeBytes(deployment.workBucket, key, encode(progress));
     };
+    const openKey = databaseTestKey(restoreTestId, databaseId, endpoint.resourceId, 'open-check');
+    const openCheck = {
+      read: () => readBytesIfThere(deployment.workBucket, openKey),
+      save: async (content: Buffer) => {
+        await writeBytes(deployment.workBucket, openKey, content);
+      },
+    };
 
     const database = openDatabase(endpoint, findDatabase(configuration, databaseId));
     try {
       const verification = await verifyDatabase(
         database,
         { ...fingerprints, firstTouchXid },
-        { progress, save, timeIsShort, accepted: configuration.accepted },
+        { progress, save, openCheck, timeIsShort, accepted: configuration.accepted },
       );
       return { done: verification !== undefined, verification: verification ?? null };
     } finally {
@@ -88,7 +100,7 @@ async function readFingerprints(
   deployment: { vaultBucket: string; signingKeyArn: string },
   recoveryPointId: string,
   databaseId: string,
-): Promise<{ before: DatabaseFingerprint; after: DatabaseFingerprint } | Finding[]> {
+): Promise<Pick<Source, 'before' | 'after' | 'digests'> | Finding[]> {
   const root = await readRootManifest(deployment, recoveryPointId);
   const hashes = root?.recoveryPoint.databases.find(database => database.databaseId === databaseId)?.fingerprints;
   if (!hashes) {
@@ -100,15 +112,28 @@ async function readFingerprints(
   const read = async (moment: 'before' | 'after') => {
     const place = fingerprintKey(recoveryPointId, databaseId, moment);
     const bytes = await readBytesIfThere(deployment.vaultBucket, place);
-    if (bytes !== undefined && sha256Hex(bytes) === hashes[moment]) return decode(bytes, DatabaseFingerprint, place);
+    if (bytes !== undefined && sha256Hex(bytes) === hashes[moment]) {
+      return openFingerprint(bytes, deployment.vaultBucket, { recoveryPointId, databaseId, moment });
+    }
     const detail = bytes === undefined ? 'it is missing' : 'its SHA-256 is not the one that was signed';
     findings.push({ kind: 'fingerprint-altered', place, detail });
     return undefined;
   };
   const [before, after] = [await read('before'), await read('after')];
   if (!before || !after) return findings;
-  if (before.seeds.join() === after.seeds.join()) return { before, after };
+  if (before.index.seeds.join() === after.index.seeds.join()) {
+    const digests = { before: before.readDigests, after: after.readDigests };
+    return { before: before.index, after: after.index, digests };
+  }
   throw new FingerprintUnreadableError(`the fingerprints of ${recoveryPointId} were taken under different seeds`);
+}
+
+interface VerificationRun {
+  readonly progress: Progress;
+  readonly save: () => Promise<void>;
+  /** What the check that was begun has come to. */
+  readonly openCheck: { read: () => Promise<Buffer | undefined>; save: (content: Buffer) => Promise<void> };
+  readonly timeIsShort: () => boolean;
 }
 
 /**
@@ -118,12 +143,7 @@ async function readFingerprints(
 export async function verifyDatabase(
   database: Database,
   source: Source,
-  run: {
-    progress: Progress;
-    save: () => Promise<void>;
-    timeIsShort: () => boolean;
-    accepted: readonly Acceptance[];
-  },
+  run: VerificationRun & { readonly accepted: readonly Acceptance[] },
 ): Promise<DatabaseVerification | undefined> {
   const { query } = database;
   const { databaseId } = source.before;
@@ -177,7 +197,7 @@ export async function verifyDatabase(
     databaseId,
     tableCount: tables.length,
     rowCount: sum(({ rowCount }) => rowCount),
-    rowsExpected: sum(({ rowsExpected }) => rowsExpected),
+    rowsExpected: sum(({ rowsExpected }) => rowsExpected) + unreadRows(source, present.unreadable),
     rowsComparedExactly: sum(({ rowsComparedExactly }) => rowsComparedExactly),
     driftRowCount,
     foreignKeysChecked: completed('foreign-key'),
@@ -195,7 +215,7 @@ const idOf = ({ subject, name }: Check) => `${subject} ${name}`;
 async function makeChecks(
   database: Database,
   checks: readonly Check[],
-  { progress, save, timeIsShort }: { progress: Progress; save: () => Promise<void>; timeIsShort: () => boolean },
+  { progress, save, openCheck, timeIsShort }: VerificationRun,
 ): Promise<boolean> {
   const clock = currentRuntime().clock;
   let saveAt = addMs(clock.now(), SAVE_EVERY_MS);
@@ -206,7 +226,18 @@ async function makeChecks(
       if (timeIsShort()) return false;
       await waitUntilAvailable(database);
       try {
-        progress.results[id] = CheckResult.parse(await database.cancelWhen(timeIsShort, () => check.run(database)));
+        const result = await database.cancelWhen(timeIsShort, () =>
+          check.run(database, {
+            hasWholeCall: check === open[0],
+            timeIsShort,
+            read: openCheck.read,
+            save: async (content, options) => {
+              if (options?.atOnce || clock.now() >= saveAt) await openCheck.save(content());
+            },
+          }),
+        );
+        if (result === undefined) return false;
+        progress.results[id] = CheckResult.parse(result);
       } catch (error) {
         if (error instanceof DatabaseUnavailableError) {
           progress.breaks[id] = (progress.breaks[id] ?? 0) + 1;
@@ -214,6 +245,7 @@ async function makeChecks(
           if (progress.breaks[id] < BREAKS_ALLOWED) continue;
           const detail = 'the server ended the connection whenever it was read';
           progress.results[id] = CheckResult.parse({
+            rowsExpected: check.rowsExpected,
             findings: [{ kind: 'unreadable', place: check.name, detail }],
             completed: false,
           });
@@ -267,34 +299,40 @@ function judgeUnread(
   const ofSource = [...before.unreadable, ...after.unreadable];
   const isOfSource = ({ schema, relation, reason }: UnreadableRelation) =>
     ofSource.some(other => other.schema === schema && other.relation === relation && other.reason === reason);
-  const [unlike, like] = partition(
-    restored,
-    entry => (entry.reason === 'unlogged' || entry.reason === 'foreign-table') && !isOfSource(entry),
-  );
+  const [unlike, like] = partition(restored, entry => entry.reason in HOLDS_NO_ROWS && !isOfSource(entry));
   return {
-    gaps: [...ofSource, ...like]
+    // Of entries with one name the last is kept: what was counted before the snapshot is what a restore loses.
+    gaps: [...like, ...after.unreadable, ...before.unreadable]
       .filter(({ schema, relation }) => !compared.has(nameOf({ schema, table: relation })))
-      .map(({ schema, relation, reason }) => gapOf(databaseId, { schema, name: relation }, reason)),
+      .map(relation => gapOf(databaseId, relation)),
     findings: unlike.map(({ schema, relation, reason }) => ({
       kind: 'schema-changed' as const,
       place: nameOf({ schema, table: relation }),
-      detail: `it is ${reason === 'unlogged' ? 'unlogged' : 'a foreign table'}, and was not on the source`,
+      detail: `it is ${HOLDS_NO_ROWS[reason]}, and was not on the source`,
     })),
   };
 }
+
+const HOLDS_NO_ROWS: Partial<Record<UnreadableRelation['reason'], string>> = {
+  unlogged: 'unlogged',
+  'foreign-table': 'a foreign table',
+  'unpopulated-view': 'not populated',
+};
 
 function partition<T>(entries: readonly T[], isFirst: (entry: T) => boolean): [T[], T[]] {
   return [entries.filter(isFirst), entries.filter(entry => !isFirst(entry))];
 }
 
-function gapOf(databaseId: string, table: SchemaName, reason: UnreadableRelation['reason']): Gap {
+function gapOf(databaseId: string, { schema, relation, reason, rowCount }: UnreadableRelation): Gap {
+  const table = { schema, name: relation };
   switch (reason) {
     case 'unlogged':
-      return { kind: 'unlogged-table', databaseId, table, rowCount: null };
+      return { kind: 'unlogged-table', databaseId, table, rowCount };
     case 'foreign-table':
-      return { kind: 'foreign-table', databaseId, table };
+    case 'unpopulated-view':
+      return { kind: reason, databaseId, table };
     case 'large-objects':
-      return { kind: 'large-objects', databaseId, objectCount: null };
+      return { kind: 'large-objects', databaseId, objectCount: rowCount };
     default:
       return { kind: 'rows-unreadable', databaseId, table, why: reason };
   }

@@ -1,5 +1,6 @@
-import { measureTable, planAfresh } from '../../functions/platform/fingerprint/measure-table.ts';
+import { planAfresh } from '../../functions/platform/fingerprint/measure-table.ts';
 import { TestDatabase } from '../fixtures/database.ts';
+import { measureWhole } from '../fixtures/fingerprint.ts';
 import { printRows } from './print-rows.ts';
 
 /**
@@ -31,7 +32,7 @@ try {
   const reader = database.asReader();
   const relation = { schema: 'public', table: 'pupil', kind: 'table' } as const;
   const copyMs = await fastest(() => database.execute(`COPY pupil TO '/dev/null'`));
-  const fingerprintMs = await fastest(() => measureTable(reader, relation, details => planAfresh(details, ['1', '2'])));
+  const fingerprintMs = await fastest(() => measureWhole(reader, relation, details => planAfresh(details, ['1', '2'])));
   printRows('Fingerprint of 1,000,000 rows', [
     ['table', `${Math.round(Number(size?.bytes) / 1e6)} MB`],
     ['fingerprint, both digests', `${Math.round(fingerprintMs)} ms`],

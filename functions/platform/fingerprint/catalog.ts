@@ -46,18 +46,19 @@ export async function listRelations(
   const relations: Relation[] = [];
   const unreadable: UnreadableRelation[] = [];
   for (const { schema, table, relkind, relpersistence, populated, filtered, readable } of rows) {
-    const refuse = (reason: UnreadableRelation['reason']) => unreadable.push({ schema, relation: table, reason });
+    const refuse = (reason: UnreadableRelation['reason']) =>
+      unreadable.push({ schema, relation: table, reason, rowCount: null });
     if (relkind === 'f') refuse('foreign-table');
     else if (relpersistence === 'u') refuse('unlogged');
     else if (!readable) refuse('permission-denied');
     else if (filtered) refuse('row-level-security');
-    else if (populated) relations.push({ schema, table, kind: relkind === 'm' ? 'materialized-view' : 'table' });
+    else if (!populated) refuse('unpopulated-view');
+    else relations.push({ schema, table, kind: relkind === 'm' ? 'materialized-view' : 'table' });
   }
-  const [largeObjects] = await query<{ there: boolean }>(
-    'SELECT EXISTS (SELECT FROM pg_largeobject_metadata) AS there',
-  );
-  if (largeObjects?.there) {
-    unreadable.push({ schema: 'pg_catalog', relation: 'pg_largeobject', reason: 'large-objects' });
+  const [largeObjects] = await query<{ count: string }>('SELECT count(*)::text AS count FROM pg_largeobject_metadata');
+  const rowCount = Number(largeObjects?.count);
+  if (rowCount > 0) {
+    unreadable.push({ schema: 'pg_catalog', relation: 'pg_largeobject', reason: 'large-objects', rowCount });
   }
   return { relations, unreadable };
 }

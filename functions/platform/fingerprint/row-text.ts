@@ -10,6 +10,15 @@ export interface Column {
 }
 
 /**
+ * SQL for what decides the text of the rows of the relation `c` (a row of `pg_class`), and nothing else: its columns' names
+ * and types in their order, which may be null, and which are computed. Indexes, privileges, comments, other constraints
+ * and dropped columns are no part of it.
+ */
+export const rowShape = `(SELECT coalesce(jsonb_agg(jsonb_build_array(
+    a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated) ORDER BY a.attnum), '[]')
+  FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text`;
+
+/**
  * SQL for one text that stands for all values of the row `r`, in the columns' order: which are null, then each value as
  * its type prints it. `concat_ws` calls the types' output functions (never a cast, which a user could define) and is
  * twice as fast as `record::text`, which quotes. Values cannot run into each other: the separator is drawn at random.

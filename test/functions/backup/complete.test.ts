@@ -9,11 +9,13 @@ import type { TenantBackupResult } from '../../../functions/contracts/object-man
 import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
 import {
   fingerprintKey,
+  fingerprintPartKey,
   itemsKey,
   rootManifestKey,
   vaultSnapshotId,
 } from '../../../functions/contracts/vault-layout.ts';
 import { sha256Hex } from '../../../functions/platform/canonical-json.ts';
+import { BucketDigests, encodeDigests } from '../../../functions/platform/fingerprint/bucket-digests.ts';
 import { stepRuntime, type TestRuntime } from '../../fixtures/step-runtime.ts';
 
 const rds = mockClient(RDSClient);
@@ -46,30 +48,37 @@ const whole: TenantBackupResult[] = items.map(({ bucketId, tenant }) => ({
 
 let cloud: TestRuntime;
 
+const part = zstdCompressSync(encodeDigests([new BucketDigests(1), new BucketDigests(1)]));
+
 function fingerprint(moment: 'before' | 'after', measuredAt: string): DatabaseFingerprint {
-  const digest = { rows: 3, sums: ['1', '2'] as [string, string] };
   return {
-    version: 1,
+    version: 2,
     databaseId: 'app',
     moment,
     serverVersion: '17',
     seeds: ['1', '2'],
+    horizon: '700',
     schemaSha256: manifestSha256,
     tables: [
       {
         schema: 'public',
         table: 'pupil',
         kind: 'table',
+        shape: { of: 'row', sha256: manifestSha256 },
         definitionSha256: manifestSha256,
         bucketColumns: ['id'],
         bucketCount: 1,
         horizon: '700',
         snapshot: '700:700:',
-        measuredAt,
-        settled: { 0: digest },
-        recent: {},
+        isOneSnapshot: true,
+        // A table may be measured in ranges: of the first measurement the last of them counts, of the second the first.
+        firstMeasuredAt: moment === 'after' ? measuredAt : at(0),
+        lastMeasuredAt: moment === 'after' ? at(59) : measuredAt,
+        rowCount: 3,
         removedRowCount: 0,
+        deletedRowCount: 0,
         fileNode: '1',
+        digests: { partSha256: sha256Hex(part), offset: 0, byteCount: 8 },
       },
     ],
     sequences: [],
@@ -85,6 +94,7 @@ async function putFingerprints(before: string, after: string): Promise<void> {
   ] as const) {
     const body = zstdCompressSync(JSON.stringify(fingerprint(moment, measuredAt)));
     await cloud.put('vault', fingerprintKey(recoveryPointId, 'app', moment), body);
+    await cloud.put('vault', fingerprintPartKey(recoveryPointId, 'app', moment, sha256Hex(part)), part);
   }
 }
 

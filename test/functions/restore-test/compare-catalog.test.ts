@@ -20,11 +20,12 @@ import {
 } from '../../../functions/restore-test/compare-catalog.ts';
 
 const database = (extra: Partial<DatabaseFingerprint>): DatabaseFingerprint => ({
-  version: 1,
+  version: 2,
   databaseId: 'school',
   moment: 'before',
   serverVersion: '17.4',
   seeds: ['1', '2'],
+  horizon: '10',
   schemaSha256: 'b'.repeat(64),
   tables: [],
   sequences: [],
@@ -38,22 +39,26 @@ describe('comparePresence', () => {
     schema: 'public',
     table: name,
     kind: 'table',
+    shape: { of: 'row', sha256: 'a'.repeat(64) },
     definitionSha256: 'a'.repeat(64),
     bucketColumns: ['id'],
     bucketCount: 1,
     horizon: '10',
     snapshot: '100:100:',
-    measuredAt: '2026-11-22T02:30:00.000Z',
-    settled: {},
-    recent: {},
+    isOneSnapshot: true,
+    firstMeasuredAt: '2026-11-22T02:30:00.000Z',
+    lastMeasuredAt: '2026-11-22T02:30:00.000Z',
+    rowCount: 0,
     removedRowCount: 0,
+    deletedRowCount: 0,
     fileNode: '1',
+    digests: { partSha256: 'a'.repeat(64), offset: 0, byteCount: 8 },
   });
   it('misses what both have, and finds what neither has', () => {
     const before = database({ tables: ['kept', 'lost', 'dropped'].map(table) });
     const after = database({
       tables: ['kept', 'lost', 'created'].map(table),
-      unreadable: [{ schema: 'public', relation: 'secret', reason: 'permission-denied' }],
+      unreadable: [{ schema: 'public', relation: 'secret', reason: 'permission-denied', rowCount: null }],
     });
     const names = new Set(['public.kept', 'public.secret', 'public.planted']);
     expect(comparePresence(before, after, names).map(({ kind, place }) => [kind, place])).toEqual([

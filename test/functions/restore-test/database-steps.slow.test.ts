@@ -212,7 +212,8 @@ describe('restore-test/verify-database', () => {
     const killing = (async () => {
       while (!stop) {
         await killer.query(
-          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'daybreak_reader' AND query LIKE '%"t3" r%'`,
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_locks USING (pid)
+            WHERE usename = 'daybreak_reader' AND query LIKE '%hashtextextended%' AND relation = 't3'::regclass`,
         );
       }
     })();

@@ -1,13 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { BucketDigests } from '../../../../functions/platform/fingerprint/bucket-digests.ts';
 import { listRelations } from '../../../../functions/platform/fingerprint/catalog.ts';
 import { hashSchema } from '../../../../functions/platform/fingerprint/definition.ts';
 import {
   type MeasurementPlan,
   measureTable,
   planAfresh,
+  type TableDetails,
 } from '../../../../functions/platform/fingerprint/measure-table.ts';
 import type { Database, Query } from '../../../../functions/platform/postgres.ts';
 import { TestDatabase } from '../../../fixtures/database.ts';
+import { measureWhole } from '../../../fixtures/fingerprint.ts';
 
 const seeds: [string, string] = ['-9223372036854775808', '9223372036854775807'];
 const manyColumns = Array.from({ length: 205 }, (_, i) => `c${i}`);
@@ -26,19 +29,20 @@ async function measure(
 ) {
   const dot = name.indexOf('.');
   const [schema, table] = dot < 0 ? ['public', name] : [name.slice(0, dot), name.slice(dot + 1)];
-  const measured = await measureTable(reader, { schema, table, kind }, details => ({
-    ...planAfresh(details, seeds),
-    ...plan,
-  }));
-  if (!measured) throw new Error(`no ${name}`);
-  return measured;
+  return measureWhole(reader, { schema, table, kind }, details => ({ ...planAfresh(details, seeds), ...plan }));
 }
+
+/** A bucket as `rows sum sum`. */
+const digestIn = (bucket: number, digests: BucketDigests) =>
+  [digests.rowsIn(bucket), digests.sumIn(0, bucket), digests.sumIn(1, bucket)].join(' ');
+const filled = (digests: BucketDigests) =>
+  Array.from({ length: digests.bucketCount }, (_, bucket) => digests.rowsIn(bucket)).filter(rows => rows > 0);
 
 /** The digest of a table with one bucket and no recent rows. */
 async function digestOf(name: string) {
   const { rows } = await measure(name, { bucketCount: 1 });
-  expect(rows.recent).toEqual({});
-  return rows.settled['0'];
+  expect(rows.recent.rowCount).toBe(0);
+  return { rows: rows.settled.rowCount, digest: digestIn(0, rows.settled) };
 }
 
 describe('measureTable', () => {
@@ -62,7 +66,7 @@ describe('measureTable', () => {
     const digests = new Set<string>();
     for (const values of variants) {
       await source.execute(`TRUNCATE alike; INSERT INTO alike VALUES (${values})`);
-      digests.add((await digestOf('alike'))?.sums.join() ?? '');
+      digests.add((await digestOf('alike')).digest);
     }
     expect(digests.size).toBe(variants.length);
   });
@@ -90,10 +94,10 @@ describe('measureTable', () => {
       INSERT INTO wide SELECT ${manyColumns.map((_, i) => i).join(', ')};
       CREATE TABLE empty (); INSERT INTO empty DEFAULT VALUES; INSERT INTO empty DEFAULT VALUES`);
     const wide = await digestOf('wide');
-    expect(wide?.rows).toBe(1);
+    expect(wide.rows).toBe(1);
     await source.execute('UPDATE wide SET c204 = NULL');
     expect(await digestOf('wide')).not.toEqual(wide);
-    expect((await digestOf('empty'))?.rows).toBe(2);
+    expect((await digestOf('empty')).rows).toBe(2);
   });
 
   it('counts each row once: inheritance, partitions, dropped columns, names with quotes', async () => {
@@ -103,9 +107,9 @@ describe('measureTable', () => {
       INSERT INTO "o'dd ""x"."Par ent" VALUES (1, 'a', 1), (2, 'b', 2); INSERT INTO child VALUES (3, 'c', 3);
       ALTER TABLE "o'dd ""x"."Par ent" DROP COLUMN gone`);
     const parent = await measure(`o'dd "x.Par ent`);
-    expect(Object.values(parent.rows.settled).reduce((sum, { rows }) => sum + rows, 0)).toBe(2);
+    expect(parent.rows.settled.rowCount).toBe(2);
     expect(parent.plan.bucketColumns).toEqual(['Key']);
-    expect((await digestOf('child'))?.rows).toBe(1);
+    expect((await digestOf('child')).rows).toBe(1);
   });
 
   it('buckets by the primary key, else by a unique index, else by the row', async () => {
@@ -119,18 +123,18 @@ describe('measureTable', () => {
     expect((await measure('keyless')).plan.bucketColumns).toEqual([]);
   });
 
-  it('spreads a big table over buckets of about 500 rows, at most 4,096', async () => {
+  it('spreads a big table over buckets of about 500 rows, at most 262,144', async () => {
     await source.execute(
       `CREATE TABLE big (id int PRIMARY KEY); INSERT INTO big SELECT generate_series(1, 100000); ANALYZE big`,
     );
     const { plan, rows } = await measure('big');
     expect(plan.bucketCount).toBe(200);
-    const sizes = Object.values(rows.settled).map(digest => digest.rows);
+    const sizes = filled(rows.settled);
     expect(sizes).toHaveLength(200);
     expect(Math.max(...sizes)).toBeLessThan(650);
     expect(
-      planAfresh({ estimatedRows: 1e12, keyColumns: [], snapshot: { xmin: 1n, xmax: 1n } } as never, seeds).bucketCount,
-    ).toBe(4096);
+      planAfresh({ estimatedRows: 1e12, keyColumns: [], snapshot: { xmin: 1n, xmax: 1n } }, seeds).bucketCount,
+    ).toBe(262_144);
   });
 
   it('can be read by parallel workers, each row’s text made once', async () => {
@@ -150,7 +154,7 @@ describe('measureTable', () => {
     await source.execute(
       `CREATE TABLE huge (id int PRIMARY KEY, filler text); INSERT INTO huge SELECT g, repeat('x', 400) FROM generate_series(1, 60000) g; ANALYZE huge`,
     );
-    await measureTable(spy, { schema: 'public', table: 'huge', kind: 'table' }, details => planAfresh(details, seeds));
+    await measureWhole(spy, { schema: 'public', table: 'huge', kind: 'table' }, details => planAfresh(details, seeds));
     // Below the aggregation, the scan itself puts out the text: it is not made again for each hash.
     expect(statement).toMatch(
       /Partial HashAggregate[\s\S]*Parallel Seq Scan on public\.huge r[^\n]*\n *Output: concat_ws\(/,
@@ -163,13 +167,12 @@ describe('measureTable', () => {
     await open.query('BEGIN; INSERT INTO live VALUES (10); SAVEPOINT a; INSERT INTO live VALUES (11); RELEASE a');
     await source.execute('INSERT INTO live VALUES (3)');
     const before = await measure('live', { bucketCount: 1 });
-    expect(before.rows).toMatchObject({ settled: { 0: { rows: 2 } }, recent: { 0: { rows: 1 } } });
+    expect([before.rows.settled.rowCount, before.rows.recent.rowCount]).toEqual([2, 1]);
     await open.query('SAVEPOINT b; INSERT INTO live VALUES (12); COMMIT');
     await open.end();
-    const { recent } = before.plan;
-    const after = await measure('live', { bucketCount: 1, recent: { ...recent, until: recent.until + 1000n } });
-    expect(after.rows.settled).toEqual(before.rows.settled);
-    expect(after.rows.recent[0]?.rows).toBe(4);
+    const after = await measure('live', { bucketCount: 1, horizon: before.plan.horizon });
+    expect(digestIn(0, after.rows.settled)).toBe(digestIn(0, before.rows.settled));
+    expect(after.rows.recent.rowCount).toBe(4);
   });
 
   it('keeps the order after ⊆ before under writers, bucket by bucket', async () => {
@@ -189,13 +192,14 @@ describe('measureTable', () => {
     try {
       for (let round = 0; round < 8; round++) {
         const before = await measure('churn', { bucketCount: 7 });
-        const recent = { from: before.plan.recent.from, until: before.plan.recent.until + 100_000n };
+        const { horizon } = before.plan;
         let least = before.rows.settled;
         for (let later = 0; later < 3; later++) {
-          const next = (await measure('churn', { bucketCount: 7, recent })).rows.settled;
-          for (const [bucket, digest] of Object.entries(next)) {
-            expect(digest.rows).toBeLessThanOrEqual(least[bucket]?.rows ?? 0);
-            if (digest.rows === least[bucket]?.rows) expect(digest).toEqual(least[bucket]);
+          const next = (await measure('churn', { bucketCount: 7, horizon })).rows.settled;
+          for (let bucket = 0; bucket < 7; bucket++) {
+            expect(next.rowsIn(bucket)).toBeLessThanOrEqual(least.rowsIn(bucket));
+            if (next.rowsIn(bucket) === least.rowsIn(bucket))
+              expect(digestIn(bucket, next)).toBe(digestIn(bucket, least));
           }
           least = next;
         }
@@ -214,17 +218,16 @@ describe('measureTable', () => {
     const database = source.asReader();
     await database.query(`SET lock_timeout = '100ms'`);
     const relation = { schema: 'public', table: 'held', kind: 'table' } as const;
-    await expect(measureTable(database, relation, details => planAfresh(details, seeds))).rejects.toMatchObject({
-      sqlState: '55P03',
-    });
+    const run = {
+      plan: (details: TableDetails) => planAfresh(details, seeds),
+      hasWholeCall: true,
+      timeIsShort: () => false,
+    };
+    await expect(measureTable(database, relation, run)).rejects.toMatchObject({ sqlState: '55P03' });
     await holder.end();
-    expect(await measureTable(database, relation, details => planAfresh(details, seeds))).toBeDefined();
-    expect(
-      await measureTable(database, { ...relation, table: 'none' }, details => planAfresh(details, seeds)),
-    ).toBeUndefined();
-    expect(
-      await measureTable(database, { ...relation, schema: 'none' }, details => planAfresh(details, seeds)),
-    ).toBeUndefined();
+    expect(await measureTable(database, relation, run)).toMatchObject({ kind: 'measured' });
+    expect(await measureTable(database, { ...relation, table: 'none' }, run)).toEqual({ kind: 'gone' });
+    expect(await measureTable(database, { ...relation, schema: 'none' }, run)).toEqual({ kind: 'gone' });
   });
 
   it('measures a materialized view', async () => {
@@ -232,7 +235,7 @@ describe('measureTable', () => {
       'CREATE MATERIALIZED VIEW ten AS SELECT generate_series(1, 10) AS a; CREATE MATERIALIZED VIEW unfilled AS SELECT 1 WITH NO DATA',
     );
     const { rows } = await measure('ten', { bucketCount: 1 }, 'materialized-view');
-    expect(rows.settled[0]?.rows).toBe(10);
+    expect(rows.settled.rowCount).toBe(10);
     const { relations } = await listRelations(reader.query);
     expect(relations.filter(({ kind }) => kind === 'materialized-view').map(({ table }) => table)).toEqual(['ten']);
   });
