@@ -96,9 +96,10 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
   };
 
   const rds = (kind: string, name: string) => `arn:aws:rds:${REGION}:${account}:${kind}:${name}`;
-  const sourceInstances = databases.map(({ instanceId }) => rds('db', instanceId));
+  const sourceInstances = [...new Set(databases.map(({ instanceId }) => rds('db', instanceId)))];
   const testInstances = rds('db', `${RESTORE_TEST_INSTANCE_PREFIX}*`);
   const testParameterGroup = rds('pg', configuration.restoreTest.parameterGroupName ?? 'default.*');
+  // A snapshot is named after one of its instance's databases, which another becomes when that one leaves the configuration.
   const intermediates = databases.map(({ id }) => rds('snapshot', `daybreak-intermediate-${id}-${ANY_RECOVERY_POINT}`));
   const vaultCopies = databases.map(({ id }) => rds('snapshot', `daybreak-${id}-${ANY_RECOVERY_POINT}`));
   const describeCopies: Permission = { actions: ['rds:DescribeDBSnapshots'], resources: vaultCopies };
@@ -120,7 +121,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       'ForAllValues:StringEquals': { 'aws:TagKeys': [PURPOSE_TAG, ...others] },
     },
   });
-  const databaseKeyArns = databases.flatMap(({ kmsKeyArn }) => (kmsKeyArn === null ? [] : [kmsKeyArn]));
+  const databaseKeyArns = [...new Set(databases.flatMap(({ kmsKeyArn }) => (kmsKeyArn === null ? [] : [kmsKeyArn])))];
   // RDS works with a key under a grant that it makes in the caller's name; the caller needs these two. A copy under another
   // key needs them for both, as the policy with which AWS Backup copies RDS snapshots shows.
   // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.Encryption.Keys.html
@@ -148,7 +149,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
     {
       effect: 'Deny',
       actions: ['rds-db:connect'],
-      resources: databases.map(({ resourceId }) => databaseUser(resourceId, '*')),
+      resources: [...new Set(databases.map(({ resourceId }) => databaseUser(resourceId, '*')))],
     },
   ];
 
@@ -169,7 +170,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
     'backup/fingerprint': [
       {
         actions: ['rds-db:connect'],
-        resources: databases.map(({ resourceId, readerUser }) => databaseUser(resourceId, readerUser)),
+        resources: [...new Set(databases.map(({ resourceId, readerUser }) => databaseUser(resourceId, readerUser)))],
       },
       list(vaultBucket),
       ...read(vaultBucket, 'fingerprints/'),

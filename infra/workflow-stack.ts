@@ -14,36 +14,17 @@ import { acknowledgeInlinePolicy, acknowledgeWildcard, addPermission, reasonFor 
 
 import { bucketNames, REGION, runtimeConfiguration, type SupplierConfiguration } from './config/configuration.ts';
 import { Isolation } from './constructs/isolation.ts';
-import { StepLambda, type StepLambdaProps, type StepSize } from './constructs/step-lambda.ts';
+import { StepLambda, type StepLambdaProps } from './constructs/step-lambda.ts';
 import { endpointStatement, type INSIDE_VPC } from './endpoint-policy.ts';
 import { guardrailStatements } from './guardrails.ts';
 import { parseDefinition } from './local/states/definition.ts';
 import { type Permission, permissionsOf } from './permissions.ts';
 import { STEPS, type Step, WORKFLOWS, type Workflow, workflowName } from './role-names.ts';
+import { BUDGETS } from './steps/budgets.ts';
 import type { VaultKeys } from './vault-stack.ts';
 import { DEFINITIONS } from './workflows/definitions.ts';
 import { DISTRIBUTED_WORKFLOWS, MAP_RESULTS_PREFIX } from './writers.ts';
 
-const SHORT: StepSize = { timeoutMinutes: 3, memoryMib: 512 };
-/** Steps that go on where they stopped get all the time that Lambda has. */
-const LONG: StepSize = { timeoutMinutes: 15, memoryMib: 1024 };
-const SIZES: Partial<Record<Step, StepSize>> = {
-  'backup/fingerprint': LONG,
-  'backup/list-tenants': LONG,
-  // Manifests are spooled to disk: a million objects take about half a gigabyte.
-  'backup/back-up-tenant': { ...LONG, spoolMib: 4096 },
-  'backup/complete': { ...LONG, memoryMib: 2048 },
-  'evidence/append-entry': LONG,
-  'evidence/record-tampering': LONG,
-  'restore-test/hydrate': LONG,
-  'restore-test/verify-database': { ...LONG, memoryMib: 2048 },
-  'restore-test/plan-objects': LONG,
-  'restore-test/verify-objects': { ...LONG, spoolMib: 4096 },
-  'restore-test/tear-down': LONG,
-  'restore-test/conclude': { ...LONG, memoryMib: 2048 },
-  // Over before the next one begins.
-  'pulse/read-back': { timeoutMinutes: 10, memoryMib: 1024 },
-};
 type Placed = Record<(typeof INSIDE_VPC)[number], Pick<StepLambdaProps, 'placement' | 'environment'>>;
 /** What is called without waiting for the answer. */
 const CALLED_BY: Partial<Record<Step, StepLambdaProps['calledBy']>> = {
@@ -125,7 +106,7 @@ export class WorkflowStack extends Stack {
           environmentBytes,
           logKey,
           calledBy: CALLED_BY[step] ?? 'workflow',
-          size: SIZES[step] ?? SHORT,
+          budget: BUDGETS[step],
           ...(special[step] ?? { environment }),
         }),
       );

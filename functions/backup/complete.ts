@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Deployment } from '../contracts/configuration.ts';
+import type { Configuration, Deployment } from '../contracts/configuration.ts';
 import { CompleteInput, CompleteOutput, type DatabaseOutcome, TenantItem } from '../contracts/daily-backup.ts';
 import { instantOfId, TenantId } from '../contracts/identifiers.ts';
 import { nothingBackedUp, TenantBackupResult } from '../contracts/object-manifest.ts';
@@ -15,6 +15,7 @@ import {
 import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
 import { parseInstant } from '../platform/clock.ts';
 import { describeError, PermanentError, RetryableError } from '../platform/errors.ts';
+import { databaseThatNames, findDatabase } from '../platform/find-configured.ts';
 import { openFingerprint } from '../platform/fingerprint/fingerprint-file.ts';
 import { handler as step } from '../platform/handler.ts';
 import { signDocument } from '../platform/kms.ts';
@@ -26,6 +27,7 @@ import { readRootManifest } from '../platform/root-manifest.ts';
 import { PreconditionFailedError, readBytes, writeBytes } from '../platform/s3.ts';
 import { checkMoments } from './check-moments.ts';
 import { checkVaultCopy } from './check-vault-copy.ts';
+import { findMoments } from './find-moments.ts';
 import { judgeRecoveryPoint } from './judge-recovery-point.ts';
 import { provedSnapshots, SnapshotGoneError } from './proved-snapshots.ts';
 
@@ -50,13 +52,7 @@ export const handler = step({
     const closed =
       existing?.recoveryPoint.status === 'good'
         ? existing
-        : await close(
-            input,
-            existing?.eTag,
-            now,
-            deployment,
-            configuration.databases.map(({ id }) => id),
-          );
+        : await close(input, existing?.eTag, { now, configuration, deployment });
     const { recoveryPoint, sha256 } = closed;
     publish(recoveryPoint, now.getTime() - parseInstant(scheduledAt).getTime());
     const total = (pick: (tenant: TenantBackupResult) => number) =>
@@ -83,6 +79,7 @@ export const handler = step({
           byteCount: total(({ byteCount }) => byteCount),
           copiedObjectCount: total(({ copiedObjectCount }) => copiedObjectCount),
           reasonCount: recoveryPoint.reasons.length,
+          skewMs: recoveryPoint.moments?.skewMs ?? null,
         },
       },
     };
@@ -104,19 +101,23 @@ async function close(
     recoveryPointId,
     scheduledAt,
     databases: outcomes,
+    asOf,
     tenantResultsKey,
     unlistedBucketIds,
   }: z.output<typeof CompleteInput>,
   supersededETag: string | undefined,
-  now: Date,
-  deployment: Deployment,
-  databaseIds: readonly string[],
+  { now, configuration, deployment }: { now: Date; configuration: Configuration; deployment: Deployment },
 ): Promise<{ recoveryPoint: RecoveryPoint; sha256: string }> {
   const readBacks: ReadBack[] = [];
-  for (const outcome of outcomes) readBacks.push(await readBackDatabase(recoveryPointId, outcome, deployment));
-  const databases = readBacks.map(({ invalidTenantCount: _, ...database }) => database);
+  for (const outcome of outcomes) {
+    const { instanceId } = findDatabase(configuration, outcome.databaseId);
+    const snapshotId = vaultSnapshotId(recoveryPointId, databaseThatNames(configuration, instanceId));
+    readBacks.push(await readBackDatabase({ recoveryPointId, instanceId, snapshotId }, outcome, deployment));
+  }
+  const databases = readBacks.map(({ instanceId: _instance, invalidTenantCount: _count, ...database }) => database);
   const results = await Array.fromAsync(readMapResults(deployment.workBucket, tenantResultsKey, TenantBackupResult));
   const items = await readItems(deployment.workBucket, itemsKey(recoveryPointId), TenantItem);
+  const asOfItem = new Map(items.map(item => [nameItem(item), item.asOf]));
   const tenants = [...results, ...withoutResult(items, results)].sort(
     (a, b) => compareText(a.bucketId, b.bucketId) || compareText(a.tenant ?? '', b.tenant ?? ''),
   );
@@ -129,9 +130,16 @@ async function close(
       databases: readBacks,
       tenants: results,
       unlistedBucketIds,
-      expected: { databaseIds, items },
+      expected: { databaseIds: configuration.databases.map(({ id }) => id), items },
     }),
     databases,
+    moments: findMoments(
+      readBacks.flatMap(({ instanceId, snapshot }) =>
+        snapshot === null ? [] : [{ instanceId, takenAt: snapshot.takenAt }],
+      ),
+      asOf,
+      results.map(result => ({ ...result, asOf: asOfItem.get(nameItem(result)) ?? null })),
+    ),
     tenants,
   };
   // What the manifest will name can no longer be deleted by who copied it.
@@ -165,10 +173,9 @@ async function close(
  * next recovery point.
  */
 function withoutResult(items: readonly TenantItem[], results: readonly TenantBackupResult[]): TenantBackupResult[] {
-  const nameOf = ({ bucketId, tenant }: { bucketId: string; tenant: string | null }) => `${bucketId}/${tenant ?? ''}`;
-  const known = new Set(results.map(nameOf));
+  const known = new Set(results.map(nameItem));
   return items
-    .filter(item => !known.has(nameOf(item)))
+    .filter(item => !known.has(nameItem(item)))
     .map(({ bucketId, tenant, previousManifestSha256 }) => ({
       bucketId,
       tenant,
@@ -178,19 +185,23 @@ function withoutResult(items: readonly TenantItem[], results: readonly TenantBac
     }));
 }
 
+/** A bucket's id has no slash. */
+const nameItem = ({ bucketId, tenant }: { bucketId: string; tenant: string | null }): string =>
+  tenant === null ? bucketId : `${bucketId}/${tenant}`;
+
 interface ReadBack extends DatabaseRecoveryPoint {
+  readonly instanceId: string;
   /** Tenants of its root table under whose id nothing can be kept. */
   readonly invalidTenantCount: number;
 }
 
 /** What is there of a database. A snapshot that is fine itself is named also where nothing proves it. */
 async function readBackDatabase(
-  recoveryPointId: string,
+  { recoveryPointId, instanceId, snapshotId }: { recoveryPointId: string; instanceId: string; snapshotId: string },
   { databaseId, failure }: z.output<typeof DatabaseOutcome>,
   { vaultBucket, vaultKeyArn }: Deployment,
 ): Promise<ReadBack> {
-  const nothing = { databaseId, snapshot: null, fingerprints: null, rowCount: 0, invalidTenantCount: 0 };
-  const snapshotId = vaultSnapshotId(recoveryPointId, databaseId);
+  const nothing = { databaseId, instanceId, snapshot: null, fingerprints: null, rowCount: 0, invalidTenantCount: 0 };
   const found = await findSnapshot(snapshotId);
   const problems = checkVaultCopy(found, vaultKeyArn);
   const takenAt = found && snapshotTakenAt(found);
@@ -214,6 +225,7 @@ async function readBackDatabase(
     if (disorder.length > 0) return { ...nothing, snapshot, failure: disorder.join(', ') };
     return {
       databaseId,
+      instanceId,
       snapshot,
       fingerprints: { before: before.sha256, after: after.sha256 },
       rowCount: before.rowCount,

@@ -6,6 +6,7 @@ import {
   SNAPSHOT_PURPOSES,
   vaultSnapshotId,
 } from '../contracts/vault-layout.ts';
+import { databaseThatNames } from '../platform/find-configured.ts';
 import { handler as step } from '../platform/handler.ts';
 import { deleteSnapshot, findSnapshot, startSnapshotCopy, takenAt } from '../platform/rds.ts';
 import { isTooEarly } from './check-moments.ts';
@@ -18,12 +19,13 @@ import { SnapshotFailedError } from './describe-snapshot.ts';
 export const handler = step({
   input: SnapshotInput,
   output: SnapshotOutput,
-  run: async ({ recoveryPointId, databaseId, measuredAt }, { deployment }) => {
-    const snapshotId = vaultSnapshotId(recoveryPointId, databaseId);
+  run: async ({ recoveryPointId, instanceId, measuredAt }, { configuration, deployment }) => {
+    const names = databaseThatNames(configuration, instanceId);
+    const snapshotId = vaultSnapshotId(recoveryPointId, names);
     const copy = await findSnapshot(snapshotId);
     if (copy !== undefined && copy.Status !== 'failed' && !isTooEarly(takenAt(copy), measuredAt)) return { snapshotId };
 
-    const sourceId = intermediateSnapshotId(recoveryPointId, databaseId);
+    const sourceId = intermediateSnapshotId(recoveryPointId, names);
     const source = await findSnapshot(sourceId);
     if (source?.DBSnapshotArn === undefined) {
       throw new SnapshotFailedError(`snapshot ${sourceId} is missing, so it cannot be copied; run the backup again`);

@@ -7,7 +7,7 @@ import {
   SNAPSHOT_PURPOSES,
   vaultSnapshotId,
 } from '../contracts/vault-layout.ts';
-import { findDatabase } from '../platform/find-configured.ts';
+import { databasesOf, databaseThatNames } from '../platform/find-configured.ts';
 import { handler as step } from '../platform/handler.ts';
 import { deleteSnapshot, findSnapshot, startSnapshot, takenAt } from '../platform/rds.ts';
 import { readRootManifest } from '../platform/root-manifest.ts';
@@ -20,24 +20,27 @@ import { provedSnapshots, SnapshotGoneError } from './proved-snapshots.ts';
  * vault, it answers with that copy, because the intermediate may be gone by design. A failed snapshot is replaced, and so
  * is one of a run that could not measure the database first: the copy of it stays until its successor is there.
  *
- * What the root manifest names is never taken anew: a snapshot of today would stand where another one was proved.
+ * What the root manifest names as proved for any of the instance's databases is never taken anew: a snapshot of today
+ * would stand where another one was proved.
  * @throws SnapshotGoneError when that one is gone; ScheduledInstantError when today is not the recovery point's day.
  */
 export const handler = step({
   input: SnapshotInput,
   output: SnapshotOutput,
-  run: async ({ recoveryPointId, databaseId, measuredAt }, { now, configuration, deployment }) => {
-    const { instanceId } = findDatabase(configuration, databaseId);
-    const copyId = vaultSnapshotId(recoveryPointId, databaseId);
+  run: async ({ recoveryPointId, instanceId, measuredAt }, { now, configuration, deployment }) => {
+    const names = databaseThatNames(configuration, instanceId);
+    const copyId = vaultSnapshotId(recoveryPointId, names);
     const copy = await findSnapshot(copyId);
     if (copy !== undefined && copy.Status !== 'failed' && !isTooEarly(takenAt(copy), measuredAt)) {
       return { snapshotId: copyId };
     }
 
-    const snapshotId = intermediateSnapshotId(recoveryPointId, databaseId);
+    const snapshotId = intermediateSnapshotId(recoveryPointId, names);
     const intermediate = await findSnapshot(snapshotId);
     const manifest = await readRootManifest(deployment, recoveryPointId);
-    const proved = manifest && provedSnapshots(manifest.recoveryPoint).find(one => one.databaseId === databaseId);
+    const databaseIds = databasesOf(configuration, instanceId).map(({ id }) => id);
+    const proved =
+      manifest && provedSnapshots(manifest.recoveryPoint).find(({ databaseId }) => databaseIds.includes(databaseId));
     if (proved !== undefined) {
       if (intermediate && takenAt(intermediate)?.toISOString() === proved.takenAt) return { snapshotId };
       throw new SnapshotGoneError(recoveryPointId, [proved.id]);

@@ -1,6 +1,7 @@
 import { DeleteIntermediateInput, DeleteIntermediateOutput } from '../contracts/daily-backup.ts';
 import { intermediateSnapshotId, vaultSnapshotId } from '../contracts/vault-layout.ts';
 import { PermanentError, RetryableError } from '../platform/errors.ts';
+import { databaseThatNames } from '../platform/find-configured.ts';
 import { handler as step } from '../platform/handler.ts';
 import { deleteSnapshot, findSnapshot } from '../platform/rds.ts';
 import { checkVaultCopy } from './check-vault-copy.ts';
@@ -12,15 +13,16 @@ export class VaultCopyNotProvenError extends PermanentError {}
 export const handler = step({
   input: DeleteIntermediateInput,
   output: DeleteIntermediateOutput,
-  run: async ({ recoveryPointId, databaseId }, { deployment }) => {
-    const copyId = vaultSnapshotId(recoveryPointId, databaseId);
+  run: async ({ recoveryPointId, instanceId }, { configuration, deployment }) => {
+    const names = databaseThatNames(configuration, instanceId);
+    const copyId = vaultSnapshotId(recoveryPointId, names);
     const problems = checkVaultCopy(await findSnapshot(copyId), deployment.vaultKeyArn);
     if (problems.length > 0) {
       throw new VaultCopyNotProvenError(
         `snapshot ${copyId}: ${problems.join(', ')}; the intermediate snapshot was kept`,
       );
     }
-    const intermediateId = intermediateSnapshotId(recoveryPointId, databaseId);
+    const intermediateId = intermediateSnapshotId(recoveryPointId, names);
     await deleteSnapshot(intermediateId);
     if ((await findSnapshot(intermediateId)) !== undefined) {
       throw new RetryableError(`snapshot ${intermediateId} is still there after its deletion was accepted`);

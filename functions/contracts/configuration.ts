@@ -21,7 +21,10 @@ export const DatabaseUser = z
 
 /** One RDS for PostgreSQL database to protect. */
 export const DatabaseConfiguration = z.strictObject({
-  id: SourceId,
+  id: SourceId.regex(
+    /^(?!intermediate(?:-|$))/,
+    'must not begin with "intermediate": its backups would be named like intermediate snapshots, which are deleted',
+  ),
   /** The RDS DB instance identifier. */
   instanceId: z.string().regex(/^[a-z](?:-?[a-z0-9])*$/),
   databaseName: z.string().min(1),

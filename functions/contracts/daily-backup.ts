@@ -11,13 +11,21 @@ export const DailyBackupInput = z.strictObject({ scheduledAt: InstantText });
 export const DatabaseEndpoint = z.strictObject({ host: z.string(), port: z.int() });
 
 const DatabaseRef = z.strictObject({ recoveryPointId: RecoveryPointId, databaseId: z.string() });
+/** A snapshot holds every database of its instance, so that is what one is taken of. */
+const InstanceRef = z.strictObject({ recoveryPointId: RecoveryPointId, instanceId: z.string() });
+
+/**
+ * When a step stops, however much is left, and names what it left: the workflow waits a little longer for its answer, and
+ * then gives it up. Null: it has all the time it needs.
+ */
+const DeadlineAt = InstantText.nullable().default(null);
 
 /** `backup/plan`: outside the VPC, because it asks RDS for the endpoints. */
 export const PlanInput = DailyBackupInput;
 export const PlanOutput = z.strictObject({
   recoveryPointId: RecoveryPointId,
   scheduledAt: InstantText,
-  databases: z.array(DatabaseRef.extend({ endpoint: DatabaseEndpoint })),
+  instances: z.array(InstanceRef.extend({ databases: z.array(DatabaseRef.extend({ endpoint: DatabaseEndpoint })) })),
 });
 
 /** `backup/fingerprint`: inside the VPC. Called again until `done`; a finished one answers at once. */
@@ -25,7 +33,7 @@ export const FingerprintInput = DatabaseRef.extend({
   endpoint: DatabaseEndpoint,
   moment: z.enum(['before', 'after']),
   /** From then on nothing more is measured: what is left is named, and the fingerprint is closed. */
-  deadlineAt: InstantText.nullable().default(null),
+  deadlineAt: DeadlineAt,
 });
 export const FingerprintOutput = z.strictObject({
   done: z.boolean(),
@@ -34,24 +42,32 @@ export const FingerprintOutput = z.strictObject({
 });
 
 /** `backup/create-snapshot`, `backup/copy-snapshot`: start, or find what an earlier run started. */
-export const SnapshotInput = DatabaseRef.extend({
-  /** When the *before* measurement ended; null where the database could not be measured. */
+export const SnapshotInput = InstanceRef.extend({
+  /** When the first of its databases was measured *before*; null where none could be: any snapshot is as good. */
   measuredAt: InstantText.nullable(),
 });
 export const SnapshotOutput = z.strictObject({ snapshotId: z.string() });
 
 /** `backup/describe-snapshot` throws `SnapshotFailedError` for a snapshot that failed or is gone. */
 export const DescribeSnapshotInput = z.strictObject({ snapshotId: z.string() });
-export const DescribeSnapshotOutput = z.strictObject({ available: z.boolean(), progressPercent: z.int() });
+export const DescribeSnapshotOutput = z.strictObject({
+  available: z.boolean(),
+  progressPercent: z.int(),
+  /** The moment whose state the snapshot holds; null while it has not begun. */
+  takenAt: InstantText.nullable(),
+});
 
 /** `backup/delete-intermediate`: only once the copy was read back as available and encrypted under the vault key. */
-export const DeleteIntermediateInput = DatabaseRef;
+export const DeleteIntermediateInput = InstanceRef;
 export const DeleteIntermediateOutput = z.strictObject({});
 
 /** What one iteration over databases returns; `failure` is the error's name. */
 export const DatabaseOutcome = z.strictObject({ databaseId: z.string(), failure: z.string().nullable() });
 
-/** `backup/list-tenants`: after the snapshots. Writes the items of the distributed map to the work bucket (`itemsKey`). */
+/**
+ * `backup/list-tenants`: as soon as the snapshots are available. Writes the items of the distributed map to the work bucket
+ * (`itemsKey`).
+ */
 export const ListTenantsInput = z.strictObject({
   recoveryPointId: RecoveryPointId,
   /** The moment of the snapshots, of several the last one's; null where there is none: then that of the listing. */
@@ -116,12 +132,6 @@ export const TenantPass = z.discriminatedUnion('kind', [
 ]);
 export type TenantPass = z.infer<typeof TenantPass>;
 
-/**
- * When a step stops, however much is left, and names what it left: the workflow waits a little longer for its answer, and
- * then gives it up. Null: it has all the time it needs.
- */
-const DeadlineAt = InstantText.nullable().default(null);
-
 /** `backup/back-up-tenant`: inside the distributed map. With `result` it is done; with `cursor` it wants to go on. */
 export const BackUpTenantInput = z.strictObject({
   item: TenantItem,
@@ -140,6 +150,8 @@ export const CompleteInput = z.strictObject({
   recoveryPointId: RecoveryPointId,
   scheduledAt: InstantText,
   databases: z.array(DatabaseOutcome),
+  /** The moment that objects were asked for. */
+  asOf: InstantText.nullable(),
   /** The result writer's manifest in the work bucket (`ResultWriterDetails.Key`). */
   tenantResultsKey: z.string(),
   unlistedBucketIds: z.array(z.string()),

@@ -24,6 +24,25 @@ export const DatabaseRecoveryPoint = z.strictObject({
 });
 export type DatabaseRecoveryPoint = z.infer<typeof DatabaseRecoveryPoint>;
 
+/**
+ * The moments that a recovery point is made of, and how far they lie apart: rows and objects that were changed in between
+ * may not fit each other.
+ */
+export const RecoveryPointMoments = z.strictObject({
+  /** One for each instance; its databases share it. */
+  snapshots: z.array(z.strictObject({ instanceId: z.string(), takenAt: InstantText })),
+  /** The moment that objects were asked for; null where there was no snapshot, and it was that of the listing. */
+  asOf: InstantText.nullable(),
+  /**
+   * From the first to the last moment that any tenant's objects are shown at: `asOf` in a bucket that keeps versions, and
+   * otherwise from when listing them began to when it ended. Null where none was listed.
+   */
+  objects: z.strictObject({ from: InstantText, to: InstantText }).nullable(),
+  /** The longest time between any snapshot and any of those moments; null where there are not both. */
+  skewMs: z.int().nullable(),
+});
+export type RecoveryPointMoments = z.infer<typeof RecoveryPointMoments>;
+
 /** The root manifest of a recovery point, without its signature. */
 export const RecoveryPoint = z.strictObject({
   version: z.literal(1),
@@ -32,7 +51,10 @@ export const RecoveryPoint = z.strictObject({
   completedAt: InstantText,
   /** `good`: everything configured is in it. `incomplete`: something named below is missing. */
   status: z.enum(['good', 'incomplete']),
+  /** Databases of one instance name the same snapshot. */
   databases: z.array(DatabaseRecoveryPoint),
+  /** Absent in recovery points of before they were recorded. */
+  moments: RecoveryPointMoments.optional(),
   tenants: z.array(TenantBackupResult),
   /** Why it is incomplete, one sentence each, without file names. */
   reasons: z.array(z.string()),

@@ -52,7 +52,10 @@ export const DescribeInstanceOutput = z.strictObject({ available: z.boolean(), e
  */
 export const HydrateInput = DatabaseRef.extend({ endpoint: RestoredEndpoint });
 export const HydrateOutput = z.strictObject({ done: z.boolean(), bytesRead: z.int() });
-export const VerifyDatabaseInput = HydrateInput;
+export const VerifyDatabaseInput = HydrateInput.extend({
+  /** When the step stops, however much is left, and names what it left; null: it has all the time it needs. */
+  deadlineAt: InstantText.nullable().default(null),
+});
 export const VerifyDatabaseOutput = z.strictObject({
   done: z.boolean(),
   verification: DatabaseVerification.nullable(),

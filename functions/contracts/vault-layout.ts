@@ -72,14 +72,19 @@ export const tenantKeyClaimKey = (tenant: string): string => `work/tenant-keys/$
 /** Where a restore test puts the objects that it restores. */
 export const scratchPrefix = (restoreTestId: string): string => `scratch/${restoreTestId}/`;
 
-/** RDS identifiers: lower-case, at most 63 characters for instances, 255 for snapshots. */
+/**
+ * RDS identifiers: lower-case, at most 63 characters for instances, 255 for snapshots. A snapshot is its instance's, and
+ * named after one of its databases (`databaseThatNames`). No two names of different things are the same, as long as no
+ * database's id begins like the intermediate snapshots', which `DatabaseConfiguration` sees to.
+ */
+export const INTERMEDIATE_SNAPSHOT_PREFIX = 'daybreak-intermediate-';
 export const intermediateSnapshotId = (recoveryPointId: string, databaseId: string): string =>
-  `daybreak-intermediate-${databaseId}-${recoveryPointId}`;
+  `${INTERMEDIATE_SNAPSHOT_PREFIX}${databaseId}-${recoveryPointId}`;
 export const vaultSnapshotId = (recoveryPointId: string, databaseId: string): string =>
   `daybreak-${databaseId}-${recoveryPointId}`;
 export const RESTORE_TEST_INSTANCE_PREFIX = 'daybreak-test-';
 export const restoreTestInstanceId = (restoreTestId: string, databaseId: string): string =>
-  `${RESTORE_TEST_INSTANCE_PREFIX}${databaseId}-${restoreTestId.replace('t', '').slice(2, 14)}`;
+  `${RESTORE_TEST_INSTANCE_PREFIX}${databaseId}-${restoreTestId.replace('t', '').slice(0, 14)}`;
 
 /** The tags by which Daybreak finds what it made. */
 export const PURPOSE_TAG = 'daybreak:purpose';

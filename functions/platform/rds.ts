@@ -69,9 +69,22 @@ export function tagOf(resource: DBInstance | DBSnapshot, name: string): string |
   return resource.TagList?.find(({ Key }) => Key === name)?.Value;
 }
 
-/** When a snapshot, or the one that it was copied from, was taken; undefined while it has not begun. */
+/**
+ * When a snapshot, or the one that it was copied from, was asked for; undefined while it has not begun.
+ * `OriginalSnapshotCreateTime`, "the time of the CreateDBSnapshot operation", is the one time that copies keep, and by which
+ * a snapshot is known again. https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DBSnapshot.html
+ */
 export function takenAt({ OriginalSnapshotCreateTime, SnapshotCreateTime }: DBSnapshot): Date | undefined {
   return OriginalSnapshotCreateTime ?? SnapshotCreateTime;
+}
+
+/**
+ * The moment whose state a snapshot that is no copy holds, "when the snapshot was taken"; undefined while it has not begun.
+ * It may come a little after `takenAt`. https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DBSnapshot.html
+ */
+export function heldMoment({ OriginalSnapshotCreateTime, SnapshotCreateTime }: DBSnapshot): Date | undefined {
+  const times = [OriginalSnapshotCreateTime, SnapshotCreateTime].filter(time => time !== undefined);
+  return times.sort((a, b) => a.getTime() - b.getTime()).at(-1);
 }
 
 /** One instance; undefined where there is none of that name. */

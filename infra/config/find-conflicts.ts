@@ -38,32 +38,25 @@ export function findConflicts(configuration: SupplierConfiguration): Conflict[] 
 function conflictsOfNames({ account, databases, buckets }: SupplierConfiguration): Conflict[] {
   return [
     ...twice(databases, ['databases'], 'id', 'another database has this id; ids stand in the names of snapshots'),
-    ...twice(
-      databases,
-      ['databases'],
-      'instanceId',
-      'another entry backs this instance up; a snapshot holds all databases of an instance',
-    ),
-    ...twice(
-      databases,
-      ['databases'],
-      'resourceId',
-      'another entry has this resource id; every instance has one of its own, and the reader is let into that one alone',
-    ),
+    ...databases.flatMap((database, index) => {
+      const first = databases.findIndex(
+        other => other.instanceId === database.instanceId && other.databaseName === database.databaseName,
+      );
+      return first < index
+        ? conflict(
+            'another entry backs this database of this instance up',
+            ['databases', index, 'databaseName'],
+            ['databases', first, 'databaseName'],
+          )
+        : [];
+    }),
+    ...conflictsOfInstances(databases),
     ...twice(buckets, ['buckets'], 'id', 'another bucket has this id; ids stand in the names of manifests'),
     ...twice(
       buckets,
       ['buckets'],
       'name',
       'another entry names this bucket: what lies under no tenant, and what both prefixes reach, would be backed up twice',
-    ),
-    ...databases.flatMap(({ id }, index) =>
-      /^intermediate(?:-|$)/.test(id)
-        ? conflict(
-            'must not begin with "intermediate": its backups would be named like intermediate snapshots, which are deleted',
-            ['databases', index, 'id'],
-          )
-        : [],
     ),
     ...databases.flatMap(({ instanceId }, index) =>
       instanceId.startsWith(RESTORE_TEST_INSTANCE_PREFIX)
@@ -99,6 +92,33 @@ function conflictsOfAcceptances({ accepted, databases }: SupplierConfiguration):
           ]),
     ),
   ];
+}
+
+/** What entries of one instance must say alike, and entries of two instances differently. */
+function conflictsOfInstances(databases: SupplierConfiguration['databases']): Conflict[] {
+  return databases.flatMap((database, index) => {
+    const first = databases.findIndex(({ instanceId }) => instanceId === database.instanceId);
+    const namesake = databases.findIndex(({ resourceId }) => resourceId === database.resourceId);
+    const differing = (['resourceId', 'port', 'kmsKeyArn', 'securityGroupId'] as const).filter(
+      name => database[name] !== databases[first]?.[name],
+    );
+    return [
+      ...differing.flatMap(name =>
+        conflict(
+          'another entry of this instance says otherwise; an instance has one of it',
+          ['databases', index, name],
+          ['databases', first, name],
+        ),
+      ),
+      ...(databases[namesake]?.instanceId === database.instanceId
+        ? []
+        : conflict(
+            'an entry of another instance has this resource id; every instance has one of its own, and the reader is let into that one alone',
+            ['databases', index, 'resourceId'],
+            ['databases', namesake, 'resourceId'],
+          )),
+    ];
+  });
 }
 
 function conflictsOfNetwork({ network: { isolatedSubnets } }: SupplierConfiguration): Conflict[] {
@@ -202,14 +222,14 @@ function conflictsOfKeys({ databases, buckets, existing }: SupplierConfiguration
 
 function conflictsOfRetention({ databases, retention, quotas, schedules }: SupplierConfiguration): Conflict[] {
   const { snapshotDays } = retention;
-  const count = databases.length;
+  const count = new Set(databases.map(({ instanceId }) => instanceId)).size;
   const needed = count * snapshotDays + count;
   const usable = Math.floor((quotas.manualSnapshots * QUOTA_USE_LIMIT_PERCENT) / 100);
   const fittingDays = Math.floor(usable / count) - 1;
   return [
     ...(needed > usable
       ? conflict(
-          `${count} ${count === 1 ? 'database' : 'databases'} × ${snapshotDays} days = ${count * snapshotDays} snapshots (and ${count} intermediate) do not fit into ${usable}, which is ${QUOTA_USE_LIMIT_PERCENT} % of the quota of ${quotas.manualSnapshots} manual snapshots; the rest is for reruns and snapshots of your own, and above it an alarm sounds: ${fittingDays < DAYS_UNTIL_PROVED_AGAIN ? '' : `keep them for ${fittingDays} days, or `}have the quota raised to ${Math.ceil((needed * 100) / QUOTA_USE_LIMIT_PERCENT)} and name it`,
+          `${count} ${count === 1 ? 'instance' : 'instances'} × ${snapshotDays} days = ${count * snapshotDays} snapshots (and ${count} intermediate) do not fit into ${usable}, which is ${QUOTA_USE_LIMIT_PERCENT} % of the quota of ${quotas.manualSnapshots} manual snapshots; the rest is for reruns and snapshots of your own, and above it an alarm sounds: ${fittingDays < DAYS_UNTIL_PROVED_AGAIN ? '' : `keep them for ${fittingDays} days, or `}have the quota raised to ${Math.ceil((needed * 100) / QUOTA_USE_LIMIT_PERCENT)} and name it`,
           ['retention', 'snapshotDays'],
           ['quotas', 'manualSnapshots'],
         )

@@ -60,7 +60,9 @@ export class Isolation extends Construct {
     for (const functions of [this.reader, this.verifier]) {
       functions.addEgressRule(Peer.prefixList(network.s3PrefixListId), HTTPS, 'S3');
     }
-    for (const { id: databaseId, securityGroupId, port } of databases) {
+    // Databases of one instance, and instances of one group, are let into once: EC2 refuses the same rule twice.
+    const doors = new Map(databases.map(database => [`${database.securityGroupId} ${database.port}`, database]));
+    for (const { id: databaseId, securityGroupId, port } of doors.values()) {
       const database = SecurityGroup.fromSecurityGroupId(this, `Database-${databaseId}`, securityGroupId);
       this.reader.addEgressRule(database, Port.tcp(port), `database ${databaseId}`);
       database.addIngressRule(this.reader, Port.tcp(port), 'Daybreak reader', true);

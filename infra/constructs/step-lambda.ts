@@ -15,6 +15,7 @@ import { acknowledgeInlinePolicy, addPermission } from '../allow.ts';
 
 import type { Permission } from '../permissions.ts';
 import { type Step, stepName } from '../role-names.ts';
+import type { Budget } from '../steps/budgets.ts';
 
 const PROJECT_ROOT = join(import.meta.dirname, '../..');
 /** What the functions' code is bundled for. */
@@ -33,20 +34,13 @@ export interface StepLambdaProps {
   readonly environment: Readonly<Record<string, string>>;
   /** The length of the environment's values, once everything in them is known. */
   readonly environmentBytes: number;
-  readonly size: StepSize;
+  readonly budget: Budget;
   /** What its log is under. */
   readonly logKey: IKey;
   /** Who calls it: a workflow waits for the answer, a schedule and rules do not. */
   readonly calledBy: 'workflow' | 'schedule' | 'rules';
   /** Present for the steps that talk to PostgreSQL. */
   readonly placement?: { vpc: IVpc; vpcSubnets: SubnetSelection; securityGroups: ISecurityGroup[] } | undefined;
-}
-
-export interface StepSize {
-  readonly timeoutMinutes: number;
-  readonly memoryMib: number;
-  /** Room in /tmp. @default 512 */
-  readonly spoolMib?: number;
 }
 
 /** Why a function has no dead-letter queue of its own. */
@@ -66,7 +60,7 @@ export class StepLambda extends Construct {
 
   constructor(scope: Construct, id: string, props: StepLambdaProps) {
     super(scope, id);
-    const { step, size, placement } = props;
+    const { step, budget, placement } = props;
     if (props.environmentBytes > ENVIRONMENT_LIMIT_BYTES) {
       throw new Error(
         `${step}: its environment would take ${props.environmentBytes} bytes, and Lambda allows ${ENVIRONMENT_LIMIT_BYTES}: name fewer databases and buckets, or shorten their ids`,
@@ -97,9 +91,9 @@ export class StepLambda extends Construct {
       projectRoot: PROJECT_ROOT,
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
-      timeout: Duration.minutes(size.timeoutMinutes),
-      memorySize: size.memoryMib,
-      ephemeralStorageSize: Size.mebibytes(size.spoolMib ?? 512),
+      timeout: Duration.minutes(budget.timeoutMinutes),
+      memorySize: budget.memoryMib,
+      ephemeralStorageSize: Size.mebibytes(budget.spoolMib),
       role: this.role.withoutPolicyUpdates(),
       logGroup,
       environment: { ...props.environment, NODE_OPTIONS: '--enable-source-maps' },

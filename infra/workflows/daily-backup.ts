@@ -1,9 +1,14 @@
 import { nothingBackedUp } from '../../functions/contracts/object-manifest.ts';
 import { workPrefix } from '../../functions/contracts/vault-layout.ts';
+import { DAILY_BACKUP } from '../steps/budgets.ts';
 import {
+  afterStart,
   catchAll,
+  catchLate,
+  deadlineBefore,
   ENTERED_AT,
   invoke,
+  isPast,
   longerThan,
   mapOverLines,
   type States,
@@ -12,85 +17,98 @@ import {
   type WorkflowReferences,
 } from './states-language.ts';
 
-/** So many databases are fingerprinted and snapshotted at once. */
-const DATABASES_AT_ONCE = 4;
-/** So many tenants are backed up at once: as many functions, and KMS creates only 5 keys a second. */
-const TENANTS_AT_ONCE = 40;
-/** A snapshot or copy that takes longer is given up, so that one database cannot hold back the whole recovery point. */
-const SNAPSHOT_HOURS = 6;
-const COPY_HOURS = 10;
-/** Before the next day's run begins. */
-const TIMEOUT_SECONDS = 22 * 60 * 60;
 /** An instance that is being backed up or modified refuses a snapshot; this waits for up to half an hour. */
 const BUSY_INSTANCE_ATTEMPTS = 16;
-/**
- * KMS creates five keys a second in an account, so the first backup of many tenants has to queue. And where a run died
- * while it created a key, its claim stands for 20 minutes: each attempt waits half a minute for that run.
- */
-const KEY_ATTEMPTS = 45;
 
 /**
- * The daily backup. Each database is fingerprinted, snapshotted and copied under the vault key by itself; then each
- * tenant's objects are backed up by themselves. What fails is named in the recovery point, which is then incomplete, and
- * stops nothing else. An incomplete recovery point is recorded, and ends the execution as failed, so that it alarms.
+ * The daily backup. Each database is measured; then each instance is snapshotted, all of them together, so that the
+ * recovery point is of one moment. As soon as their snapshots are available, each tenant's objects are backed up by
+ * themselves, while each database is measured again and each snapshot is copied under the vault key. What fails, or is
+ * late, is named in the recovery point, which is then incomplete, and stops nothing else. An incomplete recovery point is
+ * recorded, and ends the execution as failed, so that it alarms.
  */
 export function dailyBackup(references: WorkflowReferences): WorkflowDefinition {
-  const { functionArn, workBucket } = references;
   return {
     Comment: 'Takes one recovery point of all databases and all objects',
     QueryLanguage: 'JSONata',
-    TimeoutSeconds: TIMEOUT_SECONDS,
-    StartAt: 'Plan',
+    TimeoutSeconds: DAILY_BACKUP.timeoutHours * 60 * 60,
+    StartAt: 'Begin',
     States: {
-      Plan: invoke(functionArn('backup/plan'), {
+      Begin: {
+        Type: 'Pass',
+        Assign: {
+          measureEndsAt: afterStart(DAILY_BACKUP.measuredHours),
+          snapshotEndsAt: afterStart(DAILY_BACKUP.snapshotHours),
+          partEndsAt: afterStart(DAILY_BACKUP.partHours),
+          closeEndsAt: afterStart(DAILY_BACKUP.closedHours),
+        },
+        Next: 'Plan',
+      },
+      Plan: invoke(references, 'backup/plan', {
         Payload: '{% $states.input %}',
         Assign: { plan: '{% $states.result.Payload %}' },
+        endsAt: 'measureEndsAt',
         Catch: catchAll('RecordFailure'),
-        Next: 'BackUpDatabases',
+        Next: 'MeasureBefore',
       }),
-      BackUpDatabases: {
+      MeasureBefore: {
         Type: 'Map',
-        Items: '{% $plan.databases %}',
-        MaxConcurrency: DATABASES_AT_ONCE,
-        ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...backUpDatabase(references) },
-        Assign: { databases: '{% $states.result %}' },
+        Items: '{% [$plan.instances.databases] %}',
+        MaxConcurrency: DAILY_BACKUP.databasesAtOnce,
+        ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...measure(references, 'Before', 'measureEndsAt') },
+        Assign: { measured: '{% $states.result %}' },
         Catch: catchAll('RecordFailure'),
-        Next: 'ListTenants',
+        Next: 'TakeSnapshots',
       },
-      ListTenants: invoke(functionArn('backup/list-tenants'), {
-        Payload: { recoveryPointId: '{% $plan.recoveryPointId %}' },
+      TakeSnapshots: {
+        Type: 'Map',
+        Items: '{% $plan.instances %}',
+        MaxConcurrency: DAILY_BACKUP.instancesAtOnce,
+        ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...takeSnapshot(references) },
         Assign: {
-          itemsKey: '{% $states.result.Payload.itemsKey %}',
-          unlistedBucketIds: '{% $states.result.Payload.unlistedBucketIds %}',
+          snapshots: '{% $states.result %}',
+          asOf: '{% ($all := [$states.result[takenAt != null].takenAt]; $count($all) = 0 ? null : $sort($all)[-1]) %}',
         },
         Catch: catchAll('RecordFailure'),
-        Next: 'BackUpTenants',
-      }),
-      BackUpTenants: mapOverLines({
-        workBucket,
-        itemsKey: '{% $itemsKey %}',
-        // The id is spliced into the string literal that the expression holds.
-        resultsPrefix: `{% '${workPrefix("' & $plan.recoveryPointId & '")}results' %}`,
-        maxConcurrency: TENANTS_AT_ONCE,
-        processor: backUpTenant(references),
-        Assign: { tenantResultsKey: '{% $states.result.ResultWriterDetails.Key %}' },
+        Next: 'BackUp',
+      },
+      // No branch fails, so neither ends the other.
+      BackUp: {
+        Type: 'Parallel',
+        Branches: [backUpInstances(references), backUpFiles(references)],
+        Assign: { databases: '{% $states.result[0].databases %}', files: '{% $states.result[1] %}' },
         Catch: catchAll('RecordFailure'),
-        Next: 'Complete',
-      }),
-      Complete: invoke(functionArn('backup/complete'), {
+        Next: 'AreFilesBackedUp',
+      },
+      // Without the tenants' results the next recovery point would not know them.
+      AreFilesBackedUp: {
+        Type: 'Choice',
+        Choices: [
+          {
+            Condition: '{% $files.failure != null %}',
+            Assign: { failure: '{% $files.failure %}', failureCause: '{% $files.cause %}' },
+            Next: 'RecordFailure',
+          },
+        ],
+        Default: 'Complete',
+      },
+      Complete: invoke(references, 'backup/complete', {
         Payload: {
           recoveryPointId: '{% $plan.recoveryPointId %}',
           scheduledAt: '{% $plan.scheduledAt %}',
           databases: '{% $databases %}',
-          tenantResultsKey: '{% $tenantResultsKey %}',
-          unlistedBucketIds: '{% $unlistedBucketIds %}',
+          asOf: '{% $asOf %}',
+          tenantResultsKey: '{% $files.tenantResultsKey %}',
+          unlistedBucketIds: '{% $files.unlistedBucketIds %}',
         },
         Assign: { status: '{% $states.result.Payload.status %}' },
+        endsAt: 'closeEndsAt',
         Catch: catchAll('RecordFailure'),
         Next: 'Record',
       }),
-      Record: invoke(functionArn('evidence/append-entry'), {
+      Record: invoke(references, 'evidence/append-entry', {
         Payload: { draft: '{% $states.input.draft %}' },
+        endsAt: 'closeEndsAt',
         Catch: catchAll('RecordFailure'),
         Next: 'IsGood',
       }),
@@ -105,7 +123,7 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
         Error: 'RecoveryPointIncompleteError',
         Cause: "{% 'recovery point ' & $plan.recoveryPointId & ' lacks something; its root manifest says what' %}",
       },
-      RecordFailure: invoke(functionArn('evidence/append-entry'), {
+      RecordFailure: invoke(references, 'evidence/append-entry', {
         Payload: {
           draft: {
             eventId: "{% 'backup-failed/' & $states.context.Execution.Name %}",
@@ -115,6 +133,7 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
             body: { error: '{% $failure %}' },
           },
         },
+        Catch: [{ ErrorEquals: ['States.ALL'], Next: 'Failed' }],
         Next: 'Failed',
       }),
       Failed: {
@@ -127,124 +146,329 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
   };
 }
 
-/** The name of the first error that kept a database from being measured. */
-const UNPROVED = '{% $unproved = null ? $states.errorOutput.Error : $unproved %}';
-
-function backUpDatabase({ functionArn }: WorkflowReferences): States {
-  // A database that cannot be measured is backed up all the same: it is then in the recovery point, unproved.
-  const fingerprint = (moment: 'before' | 'after', next: string, otherwise: string) =>
-    invoke(functionArn('backup/fingerprint'), {
-      Payload: `{% $merge([$database, {'moment': '${moment}'}]) %}`,
-      Catch: [{ ErrorEquals: ['States.ALL'], Assign: { unproved: UNPROVED }, Next: otherwise }],
-      Next: next,
-    });
-  const databaseOnly = {
-    recoveryPointId: '{% $database.recoveryPointId %}',
-    databaseId: '{% $database.databaseId %}',
-  };
-  const measuredDatabase = { ...databaseOnly, measuredAt: '{% $measuredAt %}' };
-  const startsSnapshot = { snapshotId: '{% $states.result.Payload.snapshotId %}', waitingSince: `{% ${ENTERED_AT} %}` };
-  const describe = (next: string) =>
-    invoke(functionArn('backup/describe-snapshot'), {
-      Payload: { snapshotId: '{% $snapshotId %}' },
-      Catch: catchAll('DatabaseFailed', 'databaseFailure'),
-      Next: next,
-    });
+/** Measures one database, whose item holds what the step needs. One that cannot be measured is backed up all the same. */
+function measure(references: WorkflowReferences, moment: 'Before' | 'After', endsAt: string): States {
+  const [database, fingerprint, isDone] = [`Database${moment}`, `Fingerprint${moment}`, `IsFingerprinted${moment}`];
+  const [measured, timedOut, notMeasured] = [`Measured${moment}`, `TimedOut${moment}`, `NotMeasured${moment}`];
   return {
-    StartAt: 'Database',
+    StartAt: database,
     States: {
-      Database: {
+      [database]: { Type: 'Pass', Assign: { database: '{% $states.input %}' }, Next: fingerprint },
+      [fingerprint]: invoke(references, 'backup/fingerprint', {
+        Payload: {
+          recoveryPointId: '{% $database.recoveryPointId %}',
+          databaseId: '{% $database.databaseId %}',
+          endpoint: '{% $database.endpoint %}',
+          moment: moment === 'Before' ? 'before' : 'after',
+          deadlineAt: deadlineBefore(endsAt),
+        },
+        endsAt,
+        Catch: catchLate(timedOut, notMeasured, 'databaseFailure'),
+        Next: isDone,
+      }),
+      [isDone]: {
+        Type: 'Choice',
+        Choices: [
+          { Condition: '{% $states.input.done %}', Next: measured },
+          { Condition: isPast(endsAt), Next: timedOut },
+        ],
+        Default: fingerprint,
+      },
+      [measured]: {
         Type: 'Pass',
-        Assign: { database: '{% $states.input %}', unproved: null, measuredAt: null },
-        Next: 'FingerprintBefore',
-      },
-      FingerprintBefore: fingerprint('before', 'IsFingerprintedBefore', 'CreateSnapshot'),
-      IsFingerprintedBefore: {
-        Type: 'Choice',
-        Choices: [
-          {
-            Condition: '{% $states.input.done %}',
-            Assign: { measuredAt: '{% $states.input.measuredAt %}' },
-            Next: 'CreateSnapshot',
-          },
-        ],
-        Default: 'FingerprintBefore',
-      },
-      CreateSnapshot: invoke(functionArn('backup/create-snapshot'), {
-        Payload: measuredDatabase,
-        Assign: startsSnapshot,
-        attempts: BUSY_INSTANCE_ATTEMPTS,
-        Catch: catchAll('DatabaseFailed', 'databaseFailure'),
-        Next: 'DescribeSnapshot',
-      }),
-      DescribeSnapshot: describe('IsSnapshotAvailable'),
-      IsSnapshotAvailable: {
-        Type: 'Choice',
-        Choices: [
-          { Condition: '{% $states.input.available %}', Next: 'FingerprintAfter' },
-          { Condition: longerThan(SNAPSHOT_HOURS, 'waitingSince'), Next: 'SnapshotTimedOut' },
-        ],
-        Default: 'WaitForSnapshot',
-      },
-      WaitForSnapshot: { Type: 'Wait', Seconds: untilAskingAgain('waitingSince'), Next: 'DescribeSnapshot' },
-      FingerprintAfter: fingerprint('after', 'IsFingerprintedAfter', 'CopySnapshot'),
-      IsFingerprintedAfter: {
-        Type: 'Choice',
-        Choices: [{ Condition: '{% $states.input.done %}', Next: 'CopySnapshot' }],
-        Default: 'FingerprintAfter',
-      },
-      CopySnapshot: invoke(functionArn('backup/copy-snapshot'), {
-        Payload: measuredDatabase,
-        Assign: startsSnapshot,
-        attempts: BUSY_INSTANCE_ATTEMPTS,
-        Catch: catchAll('DatabaseFailed', 'databaseFailure'),
-        Next: 'DescribeCopy',
-      }),
-      DescribeCopy: describe('IsCopyAvailable'),
-      IsCopyAvailable: {
-        Type: 'Choice',
-        Choices: [
-          { Condition: '{% $states.input.available %}', Next: 'DeleteIntermediate' },
-          { Condition: longerThan(COPY_HOURS, 'waitingSince'), Next: 'SnapshotTimedOut' },
-        ],
-        Default: 'WaitForCopy',
-      },
-      WaitForCopy: { Type: 'Wait', Seconds: untilAskingAgain('waitingSince'), Next: 'DescribeCopy' },
-      DeleteIntermediate: invoke(functionArn('backup/delete-intermediate'), {
-        Payload: databaseOnly,
-        Catch: catchAll('DatabaseFailed', 'databaseFailure'),
-        Next: 'DatabaseBackedUp',
-      }),
-      DatabaseBackedUp: {
-        Type: 'Pass',
-        Output: { databaseId: '{% $database.databaseId %}', failure: '{% $unproved %}' },
+        Output: {
+          databaseId: '{% $database.databaseId %}',
+          measuredAt: '{% $states.input.measuredAt %}',
+          failure: null,
+        },
         End: true,
       },
-      SnapshotTimedOut: { Type: 'Pass', Assign: { databaseFailure: 'SnapshotTimedOutError' }, Next: 'DatabaseFailed' },
-      DatabaseFailed: {
+      [timedOut]: { Type: 'Pass', Assign: { databaseFailure: 'FingerprintTimedOutError' }, Next: notMeasured },
+      [notMeasured]: {
         Type: 'Pass',
-        Output: { databaseId: '{% $database.databaseId %}', failure: '{% $databaseFailure %}' },
+        Output: {
+          databaseId: '{% $database.databaseId %}',
+          measuredAt: null,
+          failure: '{% $databaseFailure %}',
+        },
         End: true,
       },
     },
   };
 }
 
-// One child execution of the distributed map. Its output is always a TenantBackupResult, also when the tenant failed.
-function backUpTenant({ functionArn }: WorkflowReferences): States {
+const INSTANCE_ONLY = {
+  recoveryPointId: '{% $instance.recoveryPointId %}',
+  instanceId: '{% $instance.instanceId %}',
+};
+const STARTS_SNAPSHOT = {
+  snapshotId: '{% $states.result.Payload.snapshotId %}',
+  waitingSince: `{% ${ENTERED_AT} %}`,
+};
+/** When the first of the instance's databases was measured, of those that could be. */
+const FIRST_MEASURED_AT =
+  '{% ($all := [$measured[databaseId in $states.input.databases.databaseId and measuredAt != null].measuredAt]; $count($all) = 0 ? null : $sort($all)[0]) %}';
+
+function takeSnapshot(references: WorkflowReferences): States {
+  return {
+    StartAt: 'Instance',
+    States: {
+      Instance: {
+        Type: 'Pass',
+        Assign: { instance: '{% $states.input %}', measuredAt: FIRST_MEASURED_AT },
+        Next: 'CreateSnapshot',
+      },
+      CreateSnapshot: invoke(references, 'backup/create-snapshot', {
+        Payload: { ...INSTANCE_ONLY, measuredAt: '{% $measuredAt %}' },
+        Assign: STARTS_SNAPSHOT,
+        endsAt: 'snapshotEndsAt',
+        attempts: BUSY_INSTANCE_ATTEMPTS,
+        Catch: catchLate('SnapshotTimedOut', 'NotSnapshotted', 'instanceFailure'),
+        Next: 'DescribeSnapshot',
+      }),
+      DescribeSnapshot: invoke(references, 'backup/describe-snapshot', {
+        Payload: { snapshotId: '{% $snapshotId %}' },
+        endsAt: 'snapshotEndsAt',
+        Catch: catchLate('SnapshotTimedOut', 'NotSnapshotted', 'instanceFailure'),
+        Next: 'IsSnapshotAvailable',
+      }),
+      IsSnapshotAvailable: {
+        Type: 'Choice',
+        Choices: [
+          { Condition: '{% $states.input.available %}', Next: 'Snapshotted' },
+          { Condition: isPast('snapshotEndsAt'), Next: 'SnapshotTimedOut' },
+        ],
+        Default: 'WaitForSnapshot',
+      },
+      WaitForSnapshot: { Type: 'Wait', Seconds: untilAskingAgain('waitingSince'), Next: 'DescribeSnapshot' },
+      Snapshotted: {
+        Type: 'Pass',
+        Output: {
+          instanceId: '{% $instance.instanceId %}',
+          measuredAt: '{% $measuredAt %}',
+          takenAt: '{% $states.input.takenAt %}',
+          failure: null,
+        },
+        End: true,
+      },
+      SnapshotTimedOut: { Type: 'Pass', Assign: { instanceFailure: 'SnapshotTimedOutError' }, Next: 'NotSnapshotted' },
+      NotSnapshotted: {
+        Type: 'Pass',
+        Output: {
+          instanceId: '{% $instance.instanceId %}',
+          measuredAt: '{% $measuredAt %}',
+          takenAt: null,
+          failure: '{% $instanceFailure %}',
+        },
+        End: true,
+      },
+    },
+  };
+}
+
+/** What of each of the databases of `$instance` is named as its failure. */
+function databasesWith(failure: string): string {
+  return `{% {'databases': [$map($instance.databases, function($one) {{'databaseId': $one.databaseId, 'failure': ${failure}}})]} %}`;
+}
+
+/** Measures and copies what was snapshotted. The branch's output has an outcome for each database, whatever happened. */
+function backUpInstances(references: WorkflowReferences): States {
+  return {
+    StartAt: 'BackUpInstances',
+    States: {
+      BackUpInstances: {
+        Type: 'Map',
+        Items: '{% $plan.instances %}',
+        MaxConcurrency: DAILY_BACKUP.instancesAtOnce,
+        ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...backUpInstance(references) },
+        Output: { databases: '{% [$states.result.databases] %}' },
+        Catch: catchAll('InstancesFailed', 'instancesFailure'),
+        End: true,
+      },
+      InstancesFailed: {
+        Type: 'Pass',
+        Output:
+          "{% {'databases': [$map($plan.instances.databases, function($one) {{'databaseId': $one.databaseId, 'failure': $instancesFailure}})]} %}",
+        End: true,
+      },
+    },
+  };
+}
+
+function backUpInstance(references: WorkflowReferences): States {
+  return {
+    StartAt: 'SnapshottedInstance',
+    States: {
+      SnapshottedInstance: {
+        Type: 'Pass',
+        Assign: {
+          instance: '{% $states.input %}',
+          snapshot: '{% $snapshots[instanceId = $states.input.instanceId] %}',
+        },
+        Next: 'IsSnapshotted',
+      },
+      IsSnapshotted: {
+        Type: 'Choice',
+        Choices: [
+          {
+            Condition: '{% $snapshot.failure != null %}',
+            Assign: { instanceFailure: '{% $snapshot.failure %}' },
+            Next: 'InstanceFailed',
+          },
+        ],
+        Default: 'MeasureAndCopy',
+      },
+      MeasureAndCopy: {
+        Type: 'Parallel',
+        Branches: [
+          {
+            StartAt: 'MeasureAfter',
+            States: {
+              MeasureAfter: {
+                Type: 'Map',
+                Items: '{% $instance.databases %}',
+                MaxConcurrency: DAILY_BACKUP.databasesAtOnce,
+                ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...measure(references, 'After', 'partEndsAt') },
+                Catch: catchAll('NoneMeasuredAfter', 'measureFailure'),
+                End: true,
+              },
+              NoneMeasuredAfter: {
+                Type: 'Pass',
+                Output:
+                  "{% [$map($instance.databases, function($one) {{'databaseId': $one.databaseId, 'failure': $measureFailure}})] %}",
+                End: true,
+              },
+            },
+          },
+          copySnapshot(references),
+        ],
+        // A copy that is not there weighs more than one that nothing proves.
+        Output: databasesWith(
+          '($copy := $states.result[1].failure; $before := $measured[databaseId = $one.databaseId].failure; $copy != null ? $copy : $before != null ? $before : $states.result[0][databaseId = $one.databaseId].failure)',
+        ),
+        Catch: catchAll('InstanceFailed', 'instanceFailure'),
+        End: true,
+      },
+      InstanceFailed: { Type: 'Pass', Output: databasesWith('$instanceFailure'), End: true },
+    },
+  };
+}
+
+function copySnapshot(references: WorkflowReferences): States {
+  return {
+    StartAt: 'CopySnapshot',
+    States: {
+      CopySnapshot: invoke(references, 'backup/copy-snapshot', {
+        Payload: { ...INSTANCE_ONLY, measuredAt: '{% $snapshot.measuredAt %}' },
+        Assign: STARTS_SNAPSHOT,
+        endsAt: 'partEndsAt',
+        attempts: BUSY_INSTANCE_ATTEMPTS,
+        Catch: catchLate('CopyTimedOut', 'CopyFailed', 'copyFailure'),
+        Next: 'DescribeCopy',
+      }),
+      DescribeCopy: invoke(references, 'backup/describe-snapshot', {
+        Payload: { snapshotId: '{% $snapshotId %}' },
+        endsAt: 'partEndsAt',
+        Catch: catchLate('CopyTimedOut', 'CopyFailed', 'copyFailure'),
+        Next: 'IsCopyAvailable',
+      }),
+      IsCopyAvailable: {
+        Type: 'Choice',
+        Choices: [
+          { Condition: '{% $states.input.available %}', Next: 'DeleteIntermediate' },
+          { Condition: isPast('partEndsAt'), Next: 'CopyTimedOut' },
+        ],
+        Default: 'WaitForCopy',
+      },
+      WaitForCopy: { Type: 'Wait', Seconds: untilAskingAgain('waitingSince'), Next: 'DescribeCopy' },
+      DeleteIntermediate: invoke(references, 'backup/delete-intermediate', {
+        Payload: INSTANCE_ONLY,
+        endsAt: 'partEndsAt',
+        Catch: catchLate('CopyTimedOut', 'CopyFailed', 'copyFailure'),
+        Next: 'Copied',
+      }),
+      Copied: { Type: 'Pass', Output: { failure: null }, End: true },
+      CopyTimedOut: { Type: 'Pass', Assign: { copyFailure: 'CopyTimedOutError' }, Next: 'CopyFailed' },
+      CopyFailed: { Type: 'Pass', Output: { failure: '{% $copyFailure %}' }, End: true },
+    },
+  };
+}
+
+/** Backs up every tenant's objects. The branch's output says where the results are, or why there are none. */
+function backUpFiles(references: WorkflowReferences): States {
+  return {
+    StartAt: 'ListTenants',
+    States: {
+      ListTenants: invoke(references, 'backup/list-tenants', {
+        Payload: { recoveryPointId: '{% $plan.recoveryPointId %}', asOf: '{% $asOf %}' },
+        Assign: {
+          itemsKey: '{% $states.result.Payload.itemsKey %}',
+          unlistedBucketIds: '{% $states.result.Payload.unlistedBucketIds %}',
+        },
+        endsAt: 'partEndsAt',
+        Catch: catchAll('FilesFailed', 'filesFailure'),
+        Next: 'BackUpTenants',
+      }),
+      BackUpTenants: mapOverLines({
+        workBucket: references.workBucket,
+        itemsKey: '{% $itemsKey %}',
+        alongside: { deadlineAt: deadlineBefore('partEndsAt'), endsAt: '{% $partEndsAt %}' },
+        // The id is spliced into the string literal that the expression holds.
+        resultsPrefix: `{% '${workPrefix("' & $plan.recoveryPointId & '")}results' %}`,
+        maxConcurrency: DAILY_BACKUP.tenantsAtOnce,
+        processor: backUpTenant(references),
+        Output: {
+          tenantResultsKey: '{% $states.result.ResultWriterDetails.Key %}',
+          unlistedBucketIds: '{% $unlistedBucketIds %}',
+          failure: null,
+        },
+        Catch: catchAll('FilesFailed', 'filesFailure'),
+        End: true,
+      }),
+      FilesFailed: {
+        Type: 'Pass',
+        Output: { failure: '{% $filesFailure %}', cause: '{% $filesFailureCause %}' },
+        End: true,
+      },
+    },
+  };
+}
+
+/** One child execution of the distributed map. Its output is always a TenantBackupResult, also when the tenant failed. */
+function backUpTenant(references: WorkflowReferences): States {
+  const mayCome = [
+    {
+      ErrorEquals: ['RetryableError'],
+      Assign: { tenantFailure: '{% $states.errorOutput.Error %}' },
+      Next: 'MayKeyCome',
+    },
+    ...catchLate('TenantTimedOut', 'TenantFailed', 'tenantFailure'),
+  ];
   return {
     StartAt: 'Tenant',
     States: {
       Tenant: {
         Type: 'Pass',
-        Assign: { item: '{% $states.input %}', recordedKeyArn: null, cursor: null },
-        Next: 'EnsureKey',
+        Assign: {
+          item: '{% $states.input.item %}',
+          deadlineAt: '{% $states.input.deadlineAt %}',
+          endsAt: '{% $states.input.endsAt %}',
+          startedAt: `{% ${ENTERED_AT} %}`,
+          recordedKeyArn: null,
+          cursor: null,
+        },
+        Next: 'IsTenantLate',
       },
-      EnsureKey: invoke(functionArn('tenants/ensure-key'), {
+      IsTenantLate: {
+        Type: 'Choice',
+        Choices: [{ Condition: isPast('endsAt'), Next: 'TenantTimedOut' }],
+        Default: 'EnsureKey',
+      },
+      EnsureKey: invoke(references, 'tenants/ensure-key', {
         Payload: { tenant: '{% $item.tenant %}', recordedKeyArn: '{% $recordedKeyArn %}' },
         Assign: { keyArn: '{% $states.result.Payload.keyArn %}' },
-        attempts: KEY_ATTEMPTS,
-        Catch: catchAll('TenantFailed', 'tenantFailure'),
+        endsAt: 'endsAt',
+        Catch: mayCome,
         Next: 'IsKeyNew',
       }),
       IsKeyNew: {
@@ -252,25 +476,44 @@ function backUpTenant({ functionArn }: WorkflowReferences): States {
         Choices: [{ Condition: '{% $states.input.draft != null %}', Next: 'RecordKey' }],
         Default: 'BackUpTenant',
       },
-      RecordKey: invoke(functionArn('evidence/append-entry'), {
+      RecordKey: invoke(references, 'evidence/append-entry', {
         Payload: { draft: '{% $states.input.draft %}' },
         Assign: { recordedKeyArn: '{% $keyArn %}' },
-        attempts: KEY_ATTEMPTS,
-        Catch: catchAll('TenantFailed', 'tenantFailure'),
-        Next: 'EnsureKey',
+        endsAt: 'endsAt',
+        Catch: mayCome,
+        Next: 'IsTenantLate',
       }),
-      BackUpTenant: invoke(functionArn('backup/back-up-tenant'), {
-        Payload: { item: '{% $item %}', keyArn: '{% $keyArn %}', cursor: '{% $cursor %}' },
+      MayKeyCome: {
+        Type: 'Choice',
+        Choices: [
+          { Condition: isPast('endsAt'), Next: 'TenantTimedOut' },
+          { Condition: longerThan(DAILY_BACKUP.keyHours, 'startedAt'), Next: 'TenantFailed' },
+        ],
+        Default: 'WaitForKey',
+      },
+      WaitForKey: { Type: 'Wait', Seconds: 30, Next: 'EnsureKey' },
+      BackUpTenant: invoke(references, 'backup/back-up-tenant', {
+        Payload: {
+          item: '{% $item %}',
+          keyArn: '{% $keyArn %}',
+          cursor: '{% $cursor %}',
+          deadlineAt: '{% $deadlineAt %}',
+        },
         Assign: { cursor: '{% $states.result.Payload.cursor %}' },
-        Catch: catchAll('TenantFailed', 'tenantFailure'),
+        endsAt: 'endsAt',
+        Catch: catchLate('TenantTimedOut', 'TenantFailed', 'tenantFailure'),
         Next: 'IsTenantBackedUp',
       }),
       IsTenantBackedUp: {
         Type: 'Choice',
-        Choices: [{ Condition: '{% $states.input.result != null %}', Next: 'TenantBackedUp' }],
+        Choices: [
+          { Condition: '{% $states.input.result != null %}', Next: 'TenantBackedUp' },
+          { Condition: isPast('endsAt'), Next: 'TenantTimedOut' },
+        ],
         Default: 'BackUpTenant',
       },
       TenantBackedUp: { Type: 'Pass', Output: '{% $states.input.result %}', End: true },
+      TenantTimedOut: { Type: 'Pass', Assign: { tenantFailure: 'TenantTimedOutError' }, Next: 'TenantFailed' },
       TenantFailed: {
         Type: 'Pass',
         Output: {

@@ -1,4 +1,4 @@
-import { invoke, type WorkflowDefinition, type WorkflowReferences } from './states-language.ts';
+import { catchAll, invoke, type WorkflowDefinition, type WorkflowReferences } from './states-language.ts';
 
 /** Before the next one begins. */
 const TIMEOUT_SECONDS = 50 * 60;
@@ -6,16 +6,17 @@ const TIMEOUT_SECONDS = 50 * 60;
 const RECORD_ATTEMPTS = 16;
 
 /** The janitor: removes the instances that dead restore tests left, and records each. */
-export function removeAbandoned({ functionArn }: WorkflowReferences): WorkflowDefinition {
+export function removeAbandoned(references: WorkflowReferences): WorkflowDefinition {
   return {
     Comment: 'Removes the databases that dead restore tests left',
     QueryLanguage: 'JSONata',
     TimeoutSeconds: TIMEOUT_SECONDS,
     StartAt: 'Remove',
     States: {
-      Remove: invoke(functionArn('restore-test/remove-abandoned'), {
+      Remove: invoke(references, 'restore-test/remove-abandoned', {
         Payload: '{% $states.input %}',
         Assign: { failure: '{% $states.result.Payload.failure %}' },
+        Catch: catchAll('NotRemoved'),
         Next: 'RecordAll',
       }),
       RecordAll: {
@@ -26,13 +27,16 @@ export function removeAbandoned({ functionArn }: WorkflowReferences): WorkflowDe
           ProcessorConfig: { Mode: 'INLINE' },
           StartAt: 'Record',
           States: {
-            Record: invoke(functionArn('evidence/append-entry'), {
+            Record: invoke(references, 'evidence/append-entry', {
               Payload: { draft: '{% $states.input %}' },
               attempts: RECORD_ATTEMPTS,
+              Catch: catchAll('NotRecorded', 'recordFailure'),
               End: true,
             }),
+            NotRecorded: { Type: 'Fail', Error: '{% $recordFailure %}', Cause: '{% $recordFailureCause %}' },
           },
         },
+        Catch: catchAll('NotRemoved'),
         Next: 'AreAllRemoved',
       },
       AreAllRemoved: {

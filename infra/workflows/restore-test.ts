@@ -40,7 +40,7 @@ const VERDICT_ERRORS = Object.fromEntries(
  * execution as succeeded.
  */
 export function restoreTest(references: WorkflowReferences): WorkflowDefinition {
-  const { functionArn, workBucket } = references;
+  const { workBucket } = references;
   return {
     Comment: 'Restores one recovery point in isolation and proves that it is what was backed up',
     QueryLanguage: 'JSONata',
@@ -62,7 +62,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
         },
         Next: 'Choose',
       },
-      Choose: invoke(functionArn('restore-test/choose'), {
+      Choose: invoke(references, 'restore-test/choose', {
         Payload: '{% $states.input %}',
         Assign: { chosen: '{% $states.result.Payload %}' },
         Catch: catchAll('BeginTearDown'),
@@ -87,7 +87,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
         Assign: { phases: endPhase('databases'), phaseStartedAt: `{% ${ENTERED_AT} %}` },
         Next: 'PlanObjects',
       },
-      PlanObjects: invoke(functionArn('restore-test/plan-objects'), {
+      PlanObjects: invoke(references, 'restore-test/plan-objects', {
         Payload: {
           restoreTestId: '{% $restoreTestId %}',
           recoveryPointId: '{% $chosen.recoveryPointId %}',
@@ -101,6 +101,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
       TestObjects: mapOverLines({
         workBucket,
         itemsKey: '{% $itemsKey %}',
+        alongside: {},
         // The id is spliced into the string literal that the expression holds.
         resultsPrefix: `{% '${workPrefix("' & $restoreTestId & '")}results' %}`,
         maxConcurrency: TENANTS_AT_ONCE,
@@ -111,7 +112,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
       }),
       ObjectsTested: { Type: 'Pass', Assign: { phases: endPhase('objects') }, Next: 'BeginTearDown' },
       BeginTearDown: { Type: 'Pass', Assign: { phaseStartedAt: `{% ${ENTERED_AT} %}` }, Next: 'TearDown' },
-      TearDown: invoke(functionArn('restore-test/tear-down'), {
+      TearDown: invoke(references, 'restore-test/tear-down', {
         Payload: { restoreTestId: '{% $restoreTestId %}' },
         Catch: [{ ErrorEquals: ['States.ALL'], Assign: keepFirst('$states.errorOutput.Error'), Next: 'Conclude' }],
         Next: 'IsTornDown',
@@ -133,7 +134,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
         Default: 'WaitForTearDown',
       },
       WaitForTearDown: { Type: 'Wait', Seconds: untilAskingAgain('phaseStartedAt'), Next: 'TearDown' },
-      Conclude: invoke(functionArn('restore-test/conclude'), {
+      Conclude: invoke(references, 'restore-test/conclude', {
         Payload: Object.fromEntries(
           ['restoreTestId', 'startedAt', 'chosen', 'databases', 'objectResultsKey', 'failure', 'phases'].map(name => [
             name,
@@ -144,7 +145,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
         Catch: catchAll('RecordFailure'),
         Next: 'Record',
       }),
-      Record: invoke(functionArn('evidence/append-entry'), {
+      Record: invoke(references, 'evidence/append-entry', {
         Payload: { draft: '{% $states.input.draft %}' },
         Catch: catchAll('RecordFailure'),
         Next: 'HasPassed',
@@ -161,7 +162,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
         Cause:
           "{% 'restore test ' & $restoreTestId & ' did not pass; its record in the evidence bucket says why' & ($failureCause = null ? '' : ': ' & $failureCause) %}",
       },
-      RecordFailure: invoke(functionArn('evidence/append-entry'), {
+      RecordFailure: invoke(references, 'evidence/append-entry', {
         Payload: {
           draft: {
             eventId: "{% 'restore-test-failed/' & $states.context.Execution.Name %}",
@@ -171,6 +172,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
             body: { error: '{% $failure %}' },
           },
         },
+        Catch: [{ ErrorEquals: ['States.ALL'], Next: 'Failed' }],
         Next: 'Failed',
       }),
       Failed: {
@@ -182,7 +184,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
   };
 }
 
-function testDatabase({ functionArn }: WorkflowReferences): States {
+function testDatabase(references: WorkflowReferences): States {
   const withEndpoint = "{% $merge([$database, {'endpoint': $endpoint}]) %}";
   return {
     StartAt: 'Database',
@@ -192,7 +194,7 @@ function testDatabase({ functionArn }: WorkflowReferences): States {
         Assign: { database: '{% $states.input %}', restored: false, databasePhases: [] },
         Next: 'RestoreDatabase',
       },
-      RestoreDatabase: invoke(functionArn('restore-test/restore-database'), {
+      RestoreDatabase: invoke(references, 'restore-test/restore-database', {
         Payload: '{% $database %}',
         Assign: {
           instanceId: '{% $states.result.Payload.instanceId %}',
@@ -202,7 +204,7 @@ function testDatabase({ functionArn }: WorkflowReferences): States {
         Catch: catchDatabase,
         Next: 'DescribeInstance',
       }),
-      DescribeInstance: invoke(functionArn('restore-test/describe-instance'), {
+      DescribeInstance: invoke(references, 'restore-test/describe-instance', {
         Payload: { instanceId: '{% $instanceId %}' },
         Catch: catchDatabase,
         Next: 'IsInstanceAvailable',
@@ -224,7 +226,7 @@ function testDatabase({ functionArn }: WorkflowReferences): States {
         Default: 'WaitForInstance',
       },
       WaitForInstance: { Type: 'Wait', Seconds: untilAskingAgain('databasePhaseStartedAt'), Next: 'DescribeInstance' },
-      Hydrate: invoke(functionArn('restore-test/hydrate'), {
+      Hydrate: invoke(references, 'restore-test/hydrate', {
         Payload: withEndpoint,
         Catch: catchDatabase,
         Next: 'IsHydrated',
@@ -236,7 +238,7 @@ function testDatabase({ functionArn }: WorkflowReferences): States {
         ],
         Default: 'Hydrate',
       },
-      VerifyDatabase: invoke(functionArn('restore-test/verify-database'), {
+      VerifyDatabase: invoke(references, 'restore-test/verify-database', {
         Payload: withEndpoint,
         Catch: catchDatabase,
         Next: 'IsDatabaseVerified',
@@ -278,14 +280,15 @@ function testDatabase({ functionArn }: WorkflowReferences): States {
   };
 }
 
-function testObjects({ functionArn }: WorkflowReferences): States {
+function testObjects(references: WorkflowReferences): States {
   return {
     StartAt: 'Tenant',
     States: {
-      Tenant: { Type: 'Pass', Assign: { item: '{% $states.input %}', cursor: null }, Next: 'VerifyObjects' },
-      VerifyObjects: invoke(functionArn('restore-test/verify-objects'), {
+      Tenant: { Type: 'Pass', Assign: { item: '{% $states.input.item %}', cursor: null }, Next: 'VerifyObjects' },
+      VerifyObjects: invoke(references, 'restore-test/verify-objects', {
         Payload: { item: '{% $item %}', cursor: '{% $cursor %}' },
         Assign: { cursor: '{% $states.result.Payload.cursor %}' },
+        Catch: catchAll('ObjectsNotVerified', 'objectFailure'),
         Next: 'AreObjectsVerified',
       }),
       AreObjectsVerified: {
@@ -294,6 +297,7 @@ function testObjects({ functionArn }: WorkflowReferences): States {
         Default: 'VerifyObjects',
       },
       ObjectsVerified: { Type: 'Pass', Output: '{% $states.input.result %}', End: true },
+      ObjectsNotVerified: { Type: 'Fail', Error: '{% $objectFailure %}', Cause: '{% $objectFailureCause %}' },
     },
   };
 }

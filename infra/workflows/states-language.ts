@@ -1,4 +1,6 @@
 /** The part of the Amazon States Language that Daybreak's workflows use, in JSONata. */
+import type { Step } from '../role-names.ts';
+import { BUDGETS, GRACE_MINUTES } from '../steps/budgets.ts';
 
 /** A JSONata expression in `{% … %}`. */
 type Expression = string;
@@ -28,9 +30,9 @@ type TaskState = Transition & {
   readonly Arguments: Json;
   readonly Output?: Json;
   readonly Assign?: Assignments;
-  readonly TimeoutSeconds: number;
+  readonly TimeoutSeconds: number | Expression;
   readonly Retry: readonly Retrier[];
-  readonly Catch?: readonly Catcher[];
+  readonly Catch: readonly Catcher[];
 };
 type PassState = Transition & { readonly Type: 'Pass'; readonly Output?: Json; readonly Assign?: Assignments };
 type WaitState = Transition & { readonly Type: 'Wait'; readonly Seconds: number | Expression };
@@ -48,13 +50,21 @@ interface FailState {
   readonly Error: string;
   readonly Cause: string;
 }
+type ParallelState = Transition & {
+  readonly Type: 'Parallel';
+  readonly Branches: readonly States[];
+  readonly Output?: Json;
+  readonly Assign?: Assignments;
+  readonly Catch: readonly Catcher[];
+};
 type InlineMapState = Transition & {
   readonly Type: 'Map';
   readonly Items: Expression;
   readonly MaxConcurrency: number;
   readonly ItemProcessor: States & { readonly ProcessorConfig: { readonly Mode: 'INLINE' } };
+  readonly Output?: Json;
   readonly Assign?: Assignments;
-  readonly Catch?: readonly Catcher[];
+  readonly Catch: readonly Catcher[];
 };
 type DistributedMapState = Transition & {
   readonly Type: 'Map';
@@ -63,6 +73,7 @@ type DistributedMapState = Transition & {
     readonly ReaderConfig: { readonly InputType: 'JSONL' };
     readonly Arguments: { readonly Bucket: string; readonly Key: Expression };
   };
+  readonly ItemSelector: Json;
   readonly ItemProcessor: States & {
     readonly ProcessorConfig: { readonly Mode: 'DISTRIBUTED'; readonly ExecutionType: 'STANDARD' };
   };
@@ -73,8 +84,9 @@ type DistributedMapState = Transition & {
     readonly WriterConfig: { readonly OutputType: 'JSONL'; readonly Transformation: 'COMPACT' };
     readonly Arguments: { readonly Bucket: string; readonly Prefix: Expression };
   };
+  readonly Output?: Json;
   readonly Assign?: Assignments;
-  readonly Catch?: readonly Catcher[];
+  readonly Catch: readonly Catcher[];
 };
 
 type State =
@@ -84,6 +96,7 @@ type State =
   | ChoiceState
   | SucceedState
   | FailState
+  | ParallelState
   | InlineMapState
   | DistributedMapState;
 
@@ -102,12 +115,14 @@ export interface WorkflowDefinition extends States {
 /** What a workflow's definition refers to. */
 export interface WorkflowReferences {
   /** The ARN of the function of a step, e.g. of `backup/plan`. */
-  readonly functionArn: (step: string) => string;
+  readonly functionArn: (step: Step) => string;
   readonly workBucket: string;
 }
 
-/** Longer than any function may run, so that Lambda's own limit speaks first. */
-const TASK_TIMEOUT_SECONDS = 16 * 60;
+/** So much longer than its function a task may take, so that Lambda's own limit speaks first. */
+const TASK_MINUTES_MORE = 1;
+/** Past its end a task gets so long for each attempt that is left to it, and no more. */
+const LEAST_SECONDS = 60;
 
 /**
  * What is worth another try: what a step itself calls passing, what Lambda could not start, and a function that was
@@ -141,22 +156,30 @@ const RETRY: readonly Retrier[] = [
 
 /** Calls the function of a step. Its output, unless said otherwise, is what the function returned. */
 export function invoke(
-  functionArn: string,
+  { functionArn }: WorkflowReferences,
+  step: Step,
   state: Transition & {
     Payload: Json;
     Assign?: Assignments;
-    Catch?: readonly Catcher[];
+    Catch: readonly Catcher[];
+    /** The variable with the instant at which the call is given up. @default only the function's own time ends it */
+    endsAt?: string;
     /** How often to try again while the step says that it may pass. @default 5, about three minutes */
     attempts?: number;
   },
 ): TaskState {
-  const { Payload, attempts, ...rest } = state;
+  const { Payload, attempts, endsAt, ...rest } = state;
+  const seconds = (BUDGETS[step].timeoutMinutes + TASK_MINUTES_MORE) * 60;
   return {
     Type: 'Task',
     Resource: 'arn:aws:states:::lambda:invoke',
-    Arguments: { FunctionName: functionArn, Payload },
+    Arguments: { FunctionName: functionArn(step), Payload },
     Output: '{% $states.result.Payload %}',
-    TimeoutSeconds: TASK_TIMEOUT_SECONDS,
+    // https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_stepfunctions.Timeout.html: "a positive integer"
+    TimeoutSeconds:
+      endsAt === undefined
+        ? seconds
+        : `{% $max([${LEAST_SECONDS}, $min([${seconds}, $floor(($toMillis($${endsAt}) - $millis()) / 1000)])]) %}`,
     Retry: RETRY.map((retrier, index) =>
       index === 0 && attempts !== undefined ? { ...retrier, MaxAttempts: attempts } : retrier,
     ),
@@ -184,6 +207,11 @@ export function catchAll(next: string, variable = 'failure'): readonly Catcher[]
   ];
 }
 
+/** The same for what has an end: what is late leads to `timedOut`, any other error to `next`. */
+export function catchLate(timedOut: string, next: string, variable: string): readonly Catcher[] {
+  return [{ ErrorEquals: ['States.Timeout'], Next: timedOut }, ...catchAll(next, variable)];
+}
+
 /** So much of a cause is kept: enough for a message, and short of the stack that follows it. */
 const CAUSE_CHARACTERS = 600;
 
@@ -193,6 +221,21 @@ export const ENTERED_AT = '$fromMillis($toMillis($states.context.State.EnteredTi
 /** Milliseconds from the instant in the variable `since` until the present state was entered. */
 export function elapsedMs(since: string): string {
   return `($toMillis($states.context.State.EnteredTime) - $toMillis($${since}))`;
+}
+
+/** The instant so many hours after the execution was started. */
+export function afterStart(hours: number): Expression {
+  return `{% $fromMillis($toMillis($states.context.Execution.StartTime) + ${hours * 60 * 60 * 1000}) %}`;
+}
+
+/** The condition that the instant in the variable `endsAt` had passed when the present state was entered. */
+export function isPast(endsAt: string): Expression {
+  return `{% $toMillis($states.context.State.EnteredTime) > $toMillis($${endsAt}) %}`;
+}
+
+/** When a step stops by itself that is given up at the instant in the variable `endsAt`. */
+export function deadlineBefore(endsAt: string): Expression {
+  return `{% $fromMillis($toMillis($${endsAt}) - ${GRACE_MINUTES * 60 * 1000}) %}`;
 }
 
 /** The condition that more than `hours` have passed since the instant in the variable `since`. */
@@ -214,14 +257,17 @@ export function mapOverLines(
   state: Transition & {
     workBucket: string;
     itemsKey: Expression;
+    /** What each child gets beside its line (`item`): it sees no variable of the execution. */
+    alongside: { readonly [name: string]: Json };
     resultsPrefix: Expression;
     maxConcurrency: number;
     processor: States;
-    Assign: Assignments;
+    Output?: Json;
+    Assign?: Assignments;
     Catch: readonly Catcher[];
   },
 ): DistributedMapState {
-  const { workBucket, itemsKey, resultsPrefix, maxConcurrency, processor, ...rest } = state;
+  const { workBucket, itemsKey, alongside, resultsPrefix, maxConcurrency, processor, ...rest } = state;
   return {
     Type: 'Map',
     ItemReader: {
@@ -229,6 +275,7 @@ export function mapOverLines(
       ReaderConfig: { InputType: 'JSONL' },
       Arguments: { Bucket: workBucket, Key: itemsKey },
     },
+    ItemSelector: { item: '{% $states.context.Map.Item.Value %}', ...alongside },
     ItemProcessor: { ProcessorConfig: { Mode: 'DISTRIBUTED', ExecutionType: 'STANDARD' }, ...processor },
     MaxConcurrency: maxConcurrency,
     ToleratedFailurePercentage: 100,

@@ -27,6 +27,9 @@ function describeBackups({ input, backups }: Summary): [string, string][] {
   if (last === undefined) return [];
   return [
     ['backed up', `${last.rows} rows as it began, ${objects(last.objects, last.bytes)} of ${last.tenants} tenants`],
+    ...(last.skewMs === null
+      ? []
+      : [['rows and objects', `of moments at most ${formatDuration(last.skewMs)} apart`] satisfies [string, string]]),
     ['outside every tenant', `${input.untenantedFiles} files, under the vault key`],
     ...backups.map(({ objectsCopied, bytesCopied, durationMs }, at): [string, string] => [
       at === 0 ? 'first backup' : 'second backup',

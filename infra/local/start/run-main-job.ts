@@ -220,6 +220,7 @@ class Run {
       bytes: sum(({ byteCount }) => byteCount),
       objectsCopied: sum(({ copiedObjectCount }) => copiedObjectCount),
       bytesCopied: sum(({ copiedByteCount }) => copiedByteCount),
+      skewMs: document.moments?.skewMs ?? null,
       s3Requests,
     };
     this.#backups.push(backup);

@@ -14,11 +14,11 @@ interface Milestones {
 /** What is worth a line: a state's end, or the entry to the state that follows a wait. */
 const MILESTONES: Readonly<Record<string, Milestones>> = {
   Plan: { exited: 'planned' },
-  FingerprintBefore: { exited: 'measured every table before the snapshot' },
-  FingerprintAfter: { entered: 'took the snapshot' },
-  CopySnapshot: { entered: 'measured every table again' },
+  MeasuredBefore: { entered: 'measured every table before the snapshot' },
+  Snapshotted: { entered: 'took the snapshot' },
+  MeasuredAfter: { entered: 'measured every table again' },
   DeleteIntermediate: { entered: 'copied the snapshot under the vault key' },
-  DatabaseBackedUp: { entered: 'deleted the intermediate snapshot' },
+  Copied: { entered: 'deleted the intermediate snapshot' },
   ListTenants: { exited: 'listed the tenants' },
   BackUpTenants: { exited: 'backed up every tenant’s objects under its own key' },
   Complete: { exited: 'read everything back, signed the root manifest' },

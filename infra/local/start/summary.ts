@@ -12,6 +12,8 @@ const BackupSummary = z.strictObject({
   bytes: z.int(),
   objectsCopied: z.int(),
   bytesCopied: z.int(),
+  /** The longest time between a snapshot and what objects were shown at; null where there are not both. */
+  skewMs: z.int().nullable(),
   /** S3 requests by operation. */
   s3Requests: z.record(z.string(), z.int()),
 });

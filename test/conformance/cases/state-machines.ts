@@ -14,14 +14,16 @@ export const WORKFLOWS: Readonly<Record<string, WorkflowDefinition>> = Object.fr
   Object.entries(DEFINITIONS).map(([name, define]) => [name, define(references)]),
 );
 
-/** The states of a workflow, those inside its maps too, by name. */
+/** The states of a workflow, those inside its maps and branches too, by name. */
 export function statesOf(workflow: WorkflowDefinition): ReadonlyMap<string, StateDefinition> {
   const found = new Map<string, StateDefinition>();
   const visit = (states: Readonly<Record<string, unknown>>) => {
     for (const [name, state] of Object.entries(states) as [string, StateDefinition][]) {
       found.set(name, state);
-      const processor = state.ItemProcessor as { States?: Record<string, unknown> } | undefined;
-      if (processor?.States !== undefined) visit(processor.States);
+      for (const inner of [state.ItemProcessor, ...((state.Branches as unknown[] | undefined) ?? [])]) {
+        const { States } = (inner ?? {}) as { States?: Record<string, unknown> };
+        if (States !== undefined) visit(States);
+      }
     }
   };
   visit(workflow.States);
@@ -29,22 +31,49 @@ export function statesOf(workflow: WorkflowDefinition): ReadonlyMap<string, Stat
 }
 
 const INSTANT = '2026-11-22T02:30:00.000Z';
+const DATABASE = {
+  recoveryPointId: '20261122t023000z',
+  databaseId: 'wellbeing',
+  endpoint: { host: 'db.example', port: 5432 },
+};
+const INSTANCE = {
+  recoveryPointId: '20261122t023000z',
+  instanceId: 'wellbeing-production',
+  databases: [DATABASE],
+};
 
 /** A value for every variable that a state of a workflow reads. */
 export const VARIABLES = {
   plan: {
     recoveryPointId: '20261122t023000z',
     scheduledAt: INSTANT,
-    databases: [{ recoveryPointId: '20261122t023000z', databaseId: 'wellbeing' }],
+    instances: [INSTANCE],
   },
+  measureEndsAt: '2026-11-22T05:30:00.000Z',
+  snapshotEndsAt: '2026-11-22T10:30:00.000Z',
+  partEndsAt: '2026-11-22T18:00:00.000Z',
+  closeEndsAt: '2026-11-22T20:30:00.000Z',
+  endsAt: '2026-11-22T18:00:00.000Z',
+  deadlineAt: '2026-11-22T17:40:00.000Z',
+  measured: [{ databaseId: 'wellbeing', measuredAt: INSTANT, failure: null }],
+  snapshots: [{ instanceId: 'wellbeing-production', measuredAt: INSTANT, takenAt: INSTANT, failure: null }],
+  asOf: INSTANT,
+  files: { tenantResultsKey: 'work/20261122t023000z/results/manifest.json', unlistedBucketIds: [], failure: null },
+  filesFailure: 'ObjectAccessDeniedError',
+  filesFailureCause: '',
+  instance: INSTANCE,
+  snapshot: { instanceId: 'wellbeing-production', measuredAt: INSTANT, takenAt: INSTANT, failure: null },
+  instanceFailure: 'SnapshotTimedOutError',
+  instancesFailure: 'States.DataLimitExceeded',
+  measureFailure: 'States.DataLimitExceeded',
+  copyFailure: 'CopyTimedOutError',
   databases: [{ databaseId: 'wellbeing', failure: null }],
   itemsKey: 'work/20261122t023000z/items.jsonl',
-  tenantResultsKey: 'work/20261122t023000z/results/manifest.json',
   unlistedBucketIds: [],
   status: 'good',
   failure: null,
-  database: { recoveryPointId: '20261122t023000z', databaseId: 'wellbeing' },
-  unproved: null,
+  database: DATABASE,
+  recordedKeyArn: null,
   measuredAt: INSTANT,
   snapshotId: 'daybreak-wellbeing-20261122t023000z',
   waitingSince: '2026-11-22T02:20:00.000Z',
@@ -81,6 +110,12 @@ export const INPUTS = [true, false].map(over => ({
   done: over,
   available: over,
   measuredAt: INSTANT,
+  takenAt: INSTANT,
+  databases: [DATABASE],
+  instanceId: 'wellbeing-production',
+  item: { bucketId: 'uploads', tenant: 'oak', previousManifestSha256: null },
+  deadlineAt: '2026-11-22T17:40:00.000Z',
+  endsAt: '2026-11-22T18:00:00.000Z',
   result: over ? { tenant: 'oak', objects: 1 } : null,
   endpoint: { host: 'db.example', port: 5432 },
   verification: { tables: 8 },
@@ -100,6 +135,12 @@ export const PAYLOAD = {
   instanceId: VARIABLES.instanceId,
   verdict: 'passed',
 };
+
+/** What two branches answer. */
+export const BRANCHES = [
+  { databaseId: 'wellbeing', failure: null, databases: VARIABLES.databases },
+  { ...VARIABLES.files },
+];
 
 /** Step Functions writes no milliseconds where they are zero. */
 export const CONTEXT = {

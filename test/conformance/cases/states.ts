@@ -6,7 +6,16 @@ import {
 } from '@aws-sdk/client-sfn';
 import { type ConformanceCase, type Json, readFailure, readObstacle } from '../case.ts';
 import { openLocalStates } from '../local-states.ts';
-import { CONTEXT, INPUTS, PAYLOAD, type StateDefinition, statesOf, VARIABLES, WORKFLOWS } from './state-machines.ts';
+import {
+  BRANCHES,
+  CONTEXT,
+  INPUTS,
+  PAYLOAD,
+  type StateDefinition,
+  statesOf,
+  VARIABLES,
+  WORKFLOWS,
+} from './state-machines.ts';
 
 const PAGE = 'https://docs.aws.amazon.com/step-functions/latest/apireference/API_TestState.html';
 const JSONATA_PAGE = 'https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html';
@@ -36,8 +45,10 @@ function testsOf(state: StateDefinition): Record<string, TestStateCommandInput> 
   });
   const mocked = (definition: StateDefinition, input: string | undefined, mock: TestStateCommandInput['mock']) =>
     request(definition, input, { mock: { fieldValidationMode: 'NONE', ...mock }, context: JSON.stringify(CONTEXT) });
-  if (state.Type === 'Task' || state.Type === 'Map') {
-    const result = state.Type === 'Task' ? { Payload: PAYLOAD } : [{ ResultWriterDetails: { Key: 'k' } }];
+  if (state.Type === 'Task' || state.Type === 'Map' || state.Type === 'Parallel') {
+    const result = { Task: { Payload: PAYLOAD }, Map: [{ ResultWriterDetails: { Key: 'k' } }], Parallel: BRANCHES }[
+      state.Type
+    ];
     const distributed = state.ItemReader !== undefined ? { ResultWriterDetails: { Bucket: 'b', Key: 'k' } } : result;
     const fails = (error: string) => mocked(state, over, { errorOutput: { error, cause: 'a test' } });
     return {
@@ -128,6 +139,12 @@ const EXPRESSIONS: readonly [name: string, expression: string, expected: Json][]
   ['one appended to one', "$append([{'a': 1}], {'a': 2})", [{ a: 1 }, { a: 2 }]],
   ['a variable that is a list of one stays a list', '$one', [1]],
   ['looked up', "$lookup({'failed': 'RestoreTestFailed'}, 'failed')", 'RestoreTestFailed'],
+  ['members of lists in a list are one list', "[[{'a': [1, 2]}, {'a': [3]}].a]", [1, 2, 3]],
+  ['a list of nothing is empty', '[$list[$ > 2]]', []],
+  ['the last of a sorted list', "$sort(['b', 'c', 'a'])[-1]", 'c'],
+  ['a list of one that is mapped is a list', "[$map($one, function($x) {{'a': $x}})]", [{ a: 1 }]],
+  ['found by a member', "([{'a': 1, 'b': null}, {'a': 2, 'b': 3}])[a = 1].b", null],
+  ['whole seconds within bounds', '$max([60, $min([240, $floor(99.9)])])', 99],
   ['a number is not null', '$states.result.Payload.a = null', false],
   ['null is null', 'null = null', true],
   ['a hash', "$hash('a', 'SHA-256')", 'ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb'],

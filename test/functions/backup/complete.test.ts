@@ -111,6 +111,7 @@ const complete = (more: object = {}) =>
     scheduledAt: at(30),
     databases: [{ databaseId: 'app', failure: null }],
     tenantResultsKey: resultsKey,
+    asOf: at(40),
     unlistedBucketIds: [],
     ...more,
   });

@@ -12,6 +12,8 @@ const database = { id: 'app', instanceId: 'school-app', databaseName: 'app', roo
 const hash = (digit: string) => digit.repeat(64);
 
 let cloud: TestRuntime;
+const asOf = '2026-11-22T02:40:00.000Z';
+
 beforeEach(() => {
   cloud = stepRuntime({ configuration: { databases: [{ ...database, readerUser: 'daybreak_reader' }] } });
 });
@@ -19,7 +21,7 @@ beforeEach(() => {
 async function listItems(): Promise<
   { bucketId: string; tenant: string | null; previousManifestSha256: string | null }[]
 > {
-  const { itemsKey, itemCount } = await cloud.invoke(handler, { recoveryPointId });
+  const { itemsKey, itemCount } = await cloud.invoke(handler, { recoveryPointId, asOf });
   const items = (await cloud.get('work', itemsKey))
     .toString()
     .split('\n')

@@ -26,8 +26,9 @@ import { callStep, deployment } from '../../fixtures/deployment.ts';
 const rds = mockClient(RDSClient);
 const s3 = mockClient(S3Client);
 const kms = mockClient(KMSClient);
-const ref = { recoveryPointId: '20261122t023000z', databaseId: 'app', measuredAt: '2026-11-22T02:35:00.000Z' };
-const { measuredAt: _measuredAt, ...databaseRef } = ref;
+const recoveryPointId = '20261122t023000z';
+const instanceRef = { recoveryPointId, instanceId: 'school-app' };
+const ref = { ...instanceRef, measuredAt: '2026-11-22T02:35:00.000Z' };
 const intermediate = 'daybreak-intermediate-app-20261122t023000z';
 const copy = 'daybreak-app-20261122t023000z';
 const metadata = { $metadata: { httpStatusCode: 400 }, message: 'as RDS says it' };
@@ -56,7 +57,12 @@ describe('plan', () => {
     expect(output).toEqual({
       recoveryPointId: '20261122t023000z',
       scheduledAt: '2026-11-22T02:30:00.000Z',
-      databases: [{ ...databaseRef, endpoint: { host: 'db.example', port: 5432 } }],
+      instances: [
+        {
+          ...instanceRef,
+          databases: [{ recoveryPointId, databaseId: 'app', endpoint: { host: 'db.example', port: 5432 } }],
+        },
+      ],
     });
   });
 
@@ -66,8 +72,8 @@ describe('plan', () => {
   ])('leaves out a database whose instance %s, and says so', async (_name, arrange) => {
     arrange();
     const { output, lines } = await callStep(plan, { scheduledAt: '2026-11-22T02:30:00.000Z' });
-    expect(output).toMatchObject({ recoveryPointId: '20261122t023000z', databases: [] });
-    expect(lines[0]).toMatchObject({ level: 'error', databaseId: 'app', instanceId: 'school-app' });
+    expect(output).toMatchObject({ recoveryPointId: '20261122t023000z', instances: [] });
+    expect(lines[0]).toMatchObject({ level: 'error', databaseIds: ['app'], instanceId: 'school-app' });
   });
 
   it.each([
@@ -222,12 +228,23 @@ describe('create-snapshot', () => {
 
 describe('describe-snapshot', () => {
   it.each([
-    ['creating', { available: false, progressPercent: 40 }],
-    ['copying', { available: false, progressPercent: 40 }],
-    ['available', { available: true, progressPercent: 40 }],
+    ['creating', { available: false, progressPercent: 40, takenAt: null }],
+    ['copying', { available: false, progressPercent: 40, takenAt: null }],
+    ['available', { available: true, progressPercent: 40, takenAt: null }],
   ])('answers for one that is %s', async (Status, answer) => {
     withSnapshots({ [copy]: { Status, PercentProgress: 40 } });
     expect((await callStep(describeSnapshot, { snapshotId: copy })).output).toEqual(answer);
+  });
+
+  it.each([
+    ['when it was taken, of a snapshot', intermediate, '2026-11-22T02:40:07.000Z'],
+    ['when its source was asked for, of a copy', copy, '2026-11-22T02:40:00.000Z'],
+  ])('tells the moment that it holds: %s', async (_name, snapshotId, takenAt) => {
+    const [OriginalSnapshotCreateTime, SnapshotCreateTime] = [0, 7].map(
+      second => new Date(`2026-11-22T02:40:0${second}Z`),
+    );
+    withSnapshots({ [snapshotId]: { Status: 'available', OriginalSnapshotCreateTime, SnapshotCreateTime } });
+    expect((await callStep(describeSnapshot, { snapshotId })).output).toMatchObject({ takenAt });
   });
 
   it.each([
@@ -308,9 +325,9 @@ describe('delete-intermediate', () => {
       delete snapshots[id];
       return {};
     });
-    await callStep(deleteIntermediate, databaseRef);
+    await callStep(deleteIntermediate, instanceRef);
     expect(Object.keys(snapshots)).toEqual([copy]);
-    await callStep(deleteIntermediate, databaseRef);
+    await callStep(deleteIntermediate, instanceRef);
     expect(Object.keys(snapshots)).toEqual([copy]);
   });
 
@@ -321,7 +338,7 @@ describe('delete-intermediate', () => {
     ['not under a KMS key', { [copy]: { ...proven, StorageEncryptionType: 'none' } }],
   ])('keeps the intermediate while the copy is %s', async (_name, snapshots) => {
     withSnapshots({ ...snapshots, [intermediate]: { Status: 'available' } });
-    await expect(callStep(deleteIntermediate, databaseRef)).rejects.toThrow(
+    await expect(callStep(deleteIntermediate, instanceRef)).rejects.toThrow(
       expect.objectContaining({ name: 'VaultCopyNotProvenError' }),
     );
     expect(rds.commandCalls(DeleteDBSnapshotCommand)).toEqual([]);
@@ -330,7 +347,7 @@ describe('delete-intermediate', () => {
   it('asks to be run again while the deletion has not shown', async () => {
     withSnapshots({ [copy]: proven, [intermediate]: { Status: 'deleting' } });
     rds.on(DeleteDBSnapshotCommand).resolves({});
-    await expect(callStep(deleteIntermediate, databaseRef)).rejects.toThrow(
+    await expect(callStep(deleteIntermediate, instanceRef)).rejects.toThrow(
       expect.objectContaining({ name: 'RetryableError' }),
     );
   });

@@ -4,6 +4,7 @@ import { ConfigurationError, readConfiguration, runtimeConfiguration } from '../
 import { exampleConfiguration } from '../../../infra/config/example.ts';
 
 const [database] = exampleConfiguration.databases;
+const otherKeyArn = 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-0000000000ff';
 const [bucket] = exampleConfiguration.buckets;
 if (database === undefined || bucket === undefined) throw new Error('the example protects nothing');
 const { network, schedules } = exampleConfiguration;
@@ -114,7 +115,7 @@ describe('the configuration', () => {
       undefined,
       undefined,
       [
-        '- retention.snapshotDays: 3 databases × 35 days = 105 snapshots (and 3 intermediate) do not fit into 85, which is 85 % of the quota of 100 manual snapshots; the rest is for reruns and snapshots of your own, and above it an alarm sounds: have the quota raised to 128 and name it',
+        '- retention.snapshotDays: 3 instances × 35 days = 105 snapshots (and 3 intermediate) do not fit into 85, which is 85 % of the quota of 100 manual snapshots; the rest is for reruns and snapshots of your own, and above it an alarm sounds: have the quota raised to 128 and name it',
         '    retention.snapshotDays: 35',
         '    quotas.manualSnapshots: 100',
       ],
@@ -125,7 +126,7 @@ describe('the configuration', () => {
       90,
       undefined,
       [
-        '- retention.snapshotDays: 1 database × 90 days = 90 snapshots (and 1 intermediate) do not fit into 85, which is 85 % of the quota of 100 manual snapshots; the rest is for reruns and snapshots of your own, and above it an alarm sounds: keep them for 84 days, or have the quota raised to 108 and name it',
+        '- retention.snapshotDays: 1 instance × 90 days = 90 snapshots (and 1 intermediate) do not fit into 85, which is 85 % of the quota of 100 manual snapshots; the rest is for reruns and snapshots of your own, and above it an alarm sounds: keep them for 84 days, or have the quota raised to 108 and name it',
         '    retention.snapshotDays: 90',
         '    quotas.manualSnapshots: 100',
       ],
@@ -207,19 +208,46 @@ describe('the configuration', () => {
       ],
     ],
     [
-      'one instance twice',
-      { databases: [database, { ...database, id: 'other', resourceId: 'db-OTHER' }] },
+      'one database of an instance twice',
+      { databases: [database, { ...database, id: 'other' }] },
       [
-        '- databases[1].instanceId: another entry backs this instance up; a snapshot holds all databases of an instance',
-        '    databases[1].instanceId: "wellbeing-production"',
-        '    databases[0].instanceId: "wellbeing-production"',
+        '- databases[1].databaseName: another entry backs this database of this instance up',
+        '    databases[1].databaseName: "wellbeing"',
+        '    databases[0].databaseName: "wellbeing"',
+      ],
+    ],
+    [
+      'two databases of one instance that say different things of it',
+      {
+        databases: [
+          database,
+          {
+            ...database,
+            id: 'other',
+            databaseName: 'other',
+            resourceId: 'db-OTHER',
+            port: 5433,
+            kmsKeyArn: otherKeyArn,
+          },
+        ],
+      },
+      [
+        '- databases[1].resourceId: another entry of this instance says otherwise; an instance has one of it',
+        '    databases[1].resourceId: "db-OTHER"',
+        '    databases[0].resourceId: "db-EXAMPLE0000000000000000000"',
+        '- databases[1].port: another entry of this instance says otherwise; an instance has one of it',
+        '    databases[1].port: 5433',
+        '    databases[0].port: 5432',
+        '- databases[1].kmsKeyArn: another entry of this instance says otherwise; an instance has one of it',
+        `    databases[1].kmsKeyArn: "${otherKeyArn}"`,
+        `    databases[0].kmsKeyArn: "${database?.kmsKeyArn}"`,
       ],
     ],
     [
       'one resource id twice',
       { databases: [database, { ...database, id: 'other', instanceId: 'other' }] },
       [
-        '- databases[1].resourceId: another entry has this resource id; every instance has one of its own, and the reader is let into that one alone',
+        '- databases[1].resourceId: an entry of another instance has this resource id; every instance has one of its own, and the reader is let into that one alone',
         '    databases[1].resourceId: "db-EXAMPLE0000000000000000000"',
         '    databases[0].resourceId: "db-EXAMPLE0000000000000000000"',
       ],

@@ -29,6 +29,8 @@ import type { Removals } from './removals.ts';
 import { describeEnd, runWorkflow } from './run-workflow.ts';
 
 const MINUTES = 60_000;
+/** The instance of the account's one database. */
+const SOURCE_INSTANCE = 'school-source';
 const LONG_AGO = JSON.stringify({ claimedAt: '2026-01-01T00:00:00.000Z' });
 /** A recovery point that never was. */
 const UNKNOWN = '20200101t000000z';
@@ -119,7 +121,7 @@ class BadDay {
   /** Runs before this one took a snapshot and copied it, without having measured the database. */
   async replaceSnapshots(): Promise<void> {
     const { cloud } = this.#account;
-    const ref = { recoveryPointId: idOfInstant(cloud.clock.now().toISOString()), databaseId: 'school' };
+    const ref = { recoveryPointId: idOfInstant(cloud.clock.now().toISOString()), instanceId: SOURCE_INSTANCE };
     for (const isMeasured of [false, true]) {
       const measuredAt = isMeasured ? cloud.clock.now().toISOString() : null;
       for (const step of ['backup/create-snapshot', 'backup/copy-snapshot'] as const) {
@@ -182,7 +184,7 @@ class BadDay {
     const client = new RDSClient(cloud.clientConfiguration(cloud.root));
     const DBSnapshotIdentifier = vaultSnapshotId(recoveryPointId, 'school');
     await client.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier }));
-    const event = { recoveryPointId, databaseId: 'school', measuredAt: null };
+    const event = { recoveryPointId, instanceId: SOURCE_INSTANCE, measuredAt: null };
     await this.#invoke('backup/create-snapshot', event, 'SnapshotGoneError');
   }
 

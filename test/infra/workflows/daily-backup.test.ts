@@ -1,17 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { TenantBackupResult } from '../../../functions/contracts/object-manifest.ts';
 import { dailyBackup } from '../../../infra/workflows/daily-backup.ts';
-import { type ContractedStep, failure, runWorkflow, type ScriptedStep } from './workflow-run.ts';
+import { type ContractedStep, failure, runWorkflow, type ScriptedStep, STARTED_AT } from './workflow-run.ts';
 
 const recoveryPointId = '20261122t023000z';
 const scheduledAt = '2026-11-22T02:30:00.000Z';
 const endpoint = { host: 'db.example', port: 5432 };
 const itemsKey = `work/${recoveryPointId}/items.jsonl`;
+const asOf = '2026-11-22T02:41:00.000Z';
 const item = (tenant: string | null) => ({
   recoveryPointId,
   bucketId: 'uploads',
   tenant,
   previousManifestSha256: null,
+  asOf,
 });
 const result = (tenant: string | null) => ({
   bucketId: 'uploads',
@@ -33,18 +35,37 @@ const draft = {
   subject: recoveryPointId,
   body: {},
 };
-const available = { available: true, progressPercent: 100 };
+const available = { available: true, progressPercent: 100, takenAt: '2026-11-22T02:40:00.000Z' };
+const HOUR_MS = 60 * 60 * 1000;
+const QUARTER_MS = HOUR_MS / 4;
+/** A measurement that takes a quarter of an hour a call, and never ends. */
+async function neverDone(isSo: boolean, takeTime: (durationMs: number) => Promise<void>) {
+  if (!isSo) return { done: true, measuredAt: scheduledAt };
+  await takeTime(QUARTER_MS);
+  return { done: false, measuredAt: null };
+}
+
+const databases = (...ids: string[]) => ids.map(databaseId => ({ recoveryPointId, databaseId, endpoint }));
+const outcomes = (first: string | null, second: string | null, third: string | null) => [
+  { databaseId: 'first', failure: first },
+  { databaseId: 'second', failure: second },
+  { databaseId: 'third', failure: third },
+];
 
 const allGoesWell: Record<string, ScriptedStep> = {
   'backup/plan': () => ({
     recoveryPointId,
     scheduledAt,
-    databases: ['first', 'second'].map(databaseId => ({ recoveryPointId, databaseId, endpoint })),
+    instances: [
+      { recoveryPointId, instanceId: 'one', databases: databases('first', 'second') },
+      { recoveryPointId, instanceId: 'two', databases: databases('third') },
+    ],
   }),
   'backup/fingerprint': () => ({ done: true, measuredAt: scheduledAt }),
-  'backup/create-snapshot': ({ databaseId }) => ({ snapshotId: `daybreak-intermediate-${databaseId}` }),
-  'backup/describe-snapshot': () => available,
-  'backup/copy-snapshot': ({ databaseId }) => ({ snapshotId: `daybreak-${databaseId}` }),
+  'backup/create-snapshot': ({ instanceId }) => ({ snapshotId: `daybreak-intermediate-${instanceId}` }),
+  'backup/describe-snapshot': ({ snapshotId }) =>
+    snapshotId === 'daybreak-intermediate-two' ? { ...available, takenAt: asOf } : available,
+  'backup/copy-snapshot': ({ instanceId }) => ({ snapshotId: `daybreak-${instanceId}` }),
   'backup/delete-intermediate': () => ({}),
   'backup/list-tenants': () => ({ itemsKey, itemCount: 2, unlistedBucketIds: ['closed'] }),
   'tenants/ensure-key': ({ tenant }) => ({ keyArn: `key of ${tenant}`, draft: null }),
@@ -65,29 +86,33 @@ const run = (steps: Partial<Record<ContractedStep, ScriptedStep>> = {}) =>
   );
 
 describe('the daily backup', () => {
-  it('takes each database in order, then the tenants, closes the recovery point and records it', async () => {
+  it('measures, snapshots, then measures again, copies and lists the tenants, closes the recovery point and records it', async () => {
     const { execution, calls, inputsOf, mapResults } = await run();
     expect(execution.status).toBe('SUCCEEDED');
     expect(execution.output).toEqual({ recoveryPointId, status: 'good' });
-    const ofFirst = calls.filter(({ input }) => JSON.stringify(input).includes('first'));
-    expect(ofFirst.map(({ step, input }) => [step, (input as { moment?: string }).moment])).toEqual([
-      ['backup/fingerprint', 'before'],
-      ['backup/create-snapshot', undefined],
-      ['backup/describe-snapshot', undefined],
-      ['backup/fingerprint', 'after'],
-      ['backup/copy-snapshot', undefined],
-      ['backup/describe-snapshot', undefined],
-      ['backup/delete-intermediate', undefined],
-      ['backup/complete', undefined],
+    const ofOne = calls.filter(({ input }) =>
+      /"first"|"second"|"(daybreak-|daybreak-intermediate-)?one"/.test(JSON.stringify(input)),
+    );
+    const named = ofOne.map(({ step, input }) => {
+      const { databaseId, moment, instanceId, snapshotId } = input as Record<string, string>;
+      return [step.replace('backup/', ''), moment, databaseId ?? instanceId ?? snapshotId].filter(Boolean).join(' ');
+    });
+    expect(named.slice(0, 4)).toEqual([
+      'fingerprint before first',
+      'fingerprint before second',
+      'create-snapshot one',
+      'describe-snapshot daybreak-intermediate-one',
     ]);
-    const order = calls.map(({ step }) => step);
-    expect(order.indexOf('backup/list-tenants')).toBeGreaterThan(order.lastIndexOf('backup/delete-intermediate'));
+    expect(named.slice(4, -1).sort()).toEqual([
+      'copy-snapshot one',
+      'delete-intermediate one',
+      'describe-snapshot daybreak-one',
+      'fingerprint after first',
+      'fingerprint after second',
+    ]);
     const [complete] = inputsOf('backup/complete') as { databases: unknown; tenantResultsKey: string }[];
-    expect(complete).toMatchObject({ unlistedBucketIds: ['closed'] });
-    expect(complete?.databases).toEqual([
-      { databaseId: 'first', failure: null },
-      { databaseId: 'second', failure: null },
-    ]);
+    expect(complete).toMatchObject({ unlistedBucketIds: ['closed'], asOf });
+    expect(complete?.databases).toEqual(outcomes(null, null, null));
     const results = await mapResults(complete?.tenantResultsKey ?? '');
     expect(results.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))).toEqual([
       result('oak'),
@@ -97,79 +122,168 @@ describe('the daily backup', () => {
     expect(inputsOf('evidence/append-entry')).toEqual([{ draft }]);
   });
 
+  it('snapshots once every database was measured, and lists the tenants once every snapshot is there', async () => {
+    const { calls, inputsOf } = await run({
+      'backup/fingerprint': ({ databaseId, moment }, call) => ({
+        done: databaseId !== 'third' || moment === 'after' || call > 5,
+        measuredAt: `2026-11-22T02:3${{ first: 3, second: 2, third: 4 }[databaseId as string]}:00.000Z`,
+      }),
+      'backup/describe-snapshot': ({ snapshotId }, call) => ({
+        ...available,
+        available: snapshotId !== 'daybreak-intermediate-two' || call > 4,
+        takenAt: snapshotId === 'daybreak-intermediate-two' ? asOf : available.takenAt,
+      }),
+      // The copies take hours.
+      'backup/copy-snapshot': ({ instanceId }, call) =>
+        call < 4 ? failure('RetryableError') : { snapshotId: `daybreak-${instanceId}` },
+    });
+    const order = calls.map(({ step, input }) => `${step} ${(input as { moment?: string }).moment ?? ''}`.trim());
+    expect(order.lastIndexOf('backup/fingerprint before')).toBeLessThan(order.indexOf('backup/create-snapshot'));
+    // The first of an instance's databases decides whether a snapshot of an earlier run is early enough.
+    const created = inputsOf('backup/create-snapshot');
+    expect(created).toHaveLength(2);
+    expect(created).toContainEqual({ recoveryPointId, instanceId: 'one', measuredAt: '2026-11-22T02:32:00.000Z' });
+    expect(created).toContainEqual({ recoveryPointId, instanceId: 'two', measuredAt: '2026-11-22T02:34:00.000Z' });
+    const listed = calls.find(({ step }) => step === 'backup/list-tenants');
+    const describedAtMs = calls
+      .filter(({ input }) => JSON.stringify(input).includes('"daybreak-intermediate-'))
+      .map(({ atMs }) => atMs);
+    expect(listed?.input).toEqual({ recoveryPointId, asOf });
+    expect(listed?.atMs).toBeGreaterThan(0);
+    expect(listed?.atMs).toBe(Math.max(...describedAtMs));
+    expect(order.lastIndexOf('backup/back-up-tenant')).toBeLessThan(order.lastIndexOf('backup/copy-snapshot'));
+  });
+
   it('waits for snapshots, and calls what stopped for time again with its cursor', async () => {
     const cursor = { progress: result('oak'), unfinishedSha256: 'c'.repeat(64) };
     const { execution, inputsOf, calls } = await run({
       'backup/fingerprint': (_input, call) => ({ done: call > 6, measuredAt: null }),
-      'backup/describe-snapshot': (_input, call) => (call > 10 ? available : { available: false, progressPercent: 0 }),
+      'backup/describe-snapshot': (_input, call) => ({ ...available, available: call > 10 }),
       'backup/back-up-tenant': ({ item: { tenant }, cursor: given }) =>
         tenant === 'oak' && given === null ? { result: null, cursor } : { result: result(tenant), cursor: null },
     });
     expect(execution.status).toBe('SUCCEEDED');
     const ofOak = inputsOf('backup/back-up-tenant').filter(input => JSON.stringify(input).includes('"oak"'));
+    const deadlineAt = new Date(Date.parse(STARTED_AT) + 15.5 * HOUR_MS - 20 * 60_000).toISOString();
     expect(ofOak).toEqual([
-      { item: item('oak'), keyArn: 'key of oak', cursor: null },
-      { item: item('oak'), keyArn: 'key of oak', cursor },
+      { item: item('oak'), keyArn: 'key of oak', cursor: null, deadlineAt },
+      { item: item('oak'), keyArn: 'key of oak', cursor, deadlineAt },
     ]);
     const describes = calls.filter(({ step }) => step === 'backup/describe-snapshot').map(({ atMs }) => atMs);
     expect(describes.slice(0, 4)).toEqual([0, 0, 30_000, 30_000]);
   });
 
-  it('goes on without a database that fails, and names the error', async () => {
+  it('goes on without an instance that cannot be snapshotted, and names the error for each of its databases', async () => {
     const { execution, inputsOf } = await run({
-      'backup/create-snapshot': ({ databaseId }) =>
-        databaseId === 'first' ? failure('DatabaseQuotaError') : { snapshotId: 'daybreak-intermediate-second' },
+      'backup/create-snapshot': ({ instanceId }) =>
+        instanceId === 'one' ? failure('DatabaseQuotaError') : { snapshotId: 'daybreak-intermediate-two' },
       'backup/complete': () => ({ recoveryPointId, status: 'incomplete', databases: [], draft }),
     });
     expect(inputsOf('backup/complete')).toMatchObject([
-      {
-        databases: [
-          { databaseId: 'first', failure: 'DatabaseQuotaError' },
-          { databaseId: 'second', failure: null },
-        ],
-      },
+      { databases: outcomes('DatabaseQuotaError', 'DatabaseQuotaError', null), asOf },
     ]);
     expect(inputsOf('evidence/append-entry')).toEqual([{ draft }]);
     expect([execution.status, execution.error]).toEqual(['FAILED', 'RecoveryPointIncompleteError']);
   });
 
-  it.each(['before', 'after'])('snapshots and copies a database that cannot be measured %s', async unmeasured => {
-    const { calls, inputsOf } = await run({
-      'backup/fingerprint': ({ databaseId, moment }) =>
-        databaseId === 'first' && moment === unmeasured
-          ? failure('DatabaseAccessDeniedError')
-          : { done: true, measuredAt: scheduledAt },
+  it.each(['before', 'after'])(
+    'snapshots and copies an instance whose database cannot be measured %s',
+    async unmeasured => {
+      const { calls, inputsOf } = await run({
+        'backup/fingerprint': ({ databaseId, moment }) =>
+          databaseId === 'first' && moment === unmeasured
+            ? failure('DatabaseAccessDeniedError')
+            : { done: true, measuredAt: scheduledAt },
+      });
+      const steps = calls.filter(({ input }) => JSON.stringify(input).includes('"one"')).map(({ step }) => step);
+      expect(steps).toEqual(['backup/create-snapshot', 'backup/copy-snapshot', 'backup/delete-intermediate']);
+      expect(inputsOf('backup/complete')).toMatchObject([
+        { databases: outcomes('DatabaseAccessDeniedError', null, null) },
+      ]);
+    },
+  );
+
+  it('takes any snapshot of an instance of which no database could be measured', async () => {
+    const { inputsOf } = await run({
+      'backup/fingerprint': ({ databaseId }) =>
+        databaseId === 'third' ? failure('DatabaseAccessDeniedError') : { done: true, measuredAt: scheduledAt },
     });
-    const ofFirst = calls.filter(({ input }) => JSON.stringify(input).includes('first')).map(({ step }) => step);
-    expect(ofFirst).toEqual([
-      'backup/fingerprint',
-      'backup/create-snapshot',
-      'backup/describe-snapshot',
-      'backup/fingerprint',
-      'backup/copy-snapshot',
-      'backup/describe-snapshot',
-      'backup/delete-intermediate',
-      'backup/complete',
-    ]);
-    expect(inputsOf('backup/complete')).toMatchObject([
-      {
-        databases: [
-          { databaseId: 'first', failure: 'DatabaseAccessDeniedError' },
-          { databaseId: 'second', failure: null },
-        ],
-      },
-    ]);
+    expect(inputsOf('backup/create-snapshot')).toContainEqual({ recoveryPointId, instanceId: 'two', measuredAt: null });
   });
 
-  it('gives a snapshot up that never becomes available, so that the others are recorded', async () => {
-    const { execution, inputsOf } = await run({
-      'backup/describe-snapshot': ({ snapshotId }) =>
-        snapshotId === 'daybreak-second' ? { available: false, progressPercent: 10 } : available,
+  describe('where something is late', () => {
+    it.each<[string, Partial<Record<ContractedStep, ScriptedStep>>, object]>([
+      [
+        'a measurement before the snapshots',
+        {
+          'backup/fingerprint': ({ databaseId, moment }, _call, takeTime) =>
+            neverDone(databaseId === 'first' && moment === 'before', takeTime),
+        },
+        { databases: outcomes('FingerprintTimedOutError', null, null) },
+      ],
+      [
+        'a second measurement',
+        {
+          'backup/fingerprint': ({ databaseId, moment }, _call, takeTime) =>
+            neverDone(databaseId === 'third' && moment === 'after', takeTime),
+        },
+        { databases: outcomes(null, null, 'FingerprintTimedOutError') },
+      ],
+      [
+        'a snapshot',
+        {
+          'backup/describe-snapshot': ({ snapshotId }) => ({
+            ...available,
+            available: snapshotId !== 'daybreak-intermediate-one',
+          }),
+        },
+        { databases: outcomes('SnapshotTimedOutError', 'SnapshotTimedOutError', null) },
+      ],
+      [
+        'a copy',
+        {
+          'backup/describe-snapshot': ({ snapshotId }) => ({ ...available, available: snapshotId !== 'daybreak-two' }),
+        },
+        { databases: outcomes(null, null, 'CopyTimedOutError') },
+      ],
+    ])('names %s and closes the recovery point with the rest', async (_name, steps, expected) => {
+      const { execution, inputsOf } = await run(steps);
+      expect(inputsOf('backup/complete')).toMatchObject([expected]);
+      expect(execution.status).toBe('SUCCEEDED');
+      expect(inputsOf('backup/back-up-tenant')).toHaveLength(2);
     });
-    expect(execution.status).toBe('SUCCEEDED');
-    expect(inputsOf('backup/complete')).toMatchObject([
-      { databases: [{ failure: null }, { databaseId: 'second', failure: 'SnapshotTimedOutError' }] },
-    ]);
+
+    it('names a tenant, and keeps the others', async () => {
+      const cursor = { progress: result('oak'), unfinishedSha256: 'c'.repeat(64) };
+      const { execution, inputsOf, mapResults } = await run({
+        'backup/back-up-tenant': async ({ item: { tenant } }, _call, takeTime) => {
+          if (tenant !== 'oak') return { result: result(tenant), cursor: null };
+          await takeTime(QUARTER_MS);
+          return { result: null, cursor };
+        },
+      });
+      const [complete] = inputsOf('backup/complete') as { tenantResultsKey: string }[];
+      const results = (await mapResults(complete?.tenantResultsKey ?? '')).map(line => TenantBackupResult.parse(line));
+      expect(results.map(({ tenant, failure: name }) => [tenant, name]).sort()).toEqual([
+        [null, null],
+        ['oak', 'TenantTimedOutError'],
+      ]);
+      expect(execution.status).toBe('SUCCEEDED');
+    });
+
+    it('does not wait for the key of a tenant for ever', async () => {
+      const { inputsOf, mapResults, calls } = await run({
+        'tenants/ensure-key': ({ tenant }) =>
+          tenant === 'oak' ? failure('RetryableError') : { keyArn: 'key', draft: null },
+      });
+      const [complete] = inputsOf('backup/complete') as { tenantResultsKey: string }[];
+      const results = (await mapResults(complete?.tenantResultsKey ?? '')).map(line => TenantBackupResult.parse(line));
+      expect(results.map(({ tenant, failure: name }) => [tenant, name]).sort()).toEqual([
+        [null, null],
+        ['oak', 'RetryableError'],
+      ]);
+      expect(calls.at(-1)?.atMs).toBeLessThan(3 * HOUR_MS);
+    });
   });
 
   it('has a new key recorded before it is named and used', async () => {
@@ -186,7 +300,7 @@ describe('the daily backup', () => {
       ['tenants/ensure-key', { tenant: 'oak', recordedKeyArn: null }],
       ['evidence/append-entry', { draft: keyDraft }],
       ['tenants/ensure-key', { tenant: 'oak', recordedKeyArn: 'key of oak' }],
-      ['backup/back-up-tenant', { item: item('oak'), keyArn: 'key of oak', cursor: null }],
+      ['backup/back-up-tenant', expect.objectContaining({ item: item('oak'), keyArn: 'key of oak', cursor: null })],
     ]);
   });
 
@@ -250,7 +364,8 @@ describe('the daily backup', () => {
 
   it('tries again what may pass, and not what stays wrong', async () => {
     const { execution, inputsOf } = await run({
-      'backup/plan': (input, call) => (call < 4 ? failure('RetryableError') : allGoesWell['backup/plan']?.(input, 1)),
+      'backup/plan': (input, call, takeTime) =>
+        call < 4 ? failure('RetryableError') : allGoesWell['backup/plan']?.(input, 1, takeTime),
       'backup/list-tenants': () => failure('ObjectAccessDeniedError'),
     });
     expect(execution.error).toBe('ObjectAccessDeniedError');

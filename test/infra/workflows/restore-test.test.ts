@@ -164,10 +164,10 @@ describe('the restore test', () => {
     ['restore-test/verify-database', true],
   ])('goes on with the other database when %s fails, and says how far it came', async (step, restored) => {
     const { conclusion, calls } = await run({
-      [step]: (input: { databaseId?: string; instanceId?: string }, call: number) =>
+      [step]: ((input, call, takeTime) =>
         input.databaseId === 'first' || input.instanceId === 'daybreak-test-first'
           ? failure('WrongError')
-          : allGoesWell[step]?.(input, call),
+          : allGoesWell[step]?.(input, call, takeTime)) satisfies ScriptedStep,
     });
     expect(conclusion?.databases.map(outcome => [outcome.failure, outcome.restored])).toEqual([
       ['WrongError', restored],

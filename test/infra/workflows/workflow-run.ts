@@ -38,7 +38,10 @@ const CONTRACTS: Record<
 export type ContractedStep = keyof typeof CONTRACTS;
 
 // biome-ignore lint/suspicious/noExplicitAny: each step has an input of its own, which its contract has checked.
-export type ScriptedStep = (input: any, call: number) => unknown;
+export type ScriptedStep = (input: any, call: number, takeTime: (durationMs: number) => Promise<void>) => unknown;
+
+/** When every scripted execution starts. */
+export const STARTED_AT = '2026-01-01T00:00:00.000Z';
 
 /**
  * Runs a workflow's definition with scripted steps. Each input and output is checked against the step's contract, so
@@ -56,7 +59,7 @@ export async function runWorkflow(
   const functions = Object.fromEntries(
     Object.entries(CONTRACTS).map(([step, [inputSchema, outputSchema]]) => [
       stepName(step as ContractedStep),
-      (payload: Json) => {
+      async (payload: Json) => {
         const parsed = inputSchema.safeParse(payload);
         if (!parsed.success) broken.push(`${step}: ${z.prettifyError(parsed.error)}`);
         calls.push({ step: step as ContractedStep, input: payload, atMs: local.elapsedMs() });
@@ -64,7 +67,7 @@ export async function runWorkflow(
         counts.set(step, count);
         const script = steps[step as ContractedStep];
         if (script === undefined) throw new Error(`the test has no script for ${step}`);
-        return outputSchema.parse(script(payload, count));
+        return outputSchema.parse(await script(payload, count, durationMs => local.clock.sleep(durationMs)));
       },
     ]),
   );

@@ -1,0 +1,115 @@
+import type { Step } from '../role-names.ts';
+
+const MILLION = 1_000_000;
+const KIB = 1024;
+const MIB = 1024 ** 2;
+const GIB = 1024 ** 3;
+const TIB = 1024 ** 4;
+
+/** What a step gets of Lambda, and what it is built for with that. */
+export interface Budget {
+  readonly timeoutMinutes: number;
+  readonly memoryMib: number;
+  /** Room in /tmp. Lambda gives the least of it, 512, to every function. */
+  readonly spoolMib: number;
+  /** The largest of what it meets at once; beyond, it may end out of time, memory or room. */
+  readonly builtFor: {
+    /** How many of what, for one call or, where it goes on from a cursor, for all calls of one item. */
+    readonly items: number;
+    readonly of: string;
+    /** How much it reads or writes for that. */
+    readonly bytes: number;
+    /** Its input and output, in a workflow. Step Functions passes on 256 KiB at most. */
+    readonly payloadBytes: number;
+  };
+}
+
+type Load = Budget['builtFor'];
+/** One call, one answer. */
+const short = (builtFor: Load): Budget => ({ timeoutMinutes: 3, memoryMib: 512, spoolMib: 512, builtFor });
+/** Steps that go on where they stopped get all the time that Lambda has. */
+const long = (builtFor: Load, more: Partial<Budget> = {}): Budget => ({
+  timeoutMinutes: 15,
+  memoryMib: 1024,
+  spoolMib: 512,
+  ...more,
+  builtFor,
+});
+
+/** The budget of each step: a step without one does not compile, and the bench measures each at what it is built for. */
+export const BUDGETS: Readonly<Record<Step, Budget>> = {
+  'backup/plan': short({ items: 40, of: 'databases', bytes: MIB, payloadBytes: 16 * KIB }),
+  'backup/fingerprint': long({ items: 5000, of: 'tables', bytes: 2 * TIB, payloadBytes: KIB }),
+  'backup/create-snapshot': short({ items: 1, of: 'instances', bytes: MIB, payloadBytes: KIB }),
+  'backup/describe-snapshot': short({ items: 1, of: 'snapshots', bytes: MIB, payloadBytes: KIB }),
+  'backup/copy-snapshot': short({ items: 1, of: 'snapshots', bytes: MIB, payloadBytes: KIB }),
+  'backup/delete-intermediate': short({ items: 1, of: 'snapshots', bytes: MIB, payloadBytes: KIB }),
+  'backup/list-tenants': long({ items: 10_000, of: 'tenants', bytes: 16 * MIB, payloadBytes: 4 * KIB }),
+  // Manifests are spooled to disk: a million objects take about half a gigabyte.
+  'backup/back-up-tenant': long(
+    { items: 8 * MILLION, of: 'objects of one tenant', bytes: 10 * TIB, payloadBytes: 4 * KIB },
+    { spoolMib: 4096 },
+  ),
+  'backup/complete': long({ items: 10_000, of: 'tenants', bytes: GIB, payloadBytes: 64 * KIB }, { memoryMib: 2048 }),
+  'tenants/ensure-key': short({ items: 1, of: 'tenants', bytes: MIB, payloadBytes: 2 * KIB }),
+  'evidence/append-entry': long({ items: 20_000, of: 'ledger entries', bytes: 32 * MIB, payloadBytes: 16 * KIB }),
+  'evidence/record-tampering': long({ items: 1, of: 'events', bytes: 32 * MIB, payloadBytes: 256 * KIB }),
+  'restore-test/choose': short({ items: 20_000, of: 'ledger entries', bytes: 32 * MIB, payloadBytes: 16 * KIB }),
+  'restore-test/restore-database': short({ items: 1, of: 'instances', bytes: 16 * MIB, payloadBytes: KIB }),
+  'restore-test/describe-instance': short({ items: 1, of: 'instances', bytes: MIB, payloadBytes: KIB }),
+  'restore-test/hydrate': long({ items: 20_000, of: 'relations', bytes: 2 * TIB, payloadBytes: KIB }),
+  'restore-test/verify-database': long(
+    { items: 5000, of: 'tables', bytes: 2 * TIB, payloadBytes: 128 * KIB },
+    { memoryMib: 2048 },
+  ),
+  'restore-test/plan-objects': long({ items: 10_000, of: 'tenants', bytes: 16 * MIB, payloadBytes: KIB }),
+  'restore-test/verify-objects': long(
+    { items: 8 * MILLION, of: 'objects of one tenant', bytes: 10 * TIB, payloadBytes: 64 * KIB },
+    { spoolMib: 4096 },
+  ),
+  'restore-test/tear-down': long({ items: 10 * MILLION, of: 'scratch objects', bytes: 0, payloadBytes: KIB }),
+  'restore-test/conclude': long(
+    { items: 10_000, of: 'tenants', bytes: GIB, payloadBytes: 128 * KIB },
+    { memoryMib: 2048 },
+  ),
+  'restore-test/remove-abandoned': short({ items: 40, of: 'instances', bytes: MIB, payloadBytes: 64 * KIB }),
+  'workflows/start-execution': short({ items: 1, of: 'executions', bytes: MIB, payloadBytes: KIB }),
+  // Over before the next one begins.
+  'pulse/read-back': {
+    timeoutMinutes: 10,
+    memoryMib: 1024,
+    spoolMib: 512,
+    builtFor: { items: 365, of: 'recovery points', bytes: GIB, payloadBytes: KIB },
+  },
+};
+
+/**
+ * Hours of the workflows from the execution's start, and how much they do at once. What is not done by its hour is named and
+ * left; `closed` is when what is there must have been written down. Between two hours, and after the last, there is time
+ * for what was begun just before: `test/infra/workflows/deadlines.test.ts` adds it up.
+ */
+export const DAILY_BACKUP = {
+  /** Every database was measured before the snapshots. All wait for it, so that the snapshots are of one moment. */
+  measuredHours: 3,
+  /** Every snapshot is available, so that objects can be listed. */
+  snapshotHours: 8,
+  /** Every database was measured again and copied, and every tenant's objects were backed up. */
+  partHours: 15.5,
+  closedHours: 18,
+  /** Before the next day's run begins. */
+  timeoutHours: 22,
+  /** As many functions, and connections to instances of the supplier's app. */
+  databasesAtOnce: 4,
+  /** No function runs while RDS works, and all snapshots should be of one moment. */
+  instancesAtOnce: 40,
+  /** As many functions, and KMS creates only 5 keys a second. */
+  tenantsAtOnce: 40,
+  /**
+   * So long a tenant waits for its key: KMS creates five a second in an account, so the first backup of many has to queue,
+   * and where a run died while it created a key, its claim stands for 20 minutes.
+   */
+  keyHours: 2,
+} as const;
+
+/** A step stops so long before its workflow gives it up, which is time for the call that is under way. */
+export const GRACE_MINUTES = 20;

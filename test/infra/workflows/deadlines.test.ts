@@ -1,0 +1,155 @@
+import { describe, expect, it } from 'vitest';
+import type { Step } from '../../../infra/role-names.ts';
+import { BUDGETS, DAILY_BACKUP, GRACE_MINUTES } from '../../../infra/steps/budgets.ts';
+import { DEFINITIONS } from '../../../infra/workflows/definitions.ts';
+
+const ARN = 'arn:aws:lambda:eu-west-2:111122223333:function:';
+const references = { functionArn: (step: Step) => `${ARN}${step}`, workBucket: 'work' };
+
+interface Catcher {
+  readonly ErrorEquals: readonly string[];
+  readonly Next: string;
+}
+interface State {
+  readonly Type: string;
+  readonly Next?: string;
+  readonly Default?: string;
+  readonly Choices?: readonly { readonly Condition: string; readonly Next: string }[];
+  readonly Catch?: readonly Catcher[];
+  readonly Retry?: readonly { readonly MaxAttempts: number; readonly MaxDelaySeconds: number }[];
+  readonly TimeoutSeconds?: number | string;
+  readonly Arguments?: { readonly FunctionName: string };
+  readonly ItemProcessor?: Graph;
+  readonly Branches?: readonly Graph[];
+}
+interface Graph {
+  readonly StartAt: string;
+  readonly States: Readonly<Record<string, State>>;
+}
+
+/** The graph itself, and the graph of each map and branch in it. */
+function graphsIn(graph: Graph): Graph[] {
+  const inner = Object.values(graph.States).flatMap(({ ItemProcessor, Branches = [] }) => [
+    ...(ItemProcessor === undefined ? [] : [ItemProcessor]),
+    ...Branches,
+  ]);
+  return [graph, ...inner.flatMap(graphsIn)];
+}
+
+const statesIn = (graph: Graph): [string, State][] => graphsIn(graph).flatMap(({ States }) => Object.entries(States));
+
+/** Where a state may lead. */
+function nextOf({ Next, Default, Choices = [], Catch = [] }: State): string[] {
+  const all = [Next, Default, ...Choices.map(choice => choice.Next), ...Catch.map(catcher => catcher.Next)];
+  return [...new Set(all.filter(next => next !== undefined))];
+}
+
+/** Where a choice leads once an instant has passed; undefined where it does not ask for the time. */
+const onceLate = ({ Type, Choices = [] }: State): string | undefined =>
+  Type !== 'Choice'
+    ? undefined
+    : Choices.find(({ Condition }) =>
+        /^{% \$toMillis\(\$states\.context\.State\.EnteredTime\) > \$toMillis\(\$\w*[eE]ndsAt\) %}$/.test(Condition),
+      )?.Next;
+
+/** What is reached from these states, through those that `through` lets. */
+function reachable({ States }: Graph, from: readonly string[], through: (state: State) => boolean): Set<string> {
+  const seen = new Set<string>();
+  const queue = [...from];
+  for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
+    const state = States[name] as State;
+    if (seen.has(name) || !through(state)) continue;
+    seen.add(name);
+    queue.push(...nextOf(state));
+  }
+  return seen;
+}
+
+/** States that can be entered for ever: round a way on which nothing asks for the time, or on from where it was too late. */
+function endless(graph: Graph): string[] {
+  return Object.entries(graph.States).flatMap(([name, state]) => {
+    const late = onceLate(state);
+    const again =
+      late === undefined
+        ? reachable(graph, nextOf(state), other => onceLate(other) === undefined)
+        : reachable(graph, [late], () => true);
+    return again.has(name) ? [name] : [];
+  });
+}
+
+/** How long a task may take at the worst, from now on, once the instant that ends it has passed; or at all. */
+function worstMinutes({ TimeoutSeconds = 0, Retry = [] }: State): number {
+  const [, least] = /^{% \$max\(\[(\d+), /.exec(String(TimeoutSeconds)) ?? [];
+  const seconds = least === undefined ? Number(TimeoutSeconds) : Number(least);
+  const attempts = Retry.reduce((sum, { MaxAttempts }) => sum + MaxAttempts, 0);
+  const delays = Retry.reduce((sum, { MaxAttempts, MaxDelaySeconds }) => sum + MaxAttempts * MaxDelaySeconds, 0);
+  return ((attempts + 1) * seconds + delays) / 60;
+}
+
+const workflows = Object.entries(DEFINITIONS).map(
+  ([name, define]) => [name, JSON.parse(JSON.stringify(define(references)))] as [string, Graph],
+);
+
+describe.each(workflows.filter(([name]) => name !== 'restore-test'))('the deadlines of %s', (_name, definition) => {
+  it('let no state be entered again and again without asking for the time', () => {
+    expect(graphsIn(definition).flatMap(endless)).toEqual([]);
+  });
+
+  it('are not missed by a task that nobody ends, or by an error that nobody catches', () => {
+    const callers = statesIn(definition).filter(([, { Type }]) => ['Task', 'Map', 'Parallel'].includes(Type));
+    for (const [name, { Catch = [] }] of callers) {
+      expect(
+        Catch.flatMap(({ ErrorEquals }) => ErrorEquals),
+        name,
+      ).toContain('States.ALL');
+    }
+    for (const [name, { Type, TimeoutSeconds, Arguments }] of callers) {
+      if (Type !== 'Task') continue;
+      const step = (Arguments?.FunctionName ?? '').slice(ARN.length) as Step;
+      const seconds = (BUDGETS[step].timeoutMinutes + 1) * 60;
+      if (typeof TimeoutSeconds === 'number') expect(TimeoutSeconds, name).toBe(seconds);
+      else expect(TimeoutSeconds, name).toMatch(new RegExp(`^{% \\$max\\(\\[60, \\$min\\(\\[${seconds}, `));
+    }
+  });
+});
+
+const [, dailyBackup] = workflows.find(([name]) => name === 'daily-backup') as [string, Graph];
+
+/** The tasks that end at an instant of this name. */
+function endingAt(definition: Graph, endsAt: string): [string, State][] {
+  return statesIn(definition).filter(([, { TimeoutSeconds }]) => String(TimeoutSeconds).includes(`$${endsAt})`));
+}
+const worstOf = (tasks: readonly [string, State][]) => Math.max(...tasks.map(([, task]) => worstMinutes(task)));
+
+describe('the daily backup', () => {
+  /** So long until each of many children, of which none has time left, has said so. */
+  const DRAIN_MINUTES = 15;
+  const minutes = Object.fromEntries(Object.entries(DAILY_BACKUP).map(([name, value]) => [name, value * 60])) as Record<
+    keyof typeof DAILY_BACKUP,
+    number
+  >;
+
+  it('has an end for each task but the last', () => {
+    const without = statesIn(dailyBackup).filter(
+      ([, { Type, TimeoutSeconds }]) => Type === 'Task' && typeof TimeoutSeconds === 'number',
+    );
+    expect(without.map(([name]) => name)).toEqual(['RecordFailure']);
+  });
+
+  it('closes its recovery point, or records why not, before it is stopped', () => {
+    expect(minutes.measuredHours + worstOf(endingAt(dailyBackup, 'measureEndsAt'))).toBeLessThan(minutes.snapshotHours);
+    expect(minutes.snapshotHours + worstOf(endingAt(dailyBackup, 'snapshotEndsAt'))).toBeLessThan(minutes.partHours);
+    const parts = [...endingAt(dailyBackup, 'partEndsAt'), ...endingAt(dailyBackup, 'endsAt')];
+    const { Complete, Record, RecordFailure } = dailyBackup.States as Record<string, State>;
+    // One whole attempt of each is what closing is given, and what was begun before the end is waited for.
+    const closing = 2 * (BUDGETS['backup/complete'].timeoutMinutes + 1);
+    expect(minutes.partHours + worstOf(parts) + DRAIN_MINUTES + closing).toBeLessThan(minutes.closedHours);
+    const last = [Complete, Record, RecordFailure].reduce((sum, task) => sum + worstMinutes(task as State), 0);
+    expect(minutes.closedHours + last).toBeLessThan(minutes.timeoutHours);
+  });
+
+  it('leaves a step that stops by itself time to say so', () => {
+    expect(GRACE_MINUTES).toBeGreaterThan(BUDGETS['backup/fingerprint'].timeoutMinutes);
+    expect(GRACE_MINUTES).toBeGreaterThan(BUDGETS['backup/back-up-tenant'].timeoutMinutes);
+  });
+});
