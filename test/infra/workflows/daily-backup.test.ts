@@ -155,7 +155,7 @@ describe('the daily backup', () => {
   });
 
   it('waits for snapshots, and calls what stopped for time again with its cursor', async () => {
-    const cursor = { progress: result('oak'), unfinishedSha256: 'c'.repeat(64) };
+    const cursor = { progress: result('oak'), segments: ['c'.repeat(64)], phase: 'listing' };
     const { execution, inputsOf, calls } = await run({
       'backup/fingerprint': (_input, call) => ({ done: call > 6, measuredAt: null }),
       'backup/describe-snapshot': (_input, call) => ({ ...available, available: call > 10 }),
@@ -254,7 +254,7 @@ describe('the daily backup', () => {
     });
 
     it('names a tenant, and keeps the others', async () => {
-      const cursor = { progress: result('oak'), unfinishedSha256: 'c'.repeat(64) };
+      const cursor = { progress: result('oak'), segments: ['c'.repeat(64)], phase: 'listing' };
       const { execution, inputsOf, mapResults } = await run({
         'backup/back-up-tenant': async ({ item: { tenant } }, _call, takeTime) => {
           if (tenant !== 'oak') return { result: result(tenant), cursor: null };
