@@ -101,7 +101,9 @@ describe('backup/fingerprint', () => {
       moment: 'before',
       serverVersion: expect.stringMatching(/^\d+\.\d+/),
       tenants: ['Oak_1', 'hillside', 'st-marys'],
-      sequences: [{ schema: 'public', sequence: 'receipt', lastValue: '10', increment: '-2' }],
+      sequences: [
+        { schema: 'public', sequence: 'receipt', increment: '-2', value: { lastValue: '10', isCalled: true } },
+      ],
       unreadable: [
         { schema: 'public', relation: 'scratch', reason: 'unlogged', rowCount: 0 },
         { schema: 'public', relation: 'secret', reason: 'row-level-security', rowCount: null },
@@ -171,6 +173,32 @@ describe('backup/fingerprint', () => {
     },
     60_000,
   );
+
+  it('names what is not measured at its deadline, and closes the fingerprint', async () => {
+    // Each look at the clock takes a second: the time is over after some tables.
+    const deadlineAt = new Date(Date.parse('2026-11-22T02:30:00.000Z') + 30_000).toISOString();
+    expect(await invoke({ ...input('before'), deadlineAt }, { tickMs: 1_000 })).toMatchObject({ done: true });
+    const before = await stored('before');
+    const late = before.unreadable.filter(({ reason }) => reason === 'out-of-time');
+    expect(before.tables.length).toBeGreaterThan(0);
+    expect(late.length).toBeGreaterThan(0);
+    expect(before.tables.length + late.length).toBe(16);
+    expect(before.tenants).toEqual(['Oak_1', 'hillside', 'st-marys']);
+    // What is known from one measurement is measured again, and what is late in both is named in both.
+    expect(await invoke({ ...input('after'), deadlineAt })).toMatchObject({ done: true });
+  }, 180_000);
+
+  it('counts what no restore brings back', async () => {
+    await source.execute('INSERT INTO scratch VALUES (1), (2), (3)');
+    await invoke(input('before'));
+    await source.execute('TRUNCATE scratch');
+    expect((await stored('before')).unreadable).toContainEqual({
+      schema: 'public',
+      relation: 'scratch',
+      reason: 'unlogged',
+      rowCount: 3,
+    });
+  }, 180_000);
 
   it('is not kept from measuring by some ids that cannot name a tenant', async () => {
     const on = runtimeFor({ rootTable: 'ids' });
