@@ -9,8 +9,9 @@
  * A row is recent when its `xmin` lies, modulo 2^32, between H and the end of the measurement; the few recent ids are
  * taken out of the circle, and everything else is settled. So rows that were frozen long ago count as settled, whatever
  * their bits, except one whose id lies exactly one or more turns of the circle before a recent one: in a cluster that
- * has used more than four billion transactions it may be called recent. It is called so in every later measurement too,
- * because the restored copy is measured with the *after* measurement's end: after ⊆ restored ⊆ before still holds.
+ * has used more than four billion transactions it may be called recent. It is called so in every later measurement too:
+ * the end grows from range to range, and the restored copy is measured with that of the first range of *after*, which is
+ * beyond every end of *before* and not beyond any of *after*. So after ⊆ restored ⊆ before still holds.
  * https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT
  */
 
