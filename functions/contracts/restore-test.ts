@@ -28,11 +28,15 @@ export const ChooseOutput = z.strictObject({
   reason: z.string().nullable(),
   /** What is already wrong: a signature or a root manifest that does not verify. */
   findings: z.array(Finding),
-  databases: z.array(DatabaseRef),
+  /** Each with the databases that it holds, at least one: they are restored together. */
+  snapshots: z.array(z.strictObject({ snapshotId: z.string(), databases: z.array(DatabaseRef).min(1) })),
   allObjects: z.boolean(),
 });
 
-/** `restore-test/restore-database`: starts the restore, or finds what an earlier run started. */
+/**
+ * `restore-test/restore-database`: starts the restore of the snapshot of this database, or finds what an earlier run
+ * started. The instance is named after the database; what else the snapshot holds is tested on it too.
+ */
 export const RestoreDatabaseInput = DatabaseRef;
 export const RestoreDatabaseOutput = z.strictObject({ instanceId: z.string() });
 

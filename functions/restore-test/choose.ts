@@ -20,7 +20,7 @@ export const handler = step({
     const recoveryPoints = Object.values(ledger.recoveryPoints);
     const history = { recoveryPoints, restoreTests: Object.values(ledger.restoreTests) };
     const { recoveryPointId, reason } = chooseRecoveryPoint(history, { restoreTestId, requestedId });
-    const nothing = { restoreTestId, recoveryPointId, recoveryPointStatus: null, databases: [], allObjects };
+    const nothing = { restoreTestId, recoveryPointId, recoveryPointStatus: null, snapshots: [], allObjects };
     if (recoveryPointId === null) return { ...nothing, reason, findings: [] };
     const recordedSha256 = ledger.recoveryPoints[recoveryPointId]?.rootManifestSha256 ?? null;
     const checked = await checkRootManifest(deployment, recoveryPointId, recordedSha256);
@@ -29,16 +29,30 @@ export const handler = step({
       return { ...nothing, reason: finding.detail, findings: [finding] };
     }
     const { recoveryPointStatus } = checked;
-    const databases = checked.databaseIds.map(databaseId => ({ restoreTestId, recoveryPointId, databaseId }));
-    return { restoreTestId, recoveryPointId, recoveryPointStatus, reason: null, findings: [], databases, allObjects };
+    const snapshots = [...checked.databaseIds].map(([snapshotId, databaseIds]) => ({
+      snapshotId,
+      databases: databaseIds.map(databaseId => ({ restoreTestId, recoveryPointId, databaseId })),
+    }));
+    return { restoreTestId, recoveryPointId, recoveryPointStatus, reason: null, findings: [], snapshots, allObjects };
   },
 });
+
+/** The databases of each snapshot, in a fixed order: the first one names the restored instance, in each run. */
+function databasesBySnapshot({ databases }: RecoveryPoint): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const { databaseId, snapshot } of databases.toSorted((a, b) => (a.databaseId < b.databaseId ? -1 : 1))) {
+    if (snapshot !== null) found.set(snapshot.id, [...(found.get(snapshot.id) ?? []), databaseId]);
+  }
+  return found;
+}
 
 async function checkRootManifest(
   deployment: Deployment,
   recoveryPointId: string,
   recordedSha256: string | null,
-): Promise<{ recoveryPointStatus: RecoveryPoint['status']; databaseIds: string[] } | { finding: Finding }> {
+): Promise<
+  { recoveryPointStatus: RecoveryPoint['status']; databaseIds: Map<string, string[]> } | { finding: Finding }
+> {
   const altered = (kind: Finding['kind'], detail: string) => ({
     finding: { kind, place: rootManifestKey(recoveryPointId), detail },
   });
@@ -50,9 +64,7 @@ async function checkRootManifest(
     }
     return {
       recoveryPointStatus: manifest.recoveryPoint.status,
-      databaseIds: manifest.recoveryPoint.databases
-        .filter(({ snapshot }) => snapshot !== null)
-        .map(({ databaseId }) => databaseId),
+      databaseIds: databasesBySnapshot(manifest.recoveryPoint),
     };
   } catch (error) {
     if (!(error instanceof RootManifestInvalidError)) throw error;

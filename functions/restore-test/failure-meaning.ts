@@ -43,6 +43,7 @@ export const FAILURE_MEANINGS: Readonly<Record<string, FailureMeaning>> = {
   TenantKeyUnusableError: 'test-hindered',
   /** Of the workflow itself: `infra/workflows/restore-test.ts`. */
   RestoreTimedOutError: 'test-hindered',
+  VerificationTimedOutError: 'test-hindered',
 };
 
 /** What a failure says. Names that no class of ours has (`States.Timeout`, `Lambda.Unknown`) say nothing of the backup. */

@@ -1,5 +1,5 @@
 import { RESTORE_TEST_INSTANCE_PREFIX } from '../../functions/contracts/vault-layout.ts';
-import { TIMEOUT_SECONDS as RESTORE_TEST_TIMEOUT_SECONDS } from '../workflows/restore-test.ts';
+import { RESTORE_TEST } from '../steps/budgets.ts';
 import type { SupplierConfiguration } from './configuration.ts';
 
 type Path = readonly (string | number)[];
@@ -258,7 +258,7 @@ function backupAndTestAreApart({ dailyBackup, restoreTest }: SupplierConfigurati
 }
 
 function conflictsOfTimes({ restoreTest: { abandonedAfterMs } }: SupplierConfiguration): Conflict[] {
-  const leastMs = RESTORE_TEST_TIMEOUT_SECONDS * 1000;
+  const leastMs = RESTORE_TEST.timeoutHours * HOUR_MS;
   return abandonedAfterMs > leastMs
     ? []
     : conflict(

@@ -111,5 +111,27 @@ export const DAILY_BACKUP = {
   keyHours: 2,
 } as const;
 
+/** The same of the restore test. */
+export const RESTORE_TEST = {
+  /** Half of the promised day: a database that is not back by then is a finding about the restore, not a reason to wait. */
+  restoredHours: 12,
+  /** Reading a copy through makes comparing faster, and is not needed for it: what is left then is left to that. */
+  hydratedHours: 8,
+  /** Every restored database was compared. */
+  databaseHours: 13.5,
+  /** Every tenant's objects were restored and compared. */
+  objectHours: 17,
+  /** Deleting an instance takes minutes; what is still there after this is left to the janitor, and the test says so. */
+  tearDownHours: 2,
+  tornDownHours: 18.5,
+  closedHours: 19.5,
+  timeoutHours: 23,
+  /** As many restored instances. */
+  snapshotsAtOnce: 4,
+  /** Of one restored instance. */
+  databasesAtOnce: 4,
+  tenantsAtOnce: 40,
+} as const;
+
 /** A step stops so long before its workflow gives it up, which is time for the call that is under way. */
 export const GRACE_MINUTES = 20;

@@ -1,10 +1,15 @@
 import { type Verdict, Verdict as VerdictSchema } from '../../functions/contracts/restore-test-record.ts';
 import { workPrefix } from '../../functions/contracts/vault-layout.ts';
+import { RESTORE_TEST } from '../steps/budgets.ts';
 import {
+  afterStart,
   catchAll,
+  catchLate,
+  deadlineBefore,
   ENTERED_AT,
   elapsedMs,
   invoke,
+  isPast,
   longerThan,
   mapOverLines,
   type States,
@@ -13,14 +18,6 @@ import {
   type WorkflowReferences,
 } from './states-language.ts';
 
-const DATABASES_AT_ONCE = 4;
-const TENANTS_AT_ONCE = 40;
-/** Half of the promised day: a database that is not back by then is a finding about the restore, not a reason to wait. */
-const RESTORE_HOURS = 12;
-/** Deleting an instance takes minutes; what is still there after this is left to the janitor, and the test says so. */
-const TEAR_DOWN_HOURS = 2;
-/** No restore test runs longer. */
-export const TIMEOUT_SECONDS = 23 * 60 * 60;
 /** A snapshot that is being copied cannot be restored at once; this waits for up to half an hour. */
 const BUSY_SNAPSHOT_ATTEMPTS = 16;
 
@@ -44,7 +41,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
   return {
     Comment: 'Restores one recovery point in isolation and proves that it is what was backed up',
     QueryLanguage: 'JSONata',
-    TimeoutSeconds: TIMEOUT_SECONDS,
+    TimeoutSeconds: RESTORE_TEST.timeoutHours * 60 * 60,
     StartAt: 'Begin',
     States: {
       // Everything that Conclude needs has a value from here on, however early the test ends.
@@ -59,26 +56,33 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
           failure: null,
           failureCause: null,
           phases: [],
+          restoreEndsAt: afterStart(RESTORE_TEST.restoredHours),
+          hydrateEndsAt: afterStart(RESTORE_TEST.hydratedHours),
+          databaseEndsAt: afterStart(RESTORE_TEST.databaseHours),
+          objectEndsAt: afterStart(RESTORE_TEST.objectHours),
+          tearDownEndsAt: afterStart(RESTORE_TEST.tornDownHours),
+          closeEndsAt: afterStart(RESTORE_TEST.closedHours),
         },
         Next: 'Choose',
       },
       Choose: invoke(references, 'restore-test/choose', {
         Payload: '{% $states.input %}',
         Assign: { chosen: '{% $states.result.Payload %}' },
+        endsAt: 'restoreEndsAt',
         Catch: catchAll('BeginTearDown'),
         Next: 'CanStart',
       }),
       CanStart: {
         Type: 'Choice',
         Choices: [{ Condition: '{% $chosen.reason != null %}', Next: 'Conclude' }],
-        Default: 'TestDatabases',
+        Default: 'TestSnapshots',
       },
-      TestDatabases: {
+      TestSnapshots: {
         Type: 'Map',
-        Items: '{% $chosen.databases %}',
-        MaxConcurrency: DATABASES_AT_ONCE,
-        ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...testDatabase(references) },
-        Assign: { databases: '{% $states.result %}', phaseStartedAt: `{% ${ENTERED_AT} %}` },
+        Items: '{% $chosen.snapshots %}',
+        MaxConcurrency: RESTORE_TEST.snapshotsAtOnce,
+        ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...testSnapshot(references) },
+        Assign: { databases: '{% [$states.result.outcomes] %}', phaseStartedAt: `{% ${ENTERED_AT} %}` },
         Catch: catchAll('BeginTearDown'),
         Next: 'DatabasesTested',
       },
@@ -94,6 +98,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
           allObjects: '{% $chosen.allObjects %}',
         },
         Assign: { itemsKey: '{% $states.result.Payload.itemsKey %}' },
+        endsAt: 'objectEndsAt',
         Catch: catchAll('BeginTearDown'),
         Next: 'TestObjects',
       }),
@@ -101,10 +106,10 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
       TestObjects: mapOverLines({
         workBucket,
         itemsKey: '{% $itemsKey %}',
-        alongside: {},
+        alongside: { endsAt: '{% $objectEndsAt %}' },
         // The id is spliced into the string literal that the expression holds.
         resultsPrefix: `{% '${workPrefix("' & $restoreTestId & '")}results' %}`,
-        maxConcurrency: TENANTS_AT_ONCE,
+        maxConcurrency: RESTORE_TEST.tenantsAtOnce,
         processor: testObjects(references),
         Assign: { objectResultsKey: '{% $states.result.ResultWriterDetails.Key %}' },
         Catch: catchAll('BeginTearDown'),
@@ -114,6 +119,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
       BeginTearDown: { Type: 'Pass', Assign: { phaseStartedAt: `{% ${ENTERED_AT} %}` }, Next: 'TearDown' },
       TearDown: invoke(references, 'restore-test/tear-down', {
         Payload: { restoreTestId: '{% $restoreTestId %}' },
+        endsAt: 'tearDownEndsAt',
         Catch: [{ ErrorEquals: ['States.ALL'], Assign: keepFirst('$states.errorOutput.Error'), Next: 'Conclude' }],
         Next: 'IsTornDown',
       }),
@@ -125,11 +131,11 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
             Assign: { phases: endPhase('tear-down') },
             Next: 'Conclude',
           },
-          {
-            Condition: longerThan(TEAR_DOWN_HOURS, 'phaseStartedAt'),
+          ...[longerThan(RESTORE_TEST.tearDownHours, 'phaseStartedAt'), isPast('tearDownEndsAt')].map(Condition => ({
+            Condition,
             Assign: keepFirst("'TearDownTimedOutError'"),
             Next: 'Conclude',
-          },
+          })),
         ],
         Default: 'WaitForTearDown',
       },
@@ -142,11 +148,13 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
           ]),
         ),
         Assign: { verdict: '{% $states.result.Payload.verdict %}' },
+        endsAt: 'closeEndsAt',
         Catch: catchAll('RecordFailure'),
         Next: 'Record',
       }),
       Record: invoke(references, 'evidence/append-entry', {
         Payload: { draft: '{% $states.input.draft %}' },
+        endsAt: 'closeEndsAt',
         Catch: catchAll('RecordFailure'),
         Next: 'HasPassed',
       }),
@@ -184,29 +192,28 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
   };
 }
 
-function testDatabase(references: WorkflowReferences): States {
-  const withEndpoint = "{% $merge([$database, {'endpoint': $endpoint}]) %}";
+/** Restores one snapshot to an instance of its own, and tests each database on it. */
+function testSnapshot(references: WorkflowReferences): States {
   return {
-    StartAt: 'Database',
+    StartAt: 'Snapshot',
     States: {
-      Database: {
-        Type: 'Pass',
-        Assign: { database: '{% $states.input %}', restored: false, databasePhases: [] },
-        Next: 'RestoreDatabase',
-      },
+      Snapshot: { Type: 'Pass', Assign: { snapshot: '{% $states.input %}', restored: false }, Next: 'RestoreDatabase' },
       RestoreDatabase: invoke(references, 'restore-test/restore-database', {
-        Payload: '{% $database %}',
+        // Its databases share it: whichever of them is named, it is the same one.
+        Payload: '{% $snapshot.databases[0] %}',
         Assign: {
           instanceId: '{% $states.result.Payload.instanceId %}',
-          databasePhaseStartedAt: `{% ${ENTERED_AT} %}`,
+          restoreStartedAt: `{% ${ENTERED_AT} %}`,
         },
+        endsAt: 'restoreEndsAt',
         attempts: BUSY_SNAPSHOT_ATTEMPTS,
-        Catch: catchDatabase,
+        Catch: catchLate('RestoreTimedOut', 'SnapshotNotTested', 'snapshotFailure'),
         Next: 'DescribeInstance',
       }),
       DescribeInstance: invoke(references, 'restore-test/describe-instance', {
         Payload: { instanceId: '{% $instanceId %}' },
-        Catch: catchDatabase,
+        endsAt: 'restoreEndsAt',
+        Catch: catchLate('RestoreTimedOut', 'SnapshotNotTested', 'snapshotFailure'),
         Next: 'IsInstanceAvailable',
       }),
       IsInstanceAvailable: {
@@ -214,33 +221,80 @@ function testDatabase(references: WorkflowReferences): States {
         Choices: [
           {
             Condition: '{% $states.input.available %}',
-            Assign: { endpoint: '{% $states.input.endpoint %}', restored: true, ...endDatabasePhase('restore') },
-            Next: 'Hydrate',
+            Assign: {
+              endpoint: '{% $states.input.endpoint %}',
+              restored: true,
+              restorePhases: appendPhase('restore', '[]', 'restoreStartedAt'),
+            },
+            Next: 'TestDatabases',
           },
-          {
-            Condition: longerThan(RESTORE_HOURS, 'databasePhaseStartedAt'),
-            Assign: { databaseFailure: 'RestoreTimedOutError' },
-            Next: 'DatabaseNotTested',
-          },
+          { Condition: isPast('restoreEndsAt'), Next: 'RestoreTimedOut' },
         ],
         Default: 'WaitForInstance',
       },
-      WaitForInstance: { Type: 'Wait', Seconds: untilAskingAgain('databasePhaseStartedAt'), Next: 'DescribeInstance' },
+      WaitForInstance: { Type: 'Wait', Seconds: untilAskingAgain('restoreStartedAt'), Next: 'DescribeInstance' },
+      TestDatabases: {
+        Type: 'Map',
+        Items: '{% $snapshot.databases %}',
+        MaxConcurrency: RESTORE_TEST.databasesAtOnce,
+        ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...testDatabase(references) },
+        Output: { outcomes: '{% $states.result %}' },
+        Catch: catchAll('SnapshotNotTested', 'snapshotFailure'),
+        End: true,
+      },
+      RestoreTimedOut: { Type: 'Pass', Assign: { snapshotFailure: 'RestoreTimedOutError' }, Next: 'SnapshotNotTested' },
+      SnapshotNotTested: {
+        Type: 'Pass',
+        Output: {
+          outcomes:
+            "{% [$map($snapshot.databases, function($one) {{'databaseId': $one.databaseId, 'verification': null, 'failure': $snapshotFailure, 'restored': $restored, 'phases': []}})] %}",
+        },
+        End: true,
+      },
+    },
+  };
+}
+
+function testDatabase(references: WorkflowReferences): States {
+  return {
+    StartAt: 'Database',
+    States: {
+      Database: {
+        Type: 'Pass',
+        Assign: {
+          database: '{% $states.input %}',
+          // What was restored once is told of once.
+          databasePhases: '{% $states.input.databaseId = $snapshot.databases[0].databaseId ? $restorePhases : [] %}',
+          databasePhaseStartedAt: `{% ${ENTERED_AT} %}`,
+        },
+        Next: 'Hydrate',
+      },
+      // The verification reads everything as well, only more slowly: what was not read through in time is left to it.
       Hydrate: invoke(references, 'restore-test/hydrate', {
-        Payload: withEndpoint,
-        Catch: catchDatabase,
+        Payload: "{% $merge([$database, {'endpoint': $endpoint}]) %}",
+        endsAt: 'hydrateEndsAt',
+        Catch: catchLate('Hydrated', 'DatabaseNotTested', 'databaseFailure'),
         Next: 'IsHydrated',
       }),
       IsHydrated: {
         Type: 'Choice',
         Choices: [
-          { Condition: '{% $states.input.done %}', Assign: endDatabasePhase('hydrate'), Next: 'VerifyDatabase' },
+          { Condition: '{% $states.input.done %}', Next: 'Hydrated' },
+          { Condition: isPast('hydrateEndsAt'), Next: 'Hydrated' },
         ],
         Default: 'Hydrate',
       },
+      Hydrated: { Type: 'Pass', Assign: endDatabasePhase('hydrate'), Next: 'VerifyDatabase' },
       VerifyDatabase: invoke(references, 'restore-test/verify-database', {
-        Payload: withEndpoint,
-        Catch: catchDatabase,
+        Payload: {
+          restoreTestId: '{% $database.restoreTestId %}',
+          recoveryPointId: '{% $database.recoveryPointId %}',
+          databaseId: '{% $database.databaseId %}',
+          endpoint: '{% $endpoint %}',
+          deadlineAt: deadlineBefore('databaseEndsAt'),
+        },
+        endsAt: 'databaseEndsAt',
+        Catch: catchLate('VerificationTimedOut', 'DatabaseNotTested', 'databaseFailure'),
         Next: 'IsDatabaseVerified',
       }),
       IsDatabaseVerified: {
@@ -251,6 +305,7 @@ function testDatabase(references: WorkflowReferences): States {
             Assign: { verification: '{% $states.input.verification %}', ...endDatabasePhase('verify') },
             Next: 'DatabaseTested',
           },
+          { Condition: isPast('databaseEndsAt'), Next: 'VerificationTimedOut' },
         ],
         Default: 'VerifyDatabase',
       },
@@ -265,13 +320,18 @@ function testDatabase(references: WorkflowReferences): States {
         },
         End: true,
       },
+      VerificationTimedOut: {
+        Type: 'Pass',
+        Assign: { databaseFailure: 'VerificationTimedOutError' },
+        Next: 'DatabaseNotTested',
+      },
       DatabaseNotTested: {
         Type: 'Pass',
         Output: {
           databaseId: '{% $database.databaseId %}',
           verification: null,
           failure: '{% $databaseFailure %}',
-          restored: '{% $restored %}',
+          restored: true,
           phases: '{% $databasePhases %}',
         },
         End: true,
@@ -284,41 +344,54 @@ function testObjects(references: WorkflowReferences): States {
   return {
     StartAt: 'Tenant',
     States: {
-      Tenant: { Type: 'Pass', Assign: { item: '{% $states.input.item %}', cursor: null }, Next: 'VerifyObjects' },
+      Tenant: {
+        Type: 'Pass',
+        Assign: { item: '{% $states.input.item %}', endsAt: '{% $states.input.endsAt %}', cursor: null },
+        Next: 'AreObjectsLate',
+      },
+      AreObjectsLate: {
+        Type: 'Choice',
+        Choices: [{ Condition: isPast('endsAt'), Next: 'ObjectsTimedOut' }],
+        Default: 'VerifyObjects',
+      },
       VerifyObjects: invoke(references, 'restore-test/verify-objects', {
         Payload: { item: '{% $item %}', cursor: '{% $cursor %}' },
         Assign: { cursor: '{% $states.result.Payload.cursor %}' },
-        Catch: catchAll('ObjectsNotVerified', 'objectFailure'),
+        endsAt: 'endsAt',
+        Catch: catchLate('ObjectsTimedOut', 'ObjectsNotVerified', 'objectFailure'),
         Next: 'AreObjectsVerified',
       }),
       AreObjectsVerified: {
         Type: 'Choice',
         Choices: [{ Condition: '{% $states.input.result != null %}', Next: 'ObjectsVerified' }],
-        Default: 'VerifyObjects',
+        Default: 'AreObjectsLate',
       },
       ObjectsVerified: { Type: 'Pass', Output: '{% $states.input.result %}', End: true },
+      ObjectsTimedOut: {
+        Type: 'Fail',
+        Error: 'ObjectsTimedOutError',
+        Cause: 'the objects of this tenant were not compared in time; test again, with a sample or with fewer objects',
+      },
       ObjectsNotVerified: { Type: 'Fail', Error: '{% $objectFailure %}', Cause: '{% $objectFailureCause %}' },
     },
   };
 }
-
-const catchDatabase = catchAll('DatabaseNotTested', 'databaseFailure');
 
 function keepFirst(error: string): { failure: string } {
   return { failure: `{% $failure = null ? ${error} : $failure %}` };
 }
 
 function endPhase(phase: string): string {
-  return appendPhase(phase, 'phases', 'phaseStartedAt');
+  return appendPhase(phase, '$phases', 'phaseStartedAt');
 }
 
 function endDatabasePhase(phase: string): { databasePhases: string; databasePhaseStartedAt: string } {
   return {
-    databasePhases: appendPhase(phase, 'databasePhases', 'databasePhaseStartedAt'),
+    databasePhases: appendPhase(phase, '$databasePhases', 'databasePhaseStartedAt'),
     databasePhaseStartedAt: `{% ${ENTERED_AT} %}`,
   };
 }
 
 function appendPhase(phase: string, phases: string, startedAt: string): string {
-  return `{% $append($${phases}, {'phase': '${phase}', 'startedAt': $${startedAt}, 'durationMs': ${elapsedMs(startedAt)}}) %}`;
+  return `{% $append(${phases}, {'phase': '${phase}', 'startedAt': $${startedAt}, 'durationMs': ${elapsedMs(startedAt)}}) %}`;
 }

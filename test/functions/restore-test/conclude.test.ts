@@ -33,7 +33,7 @@ const passing = {
     recoveryPointStatus: 'good',
     reason: null,
     findings: [],
-    databases: [],
+    snapshots: [],
     allObjects: true,
   },
   databases: [{ databaseId: 'app', verification, failure: null, restored: true, phases: [] }],

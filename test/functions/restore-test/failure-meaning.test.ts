@@ -29,7 +29,7 @@ it('decides about each error that the steps of a database can end with, and abou
     }
   }
   const definition = JSON.stringify(restoreTest({ functionArn: name => name, workBucket: 'work' }));
-  for (const [, name = ''] of definition.matchAll(/"databaseFailure":"(\w+Error)"/g)) thrown.add(name);
+  for (const [, name = ''] of definition.matchAll(/"(?:database|snapshot)Failure":"(\w+Error)"/g)) thrown.add(name);
   expect(Object.keys(FAILURE_MEANINGS).toSorted()).toEqual([...thrown].toSorted());
 });
 

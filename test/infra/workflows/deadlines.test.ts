@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Step } from '../../../infra/role-names.ts';
-import { BUDGETS, DAILY_BACKUP, GRACE_MINUTES } from '../../../infra/steps/budgets.ts';
+import { BUDGETS, DAILY_BACKUP, GRACE_MINUTES, RESTORE_TEST } from '../../../infra/steps/budgets.ts';
 import { DEFINITIONS } from '../../../infra/workflows/definitions.ts';
 
 const ARN = 'arn:aws:lambda:eu-west-2:111122223333:function:';
@@ -90,7 +90,7 @@ const workflows = Object.entries(DEFINITIONS).map(
   ([name, define]) => [name, JSON.parse(JSON.stringify(define(references)))] as [string, Graph],
 );
 
-describe.each(workflows.filter(([name]) => name !== 'restore-test'))('the deadlines of %s', (_name, definition) => {
+describe.each(workflows)('the deadlines of %s', (_name, definition) => {
   it('let no state be entered again and again without asking for the time', () => {
     expect(graphsIn(definition).flatMap(endless)).toEqual([]);
   });
@@ -121,19 +121,23 @@ function endingAt(definition: Graph, endsAt: string): [string, State][] {
 }
 const worstOf = (tasks: readonly [string, State][]) => Math.max(...tasks.map(([, task]) => worstMinutes(task)));
 
+/** So long until each of many children, of which none has time left, has said so. */
+const DRAIN_MINUTES = 15;
+/** One whole attempt each to conclude and to record is what closing is given. */
+const CLOSING_MINUTES = 2 * 16;
+const withoutEnd = (definition: Graph) =>
+  statesIn(definition)
+    .filter(([, { Type, TimeoutSeconds }]) => Type === 'Task' && typeof TimeoutSeconds === 'number')
+    .map(([name]) => name);
+
 describe('the daily backup', () => {
-  /** So long until each of many children, of which none has time left, has said so. */
-  const DRAIN_MINUTES = 15;
   const minutes = Object.fromEntries(Object.entries(DAILY_BACKUP).map(([name, value]) => [name, value * 60])) as Record<
     keyof typeof DAILY_BACKUP,
     number
   >;
 
   it('has an end for each task but the last', () => {
-    const without = statesIn(dailyBackup).filter(
-      ([, { Type, TimeoutSeconds }]) => Type === 'Task' && typeof TimeoutSeconds === 'number',
-    );
-    expect(without.map(([name]) => name)).toEqual(['RecordFailure']);
+    expect(withoutEnd(dailyBackup)).toEqual(['RecordFailure']);
   });
 
   it('closes its recovery point, or records why not, before it is stopped', () => {
@@ -141,9 +145,7 @@ describe('the daily backup', () => {
     expect(minutes.snapshotHours + worstOf(endingAt(dailyBackup, 'snapshotEndsAt'))).toBeLessThan(minutes.partHours);
     const parts = [...endingAt(dailyBackup, 'partEndsAt'), ...endingAt(dailyBackup, 'endsAt')];
     const { Complete, Record, RecordFailure } = dailyBackup.States as Record<string, State>;
-    // One whole attempt of each is what closing is given, and what was begun before the end is waited for.
-    const closing = 2 * (BUDGETS['backup/complete'].timeoutMinutes + 1);
-    expect(minutes.partHours + worstOf(parts) + DRAIN_MINUTES + closing).toBeLessThan(minutes.closedHours);
+    expect(minutes.partHours + worstOf(parts) + DRAIN_MINUTES + CLOSING_MINUTES).toBeLessThan(minutes.closedHours);
     const last = [Complete, Record, RecordFailure].reduce((sum, task) => sum + worstMinutes(task as State), 0);
     expect(minutes.closedHours + last).toBeLessThan(minutes.timeoutHours);
   });
@@ -151,5 +153,31 @@ describe('the daily backup', () => {
   it('leaves a step that stops by itself time to say so', () => {
     expect(GRACE_MINUTES).toBeGreaterThan(BUDGETS['backup/fingerprint'].timeoutMinutes);
     expect(GRACE_MINUTES).toBeGreaterThan(BUDGETS['backup/back-up-tenant'].timeoutMinutes);
+  });
+});
+
+const [, restoreTest] = workflows.find(([name]) => name === 'restore-test') as [string, Graph];
+
+describe('the restore test', () => {
+  const minutes = Object.fromEntries(Object.entries(RESTORE_TEST).map(([name, value]) => [name, value * 60])) as Record<
+    keyof typeof RESTORE_TEST,
+    number
+  >;
+
+  it('has an end for each task but the last', () => {
+    expect(withoutEnd(restoreTest)).toEqual(['RecordFailure']);
+  });
+
+  it('concludes, or records why not, before it is stopped', () => {
+    const late = (endsAt: string) => worstOf(endingAt(restoreTest, endsAt));
+    expect(minutes.restoredHours + late('restoreEndsAt')).toBeLessThan(minutes.databaseHours);
+    expect(minutes.hydratedHours + late('hydrateEndsAt')).toBeLessThan(minutes.databaseHours);
+    expect(minutes.databaseHours + late('databaseEndsAt')).toBeLessThan(minutes.objectHours);
+    const objects = Math.max(late('objectEndsAt'), late('endsAt'));
+    expect(minutes.objectHours + objects + DRAIN_MINUTES).toBeLessThan(minutes.tornDownHours);
+    expect(minutes.tornDownHours + late('tearDownEndsAt') + CLOSING_MINUTES).toBeLessThan(minutes.closedHours);
+    const { Conclude, Record, RecordFailure } = restoreTest.States as Record<string, State>;
+    const last = [Conclude, Record, RecordFailure].reduce((sum, task) => sum + worstMinutes(task as State), 0);
+    expect(minutes.closedHours + last).toBeLessThan(minutes.timeoutHours);
   });
 });

@@ -3,6 +3,7 @@ import { ConcludeInput } from '../../../functions/contracts/restore-test.ts';
 import { restoreTest, verdictError } from '../../../infra/workflows/restore-test.ts';
 import { type ContractedStep, failure, runWorkflow, type ScriptedStep } from './workflow-run.ts';
 
+const QUARTER_MS = 15 * 60 * 1000;
 const restoreTestId = '20261205t043000z';
 const recoveryPointId = '20261205t023000z';
 const scheduledAt = '2026-12-05T04:30:00.000Z';
@@ -46,12 +47,16 @@ const draft = {
   subject: recoveryPointId,
   body: {},
 };
+const databases = (...ids: string[]) => ids.map(databaseId => ({ restoreTestId, recoveryPointId, databaseId }));
 const chosen = {
   restoreTestId,
   recoveryPointId,
   reason: null,
   findings: [],
-  databases: ['first', 'second'].map(databaseId => ({ restoreTestId, recoveryPointId, databaseId })),
+  snapshots: [
+    { snapshotId: 'daybreak-first', databases: databases('first', 'third') },
+    { snapshotId: 'daybreak-second', databases: databases('second') },
+  ],
   allObjects: false,
   recoveryPointStatus: 'good' as const,
 };
@@ -100,8 +105,10 @@ describe('the restore test', () => {
     expect(conclusion).toMatchObject({ restoreTestId, startedAt: '2026-01-01T00:00:00.000Z', chosen, failure: null });
     expect(conclusion?.databases.map(({ verification: found, restored }) => [found, restored])).toEqual([
       [verification('first'), true],
+      [verification('third'), true],
       [verification('second'), true],
     ]);
+    expect(inputsOf('restore-test/restore-database')).toHaveLength(2);
     const results = await mapResults(conclusion?.objectResultsKey ?? '');
     expect(results).toHaveLength(2);
     expect(results).toEqual(expect.arrayContaining([objects('oak'), objects('elm')]));
@@ -116,7 +123,7 @@ describe('the restore test', () => {
           : { available: true, endpoint },
       'restore-test/tear-down': (_input, call) => ({ done: call > 2 }),
     });
-    const [first, second] = conclusion?.databases ?? [];
+    const [first, third, second] = conclusion?.databases ?? [];
     const startedAt = '2026-01-01T00:00:00.000Z';
     expect(second?.phases).toEqual(
       ['restore', 'hydrate', 'verify'].map(phase => ({ phase, startedAt, durationMs: 0 })),
@@ -124,6 +131,8 @@ describe('the restore test', () => {
     const durationMs = first?.phases[0]?.durationMs ?? 0;
     expect(durationMs % 30_000).toBe(0);
     expect(durationMs).toBeGreaterThan(0);
+    // It was restored with the first one.
+    expect(third?.phases.map(({ phase }) => phase)).toEqual(['hydrate', 'verify']);
     expect(first?.phases.map(({ phase, durationMs: ms }) => [phase, ms])).toEqual([
       ['restore', durationMs],
       ['hydrate', 0],
@@ -137,7 +146,7 @@ describe('the restore test', () => {
   });
 
   it('concludes at once when there is nothing to test', async () => {
-    const none = { ...chosen, recoveryPointId: null, reason: 'every recovery point was tested', databases: [] };
+    const none = { ...chosen, recoveryPointId: null, reason: 'every recovery point was tested', snapshots: [] };
     const { execution, calls, conclusion } = await run({
       'restore-test/choose': () => none,
       'restore-test/conclude': concluded('could-not-start'),
@@ -169,9 +178,10 @@ describe('the restore test', () => {
           ? failure('WrongError')
           : allGoesWell[step]?.(input, call, takeTime)) satisfies ScriptedStep,
     });
-    expect(conclusion?.databases.map(outcome => [outcome.failure, outcome.restored])).toEqual([
-      ['WrongError', restored],
-      [null, true],
+    expect(conclusion?.databases.map(outcome => [outcome.databaseId, outcome.failure, outcome.restored])).toEqual([
+      ['first', 'WrongError', restored],
+      ['third', restored ? null : 'WrongError', restored],
+      ['second', null, true],
     ]);
     expect(conclusion?.failure).toBeNull();
     expect(calls.map(({ step: name }) => name)).toContain('restore-test/verify-objects');
@@ -184,7 +194,51 @@ describe('the restore test', () => {
     expect(conclusion?.databases.map(({ failure: name, restored }) => [name, restored])).toEqual([
       ['RestoreTimedOutError', false],
       ['RestoreTimedOutError', false],
+      ['RestoreTimedOutError', false],
     ]);
+  });
+
+  it('leaves what was not read through in time to the comparison', async () => {
+    const { conclusion } = await run({
+      'restore-test/hydrate': async (_input, _call, takeTime) => {
+        await takeTime(QUARTER_MS);
+        return { done: false, bytesRead: 1 };
+      },
+    });
+    expect(conclusion?.databases.map(({ failure: name, verification: found }) => [name, found?.databaseId])).toEqual([
+      [null, 'first'],
+      [null, 'third'],
+      [null, 'second'],
+    ]);
+  });
+
+  it('names a database that was not compared in time, and keeps the others', async () => {
+    const { conclusion, calls, execution } = await run({
+      'restore-test/verify-database': async ({ databaseId }, _call, takeTime) => {
+        if (databaseId !== 'third') return { done: true, verification: verification(databaseId) };
+        await takeTime(QUARTER_MS);
+        return { done: false, verification: null };
+      },
+    });
+    expect(conclusion?.databases.map(({ failure: name, restored }) => [name, restored])).toEqual([
+      [null, true],
+      ['VerificationTimedOutError', true],
+      [null, true],
+    ]);
+    expect(calls.map(({ step }) => step)).toContain('restore-test/verify-objects');
+    expect(execution.status).toBe('SUCCEEDED');
+  });
+
+  it('leaves no result for a tenant whose objects were not compared in time', async () => {
+    const progress = objects('oak');
+    const { conclusion, mapResults } = await run({
+      'restore-test/verify-objects': async ({ item: { tenant } }, _call, takeTime) => {
+        if (tenant !== 'oak') return { result: objects(tenant), cursor: null };
+        await takeTime(QUARTER_MS);
+        return { result: null, cursor: { lineCount: 1, progress } };
+      },
+    });
+    expect(await mapResults(conclusion?.objectResultsKey ?? '')).toEqual([objects('elm')]);
   });
 
   it('leaves no result for a tenant that could not be verified, and finishes the others', async () => {
@@ -218,7 +272,7 @@ describe('the restore test', () => {
   ])('concludes with that when tearing down %s', async (_name, tearDown, expected) => {
     const { conclusion } = await run({ 'restore-test/tear-down': tearDown });
     expect(conclusion?.failure).toBe(expected);
-    expect(conclusion?.databases).toHaveLength(2);
+    expect(conclusion?.databases).toHaveLength(3);
   });
 
   it('keeps the first error when tearing down fails as well', async () => {
