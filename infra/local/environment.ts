@@ -6,6 +6,7 @@ import type { Client } from 'pg';
 import type { z } from 'zod';
 import { type Configuration, Deployment } from '../../functions/contracts/configuration.ts';
 import { readerGrants } from '../../functions/platform/database-grants.ts';
+import { quoteIdentifier } from '../../functions/platform/postgres.ts';
 import type { SupplierConfiguration } from '../config/configuration.ts';
 import { type Workflow, workflowName } from '../role-names.ts';
 import type { LocalClock } from './clock.ts';
@@ -24,6 +25,8 @@ export interface SourceDatabase {
   readonly rootColumn: string;
   /** False leaves the instance's storage unencrypted. */
   readonly encrypted: boolean;
+  /** The id of an earlier database, on whose instance this one lies. @default an instance of its own */
+  readonly besides?: string;
   /** Fills it, over a connection of the superuser. */
   readonly fill: (client: Client) => Promise<void>;
 }
@@ -77,7 +80,13 @@ export async function createEnvironment(options: {
   options.onCloud?.(cloud);
   for (const { name } of buckets) cloud.s3.createBucket({ name, versioning: 'Enabled' });
   const databases: LocalDatabase[] = [];
-  for (const source of options.databases) databases.push(await createInstance(cloud, clock, source));
+  for (const source of options.databases) {
+    const host = databases.find(({ id }) => id === source.besides);
+    databases.push(
+      host === undefined ? await createInstance(cloud, clock, source) : await createBeside(cloud, host, source),
+    );
+  }
+  const instanceOf = (databaseId: string): string => sourceOf(databases, databaseId).instanceId;
 
   const operator: Principal = { kind: 'role', arn: `arn:aws:iam::${cloud.accountId}:role/local-operator` };
   const assembly = join(directory, 'cdk.out');
@@ -93,7 +102,13 @@ export async function createEnvironment(options: {
   try {
     await Promise.all([
       synthesize(configuration, assembly, abort.signal),
-      ...options.databases.map(source => fillDatabase(cloud, source)),
+      // Roles are an instance's: of its databases one is filled after the other.
+      ...databases.map(async ({ instanceId }, index) => {
+        if (databases.findIndex(other => other.instanceId === instanceId) < index) return;
+        for (const source of options.databases) {
+          if (instanceOf(source.id) === instanceId) await fillDatabase(cloud, instanceId, source);
+        }
+      }),
       options.fillBuckets?.(cloud),
     ]);
   } catch (error) {
@@ -116,7 +131,7 @@ export async function createEnvironment(options: {
     assembly,
     operator,
     instanceOf,
-    connect: databaseId => cloud.rds.connect(instanceOf(databaseId), databaseNameOf(options.databases, databaseId)),
+    connect: databaseId => cloud.rds.connect(instanceOf(databaseId), sourceOf(databases, databaseId).databaseName),
     runScheduled: async (workflow, scheduledAt) => {
       const fired = new Promise<void>((resolve, reject) => {
         const stop = cloud.scheduler.onInvocation(({ schedule, scheduledTime, failure }) => {
@@ -142,17 +157,15 @@ function executionName(workflow: Workflow, scheduledAt: Date): string {
   return `${workflow}-${scheduledAt.toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
 }
 
-const instanceOf = (databaseId: string): string => `${databaseId}-source`;
-
-function databaseNameOf(databases: readonly SourceDatabase[], databaseId: string): string {
+function sourceOf(databases: readonly LocalDatabase[], databaseId: string): LocalDatabase {
   const found = databases.find(({ id }) => id === databaseId);
   if (found === undefined) throw new Error(`there is no source database ${databaseId}`);
-  return found.databaseName;
+  return found;
 }
 
 async function createInstance(cloud: LocalCloud, clock: LocalClock, source: SourceDatabase): Promise<LocalDatabase> {
   const client = new RDSClient(cloud.clientConfiguration(cloud.root));
-  const instanceId = instanceOf(source.id);
+  const instanceId = `${source.id}-source`;
   const kmsKeyArn = source.encrypted ? await createSourceKey(cloud) : undefined;
   await client.send(
     new CreateDBInstanceCommand({
@@ -174,10 +187,21 @@ async function createInstance(cloud: LocalCloud, clock: LocalClock, source: Sour
   return { id, instanceId, resourceId, databaseName, rootTable, rootColumn, ...(kmsKeyArn && { kmsKeyArn }) };
 }
 
+async function createBeside(cloud: LocalCloud, host: LocalDatabase, source: SourceDatabase): Promise<LocalDatabase> {
+  const connection = await cloud.rds.connect(host.instanceId, host.databaseName);
+  try {
+    await connection.query(`CREATE DATABASE ${quoteIdentifier(source.databaseName)}`);
+  } finally {
+    await connection.end();
+  }
+  const { id, databaseName, rootTable, rootColumn } = source;
+  return { ...host, id, databaseName, rootTable, rootColumn };
+}
+
 // A dump leaves its own settings behind, so the grants get a connection of their own.
-async function fillDatabase(cloud: LocalCloud, source: SourceDatabase): Promise<void> {
+async function fillDatabase(cloud: LocalCloud, instanceId: string, source: SourceDatabase): Promise<void> {
   for (const prepare of [source.fill, (connection: Client) => connection.query(readerGrants())]) {
-    const connection = await cloud.rds.connect(instanceOf(source.id), source.databaseName);
+    const connection = await cloud.rds.connect(instanceId, source.databaseName);
     try {
       await prepare(connection);
     } finally {

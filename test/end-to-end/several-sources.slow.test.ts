@@ -38,6 +38,12 @@ beforeAll(async () => {
         fill: client => fill(client, 'school', 'pupil', 700),
       },
       {
+        ...{ id: 'register', databaseName: 'register', rootTable: 'school', rootColumn: 'id' },
+        besides: 'wellbeing',
+        encrypted: true,
+        fill: client => fill(client, 'school', 'teacher', 50),
+      },
+      {
         ...{ id: 'billing', databaseName: 'accounts', rootTable: 'customer', rootColumn: 'id' },
         encrypted: false,
         fill: client => fill(client, 'customer', 'invoice', 300),
@@ -115,9 +121,23 @@ it(
       ]),
     ).toEqual(
       [
-        ['wellbeing', 702],
-        ['billing', 302],
-      ].map(([id, rows]) => [id, rows, vaultSnapshotId(recoveryPointId, String(id)), deployment.vaultKeyArn]),
+        // Of one instance, and so of one snapshot, which the first of them names.
+        ['register', 52, 'register'],
+        ['wellbeing', 702, 'register'],
+        ['billing', 302, 'billing'],
+      ].map(([id, rows, names]) => [id, rows, vaultSnapshotId(recoveryPointId, String(names)), deployment.vaultKeyArn]),
+    );
+    const takenAt = new Map(document.databases.map(({ databaseId, snapshot }) => [databaseId, snapshot?.takenAt]));
+    expect(document.moments).toMatchObject({
+      snapshots: [
+        { instanceId: 'wellbeing-source', takenAt: takenAt.get('register') },
+        { instanceId: 'billing-source', takenAt: takenAt.get('billing') },
+      ],
+      asOf: [...takenAt.values()].sort().at(-1),
+    });
+    expect(document.moments?.objects).toEqual({ from: document.moments?.asOf, to: document.moments?.asOf });
+    expect(document.moments?.skewMs).toBe(
+      Math.abs(Date.parse(takenAt.get('register') ?? '') - Date.parse(takenAt.get('billing') ?? '')),
     );
     const backedUp = document.tenants.map(
       ({ bucketId, tenant, objectCount }) => `${bucketId} ${tenant ?? 'nobody'}: ${objectCount}`,
@@ -143,7 +163,8 @@ it(
       restoreTestRecordKey('20261117t103000z'),
     );
     expect(record).toMatchObject({ verdict: 'passed', recoveryPointId });
-    expect(record.databases.map(({ databaseId }) => databaseId).sort()).toEqual(['billing', 'wellbeing']);
+    expect(record.databases.map(({ databaseId }) => databaseId).sort()).toEqual(['billing', 'register', 'wellbeing']);
+    expect(record.phases.filter(({ phase }) => phase === 'restore')).toHaveLength(2);
     const bytes = Object.entries(FILES).flatMap(([bucket, keys]) => keys.map(key => `${bucket}/${key}`.length));
     expect(record.objects).toEqual({
       tenantCount: 3,
@@ -151,6 +172,38 @@ it(
       objectsRestored: 6,
       bytesRestored: bytes.reduce((sum, length) => sum + length, 0),
     });
+  },
+  6 * MINUTES,
+);
+
+it(
+  'names the one database of an instance that cannot be read, and proves the others of the same snapshot',
+  async () => {
+    const { deployment, run, connect } = environment;
+    const connection = await connect('register');
+    await connection.query('REVOKE CONNECT ON DATABASE register FROM daybreak_reader, PUBLIC');
+    await connection.end();
+    const scheduledAt = '2026-11-17T10:45:00.000Z';
+    const execution = await run('daily-backup', 'unreadable', { scheduledAt });
+    expect([execution.status, execution.error]).toEqual(['FAILED', 'RecoveryPointIncompleteError']);
+    const recoveryPointId = '20261117t104500z';
+    const { document } = await readAsOperator(
+      SignedRecoveryPoint,
+      deployment.vaultBucket,
+      rootManifestKey(recoveryPointId),
+    );
+    expect(document.reasons).toEqual(['database register: DatabaseQueryError']);
+    expect(
+      document.databases.map(({ databaseId, snapshot, fingerprints }) => [
+        databaseId,
+        snapshot?.id,
+        fingerprints !== null,
+      ]),
+    ).toEqual([
+      ['register', vaultSnapshotId(recoveryPointId, 'register'), false],
+      ['wellbeing', vaultSnapshotId(recoveryPointId, 'register'), true],
+      ['billing', vaultSnapshotId(recoveryPointId, 'billing'), true],
+    ]);
   },
   6 * MINUTES,
 );
