@@ -45,6 +45,7 @@ ${tag};
 
 GRANT rds_iam TO ${role};
 GRANT pg_read_all_data TO ${role};
+ALTER ROLE ${role} LOGIN;
 ALTER ROLE ${role} SET default_transaction_read_only = on;
 
 DO ${tag}

@@ -198,9 +198,9 @@ async function createBeside(cloud: LocalCloud, host: LocalDatabase, source: Sour
   return { ...host, id, databaseName, rootTable, rootColumn };
 }
 
-// A dump leaves its own settings behind, so the grants get a connection of their own.
+// A dump leaves its own settings behind, so the grants get a connection of their own. An event trigger may refuse them.
 async function fillDatabase(cloud: LocalCloud, instanceId: string, source: SourceDatabase): Promise<void> {
-  for (const prepare of [source.fill, (connection: Client) => connection.query(readerGrants())]) {
+  for (const prepare of [source.fill, grantReading]) {
     const connection = await cloud.rds.connect(instanceId, source.databaseName);
     try {
       await prepare(connection);
@@ -209,6 +209,8 @@ async function fillDatabase(cloud: LocalCloud, instanceId: string, source: Sourc
     }
   }
 }
+
+const grantReading = (connection: Client) => connection.query(`SET event_triggers = off;\n${readerGrants()}`);
 
 async function createSourceKey(cloud: LocalCloud): Promise<string> {
   const client = new KMSClient(cloud.clientConfiguration(cloud.root));

@@ -3,6 +3,14 @@ import { PermanentError } from '../../../functions/platform/errors.ts';
 /** The dump holds something that `pg_dump` does not write, or ends too early. */
 export class DumpFormatError extends PermanentError {}
 
+/** The dump ends inside something that goes on. */
+export class DumpCutOffError extends DumpFormatError {
+  /** @param where `inside the statement of line 7`. */
+  constructor(where: string) {
+    super(`the dump ends ${where}: it is cut off`);
+  }
+}
+
 const NEWLINE = 0x0a;
 
 /** The bytes of a dump, in bounded memory, with the number of the line that the next one is on. */
@@ -56,7 +64,7 @@ export class DumpInput {
 /**
  * The data behind `COPY … FROM stdin;`, as they are, up to the line that holds only `\.`, which is taken too.
  * @param line where the COPY statement stands.
- * @throws DumpFormatError when the dump ends before.
+ * @throws DumpCutOffError when the dump ends before.
  */
 export async function* readCopyData(input: DumpInput, line: number): AsyncGenerator<Buffer> {
   let atLineStart = true;
@@ -75,7 +83,7 @@ export async function* readCopyData(input: DumpInput, line: number): AsyncGenera
       yield part;
     }
     if (input.ended) {
-      throw new DumpFormatError(`the dump ends inside the data of the COPY of line ${line}: it is cut off`);
+      throw new DumpCutOffError(`inside the data of the COPY of line ${line}`);
     }
     await input.fill();
   }

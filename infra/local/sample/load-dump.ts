@@ -1,16 +1,13 @@
-import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
 import pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import { PermanentError } from '../../../functions/platform/errors.ts';
+import { DumpRefusedError, describeRefusal } from './describe-refusal.ts';
 import { DumpFormatError } from './dump-input.ts';
-import { splitDump } from './split-dump.ts';
-
-/** PostgreSQL refused a part of the dump. The message holds the line and what was refused, never a row. */
-export class DumpRefusedError extends PermanentError {}
+import type { InspectedDump } from './inspect-dump.ts';
+import { VISITOR } from './own-names.ts';
+import { readDump } from './read-dump.ts';
+import { type DumpPart, splitDump } from './split-dump.ts';
 
 /** What was loaded, and what was done differently from what the dump says. */
 export interface LoadedDump {
@@ -22,193 +19,202 @@ export interface LoadedDump {
   notes: string[];
 }
 
-const READ_BYTES = 1024 * 1024;
-
 /**
- * Loads a plain-SQL dump, as `pg_dump` writes it (also gzipped), into the database that a superuser is connected to: a
- * file of any size, in bounded memory. The database should be empty. What was loaded before an error stays there.
- * @throws DumpFormatError when the file is no such dump, or not a whole one.
+ * Loads a dump into the database that a superuser is connected to: a file of any size, in bounded memory. The database
+ * should be empty. What was loaded before an error stays there.
+ *
+ * A dump does not say what its roles may do, and is loaded by who may everything. Roles that are made here get no more than
+ * a name, but a superuser's permissions where the dump would otherwise be refused, until it is loaded; who owns what only a
+ * superuser may own keeps them.
+ * @throws DumpFormatError when the file is not what was inspected any more.
  * @throws DumpRefusedError
  */
-export async function loadDump(client: pg.Client, file: string): Promise<LoadedDump> {
-  const begin = await checkBegin(file);
-  const loaded: LoadedDump = { statementCount: 0, copiedTableCount: 0, rowCount: 0, createdRoles: [], notes: [] };
-  const missingExtensions: string[] = [];
-  const raw = createReadStream(file, { highWaterMark: READ_BYTES });
-  const trailer = new TrailerWatch();
-  const bytes = trailer.pass(begin.gzipped ? raw.pipe(createGunzip({ chunkSize: READ_BYTES })) : raw, begin.skip);
-  try {
-    for await (const part of splitDump(bytes)) {
-      if (missingExtensions.length > 0 && !/^(?:SET|SELECT|COMMENT|CREATE (?:EXTENSION|SCHEMA))\s/i.test(part.sql))
-        break;
-      const extension = await findMissingExtension(client, part.sql);
-      if (extension !== undefined) missingExtensions.push(extension);
-      if (missingExtensions.length > 0) continue;
-      checkEncoding(part.sql, part.line);
-      if (part.kind === 'copy') {
-        loaded.rowCount += await copyRows(client, part);
-        loaded.copiedTableCount++;
-      } else {
-        await runStatement(client, part, loaded);
-        loaded.statementCount++;
-      }
-    }
-  } finally {
-    raw.destroy();
+export async function loadDump(client: pg.Client, dump: InspectedDump): Promise<LoadedDump> {
+  await requireExtensions(client, dump.extensions);
+  const load = new Load(client);
+  for await (const part of splitDump(readDump(dump.file))) {
+    if (part.kind === 'copy') await load.copy(part);
+    else if (part.kind === 'statement') await load.run(part);
   }
-  if (missingExtensions.length > 0) {
-    throw new DumpRefusedError(
-      `the dump needs extensions that the local PostgreSQL does not have: ${missingExtensions.sort().join(', ')}; load a dump without them (pg_dump --extension, --exclude-table)`,
-    );
+  const { loaded } = load;
+  if (loaded.statementCount + loaded.copiedTableCount !== dump.statementCount) {
+    throw new DumpFormatError(`${dump.file} was changed while it was loaded`);
   }
-  if (!trailer.seen) {
-    throw new DumpFormatError('the dump does not end as pg_dump ends one ("database dump complete"): it is cut off');
-  }
-  await client.query('DISCARD ALL');
+  await load.finish();
   return loaded;
 }
 
-/** Looks at the first bytes, by which other formats are known. */
-async function checkBegin(file: string): Promise<{ gzipped: boolean; skip: number }> {
-  const handle = await open(file);
-  try {
-    if ((await handle.stat()).isDirectory()) {
-      throw new DumpFormatError(`${file} is a directory; dump with pg_dump --format=plain`);
-    }
-    const { buffer } = await handle.read(Buffer.alloc(5), 0, 5, 0);
-    const text = buffer.toString('latin1');
-    if (text === 'PGDMP') {
-      throw new DumpFormatError(`${file} is a dump in the custom format; turn it into SQL: pg_restore --file=dump.sql`);
-    }
-    if (text.startsWith('\xff\xfe') || text.startsWith('\xfe\xff')) {
-      throw new DumpFormatError(`${file} is UTF-16, as PowerShell's ">" writes; use pg_dump --file`);
-    }
-    return { gzipped: text.startsWith('\x1f\x8b'), skip: text.startsWith('\xef\xbb\xbf') ? 3 : 0 };
-  } finally {
-    await handle.close();
-  }
-}
-
-const TRAILER = '-- PostgreSQL database dump complete';
-
-/** Lets a dump's bytes pass, and sees whether it ends with the line by which pg_dump says that it is whole. */
-class TrailerWatch {
-  #tail = '';
-
-  get seen(): boolean {
-    return this.#tail.includes(TRAILER);
-  }
-
-  async *pass(source: AsyncIterable<Uint8Array>, skip: number): AsyncGenerator<Uint8Array> {
-    let toSkip = skip;
-    for await (const chunk of source) {
-      this.#tail = (this.#tail + Buffer.from(chunk.subarray(-1024)).toString('latin1')).slice(-1024);
-      yield chunk.subarray(toSkip);
-      toSkip = 0;
-    }
-  }
-}
-
-async function findMissingExtension(client: pg.Client, sql: string): Promise<string | undefined> {
-  const name = /^CREATE EXTENSION (?:IF NOT EXISTS )?(?:"([^"]+)"|(\w+))/i.exec(sql);
-  const wanted = name?.[1] ?? name?.[2];
-  if (wanted === undefined) return undefined;
-  const { rowCount } = await client.query('SELECT FROM pg_available_extensions WHERE name = $1', [wanted]);
-  return rowCount === 0 ? wanted : undefined;
-}
-
-function checkEncoding(sql: string, line: number): void {
-  const encoding = /^SET client_encoding\s*(?:=|TO)\s*'?([\w-]+)'?$/i.exec(sql)?.[1];
-  if (encoding !== undefined && !/^(?:UTF-?8|SQL_ASCII)$/i.test(encoding)) {
-    throw new DumpFormatError(`line ${line}: the dump is encoded in ${encoding}; dump with pg_dump --encoding=UTF8`);
-  }
-}
-
-async function runStatement(
-  client: pg.Client,
-  { sql, line }: { sql: string; line: number },
-  loaded: LoadedDump,
-): Promise<void> {
-  for (;;) {
+/** Tries each in a transaction that is rolled back: one that is listed may still lack a library. */
+async function requireExtensions(client: pg.Client, extensions: readonly string[]): Promise<void> {
+  const missing: string[] = [];
+  for (const extension of extensions) {
     try {
-      await client.query(sql);
-      return;
+      await client.query(`BEGIN; CREATE EXTENSION IF NOT EXISTS ${client.escapeIdentifier(extension)} CASCADE`);
     } catch (error) {
       if (!(error instanceof pg.DatabaseError)) throw error;
-      const role = /^role "(.+)" does not exist$/.exec(error.message)?.[1];
-      if (role !== undefined && !loaded.createdRoles.includes(role)) {
-        await client.query(`CREATE ROLE ${client.escapeIdentifier(role)} NOLOGIN`);
-        loaded.createdRoles.push(role);
-        continue;
-      }
-      const setting = /^unrecognized configuration parameter "([^"]+)"$/.exec(error.message)?.[1];
-      if (setting !== undefined && /^SET\s/i.test(sql)) {
-        loaded.notes.push(`line ${line}: the setting ${setting} is unknown to this server; skipped`);
-        return;
-      }
-      if (error.code === '42P06' && /^CREATE SCHEMA public$/i.test(sql)) {
-        loaded.notes.push(`line ${line}: the schema public is there already`);
-        return;
-      }
-      const view = /^REFRESH MATERIALIZED VIEW (.+)$/i.exec(sql)?.[1];
-      if (view !== undefined && error.code === '42501' && (await fillAsSuperuser(client, sql, view, loaded))) {
-        loaded.notes.push(`line ${line}: the materialized view ${view} was filled with a superuser's permissions`);
-        return;
-      }
-      throw refused(error, sql, line + newlinesBefore(sql, error.position));
+      // PostgreSQL names languages so whose functions may do whatever the server may.
+      missing.push(/^pl\w+u$/.test(extension) ? `${extension} (an untrusted language)` : extension);
+    } finally {
+      await client.query('ROLLBACK');
     }
   }
-}
-
-// A materialized view is filled in its owner's name. A dump does not say that an owner was a superuser: a role that was
-// made here becomes one for this statement.
-async function fillAsSuperuser(client: pg.Client, sql: string, view: string, loaded: LoadedDump): Promise<boolean> {
-  const { rows } = await client.query<{ owner: string }>(
-    'SELECT rolname AS owner FROM pg_class JOIN pg_roles ON pg_roles.oid = relowner WHERE pg_class.oid = $1::regclass',
-    [view],
-  );
-  const owner = rows[0]?.owner;
-  if (owner === undefined || !loaded.createdRoles.includes(owner)) return false;
-  await client.query(`ALTER ROLE ${client.escapeIdentifier(owner)} SUPERUSER`);
-  try {
-    await client.query(sql);
-  } finally {
-    await client.query(`ALTER ROLE ${client.escapeIdentifier(owner)} NOSUPERUSER`);
+  if (missing.length > 0) {
+    throw new DumpRefusedError(
+      `the dump needs extensions that the local PostgreSQL does not have: ${missing.sort().join(', ')}; load a dump without them (pg_dump --exclude-extension, --exclude-table)`,
+    );
   }
-  return true;
 }
 
-async function copyRows(
-  client: pg.Client,
-  { sql, line, dataLine, data }: { sql: string; line: number; dataLine: number; data: AsyncIterable<Buffer> },
-): Promise<number> {
-  const target = client.query(copyFrom(sql));
-  try {
-    await pipeline(Readable.from(data), target);
-    return target.rowCount;
-  } catch (error) {
-    if (!(error instanceof pg.DatabaseError)) throw error;
-    const row = /^COPY .*?, line (\d+)/.exec(error.where ?? '')?.[1];
-    throw refused(error, sql, row === undefined ? line : dataLine + Number(row) - 1);
+type Statement = Extract<DumpPart, { kind: 'statement' }>;
+type Copy = Extract<DumpPart, { kind: 'copy' }>;
+
+class Load {
+  readonly loaded: LoadedDump = { statementCount: 0, copiedTableCount: 0, rowCount: 0, createdRoles: [], notes: [] };
+  readonly #client: pg.Client;
+  /** Whether the roles that were made here are superusers now. */
+  #elevated = false;
+  /** The statement by which the dump goes on in another role's name. */
+  #authorization: string | undefined;
+
+  constructor(client: pg.Client) {
+    this.#client = client;
+  }
+
+  async copy({ sql, line, dataLine, data }: Copy): Promise<void> {
+    // Rows cannot be sent again, once a function that checks them was refused something.
+    await this.#elevate(true);
+    const target = this.#client.query(copyFrom(sql));
+    try {
+      await pipeline(Readable.from(data), target);
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError)) throw error;
+      const row = /^COPY .*?, line (\d+)/m.exec(error.where ?? '')?.[1];
+      throw await describeRefusal(this.#client, error, {
+        sql,
+        line: row === undefined ? line : dataLine + Number(row) - 1,
+      });
+    }
+    this.loaded.rowCount += target.rowCount;
+    this.loaded.copiedTableCount++;
+  }
+
+  async run(statement: Statement): Promise<void> {
+    const [, authorization] = /^(?:RE)?SET\s+SESSION\s+AUTHORIZATION\b\s*([\s\S]*)$/i.exec(statement.sql) ?? [];
+    // What a superuser grants is granted in the owner's name.
+    if (authorization !== undefined) await this.#elevate(false);
+    await this.#runUntilDone(statement);
+    if (authorization !== undefined) {
+      this.#authorization = /^(?:|DEFAULT)$/i.test(authorization) ? undefined : statement.sql;
+    }
+    this.loaded.statementCount++;
+  }
+
+  /** Takes the permissions back that were lent, and all settings. */
+  async finish(): Promise<void> {
+    const { createdRoles, notes } = this.loaded;
+    try {
+      await this.#client.query('DISCARD ALL');
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError && error.code === '25001')) throw error;
+      throw new DumpRefusedError('the dump ends inside a transaction, so that all since its BEGIN would be lost');
+    }
+    this.#authorization = undefined;
+    await this.#elevate(false);
+    const { rows } = await this.#client.query<{ role: string }>(
+      `SELECT DISTINCT rolname::text AS role FROM pg_roles r WHERE rolname = ANY ($1) AND (
+         EXISTS (SELECT FROM pg_event_trigger WHERE evtowner = r.oid)
+         OR EXISTS (SELECT FROM pg_foreign_data_wrapper WHERE fdwowner = r.oid)
+         OR EXISTS (SELECT FROM pg_publication p WHERE pubowner = r.oid AND (puballtables
+              OR EXISTS (SELECT FROM pg_publication_namespace WHERE pnpubid = p.oid))))`,
+      [createdRoles],
+    );
+    for (const { role } of rows) {
+      await this.#client.query(`ALTER ROLE ${this.#client.escapeIdentifier(role)} SUPERUSER`);
+      notes.push(`the role ${role} owns what only a superuser may own, and is one`);
+    }
+  }
+
+  async #runUntilDone(statement: Statement): Promise<void> {
+    for (;;) {
+      try {
+        await this.#client.query(statement.sql);
+        return;
+      } catch (error) {
+        if (!(error instanceof pg.DatabaseError)) throw error;
+        const remedy = await this.#remedy(statement, error);
+        if (remedy === 'skip') return;
+        if (remedy === 'retry') continue;
+        throw await describeRefusal(this.#client, error, {
+          sql: statement.sql,
+          line: statement.line + newlinesBefore(statement.sql, error.position),
+        });
+      }
+    }
+  }
+
+  async #remedy({ sql, line }: Statement, error: pg.DatabaseError): Promise<'retry' | 'skip' | 'none'> {
+    const { createdRoles, notes } = this.loaded;
+    const skip = (why: string) => {
+      notes.push(`line ${line}: ${why}`);
+      return 'skip' as const;
+    };
+    const role = /^role "(.+)" does not exist$/.exec(error.message)?.[1];
+    if (role !== undefined && !createdRoles.includes(role)) return this.#createRole(role, line);
+    if (error.code === '42501' && createdRoles.length > 0 && !this.#elevated) {
+      await this.#elevate(true);
+      return 'retry';
+    }
+    const setting = /^unrecognized configuration parameter "([^"]+)"$/.exec(error.message)?.[1];
+    if (setting !== undefined && /^SET\s/i.test(sql)) {
+      return skip(`the setting ${setting} is unknown to this server; skipped`);
+    }
+    if (error.code === '42P06' && /^CREATE SCHEMA public$/i.test(sql))
+      return skip('the schema public is there already');
+    const present = /^(?:language|extension) "[^"]+" already exists$/.test(error.message);
+    if (error.code === '42710' && present)
+      return skip(`the ${error.message.replaceAll('"', '').replace('already exists', 'is there already')}`);
+    return 'none';
+  }
+
+  async #createRole(role: string, line: number): Promise<'retry' | 'none'> {
+    if (role === VISITOR) {
+      throw new DumpRefusedError(
+        `line ${line} of the dump names the role ${VISITOR}, which a local run makes for itself; dump with pg_dump --no-privileges --no-owner`,
+      );
+    }
+    const created = await this.#asSuperuser(
+      `CREATE ROLE ${this.#client.escapeIdentifier(role)} NOLOGIN ${this.#elevated ? 'SUPERUSER' : ''}`,
+    );
+    if (!created) return 'none';
+    this.loaded.createdRoles.push(role);
+    return 'retry';
+  }
+
+  /** Makes the roles that were made here superusers, or takes that back. */
+  async #elevate(elevated: boolean): Promise<void> {
+    if (this.#elevated === elevated) return;
+    for (const role of this.loaded.createdRoles) {
+      await this.#asSuperuser(
+        `ALTER ROLE ${this.#client.escapeIdentifier(role)} ${elevated ? 'SUPERUSER' : 'NOSUPERUSER'}`,
+      );
+    }
+    this.#elevated = elevated;
+  }
+
+  /** @returns false inside a transaction that has failed, where nothing can be run. */
+  async #asSuperuser(sql: string): Promise<boolean> {
+    try {
+      if (this.#authorization !== undefined) await this.#client.query('SET SESSION AUTHORIZATION DEFAULT');
+      await this.#client.query(sql);
+      if (this.#authorization !== undefined) await this.#client.query(this.#authorization);
+      return true;
+    } catch (error) {
+      if (error instanceof pg.DatabaseError && error.code === '25P02') return false;
+      throw error;
+    }
   }
 }
 
 function newlinesBefore(sql: string, position: string | undefined): number {
   return sql.slice(0, Math.max(0, Number(position ?? 1) - 1)).split('\n').length - 1;
-}
-
-// PostgreSQL quotes values in its messages. Only of statements that hold none, and of errors about names, syntax and
-// permissions (class 42) or missing features (0A), is the message repeated; the cause would carry it along.
-function refused(
-  { code = '', message, schema, table, constraint, column }: pg.DatabaseError,
-  sql: string,
-  line: number,
-) {
-  const names = Object.entries({ schema, table, column, constraint }).filter(([, name]) => name !== undefined);
-  const safe = /^(?:42|0A)/.test(code) && !/^(?:COPY|INSERT|UPDATE|DELETE|SELECT|WITH|DO)\b/i.test(sql);
-  const verb = /^(?:COPY\s+\S+|[A-Z]+(?:\s+[A-Z]+)?)/.exec(sql)?.[0].replace(/\s+/, ' ') ?? 'the statement';
-  const place = names.length > 0 ? ` (${names.map(([kind, name]) => `${kind} ${name}`).join(', ')})` : '';
-  return new DumpRefusedError(
-    `line ${line} of the dump: PostgreSQL refused ${verb} with SQLSTATE ${code}${place}${safe ? `: ${message}` : ''}`,
-  );
 }

@@ -1,7 +1,11 @@
-import { DumpFormatError, DumpInput, readCopyData } from './dump-input.ts';
+import { DumpCutOffError, DumpFormatError, DumpInput, readCopyData } from './dump-input.ts';
 
-/** A part of a dump: a statement, or a COPY statement with its data, which must be read before the next part. */
+/**
+ * A part of a dump: a statement, a COPY statement with its data, which must be read before the next part, or a line between
+ * statements by which `pg_dump` says that a dump begins or is complete, or `pg_dumpall` that one of a cluster does.
+ */
 export type DumpPart =
+  | { readonly kind: 'mark'; readonly mark: Mark }
   | { readonly kind: 'statement'; readonly sql: string; readonly line: number }
   | {
       readonly kind: 'copy';
@@ -10,6 +14,15 @@ export type DumpPart =
       readonly dataLine: number;
       readonly data: AsyncIterable<Buffer>;
     };
+
+type Mark = 'begins' | 'complete' | 'cluster';
+
+/** https://github.com/postgres/postgres/blob/REL_17_STABLE/src/bin/pg_dump/pg_backup_archiver.c and pg_dumpall.c */
+const MARKS: Readonly<Record<string, Mark>> = {
+  '-- PostgreSQL database dump': 'begins',
+  '-- PostgreSQL database dump complete': 'complete',
+  '-- PostgreSQL database cluster dump': 'cluster',
+};
 
 const NEWLINE = 0x0a;
 const LONGEST_STATEMENT = 256 * 1024 * 1024;
@@ -25,7 +38,13 @@ const LOOKAHEAD = 256;
 export async function* splitDump(source: AsyncIterable<Uint8Array>): AsyncGenerator<DumpPart> {
   const input = new DumpInput(source);
   const scanner = new StatementScanner(input);
-  while (await skipBetweenStatements(input)) {
+  for (;;) {
+    const next = await skipBetweenStatements(input);
+    if (next === 'end') return;
+    if (next !== 'statement') {
+      yield { kind: 'mark', mark: next };
+      continue;
+    }
     const { line } = input;
     const sql = await scanner.readStatement();
     const setting = /^SET\s+standard_conforming_strings\s*(?:=|TO)\s*'?(on|off)'?$/i.exec(sql);
@@ -44,16 +63,17 @@ export async function* splitDump(source: AsyncIterable<Uint8Array>): AsyncGenera
   }
 }
 
-/** Takes blanks, comments and the commands that pg_dump writes; false at the end of the dump. */
-async function skipBetweenStatements(input: DumpInput): Promise<boolean> {
+/** Takes blanks, comments and the commands that pg_dump writes, up to what comes next; a mark is taken, too. */
+async function skipBetweenStatements(input: DumpInput): Promise<'statement' | 'end' | Mark> {
   for (;;) {
     const bytes = await input.atLeast(LOOKAHEAD);
-    if (bytes.length === 0) return false;
+    if (bytes.length === 0) return 'end';
     const blanks = /^[\s;]*/.exec(bytes.toString('latin1', 0, LOOKAHEAD))?.[0].length ?? 0;
     if (blanks > 0) {
       input.take(blanks);
     } else if (bytes.toString('latin1', 0, 2) === '--') {
-      await input.takeLine();
+      const mark = MARKS[(await input.takeLine()).trimEnd()];
+      if (mark !== undefined) return mark;
     } else if (bytes.toString('latin1', 0, 2) === '/*') {
       await skipBlockComment(input);
     } else if (bytes[0] === 0x5c) {
@@ -61,7 +81,7 @@ async function skipBetweenStatements(input: DumpInput): Promise<boolean> {
       if (name !== '\\restrict' && name !== '\\unrestrict') throw refuseCommand(name, input.line);
       await input.takeLine();
     } else {
-      return true;
+      return 'statement';
     }
   }
 }
@@ -70,7 +90,7 @@ async function skipBlockComment(input: DumpInput): Promise<void> {
   const { line } = input;
   for (let depth = 0; ; ) {
     const pair = (await input.atLeast(2)).toString('latin1', 0, 2);
-    if (pair.length < 2) throw new DumpFormatError(`the dump ends inside the comment of line ${line}: it is cut off`);
+    if (pair.length < 2) throw new DumpCutOffError(`inside the comment of line ${line}`);
     if (pair === '/*') depth++;
     else if (pair === '*/') depth--;
     input.take(pair === '/*' || pair === '*/' ? 2 : 1);
@@ -94,6 +114,8 @@ type Mode =
   | { readonly in: 'block-comment'; depth: number };
 
 const CODE: Mode = { in: 'code' };
+/** The statements that may have a body between BEGIN ATOMIC and END. */
+const HAS_BODY = /^create (?:or replace )?(?:function|procedure)\b/;
 
 /** Reads one statement, like https://github.com/postgres/postgres/blob/REL_17_STABLE/src/fe_utils/psqlscan.l */
 class StatementScanner {
@@ -102,8 +124,10 @@ class StatementScanner {
   readonly #input: DumpInput;
   #mode: Mode = CODE;
   #parentheses = 0;
-  /** The first letters of the statement's first words, which tell CREATE FUNCTION and CREATE PROCEDURE. */
-  #firstWords = '';
+  /** The first words of the statement, which tell CREATE FUNCTION and CREATE PROCEDURE. */
+  #firstWords: string[] = [];
+  /** The word just before, if nothing but blanks came since. */
+  #wordBefore = '';
   #begins = 0;
 
   constructor(input: DumpInput) {
@@ -113,7 +137,8 @@ class StatementScanner {
   async readStatement(): Promise<string> {
     this.#mode = CODE;
     this.#parentheses = 0;
-    this.#firstWords = '';
+    this.#firstWords = [];
+    this.#wordBefore = '';
     this.#begins = 0;
     const { line } = this.#input;
     const parts: Buffer[] = [];
@@ -121,7 +146,7 @@ class StatementScanner {
     for (;;) {
       const bytes = await this.#input.atLeast(LOOKAHEAD);
       if (bytes.length === 0) {
-        throw new DumpFormatError(`the dump ends inside the statement of line ${line}: it is cut off`);
+        throw new DumpCutOffError(`inside the statement of line ${line}`);
       }
       // A token that begins before `end` lies whole in `bytes`.
       const end = this.#input.ended ? bytes.length : bytes.length - LOOKAHEAD + 1;
@@ -133,11 +158,7 @@ class StatementScanner {
       }
       if (!complete) continue;
       this.#input.take(1);
-      try {
-        return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts));
-      } catch (cause) {
-        throw new DumpFormatError(`the statement of line ${line} is not UTF-8: use pg_dump --encoding=UTF8`, { cause });
-      }
+      return decode(Buffer.concat(parts), line);
     }
   }
 
@@ -155,6 +176,8 @@ class StatementScanner {
   /** Reads one token of plain code, which may begin something else. */
   #enter(bytes: Buffer, at: number): number {
     const byte = bytes[at] ?? 0;
+    if (isWordStart(byte)) return this.#readWord(bytes, at);
+    if (byte > 0x20) this.#wordBefore = '';
     switch (String.fromCharCode(byte)) {
       case "'":
         this.#mode = { in: 'string', backslashEscapes: this.backslashEscapes };
@@ -189,23 +212,26 @@ class StatementScanner {
         throw refuseCommand(name, this.#input.line + newlines);
       }
       default:
-        return isWordStart(byte) ? this.#readWord(bytes, at) : at + 1;
+        return at + 1;
     }
   }
 
   #readWord(bytes: Buffer, at: number): number {
     let end = at + 1;
     while (end < bytes.length && isWordPart(bytes[end] ?? 0)) end++;
-    const word = end - at > 8 ? '' : bytes.toString('latin1', at, end).toLowerCase();
+    const word = end - at > 9 ? '' : bytes.toString('latin1', at, end).toLowerCase();
     if (word === 'e' && bytes[end] === 0x27) {
       this.#mode = { in: 'string', backslashEscapes: true };
       return end + 1;
     }
-    if (this.#firstWords.length < 4) this.#firstWords += String.fromCharCode(bytes[at] ?? 0).toLowerCase();
-    if (this.#parentheses === 0 && /^c(?:or)?[fp]/.test(this.#firstWords)) {
-      if (word === 'begin' || (word === 'case' && this.#begins > 0)) this.#begins++;
+    if (this.#firstWords.length < 4) this.#firstWords.push(word);
+    if (this.#parentheses === 0 && HAS_BODY.test(this.#firstWords.join(' '))) {
+      // Stricter than psql, for which any BEGIN there opens a block: it may be a name, which pg_dump does not quote.
+      if (word === 'atomic' && this.#wordBefore === 'begin' && this.#begins === 0) this.#begins = 1;
+      else if (word === 'case' && this.#begins > 0) this.#begins++;
       else if (word === 'end' && this.#begins > 0) this.#begins--;
     }
+    this.#wordBefore = word;
     return end;
   }
 
@@ -241,6 +267,17 @@ class StatementScanner {
   #back(at: number): number {
     this.#mode = CODE;
     return at;
+  }
+}
+
+function decode(bytes: Buffer, line: number): string {
+  // To the server it would be the end of the statement.
+  if (bytes.includes(0))
+    throw new DumpFormatError(`the statement of line ${line} holds a NUL byte: the file is damaged`);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new DumpFormatError(`the statement of line ${line} is not UTF-8: use pg_dump --encoding=UTF8`, { cause });
   }
 }
 

@@ -1,10 +1,12 @@
-import type { Client } from 'pg';
+import { type Client, DatabaseError } from 'pg';
 import { TenantId } from '../../../functions/contracts/identifiers.ts';
+import { readerGrants } from '../../../functions/platform/database-grants.ts';
 import { PermanentError } from '../../../functions/platform/errors.ts';
 import { listTenants, TenantRootError } from '../../../functions/platform/fingerprint/tenants.ts';
 import { Database } from '../../../functions/platform/postgres.ts';
 import type { LocalBucket } from '../deploy/local-configuration.ts';
 import type { SourceDatabase } from '../environment.ts';
+import { inspectDump } from '../sample/inspect-dump.ts';
 import { loadDump } from '../sample/load-dump.ts';
 import { fillSchoolDatabase } from '../sample/school-database.ts';
 import { listSchoolFiles } from '../sample/school-files.ts';
@@ -18,6 +20,8 @@ import {
   startSampleWriteLoad,
   type WriteLoad,
 } from './write-load.ts';
+
+const READER = 'daybreak_reader';
 
 /** What is backed up: the sample, or the operator's own. */
 export interface Inputs {
@@ -66,12 +70,20 @@ async function ownInputs(own: NonNullable<StartArguments['own']>, display: Displ
     own.filesDirectory === undefined ? { files: [], leftOutCount: 0 } : await listFolder(own.filesDirectory);
   if (leftOutCount > 0) display.line(`  ! left out, being links or special files: ${leftOutCount}`);
   const { rootTable, rootColumn } = own;
+  const dump = await inspectDump(own.sqlFile).catch((error: unknown) => {
+    throw error instanceof PermanentError ? new UsageError(`--sql: ${error.message}`) : error;
+  });
   const filled = countFilled({ rootTable, rootColumn }, async client => {
-    const { createdRoles, notes } = await loadDump(client, own.sqlFile);
-    if (createdRoles.length > 0)
+    const { createdRoles, notes } = await loadDump(client, dump);
+    if (createdRoles.length > 0) {
       display.line(`  roles that the dump names, made here without login: ${createdRoles.join(', ')}`);
+      display.line(
+        '  while it was loaded they had a superuser’s permissions: a dump does not say what its roles may do',
+      );
+    }
     for (const note of notes) display.line(`  ${note}`);
     await client.query('ANALYZE');
+    if (createdRoles.includes(READER)) await requireMereReader(client);
   });
   const tenant = files.find(file => file.tenant !== null)?.tenant;
   const note = Buffer.from('put here between two backups by a local run of Daybreak\n');
@@ -88,6 +100,18 @@ async function ownInputs(own: NonNullable<StartArguments['own']>, display: Displ
       : [],
     startWriteLoad: client => startOwnWriteLoad(client, filled.rowCount()),
   };
+}
+
+/** The dump of a database that is backed up already names its reader. */
+async function requireMereReader(client: Client): Promise<void> {
+  try {
+    await client.query(`SET event_triggers = off;\n${readerGrants(READER)}`);
+  } catch (error) {
+    if (!(error instanceof DatabaseError && error.code === 'P0001')) throw error;
+    throw new UsageError(
+      `--sql: the dump lets the role ${READER} do more than read, and it is to read for the backup; dump with pg_dump --no-owner --no-privileges`,
+    );
+  }
 }
 
 function countFilled(root: { rootTable: string; rootColumn: string }, fill: (client: Client) => Promise<void>) {

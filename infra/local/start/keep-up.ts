@@ -1,10 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { DescribeDBInstancesCommand, RDSClient } from '@aws-sdk/client-rds';
 import type { LocalEnvironment, SourceDatabase } from '../environment.ts';
+import { VISITOR } from '../sample/own-names.ts';
 import { type Display, quoteForShell } from './display.ts';
-
-/** Who looks into a source database of a local cloud that is kept up. */
-const VISITOR = 'local_visitor';
 
 /**
  * Serves the local cloud over HTTPS, says how to reach it and its source database, and waits until it is interrupted. Each
@@ -53,7 +51,9 @@ async function admitVisitor(environment: LocalEnvironment, { id }: SourceDatabas
   const password = randomBytes(18).toString('base64url');
   const client = await environment.connect(id);
   try {
+    // The operator's event triggers are about their own changes.
     await client.query(`
+      SET event_triggers = off;
       DROP ROLE IF EXISTS ${VISITOR};
       CREATE ROLE ${VISITOR} LOGIN BYPASSRLS IN ROLE pg_read_all_data PASSWORD '${password}';
       ALTER ROLE ${VISITOR} SET default_transaction_read_only = on`);

@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { OWN_SCHEMA } from '../sample/own-names.ts';
 
 const PAUSE_MS = 40;
 const SMALL_DATABASE_ROWS = 10_000;
@@ -61,14 +62,16 @@ export function startSampleWriteLoad(client: Client): WriteLoad {
  * database it writes seldom: the one row that changes is a noticeable share there.
  */
 export function startOwnWriteLoad(client: Client, rowCount: number): WriteLoad {
+  // The operator's event triggers are about their own changes, and may refuse others.
   const ready = client.query(
-    `CREATE SCHEMA daybreak_local_run
+    `SET event_triggers = off;
+     CREATE SCHEMA ${OWN_SCHEMA}
        CREATE TABLE written (id integer PRIMARY KEY, at timestamptz NOT NULL);
-     INSERT INTO daybreak_local_run.written VALUES (1, now())`,
+     INSERT INTO ${OWN_SCHEMA}.written VALUES (1, now())`,
   );
   const write = async (_turn: number, counts: ChangeCounts) => {
     await ready;
-    await client.query('UPDATE daybreak_local_run.written SET at = clock_timestamp()');
+    await client.query(`UPDATE ${OWN_SCHEMA}.written SET at = clock_timestamp()`);
     counts.updated++;
   };
   return repeat(write, rowCount < SMALL_DATABASE_ROWS ? SMALL_DATABASE_PAUSE_MS : PAUSE_MS);

@@ -13,6 +13,7 @@ async function* inChunks(text: string | Buffer, size: number): AsyncGenerator<Ui
 async function split(source: AsyncIterable<Uint8Array>): Promise<{ sql: string; line: number; data?: string }[]> {
   const parts: { sql: string; line: number; data?: string }[] = [];
   for await (const part of splitDump(source)) {
+    if (part.kind === 'mark') continue;
     if (part.kind === 'statement') {
       parts.push({ sql: part.sql, line: part.line });
       continue;
@@ -53,6 +54,21 @@ describe('splitDump', () => {
         'CREATE OR REPLACE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END',
         'SELECT 3',
       ],
+    ],
+    [
+      'a policy, and functions, that are named begin',
+      'CREATE POLICY begin ON t; CREATE FUNCTION begin(begin int, atomic int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT begin AS atomic FROM begin; END; CREATE PROCEDURE public.begin() LANGUAGE sql AS $$SELECT 1;$$; SELECT 1;',
+      [
+        'CREATE POLICY begin ON t',
+        'CREATE FUNCTION begin(begin int, atomic int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT begin AS atomic FROM begin; END',
+        'CREATE PROCEDURE public.begin() LANGUAGE sql AS $$SELECT 1;$$',
+        'SELECT 1',
+      ],
+    ],
+    [
+      'words that begin like FUNCTION',
+      'CREATE FOREIGN TABLE begin (a int) SERVER s; CREATE OR REPLACE PROCEDURAL LANGUAGE begin; SELECT 1;',
+      ['CREATE FOREIGN TABLE begin (a int) SERVER s', 'CREATE OR REPLACE PROCEDURAL LANGUAGE begin', 'SELECT 1'],
     ],
     ['a transaction', 'BEGIN; SELECT 1; END;', ['BEGIN', 'SELECT 1', 'END']],
     ['comments and blanks between', '-- a;\n\n/* b; /* c */ */ ;;\n SELECT 1;', ['SELECT 1']],
@@ -120,6 +136,26 @@ describe('splitDump', () => {
     await expect(splitting).rejects.toThrow(message);
     await expect(splitting).rejects.toBeInstanceOf(DumpFormatError);
     await expect(splitting).rejects.not.toThrow(/secret/);
+  });
+
+  it('sees the marks of pg_dump between statements alone', async () => {
+    const mark = '-- PostgreSQL database dump complete';
+    const text = `--\n-- PostgreSQL database dump\n--\r\nSELECT '\n${mark}\n';\n/*\n${mark}\n*/ SELECT 1\n${mark}\n;
+COPY t FROM stdin;\n${mark}\n\\.\n ${mark}\r\n-- PostgreSQL database cluster dump\n${mark} not\n${mark}`;
+    for (const chunkSize of [1, 7, 1 << 20]) {
+      const marks: unknown[] = [];
+      for await (const part of splitDump(inChunks(text, chunkSize))) {
+        if (part.kind === 'mark') marks.push(part.mark);
+        if (part.kind === 'copy') for await (const _ of part.data);
+      }
+      expect(marks).toEqual(['begins', 'complete', 'cluster', 'complete']);
+    }
+  });
+
+  it('refuses NUL bytes, which would end a statement on its way to the server', async () => {
+    await expect(splitText("SELECT 1;\nSELECT 'a\0';")).rejects.toThrow(
+      'the statement of line 2 holds a NUL byte: the file is damaged',
+    );
   });
 
   it('refuses statements that are not UTF-8', async () => {
