@@ -50,9 +50,21 @@ describe('a command line that cannot be', () => {
     [['--sql', `${STORES}/more`, '--root', 'a.b'], `--sql ${STORES}/more: there is no such file`],
     [['--sql', STORES, '--root', 'a.b', '--files', STORES], `--files ${STORES}: not a directory`],
     [['--report', STORES], `--report ${STORES}: cannot be used: EEXIST: file already exists`],
+    [['--report', `${STORES}/below`], `--report ${STORES}/below: cannot be used: ENOTDIR: not a directory`],
   ])('%j', async (parameters, line) => {
     expect(await refuse(parameters)).toBe(line);
     expect(existsSync(state)).toBe(false);
+  });
+
+  it.each([
+    ['a command line', ['--bogus']],
+    ['input', ['--sql', join(import.meta.dirname, 'start-process.ts'), '--root', 'a.b']],
+  ])('%s that cannot be, with a report: no older verdict stays there', async (name, parameters) => {
+    const report = join(folder, `report of ${name}`);
+    await mkdir(report);
+    await writeFile(join(report, 'summary.json'), '{"verdict":"passed"}');
+    await refuse(['--report', report, ...parameters]);
+    expect(await readdir(report)).toEqual([]);
   });
 
   it('a state directory that is a file', async () => {

@@ -123,11 +123,12 @@ describe('npm start over the operator’s own input', () => {
   it('shows it in plain lines where nobody watches, with the numbers of the summary', () => {
     expect(run.stdout.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
     for (const line of [
-      '  ! left out, being links or special files: 1',
+      '  ! left out, link: 1, 1/link',
       '  roles that the dump names, made here without login: store_owner, rental desk',
       `  ${ROWS + MATERIALIZED_ROWS} rows of 3 tenants; ${WRITTEN.files} files`,
       `  recovery point ${summary.backups[1]?.recoveryPointId} is good: ${ROWS + MATERIALIZED_ROWS + WRITTEN_ROWS} rows, ${WRITTEN.files + 1} objects, 1 of them copied`,
       '  outside every tenant  2 files, under the vault key',
+      '  left out              1, link: 1/link',
       `Verdict: ${summary.verdictLine}`,
       `  npm run daybreak -- evidence verify --local ${state}`,
     ]) {

@@ -1,5 +1,5 @@
-import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { splitRoot } from '../../../functions/contracts/root-name.ts';
 
@@ -25,7 +25,7 @@ Runs the main job on this machine: two daily backups with changes between them, 
                                    TABLE.COLUMN, or SCHEMA.TABLE.COLUMN, holds the tenants' ids; a part with
                                    a dot or a double quote in it goes into double quotes: '"My.App"."School"."Id"'
   --files DIR                      with --sql: back up this folder; the first path segment of a file is its tenant
-  --report DIR                     write summary.json there, when there is a verdict
+  --report DIR                     write summary.json there, when there is a verdict; an older one is removed first
   --keep                           then leave the local cloud up until Ctrl-C, and print how to reach it
   --state DIR                      where the local cloud keeps its state (default .daybreak)
   --seed N                         another sample of the same size (default 1)
@@ -102,6 +102,15 @@ function requirePath(option: string, path: string, kind: 'file' | 'directory'): 
   attempt(option, path, () => {
     const found = statSync(path, { throwIfNoEntry: false });
     if (found === undefined) throw new UsageError(`${option} ${path}: there is no such ${kind}`);
+    if (
+      kind === 'file' &&
+      found.isDirectory() &&
+      ['toc.dat', 'toc.dat.gz'].some(name => existsSync(join(path, name)))
+    ) {
+      throw new UsageError(
+        `${option} ${path}: is a dump in the directory format; turn it into SQL: pg_restore --file=dump.sql`,
+      );
+    }
     if (kind === 'file' ? !found.isFile() : !found.isDirectory())
       throw new UsageError(`${option} ${path}: not a ${kind}`);
     accessSync(path, constants.R_OK);

@@ -1,6 +1,8 @@
 import { formatBytes, formatDuration, formatTable } from './display.ts';
 import type { Summary } from './summary.ts';
 
+const PATHS_SHOWN = 5;
+
 /** The closing lines of a run: why the verdict is not `passed`, and what was done, in numbers of the summary. */
 export function describeSummary(summary: Summary): string[] {
   const { failures, backups, restoreTest, durationMs, peakResidentBytes } = summary;
@@ -31,6 +33,10 @@ function describeBackups({ input, backups }: Summary): [string, string][] {
       ? []
       : [['rows and objects', `of moments at most ${formatDuration(last.skewMs)} apart`] satisfies [string, string]]),
     ['outside every tenant', `${input.untenantedFiles} files, under the vault key`],
+    ...input.leftOut.map(({ kind, count, paths }): [string, string] => [
+      'left out',
+      `${count}, ${kind}: ${paths.slice(0, PATHS_SHOWN).join(', ')}${count > PATHS_SHOWN ? ' and more' : ''}`,
+    ]),
     ...backups.map(({ objectsCopied, bytesCopied, durationMs }, at): [string, string] => [
       at === 0 ? 'first backup' : 'second backup',
       `${formatDuration(durationMs)}, copied ${objects(objectsCopied, bytesCopied)}`,

@@ -12,7 +12,8 @@ import { fillSchoolDatabase } from '../sample/school-database.ts';
 import { listSchoolFiles } from '../sample/school-files.ts';
 import { type StartArguments, UsageError } from './arguments.ts';
 import type { Display } from './display.ts';
-import { fromSample, listFolder, type SourceFile } from './upload-files.ts';
+import { groupLeftOut, type LeftOut, listFolder } from './list-folder.ts';
+import { fromSample, openBytes, type SourceFile } from './upload-files.ts';
 import {
   type ChangeCounts,
   changeSample,
@@ -22,6 +23,7 @@ import {
 } from './write-load.ts';
 
 const READER = 'daybreak_reader';
+const PATHS_SHOWN = 5;
 
 /** What is backed up: the sample, or the operator's own. */
 export interface Inputs {
@@ -29,6 +31,8 @@ export interface Inputs {
   database: SourceDatabase;
   bucket: LocalBucket;
   files: SourceFile[];
+  /** What was found beside `files`, and is no object. */
+  leftOut: LeftOut[];
   /** The tenants that the database knows; set once it is filled. */
   tenants: () => readonly string[];
   /** The rows of its tables and materialized views, counted once it is filled. */
@@ -57,6 +61,7 @@ function sampleInputs(seed: number): Inputs {
     database: { id: 'wellbeing', databaseName: 'wellbeing', ...root, encrypted: true, fill: filled.fill },
     bucket: { id: 'uploads', name: 'sample-wellbeing-uploads', tenantPrefix: 'schools/{tenant}/', kmsKeyArns: [] },
     files: samples.map(fromSample),
+    leftOut: [],
     tenants: filled.tenants,
     rowCount: filled.rowCount,
     change: changeSample,
@@ -66,9 +71,11 @@ function sampleInputs(seed: number): Inputs {
 }
 
 async function ownInputs(own: NonNullable<StartArguments['own']>, display: Display): Promise<Inputs> {
-  const { files, leftOutCount } =
-    own.filesDirectory === undefined ? { files: [], leftOutCount: 0 } : await listFolder(own.filesDirectory);
-  if (leftOutCount > 0) display.line(`  ! left out, being links or special files: ${leftOutCount}`);
+  const { files, leftOut } =
+    own.filesDirectory === undefined ? { files: [], leftOut: [] } : await listFolder(own.filesDirectory);
+  for (const { kind, count, paths } of groupLeftOut(leftOut)) {
+    display.line(`  ! left out, ${kind}: ${count}, ${paths.slice(0, PATHS_SHOWN).join(', ')}`);
+  }
   const { rootTable, rootColumn } = own;
   const dump = await inspectDump(own.sqlFile).catch((error: unknown) => {
     throw error instanceof PermanentError ? new UsageError(`--sql: ${error.message}`) : error;
@@ -92,11 +99,12 @@ async function ownInputs(own: NonNullable<StartArguments['own']>, display: Displ
     database: { id: 'own', databaseName: 'own', rootTable, rootColumn, encrypted: true, fill: filled.fill },
     bucket: { id: 'files', name: 'own-files', tenantPrefix: '{tenant}/', kmsKeyArns: [] },
     files,
+    leftOut,
     tenants: filled.tenants,
     rowCount: filled.rowCount,
     change: undefined,
     changedFiles: tenant
-      ? [{ key: `${tenant}/daybreak-local-run.txt`, tenant, sizeBytes: note.length, read: async () => note }]
+      ? [{ key: `${tenant}/daybreak-local-run.txt`, tenant, sizeBytes: note.length, open: async () => openBytes(note) }]
       : [],
     startWriteLoad: client => startOwnWriteLoad(client, filled.rowCount()),
   };

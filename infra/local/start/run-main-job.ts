@@ -5,6 +5,7 @@ import { idOfInstant } from '../../../functions/contracts/identifiers.ts';
 import { SignedRecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
 import { RestoreTestRecord } from '../../../functions/contracts/restore-test-record.ts';
 import { restoreTestRecordKey, rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
+import { PermanentError } from '../../../functions/platform/errors.ts';
 import { describeVerdict } from '../../../functions/restore-test/describe-verdict.ts';
 import { roleArn, stepName } from '../../role-names.ts';
 import { LocalClock } from '../clock.ts';
@@ -17,11 +18,12 @@ import { describeSummary } from './describe-summary.ts';
 import { type Display, formatDuration, printable, quoteForShell } from './display.ts';
 import { type Inputs, prepareInputs } from './inputs.ts';
 import { keepUp } from './keep-up.ts';
+import { groupLeftOut } from './list-folder.ts';
 import { type Phase, showExecution } from './show-execution.ts';
 import { showPulse } from './show-pulse.ts';
 import { removeDatabases } from './state-directory.ts';
 import type { BackupSummary, Summary } from './summary.ts';
-import { uploadFiles } from './upload-files.ts';
+import { countObjects, uploadFiles } from './upload-files.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -29,6 +31,9 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
 }
+
+/** Fewer objects are there than files were found. */
+class FilesLostError extends PermanentError {}
 
 /** A workflow ended without the record that it is for. */
 class RecordMissingError extends Error {
@@ -56,9 +61,9 @@ export async function runMainJob(
   interruption.catch(() => undefined);
   try {
     const summary = await Promise.race([run.complete(), interruption]);
-    onVerdict(summary);
     display.heading(`Verdict: ${printable(summary.verdictLine)}`);
     for (const line of describeSummary(summary)) display.line(line);
+    onVerdict(summary);
     if (parameters.keep) await run.keepUp(interrupted);
     display.line('  Check the ledger that this left:');
     display.line(`  npm run daybreak -- evidence verify --local ${quoteForShell(parameters.stateDirectory)}`);
@@ -121,7 +126,7 @@ class Run {
           directory: this.#parameters.stateDirectory,
           databases: [inputs.database],
           buckets: [inputs.bucket],
-          fillBuckets: cloud => this.#upload(cloud, inputs, inputs.files),
+          fillBuckets: cloud => this.#fillBucket(cloud, inputs),
           onRequest: request => this.#count(request),
           onCloud: cloud => {
             if (this.#stopped) throw new InterruptedError();
@@ -190,7 +195,20 @@ class Run {
     return result;
   }
 
-  #upload(cloud: LocalCloud, inputs: Inputs, files: Inputs['files']): Promise<void> {
+  /** Every file that was found is an object then, or named as left out. */
+  async #fillBucket(cloud: LocalCloud, inputs: Inputs): Promise<void> {
+    const { uploaded, leftOut } = await this.#upload(cloud, inputs, inputs.files);
+    const count = await countObjects(new S3Client(cloud.clientConfiguration(cloud.root)), inputs.bucket.name);
+    if (count + leftOut.length !== inputs.files.length) {
+      throw new FilesLostError(
+        `of ${inputs.files.length} files, ${count} are objects and ${leftOut.length} were left out: two have one name, or the folder was changed; run it again`,
+      );
+    }
+    inputs.files = uploaded;
+    inputs.leftOut.push(...leftOut);
+  }
+
+  #upload(cloud: LocalCloud, inputs: Inputs, files: Inputs['files']): ReturnType<typeof uploadFiles> {
     const client = new S3Client(cloud.clientConfiguration(cloud.root));
     return uploadFiles(client, inputs.bucket.name, files, share => this.#display.progress('files uploaded', share));
   }
@@ -303,6 +321,7 @@ class Run {
         bytes: inputs.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
         tenants: inputs.tenants().length,
         untenantedFiles: inputs.files.filter(({ tenant }) => tenant === null).length,
+        leftOut: groupLeftOut(inputs.leftOut),
       },
       backups: this.#backups,
       restoreTest,

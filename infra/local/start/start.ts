@@ -1,9 +1,8 @@
 /** `npm start`: the main job on this machine, from an empty directory to a verdict. */
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { DaybreakError } from '../../../functions/platform/errors.ts';
-import { readArguments, requireWritableDirectory, USAGE, UsageError } from './arguments.ts';
-import { createDisplay, printable } from './display.ts';
+import { readArguments, USAGE } from './arguments.ts';
+import { describeFailure } from './describe-failure.ts';
+import { createDisplay } from './display.ts';
+import { prepareReport, removeOlderSummary, writeReport } from './report.ts';
 import { takeStateDirectory } from './state-directory.ts';
 
 const INTERRUPTED = 130;
@@ -24,14 +23,13 @@ async function main(): Promise<number> {
     // Whoever read the output has gone.
     process.stdout.on('error', () => interrupted.abort());
     const { reportDirectory } = parameters;
-    if (reportDirectory !== undefined) requireWritableDirectory('--report', reportDirectory);
+    if (reportDirectory !== undefined) prepareReport(reportDirectory);
     const giveBack = await takeStateDirectory(parameters.stateDirectory);
     try {
       // Loaded only for a sound command line: what talks to AWS takes its time to load.
       const { runMainJob } = await import('./run-main-job.ts');
       const summary = await runMainJob(parameters, display, interrupted.signal, summary => {
-        if (reportDirectory === undefined) return;
-        writeFileSync(join(reportDirectory, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
+        if (reportDirectory !== undefined) writeReport(reportDirectory, summary);
       });
       if (summary === undefined) return INTERRUPTED;
       return summary.verdict === 'passed' ? 0 : 1;
@@ -39,16 +37,9 @@ async function main(): Promise<number> {
       giveBack();
     }
   } catch (error) {
-    if (error instanceof UsageError) {
-      process.stderr.write(`${printable(error.message)}\n`);
-      return 2;
-    }
-    const expected = error instanceof DaybreakError;
-    process.stderr.write(`the run failed: ${expected ? printable(error.message) : describeUnexpected(error)}\n`);
-    return 1;
+    const { exitCode, text } = describeFailure(error);
+    if (exitCode === 2) removeOlderSummary(process.argv.slice(2));
+    process.stderr.write(`${text}\n`);
+    return exitCode;
   }
-}
-
-function describeUnexpected(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

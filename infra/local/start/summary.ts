@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { RestoreTestRecord, Verdict } from '../../../functions/contracts/restore-test-record.ts';
+import { LEFT_OUT_KINDS } from './list-folder.ts';
 
 const BackupSummary = z.strictObject({
   recoveryPointId: z.string(),
@@ -39,6 +40,8 @@ export const Summary = z.strictObject({
     tenants: z.int(),
     /** Files outside every tenant's folder. */
     untenantedFiles: z.int(),
+    /** What was found and is no object, with its first paths. `files` and these counts are all that was found. */
+    leftOut: z.array(z.strictObject({ kind: z.enum(LEFT_OUT_KINDS), count: z.int(), paths: z.array(z.string()) })),
   }),
   /** Those that left a root manifest. */
   backups: z.array(BackupSummary),

@@ -1,101 +1,89 @@
-import { createReadStream } from 'node:fs';
-import { access, constants, readdir, stat } from 'node:fs/promises';
-import { join, relative, sep } from 'node:path';
 import {
+  AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   PutObjectCommand,
+  paginateListObjectsV2,
   type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { TenantId } from '../../../functions/contracts/identifiers.ts';
 import type { SampleFile } from '../sample/school-files.ts';
-import { describeSystemError, UsageError } from './arguments.ts';
+import type { LeftOut } from './list-folder.ts';
+import type { OpenedFile } from './open-file.ts';
 
 /** A file to put into the source bucket. */
 export interface SourceFile extends Omit<SampleFile, 'content' | 'contentType'> {
   contentType?: string;
-  /** Reads up to `length` bytes from `start`. */
-  read: (start: number, length: number) => Promise<Buffer>;
+  /** undefined: it is not there any more. */
+  open: () => Promise<OpenedFile | undefined>;
 }
 
 const PART_BYTES = 5 * 1024 * 1024;
 const UPLOADS_AT_ONCE = 16;
-/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html */
-const LONGEST_KEY_BYTES = 1024;
+/** How often a file is read that changes meanwhile. */
+const ATTEMPTS = 3;
 
 export function fromSample(file: SampleFile): SourceFile {
-  return { ...file, read: async (start, length) => file.content().subarray(start, start + length) };
+  return { ...file, open: async () => openBytes(file.content()) };
+}
+
+/** Bytes in memory, as an opened file. */
+export function openBytes(bytes: Buffer): OpenedFile {
+  return {
+    sizeBytes: bytes.length,
+    read: async (start, length) => bytes.subarray(start, start + length),
+    isUnchanged: async () => true,
+    close: async () => undefined,
+  };
 }
 
 /**
- * The files of a folder, sorted: the first path segment is the tenant; a file outside one has none. Links and special files
- * are counted, not followed.
- * @throws UsageError when a segment cannot name a tenant (it could not stand in a key's alias or a tag), or a file cannot
- * be read or be an object.
+ * Uploads files as an application would: in one piece up to 5 MB, in parts above. Each object holds one state of its file:
+ * a file that changes while it is read is read again.
+ * @returns the files that are objects now, with the sizes that were read, and those that are not.
  */
-export async function listFolder(directory: string): Promise<{ files: SourceFile[]; leftOutCount: number }> {
-  const files: SourceFile[] = [];
-  let leftOutCount = 0;
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
-    throw new UsageError(`--files ${directory}: cannot be read: ${describeSystemError(error)}`);
-  });
-  for (const entry of entries) {
-    if (entry.isDirectory()) continue;
-    if (entry.isFile()) files.push(await describeFile(directory, join(entry.parentPath, entry.name)));
-    else leftOutCount++;
-  }
-  return { files: files.sort((a, b) => (a.key < b.key ? -1 : 1)), leftOutCount };
-}
-
-async function describeFile(directory: string, path: string): Promise<SourceFile> {
-  const segments = relative(directory, path).split(sep);
-  const key = segments.join('/');
-  const tenant = segments.length > 1 ? (segments[0] ?? null) : null;
-  const refused = (what: string) => new UsageError(`--files ${directory}: ${what}`);
-  if (tenant !== null && !TenantId.safeParse(tenant).success) {
-    throw refused(
-      `the folder ${JSON.stringify(tenant)} cannot name a tenant; it must match [A-Za-z0-9][A-Za-z0-9_-]{0,62}`,
-    );
-  }
-  if (Buffer.byteLength(key) > LONGEST_KEY_BYTES) {
-    throw refused(`a path of ${Buffer.byteLength(key)} bytes cannot be the key of an object; 1,024 are the most`);
-  }
-  try {
-    await access(path, constants.R_OK);
-    const { size } = await stat(path);
-    return { key, tenant, sizeBytes: size, read: (start, length) => readRange(path, start, length) };
-  } catch (error) {
-    throw refused(`${JSON.stringify(key)} cannot be read: ${describeSystemError(error)}`);
-  }
-}
-
-async function readRange(path: string, start: number, length: number): Promise<Buffer> {
-  if (length === 0) return Buffer.alloc(0);
-  const chunks: Buffer[] = [];
-  for await (const chunk of createReadStream(path, { start, end: start + length - 1 })) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
-}
-
-/** Uploads files as an application would: in one piece up to 5 MB, in parts above. */
 export async function uploadFiles(
   client: S3Client,
   bucket: string,
   files: readonly SourceFile[],
   onProgress: (share: number) => void,
-): Promise<void> {
+): Promise<{ uploaded: SourceFile[]; leftOut: LeftOut[] }> {
+  const uploaded: SourceFile[] = [];
+  const leftOut: LeftOut[] = [];
   let next = 0;
   let done = 0;
   const worker = async () => {
     for (let file = files[next++]; file !== undefined; file = files[next++]) {
-      await upload(client, bucket, file);
+      const result = await uploadUnchanged(client, bucket, file);
+      if ('sizeBytes' in result) uploaded.push({ ...file, sizeBytes: result.sizeBytes });
+      else leftOut.push({ kind: result.leftOut, path: file.key });
       onProgress(++done / files.length);
     }
   };
   await Promise.all(Array.from({ length: UPLOADS_AT_ONCE }, worker));
+  return { uploaded, leftOut };
 }
 
-async function upload(client: S3Client, Bucket: string, file: SourceFile): Promise<void> {
+async function uploadUnchanged(
+  client: S3Client,
+  bucket: string,
+  file: SourceFile,
+): Promise<{ sizeBytes: number } | { leftOut: LeftOut['kind'] }> {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const opened = await file.open();
+    if (opened === undefined) return { leftOut: 'gone before it was read' };
+    try {
+      if (await upload(client, bucket, file, opened)) return { sizeBytes: opened.sizeBytes };
+    } finally {
+      await opened.close();
+    }
+  }
+  return { leftOut: 'changed whenever it was read' };
+}
+
+/** @returns false, and leaves no object, where the file changed meanwhile. */
+async function upload(client: S3Client, Bucket: string, file: SourceFile, opened: OpenedFile): Promise<boolean> {
+  const { sizeBytes } = opened;
   const described = {
     Bucket,
     Key: file.key,
@@ -103,18 +91,34 @@ async function upload(client: S3Client, Bucket: string, file: SourceFile): Promi
     ...(file.metadata ? { Metadata: file.metadata } : {}),
     ...(file.tags ? { Tagging: new URLSearchParams(file.tags).toString() } : {}),
   };
-  if (file.sizeBytes <= PART_BYTES) {
-    await client.send(new PutObjectCommand({ ...described, Body: await file.read(0, file.sizeBytes) }));
-    return;
+  if (sizeBytes <= PART_BYTES) {
+    const Body = await opened.read(0, sizeBytes);
+    if (Body.length !== sizeBytes || !(await opened.isUnchanged())) return false;
+    await client.send(new PutObjectCommand({ ...described, Body }));
+    return true;
   }
   const { UploadId } = await client.send(new CreateMultipartUploadCommand(described));
   const Parts: { PartNumber: number; ETag: string | undefined }[] = [];
-  for (let start = 0, PartNumber = 1; start < file.sizeBytes; start += PART_BYTES, PartNumber++) {
-    const Body = await file.read(start, Math.min(PART_BYTES, file.sizeBytes - start));
+  for (let start = 0, PartNumber = 1; start < sizeBytes; start += PART_BYTES, PartNumber++) {
+    const length = Math.min(PART_BYTES, sizeBytes - start);
+    const Body = await opened.read(start, length);
+    if (Body.length !== length) break;
     const { ETag } = await client.send(new UploadPartCommand({ Bucket, Key: file.key, UploadId, PartNumber, Body }));
     Parts.push({ PartNumber, ETag });
+  }
+  if (Parts.length < Math.ceil(sizeBytes / PART_BYTES) || !(await opened.isUnchanged())) {
+    await client.send(new AbortMultipartUploadCommand({ Bucket, Key: file.key, UploadId }));
+    return false;
   }
   await client.send(
     new CompleteMultipartUploadCommand({ Bucket, Key: file.key, UploadId, MultipartUpload: { Parts } }),
   );
+  return true;
+}
+
+/** How many objects a bucket holds. */
+export async function countObjects(client: S3Client, Bucket: string): Promise<number> {
+  let count = 0;
+  for await (const { KeyCount } of paginateListObjectsV2({ client }, { Bucket })) count += KeyCount ?? 0;
+  return count;
 }
