@@ -61,7 +61,13 @@ describe('npm start over the operator’s own input', () => {
   });
 
   it('counts exactly what it was given', () => {
-    expect(summary.input).toEqual({ source: 'own', tenants: 3, rows: ROWS + MATERIALIZED_ROWS, ...WRITTEN });
+    expect(summary.input).toEqual({
+      source: 'own',
+      tenants: 3,
+      rows: ROWS + MATERIALIZED_ROWS,
+      ...WRITTEN,
+      leftOut: [{ kind: 'link', count: 1, paths: ['1/link'] }],
+    });
   });
 
   it('backs all of it up, and the second time copies only what changed', () => {
