@@ -174,8 +174,8 @@ export class ResourceCreator {
     z.strictObject({
       Description: z.string().optional(),
       KeyPolicy: Document,
-      KeySpec: z.enum(['SYMMETRIC_DEFAULT', 'ECC_NIST_P256']).optional(),
-      KeyUsage: z.enum(['ENCRYPT_DECRYPT', 'SIGN_VERIFY']).optional(),
+      KeySpec: z.enum(['SYMMETRIC_DEFAULT', 'ECC_NIST_P256', 'HMAC_256']).optional(),
+      KeyUsage: z.enum(['ENCRYPT_DECRYPT', 'SIGN_VERIFY', 'GENERATE_VERIFY_MAC']).optional(),
       EnableKeyRotation: z.boolean().optional(),
       Tags,
     }),

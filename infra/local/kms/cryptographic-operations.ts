@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { AccessDenied, KeyOperationError } from '../service.ts';
 import type { Caller, Conditions, KeyAccess } from './access.ts';
@@ -8,6 +8,7 @@ import {
   type EncryptionContext,
   encryptWith,
   keyIdOf,
+  macWith,
   publicKeyOf,
   signWith,
   verifyWith,
@@ -19,7 +20,7 @@ const ALGORITHM = { 'kms:EncryptionAlgorithm': 'SYMMETRIC_DEFAULT' };
 const Plaintext = blob(1, 4096);
 const CiphertextBlob = blob(1, 6144);
 
-/** Encrypt, Decrypt, ReEncrypt, the data keys, Sign, Verify, GetPublicKey and GenerateRandom. */
+/** Encrypt, Decrypt, ReEncrypt, the data keys, Sign, Verify, GetPublicKey, GenerateMac, VerifyMac and GenerateRandom. */
 export function cryptographicOperations(access: KeyAccess): Record<string, Operation> {
   const DataKeyParameters = z.strictObject({
     KeyId,
@@ -60,6 +61,26 @@ export function cryptographicOperations(access: KeyAccess): Record<string, Opera
     checkUsage(key, 'SIGN_VERIFY', action);
     if (MessageType === 'DIGEST' && Message.byteLength !== 32) {
       throw new KeyOperationError('ValidationException', `Digest is invalid length for algorithm ${SigningAlgorithm}.`);
+    }
+    return key;
+  };
+
+  const MacParameters = z.strictObject({
+    KeyId,
+    Message: blob(1, 4096),
+    MacAlgorithm: z.enum(['HMAC_SHA_224', 'HMAC_SHA_256', 'HMAC_SHA_384', 'HMAC_SHA_512']),
+    GrantTokens,
+  });
+  const useForMac = (caller: Caller, action: string, parameters: z.output<typeof MacParameters>): Key => {
+    const { KeyId, MacAlgorithm } = parameters;
+    const conditions = { 'kms:MacAlgorithm': MacAlgorithm };
+    const key = access.use(caller, action, KeyId, { aliases: true, state: 'cryptographic', conditions });
+    checkUsage(key, 'GENERATE_VERIFY_MAC', action);
+    if (MacAlgorithm !== 'HMAC_SHA_256') {
+      throw new KeyOperationError(
+        'InvalidKeyUsageException',
+        `Algorithm ${MacAlgorithm} is incompatible with key spec ${key.spec}.`,
+      );
     }
     return key;
   };
@@ -179,6 +200,21 @@ export function cryptographicOperations(access: KeyAccess): Record<string, Opera
         throw new KeyOperationError('KMSInvalidSignatureException', 'the signature is not that of the key and message');
       }
       return { KeyId: key.arn, SignatureValid: true, SigningAlgorithm: parameters.SigningAlgorithm };
+    }),
+    // https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateMac.html
+    GenerateMac: operation('GenerateMac', MacParameters, (parameters, caller) => {
+      const key = useForMac(caller, 'GenerateMac', parameters);
+      const mac = macWith(key, parameters.Message);
+      return { KeyId: key.arn, Mac: mac.toString('base64'), MacAlgorithm: parameters.MacAlgorithm };
+    }),
+    // https://docs.aws.amazon.com/kms/latest/APIReference/API_VerifyMac.html
+    VerifyMac: operation('VerifyMac', MacParameters.extend({ Mac: blob(1, 6144) }), (parameters, caller) => {
+      const key = useForMac(caller, 'VerifyMac', parameters);
+      const mac = macWith(key, parameters.Message);
+      if (mac.byteLength !== parameters.Mac.byteLength || !timingSafeEqual(mac, parameters.Mac)) {
+        throw new KeyOperationError('KMSInvalidMacException', 'the MAC is not that of the key and message');
+      }
+      return { KeyId: key.arn, MacValid: true, MacAlgorithm: parameters.MacAlgorithm };
     }),
     GetPublicKey: operation('GetPublicKey', z.strictObject({ KeyId, GrantTokens }), (parameters, caller) => {
       const key = access.use(caller, 'GetPublicKey', parameters.KeyId, { aliases: true, state: 'cryptographic' });

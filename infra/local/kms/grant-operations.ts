@@ -30,12 +30,17 @@ const GrantOperation = z.enum([
   'Sign',
   'Verify',
   'GetPublicKey',
+  'GenerateMac',
+  'VerifyMac',
   'CreateGrant',
   'RetireGrant',
   'DescribeKey',
 ]);
-const SIGNING = ['Sign', 'Verify', 'GetPublicKey'];
-const ENCRYPTING = GrantOperation.options.slice(0, 6) as string[];
+const OF_USAGE: Readonly<Record<Key['usage'], readonly string[]>> = {
+  ENCRYPT_DECRYPT: GrantOperation.options.slice(0, 6),
+  SIGN_VERIFY: ['Sign', 'Verify', 'GetPublicKey'],
+  GENERATE_VERIFY_MAC: ['GenerateMac', 'VerifyMac'],
+};
 const GrantId = z.string().min(1).max(128);
 
 /** CreateGrant, ListGrants, RevokeGrant and RetireGrant. Grants take effect at once. */
@@ -79,8 +84,8 @@ export function grantOperations(access: KeyAccess): Record<string, Operation> {
             ...(constraint === undefined ? {} : { 'kms:GrantConstraintType': constraint }),
           },
         });
-        const impossible = key.usage === 'SIGN_VERIFY' ? ENCRYPTING : SIGNING;
-        const wrong = Operations.find(name => impossible.includes(name));
+        const { [key.usage]: _, ...others } = OF_USAGE;
+        const wrong = Operations.find(name => Object.values(others).flat().includes(name));
         if (wrong !== undefined) {
           throw new KeyOperationError('ValidationException', `${wrong} is not valid for a key of spec ${key.spec}`);
         }

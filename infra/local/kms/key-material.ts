@@ -1,6 +1,7 @@
 import {
   createCipheriv,
   createDecipheriv,
+  createHmac,
   createPrivateKey,
   createPublicKey,
   createSecretKey,
@@ -25,7 +26,7 @@ const TAG_BYTES = 16;
 
 /** Fresh secret bytes for a key. */
 export function generateMaterial(spec: KeySpec): Buffer {
-  if (spec === 'SYMMETRIC_DEFAULT') return randomBytes(32);
+  if (spec !== 'ECC_NIST_P256') return randomBytes(32);
   return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'der' });
 }
 
@@ -80,6 +81,11 @@ export function verifyWith(
   return messageType === 'RAW'
     ? verify('sha256', message, createPublicKey(privateKey), signature)
     : verifyDigest(privateKey, message, signature);
+}
+
+/** HMAC with SHA-256, as RFC 2104 has it. */
+export function macWith(key: Key, message: Uint8Array): Buffer {
+  return createHmac('sha256', secretOf(key)).update(message).digest();
 }
 
 /** The public key as DER, SubjectPublicKeyInfo. */

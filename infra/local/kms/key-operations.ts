@@ -19,8 +19,13 @@ import {
 } from './parameters.ts';
 
 const MS_PER_DAY = 24 * 60 * 60 * 1000;
-const Spec = z.enum(['SYMMETRIC_DEFAULT', 'ECC_NIST_P256']);
-const Usage = z.enum(['ENCRYPT_DECRYPT', 'SIGN_VERIFY']);
+const Spec = z.enum(['SYMMETRIC_DEFAULT', 'ECC_NIST_P256', 'HMAC_256']);
+const Usage = z.enum(['ENCRYPT_DECRYPT', 'SIGN_VERIFY', 'GENERATE_VERIFY_MAC']);
+const USAGE_OF: Readonly<Record<KeySpec, Key['usage']>> = {
+  SYMMETRIC_DEFAULT: 'ENCRYPT_DECRYPT',
+  ECC_NIST_P256: 'SIGN_VERIFY',
+  HMAC_256: 'GENERATE_VERIFY_MAC',
+};
 const PolicyName = z.literal('default').optional();
 
 /** CreateKey and everything that describes or changes a key, its policy, tags, rotation and state. */
@@ -219,13 +224,13 @@ export function createKey(
 
 /** The usage of a key of this spec. @throws KeyOperationError ValidationException when another was asked for. */
 export function usageFor(spec: KeySpec, usage: Key['usage'] | undefined): Key['usage'] {
-  const possible = spec === 'SYMMETRIC_DEFAULT' ? 'ENCRYPT_DECRYPT' : 'SIGN_VERIFY';
-  // AWS takes a missing usage for encryption, which an elliptic curve cannot do.
+  const possible = USAGE_OF[spec];
+  // AWS takes a missing usage for encryption, which the others cannot do.
   if ((usage ?? 'ENCRYPT_DECRYPT') !== possible) {
     throw new KeyOperationError(
       'ValidationException',
       usage === undefined
-        ? 'You must specify a KeyUsage value for an asymmetric KMS key.'
+        ? 'You must specify a KeyUsage value for an asymmetric or HMAC KMS key.'
         : `KeyUsage ${usage} is not compatible with KeySpec ${spec}`,
     );
   }
@@ -240,6 +245,9 @@ function stopUse(key: Key, state: 'Disabled' | 'PendingDeletion', access: KeyAcc
 
 function checkRotates(key: Key): void {
   if (key.spec !== 'SYMMETRIC_DEFAULT') {
-    throw new KeyOperationError('UnsupportedOperationException', `${key.arn} is asymmetric and does not rotate.`);
+    throw new KeyOperationError(
+      'UnsupportedOperationException',
+      `${key.arn} does not encrypt, and so does not rotate.`,
+    );
   }
 }

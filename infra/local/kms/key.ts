@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { KeyOperationError } from '../service.ts';
 
-export type KeySpec = 'SYMMETRIC_DEFAULT' | 'ECC_NIST_P256';
-export type KeyUsage = 'ENCRYPT_DECRYPT' | 'SIGN_VERIFY';
+export type KeySpec = 'SYMMETRIC_DEFAULT' | 'ECC_NIST_P256' | 'HMAC_256';
+export type KeyUsage = 'ENCRYPT_DECRYPT' | 'SIGN_VERIFY' | 'GENERATE_VERIFY_MAC';
 
 /** A grant: permission for one principal, beside the key's policy. */
 export interface Grant {
@@ -63,6 +63,12 @@ export function checkState(key: Key, rule: StateRule, nowMs: number): void {
   if (rule !== 'not-pending') throw new KeyOperationError('DisabledException', `${key.arn} is disabled.`);
 }
 
+const ALGORITHMS: Readonly<Record<KeyUsage, object>> = {
+  ENCRYPT_DECRYPT: { EncryptionAlgorithms: ['SYMMETRIC_DEFAULT'] },
+  SIGN_VERIFY: { SigningAlgorithms: ['ECDSA_SHA_256'] },
+  GENERATE_VERIFY_MAC: { MacAlgorithms: ['HMAC_SHA_256'] },
+};
+
 /** The `KeyMetadata` of DescribeKey and CreateKey. */
 export function metadataOf(key: Key, accountId: string): Record<string, unknown> {
   return {
@@ -79,9 +85,7 @@ export function metadataOf(key: Key, accountId: string): Record<string, unknown>
     KeyManager: 'CUSTOMER',
     CustomerMasterKeySpec: key.spec,
     KeySpec: key.spec,
-    ...(key.usage === 'SIGN_VERIFY'
-      ? { SigningAlgorithms: ['ECDSA_SHA_256'] }
-      : { EncryptionAlgorithms: ['SYMMETRIC_DEFAULT'] }),
+    ...ALGORITHMS[key.usage],
     MultiRegion: false,
   };
 }

@@ -39,7 +39,7 @@ type KeyUse = Omit<Parameters<KeyOperations['decryptDataKey']>[0], 'ciphertext'>
 const MAX_BODY_BYTES = 1024 * 1024;
 
 /**
- * The local KMS: symmetric keys and P-256 signing keys, with the policies, grants, states and the waiting period before
+ * The local KMS: symmetric keys, P-256 signing keys and HMAC keys, with the policies, grants, states and the waiting period before
  * deletion that AWS has. Keys are kept in memory or, with `directory`, in files that hold their secrets in plain.
  * Rotation is recorded only: KMS hides which material it uses, and old ciphertexts stay readable either way.
  */

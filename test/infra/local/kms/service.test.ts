@@ -16,6 +16,7 @@ import {
   EncryptCommand,
   GenerateDataKeyCommand,
   GenerateDataKeyWithoutPlaintextCommand,
+  GenerateMacCommand,
   GenerateRandomCommand,
   GetKeyPolicyCommand,
   GetKeyRotationStatusCommand,
@@ -35,6 +36,7 @@ import {
   UntagResourceCommand,
   UpdateAliasCommand,
   VerifyCommand,
+  VerifyMacCommand,
 } from '@aws-sdk/client-kms';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -125,6 +127,7 @@ describe('keys', () => {
 
   it.each([
     ['a curve without a usage', { KeySpec: 'ECC_NIST_P256' }, 'ValidationException', /KeyUsage/],
+    ['an HMAC key without a usage', { KeySpec: 'HMAC_256' }, 'ValidationException', /KeyUsage/],
     ['a symmetric key that signs', { KeyUsage: 'SIGN_VERIFY' }, 'ValidationException', /not compatible/],
     ['another spec', { KeySpec: 'RSA_2048', KeyUsage: 'SIGN_VERIFY' }, 'ValidationException', /'KeySpec'/],
     ['another origin', { Origin: 'EXTERNAL' }, 'ValidationException', /'Origin'/],
@@ -383,6 +386,60 @@ describe('signing', () => {
     await expect(client.send(new GetPublicKeyCommand({ KeyId: encrypting }))).rejects.toEqual(
       failsWith('UnsupportedOperationException'),
     );
+  });
+});
+
+describe('message authentication', () => {
+  const MacAlgorithm = 'HMAC_SHA_256' as const;
+  const Message = Buffer.from('an id');
+
+  it('is an HMAC: the same for the same message, another for another message or key, and verified', async () => {
+    const { client } = start();
+    const [KeyId, other] = [
+      await createKey(client, { KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' }),
+      await createKey(client, { KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' }),
+    ];
+    const macOf = async (input: { KeyId: string; Message: Uint8Array }) =>
+      (await client.send(new GenerateMacCommand({ ...input, MacAlgorithm }))).Mac ?? new Uint8Array();
+    const Mac = await macOf({ KeyId, Message });
+    expect(Mac.byteLength).toBe(32);
+    expect(await macOf({ KeyId, Message })).toEqual(Mac);
+    expect(await macOf({ KeyId, Message: Buffer.from('an Id') })).not.toEqual(Mac);
+    expect(await macOf({ KeyId: other, Message })).not.toEqual(Mac);
+    const verifying = (mac: Uint8Array, message: Uint8Array = Message) =>
+      client.send(new VerifyMacCommand({ KeyId, Message: message, Mac: mac, MacAlgorithm }));
+    expect((await verifying(Mac)).MacValid).toBe(true);
+    for (const bad of [Mac.subarray(1), Buffer.alloc(32)]) {
+      await expect(verifying(bad)).rejects.toEqual(failsWith('KMSInvalidMacException'));
+    }
+    await expect(verifying(Mac, Buffer.from('another id'))).rejects.toEqual(failsWith('KMSInvalidMacException'));
+    const { KeyMetadata } = await client.send(new DescribeKeyCommand({ KeyId }));
+    expect(KeyMetadata).toMatchObject({
+      KeySpec: 'HMAC_256',
+      KeyUsage: 'GENERATE_VERIFY_MAC',
+      MacAlgorithms: [MacAlgorithm],
+    });
+  });
+
+  it('refuses other keys, other algorithms, and messages that are empty or over 4,096 bytes', async () => {
+    const { client } = start();
+    const KeyId = await createKey(client, { KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' });
+    const encrypting = await createKey(client);
+    const generate = (input: object) => client.send(new GenerateMacCommand({ KeyId, Message, MacAlgorithm, ...input }));
+    await expect(generate({ KeyId: encrypting })).rejects.toEqual(failsWith('InvalidKeyUsageException'));
+    await expect(generate({ MacAlgorithm: 'HMAC_SHA_512' })).rejects.toEqual(failsWith('InvalidKeyUsageException'));
+    for (const length of [0, 4097]) {
+      await expect(generate({ Message: Buffer.alloc(length) })).rejects.toEqual(failsWith('ValidationException'));
+    }
+    await generate({ Message: Buffer.alloc(4096) });
+    await expect(client.send(new EncryptCommand({ KeyId, Plaintext: Message }))).rejects.toEqual(
+      failsWith('InvalidKeyUsageException', /GENERATE_VERIFY_MAC which is not valid for Encrypt/),
+    );
+    await expect(client.send(new EnableKeyRotationCommand({ KeyId }))).rejects.toEqual(
+      failsWith('UnsupportedOperationException'),
+    );
+    await client.send(new DisableKeyCommand({ KeyId }));
+    await expect(generate({})).rejects.toEqual(failsWith('DisabledException'));
   });
 });
 
@@ -829,6 +886,7 @@ describe('hostile requests', () => {
       'ListKeys',
       'PutKeyPolicy',
       'Sign',
+      'GenerateMac',
       'RetireGrant',
       'CreateGrant',
       'DescribeKey',
