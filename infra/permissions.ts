@@ -21,6 +21,7 @@ export interface Reach {
   readonly workBucket: string;
   readonly vaultKeyArn: string;
   readonly signingKeyArn: string;
+  readonly tenantIdKeyArn: string;
   readonly subnetGroupName: string;
   readonly stateMachineArns: readonly string[];
 }
@@ -46,7 +47,7 @@ const throughS3 = (...objectArns: string[]) => ({
 
 /** What each step may do, and nothing else: one entry for each function's own role. */
 export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]> {
-  const { configuration, vaultBucket, evidenceBucket, workBucket, vaultKeyArn, signingKeyArn } = reach;
+  const { configuration, vaultBucket, evidenceBucket, workBucket, vaultKeyArn, signingKeyArn, tenantIdKeyArn } = reach;
   const { account, databases, buckets } = configuration;
 
   const on = (actions: readonly string[], bucket: string, ...prefixes: string[]): Permission => ({
@@ -202,7 +203,9 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       listSources,
       { actions: ['s3:GetBucketVersioning'], resources: sourceBuckets },
       ...readRootManifest,
-      ...read(vaultBucket, 'fingerprints/'),
+      ...read(vaultBucket, 'fingerprints/', 'tenant-names/'),
+      ...write(vaultBucket, 'tenant-names/'),
+      { actions: ['kms:GenerateMac'], resources: [tenantIdKeyArn] },
       ...write(workBucket, 'work/'),
     ],
     'backup/back-up-tenant': [

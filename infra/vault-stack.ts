@@ -9,6 +9,7 @@ import {
 import { type Key, KeySpec, KeyUsage } from 'aws-cdk-lib/aws-kms';
 import { BlockPublicAccess, Bucket, BucketEncryption, type BucketProps, type CfnBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
+import { TENANT_NAME_PREFIX } from '../functions/contracts/vault-layout.ts';
 import { acknowledge } from './acknowledge.ts';
 import { bucketNames, REGION, type SupplierConfiguration } from './config/configuration.ts';
 import { DaybreakKey } from './constructs/daybreak-key.ts';
@@ -22,19 +23,24 @@ const EVIDENCE_WRITTEN_ONCE = ['ledger/*', 'segments/*', 'heads/*', 'restore-tes
  * The same for the vault. Objects' copies are written once too, but S3 refuses every `CopyObject` to where a policy wants
  * the condition. https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
  */
-const VAULT_WRITTEN_ONCE = ['fingerprints/*', 'naming-secret', 'manifests/*', 'not-covered/*'].flatMap(name =>
-  name.startsWith('fingerprints/') ? [name] : [`tenants/*/${name}`, `shared/${name}`],
-);
+const VAULT_WRITTEN_ONCE = [
+  'fingerprints/*',
+  `${TENANT_NAME_PREFIX}*`,
+  ...['naming-secret', 'manifests/*', 'not-covered/*'].flatMap(name => [`tenants/*/${name}`, `shared/${name}`]),
+];
 
 /** The roles that end the lock of what is kept no longer. */
 const RELEASERS = ['daybreak-retention-*', 'daybreak-erasure-*'];
 const SIGNERS: readonly Step[] = ['backup/complete', 'evidence/append-entry'];
+/** Those that find the name of a tenant by its id. */
+const NAMERS: readonly Step[] = ['backup/list-tenants'];
 const GRANTORS: readonly Step[] = ['backup/copy-snapshot', 'restore-test/restore-database'];
 
 /** The keys of a vault, whose other names are fixed (`bucketNames`). */
 export interface VaultKeys {
   readonly vaultKeyArn: string;
   readonly signingKeyArn: string;
+  readonly tenantIdKeyArn: string;
   /** What logs are under, which outlive what wrote them. */
   readonly logKeyArn: string;
 }
@@ -46,6 +52,7 @@ export interface VaultKeys {
 export class VaultStack extends Stack implements VaultKeys {
   readonly vaultKeyArn: string;
   readonly signingKeyArn: string;
+  readonly tenantIdKeyArn: string;
   readonly logKeyArn: string;
   readonly #vaultKey: Key;
 
@@ -117,10 +124,24 @@ export class VaultStack extends Stack implements VaultKeys {
         },
       ],
     });
+    // No permission takes the key itself out of KMS, and a key of this kind cannot be imported into another one: so what it
+    // makes of an id tells nothing to who cannot call it, and nobody can make the same elsewhere.
+    // https://docs.aws.amazon.com/kms/latest/developerguide/hmac.html
+    const tenantIdKey = new DaybreakKey(this, 'TenantIdKey', {
+      alias: 'alias/daybreak/tenant-ids',
+      description: 'Daybreak: HMACs of ids of tenants',
+      keySpec: KeySpec.HMAC_256,
+      keyUsage: KeyUsage.GENERATE_VERIFY_MAC,
+      use: [
+        { sid: 'Name', actions: ['kms:GenerateMac'], arns: rolesOf(NAMERS) },
+        { sid: 'Describe', actions: ['kms:DescribeKey'], arns: [...roles, ...configuration.operatorRoleArns] },
+      ],
+    });
     this.logKeyArn = this.#createLogKey(account).keyArn;
 
     this.vaultKeyArn = this.#vaultKey.keyArn;
     this.signingKeyArn = signingKey.keyArn;
+    this.tenantIdKeyArn = tenantIdKey.keyArn;
     this.#createVault(names.vaultBucket, configuration);
     this.#createEvidence(names.evidenceBucket, configuration);
     this.#createWork(names.workBucket, configuration);

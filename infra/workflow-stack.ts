@@ -52,6 +52,7 @@ export class WorkflowStack extends Stack {
       ...bucketNames(configuration),
       vaultKeyArn: vault.vaultKeyArn,
       signingKeyArn: vault.signingKeyArn,
+      tenantIdKeyArn: vault.tenantIdKeyArn,
     };
     const permissions = permissionsOf({
       ...deployment,
@@ -76,7 +77,7 @@ export class WorkflowStack extends Stack {
         { ...environment, DAYBREAK_CONFIGURATION: '', DAYBREAK_DEPLOYMENT: '', AWS_ENDPOINT_URL_KMS: SAMPLE_KMS_URL },
         heartbeat,
         runtime(SAMPLE_SECURITY_GROUP_ID),
-        { ...deployment, vaultKeyArn: sampleKeyArn, signingKeyArn: sampleKeyArn },
+        { ...deployment, vaultKeyArn: sampleKeyArn, signingKeyArn: sampleKeyArn, tenantIdKeyArn: sampleKeyArn },
       ]),
     );
     const guardrails = this.#createGuardrails(account);

@@ -28,6 +28,7 @@ export function writersOf(configuration: SupplierConfiguration, bucketName: stri
     ...names,
     vaultKeyArn: anyKey,
     signingKeyArn: anyKey,
+    tenantIdKeyArn: anyKey,
     subnetGroupName: Isolation.SUBNET_GROUP_NAME,
     stateMachineArns: [],
   });

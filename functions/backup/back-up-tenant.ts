@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { BucketConfiguration } from '../contracts/configuration.ts';
 import {
   BackUpTenantInput,
   BackUpTenantOutput,
@@ -6,8 +7,11 @@ import {
   type TenantItem,
   type TenantPass,
 } from '../contracts/daily-backup.ts';
+import { isPlainId } from '../contracts/identifiers.ts';
 import { NotCoveredObject, nothingBackedUp, type TenantBackupResult } from '../contracts/object-manifest.ts';
-import { manifestKey, notCoveredKey, unfinishedManifestKey } from '../contracts/vault-layout.ts';
+import { TenantFolders } from '../contracts/tenant-names.ts';
+import { manifestKey, notCoveredKey, tenantFoldersKey, unfinishedManifestKey } from '../contracts/vault-layout.ts';
+import { sha256Hex } from '../platform/canonical-json.ts';
 import { parseInstant } from '../platform/clock.ts';
 import { describeError, PermanentError } from '../platform/errors.ts';
 import { findBucket } from '../platform/find-configured.ts';
@@ -20,14 +24,19 @@ import { log } from '../platform/log.ts';
 import { COPY_LIMITS, type CopyLimits } from '../platform/object-copy.ts';
 import { ManifestAlteredError, openLines, readManifest, storeLines } from '../platform/object-manifest.ts';
 import { currentRuntime } from '../platform/runtime.ts';
-import { type ListedObject, listObjects, ObjectKeyUnusableError, ObjectNotFoundError } from '../platform/s3.ts';
+import {
+  type ListedObject,
+  listObjects,
+  ObjectKeyUnusableError,
+  ObjectNotFoundError,
+  readBytes,
+} from '../platform/s3.ts';
 import { type ComparedObject, compareListing, settleListing } from './compare-listing.ts';
 import { type CopyOutcome, type CopyTask, copyToVault } from './copy-to-vault.ts';
 import { listAsOf } from './list-as-of.ts';
 import { readNamingSecret } from './object-name.ts';
-import { tenantPrefix } from './tenant-prefix.ts';
 import { type SegmentStore, UnfinishedManifest } from './unfinished-manifest.ts';
-import { walkOutsideTenants, walkPrefix } from './walk-bucket.ts';
+import { type List, walkFolders, walkOutsideTenants } from './walk-bucket.ts';
 
 const COPIES_UNDER_WAY = 32;
 const RESULTS_WAITING = 4096;
@@ -43,6 +52,9 @@ export const TENANT_BACKUP_LIMITS: TenantBackupLimits = { ...COPY_LIMITS, linesP
 
 /** A manifest has more lines than one call of the step can write. */
 export class ManifestTooLargeError extends PermanentError {}
+
+/** The file that says where the tenants' folders are is not the one that was written for this run. */
+export class TenantFoldersAlteredError extends PermanentError {}
 
 /**
  * Backs up one tenant's objects of one bucket: lists them, copies what is new or changed into the vault, and stores the
@@ -168,12 +180,9 @@ async function* compare(
   after: string | undefined,
 ): AsyncGenerator<ComparedObject> {
   const { tenant } = item;
-  const { name, tenantPrefix: template } = findBucket(configuration, item.bucketId);
+  const bucket = findBucket(configuration, item.bucketId);
   const list = item.asOf === null ? listObjects : listAsOf(item.asOf);
-  const listing =
-    tenant === null
-      ? walkOutsideTenants(name, template, after, list)
-      : walkPrefix(name, tenantPrefix(template, tenant), after, list);
+  const listing = walkItem(item, bucket, await readFolders(item, deployment.workBucket), after, list);
   const lines = previous?.lines() ?? noLines();
   if (pass.kind === 'first') {
     yield* compareListing(listing, lines);
@@ -190,6 +199,35 @@ async function* compare(
   } finally {
     await named.close();
   }
+}
+
+/** What a run's tenants' folders are called, where they are not called as the tenant. */
+async function readFolders(
+  { recoveryPointId, tenantFoldersSha256 }: TenantItem,
+  workBucket: string,
+): Promise<Pick<TenantFolders, 'tenants' | 'postponed'>> {
+  if (tenantFoldersSha256 === null) return { tenants: [], postponed: [] };
+  const key = tenantFoldersKey(recoveryPointId, tenantFoldersSha256);
+  const bytes = await readBytes(workBucket, key);
+  if (sha256Hex(bytes) !== tenantFoldersSha256) {
+    throw new TenantFoldersAlteredError(`${key} is not what was written for this run; run the backup again`);
+  }
+  return TenantFolders.parse(JSON.parse(bytes.toString('utf8')));
+}
+
+function walkItem(
+  { tenant }: TenantItem,
+  { name: bucket, tenantPrefix: template }: BucketConfiguration,
+  { tenants, postponed }: Pick<TenantFolders, 'tenants' | 'postponed'>,
+  after: string | undefined,
+  list: List,
+): AsyncGenerator<ListedObject> {
+  if (tenant !== null) {
+    const { folders } = tenants.find(({ name }) => name === tenant) ?? { folders: [tenant] };
+    return walkFolders(bucket, template, folders, after, list);
+  }
+  const odd = new Set([...postponed, ...tenants.flatMap(({ folders }) => folders)]);
+  return walkOutsideTenants(bucket, template, folder => isPlainId(folder) || odd.has(folder), after, list);
 }
 
 type Gathered =

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Configuration, Deployment } from '../contracts/configuration.ts';
 import { CompleteInput, CompleteOutput, type DatabaseOutcome, TenantItem } from '../contracts/daily-backup.ts';
-import { instantOfId, TenantId } from '../contracts/identifiers.ts';
+import { instantOfId } from '../contracts/identifiers.ts';
 import { nothingBackedUp, TenantBackupResult } from '../contracts/object-manifest.ts';
 import type { DatabaseRecoveryPoint, RecoveryPoint } from '../contracts/recovery-point.ts';
 import {
@@ -104,6 +104,7 @@ async function close(
     asOf,
     tenantResultsKey,
     unlistedBucketIds,
+    postponedTenantCount,
   }: z.output<typeof CompleteInput>,
   supersededETag: string | undefined,
   { now, configuration, deployment }: { now: Date; configuration: Configuration; deployment: Deployment },
@@ -114,7 +115,7 @@ async function close(
     const snapshotId = vaultSnapshotId(recoveryPointId, databaseThatNames(configuration, instanceId));
     readBacks.push(await readBackDatabase({ recoveryPointId, instanceId, snapshotId }, outcome, deployment));
   }
-  const databases = readBacks.map(({ instanceId: _instance, invalidTenantCount: _count, ...database }) => database);
+  const databases = readBacks.map(({ instanceId: _instance, rowsWithoutTenant: _count, ...database }) => database);
   const results = await Array.fromAsync(readMapResults(deployment.workBucket, tenantResultsKey, TenantBackupResult));
   const items = await readItems(deployment.workBucket, itemsKey(recoveryPointId), TenantItem);
   const asOfItem = new Map(items.map(item => [nameItem(item), item.asOf]));
@@ -130,6 +131,7 @@ async function close(
       databases: readBacks,
       tenants: results,
       unlistedBucketIds,
+      postponedTenantCount,
       expected: { databaseIds: configuration.databases.map(({ id }) => id), items },
     }),
     databases,
@@ -191,8 +193,8 @@ const nameItem = ({ bucketId, tenant }: { bucketId: string; tenant: string | nul
 
 interface ReadBack extends DatabaseRecoveryPoint {
   readonly instanceId: string;
-  /** Tenants of its root table under whose id nothing can be kept. */
-  readonly invalidTenantCount: number;
+  /** Rows of its root table without an id. */
+  readonly rowsWithoutTenant: number;
 }
 
 /** What is there of a database. A snapshot that is fine itself is named also where nothing proves it. */
@@ -201,7 +203,7 @@ async function readBackDatabase(
   { databaseId, failure }: z.output<typeof DatabaseOutcome>,
   { vaultBucket, vaultKeyArn }: Deployment,
 ): Promise<ReadBack> {
-  const nothing = { databaseId, instanceId, snapshot: null, fingerprints: null, rowCount: 0, invalidTenantCount: 0 };
+  const nothing = { databaseId, instanceId, snapshot: null, fingerprints: null, rowCount: 0, rowsWithoutTenant: 0 };
   const found = await findSnapshot(snapshotId);
   const problems = checkVaultCopy(found, vaultKeyArn);
   const takenAt = found && snapshotTakenAt(found);
@@ -230,7 +232,7 @@ async function readBackDatabase(
       fingerprints: { before: before.sha256, after: after.sha256 },
       rowCount: before.rowCount,
       failure: null,
-      invalidTenantCount: before.invalidTenantCount,
+      rowsWithoutTenant: before.rowsWithoutTenant,
     };
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;
@@ -253,7 +255,7 @@ async function readFingerprint(
     sha256: sha256Hex(bytes),
     measuredAt: index.tables.map(table => (moment === 'before' ? table.lastMeasuredAt : table.firstMeasuredAt)),
     rowCount: index.tables.reduce((sum, { rowCount }) => sum + rowCount, 0),
-    invalidTenantCount: index.tenants.filter(tenant => !TenantId.safeParse(tenant).success).length,
+    rowsWithoutTenant: index.root.rowsWithoutId,
   };
 }
 

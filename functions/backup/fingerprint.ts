@@ -268,7 +268,7 @@ async function describeDatabase(
     tables: progress.tables.toSorted(byName),
     sequences: await listSequences(query),
     unreadable: progress.unreadable,
-    tenants: await listTenants(query, configured),
+    root: await listTenants(query, configured),
   };
 }
 

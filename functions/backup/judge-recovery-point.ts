@@ -6,10 +6,12 @@ import type { DatabaseRecoveryPoint, RecoveryPoint } from '../contracts/recovery
  * one reason makes it incomplete. No reason holds a file name.
  */
 export function judgeRecoveryPoint(parts: {
-  databases: readonly (Pick<DatabaseRecoveryPoint, 'databaseId' | 'failure'> & { invalidTenantCount: number })[];
+  databases: readonly (Pick<DatabaseRecoveryPoint, 'databaseId' | 'failure'> & { rowsWithoutTenant: number })[];
   tenants: readonly Pick<TenantBackupResult, 'bucketId' | 'tenant' | 'failure' | 'notCovered'>[];
   /** Buckets whose tenants could not be listed. */
   unlistedBucketIds: readonly string[];
+  /** New tenants that wait for the next run. */
+  postponedTenantCount: number;
   /** What was to be backed up. */
   expected: { databaseIds: readonly string[]; items: readonly { bucketId: string; tenant: string | null }[] };
 }): Pick<RecoveryPoint, 'status' | 'reasons'> {
@@ -19,15 +21,18 @@ export function judgeRecoveryPoint(parts: {
   const reasons = [
     ...(isEmpty ? ['nothing is configured to be backed up'] : []),
     ...parts.unlistedBucketIds.map(id => `bucket ${id}: its tenants could not be listed`),
+    ...(parts.postponedTenantCount > 0
+      ? [`${parts.postponedTenantCount} more tenants are new than one run gives keys to; run the backup again`]
+      : []),
     ...parts.expected.databaseIds.filter(id => !databases.has(id)).map(id => `database ${id}: no result`),
     ...parts.databases.flatMap(({ databaseId, failure }) =>
       failure === null ? [] : [`database ${databaseId}: ${failure}`],
     ),
     ...parts.databases
-      .filter(({ invalidTenantCount }) => invalidTenantCount > 0)
+      .filter(({ rowsWithoutTenant }) => rowsWithoutTenant > 0)
       .map(
-        ({ databaseId, invalidTenantCount }) =>
-          `database ${databaseId}: ${invalidTenantCount} tenant ids are not valid; their objects count as no tenant's`,
+        ({ databaseId, rowsWithoutTenant }) =>
+          `database ${databaseId}: ${rowsWithoutTenant} ${rowsWithoutTenant === 1 ? 'row' : 'rows'} of the root table without an id; what belongs to them is no tenant's`,
       ),
     ...parts.expected.items
       .filter(item => !tenants.has(nameTenant(item)))

@@ -1,12 +1,12 @@
 import type { TenantItem } from '../contracts/daily-backup.ts';
-import { TenantId } from '../contracts/identifiers.ts';
+import type { TenantName } from '../contracts/identifiers.ts';
 import type { TenantBackupResult } from '../contracts/object-manifest.ts';
 
 /** What is known of one bucket before its objects are listed. */
 export interface BucketTenants {
   readonly bucketId: string;
-  /** Tenants whose prefix holds keys. */
-  readonly listed: readonly string[];
+  /** Tenants that have a folder with keys. */
+  readonly listed: readonly TenantName[];
   /** As of when its objects are listed; null where it keeps no versions. */
   readonly asOf: string | null;
 }
@@ -15,25 +15,25 @@ export interface BucketTenants {
  * One item for each bucket and tenant that is known from anywhere, and one for each bucket's keys under no tenant, in a
  * fixed order. A tenant that only a database or the previous recovery point knows has an item too: its key shall exist,
  * and its manifest say that there is nothing.
- * @returns also how many tenant ids of databases are no valid ids, so that nothing can be kept for them.
  */
 export function planItems(known: {
   recoveryPointId: string;
   buckets: readonly BucketTenants[];
   /** Tenants that the databases know. */
-  databaseTenants: Iterable<string>;
+  databaseTenants: readonly TenantName[];
   previous: readonly Pick<
     TenantBackupResult,
     'bucketId' | 'tenant' | 'manifestSha256' | 'previousManifestSha256' | 'partialManifestSha256'
   >[];
-}): { items: TenantItem[]; invalidTenantCount: number } {
-  const databaseTenants = [...new Set(known.databaseTenants)];
-  const valid = databaseTenants.filter(tenant => TenantId.safeParse(tenant).success);
-  const items = known.buckets.flatMap(({ bucketId, listed, asOf }) => {
+  tenantFoldersSha256: string | null;
+}): TenantItem[] {
+  return known.buckets.flatMap(({ bucketId, listed, asOf }) => {
     const previous = new Map(
       known.previous.filter(result => result.bucketId === bucketId).map(result => [result.tenant, result]),
     );
-    const tenants = [...new Set([...listed, ...valid, ...previous.keys()])].filter(tenant => tenant !== null).sort();
+    const tenants = [...new Set([...listed, ...known.databaseTenants, ...previous.keys()])]
+      .filter(tenant => tenant !== null)
+      .sort();
     return [null, ...tenants].map(tenant => {
       const result = previous.get(tenant);
       return {
@@ -43,8 +43,8 @@ export function planItems(known: {
         previousManifestSha256: result?.manifestSha256 ?? result?.previousManifestSha256 ?? null,
         partialManifestSha256: result?.partialManifestSha256 ?? null,
         asOf,
+        tenantFoldersSha256: known.tenantFoldersSha256,
       };
     });
   });
-  return { items, invalidTenantCount: databaseTenants.length - valid.length };
 }

@@ -1,10 +1,8 @@
-import { TenantId } from '../contracts/identifiers.ts';
-
 const PLACEHOLDER = '{tenant}';
 
-/** Where a tenant's keys begin: `schools/{tenant}/` and `oakfield` give `schools/oakfield/`. */
-export function tenantPrefix(template: string, tenant: string): string {
-  return parentOfTenants(template) + tenant + template.slice(template.indexOf(PLACEHOLDER) + PLACEHOLDER.length);
+/** Where the keys in a tenant's folder begin: `schools/{tenant}/` and `oakfield` give `schools/oakfield/`. */
+export function folderPrefix(template: string, folder: string): string {
+  return parentOfTenants(template) + folder + template.slice(template.indexOf(PLACEHOLDER) + PLACEHOLDER.length);
 }
 
 /** What all tenants' prefixes begin with: `schools/`, or nothing. */
@@ -12,10 +10,10 @@ export function parentOfTenants(template: string): string {
   return template.slice(0, template.indexOf(PLACEHOLDER));
 }
 
-/** The tenant whose prefix this is; undefined for a prefix that is no tenant's, also where its name is not a valid id. */
-export function tenantOfPrefix(template: string, prefix: string): string | undefined {
+/** The folder whose prefix this is, called in any way; undefined for a prefix that lies elsewhere, or deeper. */
+export function folderOfPrefix(template: string, prefix: string): string | undefined {
   const parent = parentOfTenants(template);
-  if (!prefix.startsWith(parent)) return undefined;
-  const candidate = prefix.slice(parent.length, -1);
-  return prefix.endsWith('/') && TenantId.safeParse(candidate).success ? candidate : undefined;
+  if (!prefix.startsWith(parent) || !prefix.endsWith('/') || prefix.length === parent.length) return undefined;
+  const folder = prefix.slice(parent.length, -1);
+  return folder.includes('/') ? undefined : folder;
 }

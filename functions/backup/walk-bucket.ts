@@ -1,6 +1,6 @@
 import { compareKeys } from '../platform/key-order.ts';
 import type { ListedObject, listObjects } from '../platform/s3.ts';
-import { parentOfTenants, tenantOfPrefix } from './tenant-prefix.ts';
+import { folderOfPrefix, folderPrefix, parentOfTenants } from './tenant-prefix.ts';
 
 /** Lists below a prefix, page by page, in the order of the keys, as `listObjects` does. */
 export type List = typeof listObjects;
@@ -9,7 +9,7 @@ export type List = typeof listObjects;
 const LAST_CHARACTER = '\u{10FFFF}';
 
 /** Objects below a prefix after `afterKey`, in the order of their keys. */
-export async function* walkPrefix(
+async function* walkPrefix(
   bucket: string,
   prefix: string,
   afterKey: string | undefined,
@@ -20,14 +20,33 @@ export async function* walkPrefix(
   }
 }
 
+/** The objects in a tenant's folders after `afterKey`, in the order of their keys. */
+export async function* walkFolders(
+  bucket: string,
+  template: string,
+  folders: readonly string[],
+  afterKey: string | undefined,
+  list: List,
+): AsyncGenerator<ListedObject> {
+  const prefixes = folders
+    .map(folder => folderPrefix(template, folder))
+    // No key is longer: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+    .filter(prefix => Buffer.byteLength(prefix) < 1024);
+  // None is the beginning of another one.
+  for (const prefix of prefixes.sort(compareKeys)) {
+    if (afterKey === undefined || compareKeys(afterKey, prefix) < 0) yield* walkPrefix(bucket, prefix, undefined, list);
+    else if (afterKey.startsWith(prefix)) yield* walkPrefix(bucket, prefix, afterKey, list);
+  }
+}
+
 /**
- * The objects under no tenant's prefix, after `afterKey`, in the order of their keys. Tenants' prefixes are stepped over
- * as a whole, 1,000 of them with each call; prefixes beside them, and those whose name is not a valid tenant id, are
- * listed with all that is below.
+ * The objects in no tenant's folder, after `afterKey`, in the order of their keys. Tenants' folders are stepped over as a
+ * whole, 1,000 of them with each call; what lies beside them is listed with all that is below.
  */
 export async function* walkOutsideTenants(
   bucket: string,
   template: string,
+  isTenants: (folder: string) => boolean,
   afterKey: string | undefined,
   list: List,
 ): AsyncGenerator<ListedObject> {
@@ -52,7 +71,8 @@ export async function* walkOutsideTenants(
   }
 
   async function* walkChild(prefix: string, after: string | undefined): AsyncGenerator<ListedObject> {
-    if (tenantOfPrefix(template, prefix) !== undefined) return;
+    const folder = folderOfPrefix(template, prefix);
+    if (folder !== undefined && isTenants(folder)) return;
     if (parentOfTenants(template).startsWith(prefix)) yield* walkLevel(prefix, after);
     else yield* walkPrefix(bucket, prefix, after, list);
   }

@@ -93,5 +93,7 @@ export const Deployment = z.strictObject({
   workBucket: z.string(),
   vaultKeyArn: z.string(),
   signingKeyArn: z.string(),
+  /** An HMAC key: what it makes of a tenant's id may stay for ever. */
+  tenantIdKeyArn: z.string(),
 });
 export type Deployment = z.infer<typeof Deployment>;

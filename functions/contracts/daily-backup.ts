@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { InstantText, RecoveryPointId, Sha256, TenantId } from './identifiers.ts';
+import { InstantText, RecoveryPointId, Sha256, TenantName } from './identifiers.ts';
 import { LedgerDraft } from './ledger.ts';
 import { TenantBackupResult } from './object-manifest.ts';
 import { DatabaseRecoveryPoint } from './recovery-point.ts';
@@ -78,6 +78,8 @@ export const ListTenantsOutput = z.strictObject({
   itemCount: z.int(),
   /** Buckets that could not be listed: they may hold tenants that nothing else knows. */
   unlistedBucketIds: z.array(z.string()),
+  /** New tenants beyond the most that one run gives keys to: they have no item, and the next run begins with them. */
+  postponedTenantCount: z.int(),
 });
 
 /**
@@ -87,7 +89,7 @@ export const ListTenantsOutput = z.strictObject({
 export const TenantItem = z.strictObject({
   recoveryPointId: RecoveryPointId,
   bucketId: z.string(),
-  tenant: TenantId.nullable(),
+  tenant: TenantName.nullable(),
   previousManifestSha256: Sha256.nullable(),
   /** The one that the previous run left where its time ran out. */
   partialManifestSha256: Sha256.nullable().default(null),
@@ -96,6 +98,8 @@ export const TenantItem = z.strictObject({
    * be listed only as it is.
    */
   asOf: InstantText.nullable().default(null),
+  /** The file that says where the tenants' folders are (`tenantFoldersKey`); null where each is called as its tenant. */
+  tenantFoldersSha256: Sha256.nullable().default(null),
 });
 export type TenantItem = z.infer<typeof TenantItem>;
 
@@ -105,7 +109,7 @@ export type TenantItem = z.infer<typeof TenantItem>;
  * found is therefore in the ledger.
  */
 export const EnsureKeyInput = z.strictObject({
-  tenant: TenantId.nullable(),
+  tenant: TenantName.nullable(),
   recordedKeyArn: z.string().nullable().default(null),
 });
 export const EnsureKeyOutput = z.strictObject({ keyArn: z.string(), draft: LedgerDraft.nullable() });
@@ -155,6 +159,7 @@ export const CompleteInput = z.strictObject({
   /** The result writer's manifest in the work bucket (`ResultWriterDetails.Key`). */
   tenantResultsKey: z.string(),
   unlistedBucketIds: z.array(z.string()),
+  postponedTenantCount: z.int(),
 });
 export const CompleteOutput = z.strictObject({
   recoveryPointId: RecoveryPointId,

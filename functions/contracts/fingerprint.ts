@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Obstacle } from './gap.ts';
 import { InstantText, Sha256 } from './identifiers.ts';
+import { RootTenants } from './tenant-names.ts';
 
 /** Where the digests of one table lie: a piece of the uncompressed content of a part file (`fingerprintPartKey`). */
 export const DigestsPlace = z.strictObject({
@@ -98,7 +99,7 @@ export const DatabaseFingerprint = z.strictObject({
   tables: z.array(TableFingerprint),
   sequences: z.array(SequenceState),
   unreadable: z.array(UnreadableRelation),
-  /** The root table's key values: the tenants that this database knows. */
-  tenants: z.array(z.string()),
+  /** The tenants that this database knows. */
+  root: RootTenants,
 });
 export type DatabaseFingerprint = z.infer<typeof DatabaseFingerprint>;

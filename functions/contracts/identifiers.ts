@@ -7,11 +7,27 @@ export const InstantText = z.iso.datetime({ offset: false, precision: 3 });
 export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 /**
- * A tenant (a school): safe in an S3 key, a KMS alias, a tag and a file name alike, and opaque, because it stands in the
- * ledger, which cannot be erased.
+ * A tenant (a school) as the application calls it: the value of the root table's key, and the folder of its objects. It may
+ * be any text, and personal: it stands in the vault under its key, and nowhere else.
  */
-export const TenantId = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/);
+export const TenantId = z.string();
 export type TenantId = z.infer<typeof TenantId>;
+
+const PLAIN_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
+const DRAWN_NAME = /^_[a-z2-7]{26}$/;
+
+/**
+ * A tenant as Daybreak calls it: in keys, aliases, tags, executions and the ledger, which cannot be erased. An id that is
+ * plain is its own name; any other one has a name that was drawn for it (`_` and 130 random bits in base32), which no plain
+ * id can be. So two ids never share a name.
+ */
+export const TenantName = z.union([z.string().regex(PLAIN_ID), z.string().regex(DRAWN_NAME)]);
+export type TenantName = z.infer<typeof TenantName>;
+
+/** Whether an id is its own name. */
+export function isPlainId(id: TenantId): boolean {
+  return PLAIN_ID.test(id);
+}
 
 /** The configuration's own name of a database or bucket: a part of RDS identifiers, so no two hyphens in a row. */
 export const SourceId = z

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { InstantText, Sha256 } from './identifiers.ts';
+import { InstantText, Sha256, TenantName } from './identifiers.ts';
 
 /**
  * One line of a tenant's manifest: one object of one source bucket, and the vault object that holds its content.
@@ -67,7 +67,7 @@ export type NotCoveredObject = z.infer<typeof NotCoveredObject>;
 export const TenantBackupResult = z.strictObject({
   bucketId: z.string(),
   /** null: the objects under no tenant's prefix. */
-  tenant: z.string().nullable(),
+  tenant: TenantName.nullable(),
   /** Of the manifest's uncompressed lines; null when the tenant could not be backed up. */
   manifestSha256: Sha256.nullable(),
   /** The newest manifest that exists, from an earlier run, when `manifestSha256` is null. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { TenantId } from './identifiers.ts';
+import { TenantName } from './identifiers.ts';
 
 /** `pulse/read-back`: a schedule calls it with an empty object. */
 export const ReadBackInput = z.looseObject({});
@@ -7,7 +7,7 @@ export const ReadBackInput = z.looseObject({});
 export const ReadBackOutput = z.strictObject({ failedChecks: z.array(z.string()) });
 
 /** What earlier pulses found wrong in their samples: looked at again each time, until it is right. */
-export const FoundWrong = z.strictObject({ tenants: z.array(TenantId), vaultKeys: z.array(z.string()) });
+export const FoundWrong = z.strictObject({ tenants: z.array(TenantName), vaultKeys: z.array(z.string()) });
 export type FoundWrong = z.infer<typeof FoundWrong>;
 
 /** The value of the dimension `Workflow` that pulse's metrics have. */

@@ -32,6 +32,10 @@ export const fingerprintPartKey = (
   sha256: string,
 ): string => `fingerprints/${recoveryPointId}/${databaseId}/${moment}/${sha256}.zst`;
 
+/** What name an id was given; `mac` is the HMAC of the id in hexadecimal. It stays when the rest of an erased tenant goes. */
+export const TENANT_NAME_PREFIX = 'tenant-names/';
+export const tenantNameKey = (mac: string): string => `${TENANT_NAME_PREFIX}${mac}.json`;
+
 /** In the evidence bucket. */
 export const LEDGER_PREFIX = 'ledger/';
 export const ledgerEntryKey = (sequence: number): string =>
@@ -51,6 +55,9 @@ export const FOUND_WRONG_KEY = 'pulse/found-wrong.json';
 export const workPrefix = (id: string): string => `work/${id}/`;
 /** The items (JSONL) of a distributed map. */
 export const itemsKey = (id: string): string => `${workPrefix(id)}items.jsonl`;
+/** Where the folders of a run's tenants are, when some are not called as the tenant. `sha256` is the file's digest. */
+export const tenantFoldersKey = (id: string, sha256: string): string =>
+  `${workPrefix(id)}tenant-folders/${sha256}.json`;
 /** Progress of one database's fingerprint between two calls. */
 export const fingerprintProgressKey = (id: string, databaseId: string, moment: string): string =>
   `${workPrefix(id)}fingerprints/${databaseId}/${moment}.json.zst`;

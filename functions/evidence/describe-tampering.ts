@@ -62,7 +62,7 @@ const OWN_NAME =
   /^(?:arn:aws:[a-z-]+:[a-z0-9-]*:\d{0,12}:)?(?:https:\/\/sqs\.[a-z0-9-]+\.amazonaws\.com\/\d{12}\/)?[A-Za-z0-9/:_-]{0,40}daybreak[A-Za-z0-9/:_-]{0,200}$/i;
 const KEY = /^(?:arn:aws:kms:[a-z0-9-]+:\d{12}:key\/)?(?:mrk-)?[0-9a-f-]{32,36}$/;
 const OWN_OBJECT =
-  /^(?:(?:tenants\/[A-Za-z0-9][A-Za-z0-9_-]{0,62}|shared)\/(?:objects\/[0-9a-f]{64}|manifests\/[0-9a-f]{64}\.jsonl\.zst|not-covered\/[0-9a-f]{64}\.jsonl\.zst|naming-secret)|recovery-points\/\d{8}t\d{6}z\.json|(?:ledger|segments|heads)\/\d{9,12}\.json|restore-tests\/\d{8}t\d{6}z\.json)$/;
+  /^(?:(?:tenants\/(?:[A-Za-z0-9][A-Za-z0-9_-]{0,62}|_[a-z2-7]{26})|shared)\/(?:objects\/[0-9a-f]{64}|manifests\/[0-9a-f]{64}\.jsonl\.zst|not-covered\/[0-9a-f]{64}\.jsonl\.zst|naming-secret)|tenant-names\/[0-9a-f]{64}\.json|recovery-points\/\d{8}t\d{6}z\.json|(?:ledger|segments|heads)\/\d{9,12}\.json|restore-tests\/\d{8}t\d{6}z\.json)$/;
 
 /**
  * What the ledger says of a CloudTrail record. Nothing personal: no session name, address, agent or user name. Who did it is

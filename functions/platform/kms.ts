@@ -3,6 +3,7 @@ import {
   CreateAliasCommand,
   CreateKeyCommand,
   DescribeKeyCommand,
+  GenerateMacCommand,
   GetPublicKeyCommand,
   KMSClient,
   KMSServiceException,
@@ -149,6 +150,23 @@ export async function readKeyTags(keyArn: string): Promise<Record<string, string
     if (error instanceof KeyServiceError || error instanceof KeyUnusableError) return {};
     throw error;
   }
+}
+
+/**
+ * The HMAC of a text, in hexadecimal. KMS takes 1 to 4,096 bytes, so that it is given the SHA-256 of the text, whatever its
+ * length. https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateMac.html
+ */
+export async function macOf(text: string, keyArn: string): Promise<string> {
+  const { Mac } = await callKms(keyArn, client =>
+    client.send(
+      new GenerateMacCommand({
+        KeyId: keyArn,
+        Message: Buffer.from(sha256Hex(text), 'hex'),
+        MacAlgorithm: 'HMAC_SHA_256',
+      }),
+    ),
+  );
+  return Buffer.from(Mac ?? []).toString('hex');
 }
 
 /** Signs a document's canonical JSON: ECDSA P-256 with SHA-256, DER in base64. */

@@ -96,7 +96,7 @@ export const handler = step({
           ...wrongTenants.filter(tenant => tenants.length === 0 || tenants.includes(tenant)),
           ...rotateSample(tenants, KEYS_AT_ONCE, now),
         ]);
-        const own = await findUnusable([deployment.vaultKeyArn, deployment.signingKeyArn]);
+        const own = await findUnusable([deployment.vaultKeyArn, deployment.signingKeyArn, deployment.tenantIdKeyArn]);
         const aliases = await findUnusable([...asked].map(tenantKeyAlias));
         wrongTenants = [...asked].filter(tenant => aliases.includes(tenantKeyAlias(tenant)));
         for (const key of [...own, ...aliases]) log('error', 'a key is gone or not enabled', { key });

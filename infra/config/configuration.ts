@@ -133,7 +133,13 @@ export const SupplierConfiguration = z
      * stack is synthesized, and nothing changes its buckets, their policies, or the keys' policies.
      */
     existing: z
-      .strictObject({ vaultKeyArn: keyArn, signingKeyArn: keyArn, logKeyArn: keyArn, trailKeyArn: keyArn })
+      .strictObject({
+        vaultKeyArn: keyArn,
+        signingKeyArn: keyArn,
+        tenantIdKeyArn: keyArn,
+        logKeyArn: keyArn,
+        trailKeyArn: keyArn,
+      })
       .optional(),
     /** A policy that bounds every role that Daybreak creates, where the account demands one. */
     permissionsBoundaryArn: z

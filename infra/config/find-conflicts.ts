@@ -198,7 +198,7 @@ function conflictsOfKeys({ databases, buckets, existing }: SupplierConfiguration
         .flatMap(([other, otherArn]) =>
           arn === otherArn
             ? conflict(
-                'the vault has three keys: aws kms describe-key of alias/daybreak/vault, of alias/daybreak/signing and of alias/daybreak/logs prints one each',
+                'each is a key of its own: aws kms describe-key of alias/daybreak/vault, alias/daybreak/signing, alias/daybreak/tenant-ids, alias/daybreak/logs and alias/daybreak/trail prints one each',
                 ['existing', name],
                 ['existing', other],
               )

@@ -24,6 +24,7 @@ export function sourceKeyStatements(configuration: SupplierConfiguration): reado
     ...bucketNames(configuration),
     vaultKeyArn: otherKeyArn,
     signingKeyArn: otherKeyArn,
+    tenantIdKeyArn: otherKeyArn,
     subnetGroupName: Isolation.SUBNET_GROUP_NAME,
     stateMachineArns: [],
   });

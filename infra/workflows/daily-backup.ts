@@ -100,6 +100,7 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
           asOf: '{% $asOf %}',
           tenantResultsKey: '{% $files.tenantResultsKey %}',
           unlistedBucketIds: '{% $files.unlistedBucketIds %}',
+          postponedTenantCount: '{% $files.postponedTenantCount %}',
         },
         Assign: { status: '{% $states.result.Payload.status %}' },
         endsAt: 'closeEndsAt',
@@ -404,6 +405,7 @@ function backUpFiles(references: WorkflowReferences): States {
         Assign: {
           itemsKey: '{% $states.result.Payload.itemsKey %}',
           unlistedBucketIds: '{% $states.result.Payload.unlistedBucketIds %}',
+          postponedTenantCount: '{% $states.result.Payload.postponedTenantCount %}',
         },
         endsAt: 'partEndsAt',
         Catch: catchAll('FilesFailed', 'filesFailure'),
@@ -420,6 +422,7 @@ function backUpFiles(references: WorkflowReferences): States {
         Output: {
           tenantResultsKey: '{% $states.result.ResultWriterDetails.Key %}',
           unlistedBucketIds: '{% $unlistedBucketIds %}',
+          postponedTenantCount: '{% $postponedTenantCount %}',
           failure: null,
         },
         Catch: catchAll('FilesFailed', 'filesFailure'),

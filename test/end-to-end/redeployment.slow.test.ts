@@ -42,6 +42,7 @@ async function deployOverStandingVault(name: string): Promise<void> {
   const existing = {
     vaultKeyArn: await keyArnOf('vault'),
     signingKeyArn: await keyArnOf('signing'),
+    tenantIdKeyArn: await keyArnOf('tenant-ids'),
     logKeyArn: await keyArnOf('logs'),
     trailKeyArn: await keyArnOf('trail'),
   };

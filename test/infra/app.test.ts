@@ -145,9 +145,10 @@ describe('the vault stack', () => {
     expect(keys.map(({ KeySpec = 'SYMMETRIC_DEFAULT' }) => KeySpec)).toEqual([
       'SYMMETRIC_DEFAULT',
       'ECC_NIST_P256',
+      'HMAC_256',
       'SYMMETRIC_DEFAULT',
     ]);
-    for (const { KeyPolicy } of keys.slice(0, 2)) {
+    for (const { KeyPolicy } of keys.slice(0, 3)) {
       const statements: (Statement & { Principal: unknown })[] = KeyPolicy.Statement;
       expect(new Set(statements.map(({ Principal }) => JSON.stringify(Principal)))).toEqual(
         new Set([JSON.stringify({ AWS: 'arn:aws:iam::111122223333:root' })]),
@@ -169,7 +170,7 @@ describe('the vault stack', () => {
   });
 
   it('has a key for logs that CloudWatch Logs uses for them, and that nobody else uses', () => {
-    const [, , key] = ofType(vault, 'AWS::KMS::Key').map(([, { Properties }]) => Properties);
+    const [, , , key] = ofType(vault, 'AWS::KMS::Key').map(([, { Properties }]) => Properties);
     expect(key).toMatchObject({ Description: 'Daybreak: logs', EnableKeyRotation: true });
     const statements: (Statement & { Principal: unknown })[] = key.KeyPolicy.Statement;
     expect(statements.map(({ Sid, Effect }) => `${Effect} ${Sid}`)).toEqual([
@@ -230,7 +231,7 @@ describe('the workflow stack', () => {
     const groups = ofType(workflows, 'AWS::Logs::LogGroup').map(([, { Properties }]) => Properties);
     expect(groups).toHaveLength(STEPS.length + WORKFLOWS.length);
     expect(new Set(groups.map(({ RetentionInDays }) => RetentionInDays))).toEqual(new Set([400]));
-    const [, , [logKey] = []] = ofType(vault, 'AWS::KMS::Key');
+    const [, , , [logKey] = []] = ofType(vault, 'AWS::KMS::Key');
     for (const { KmsKeyId } of groups) {
       expect(KmsKeyId['Fn::ImportValue']).toBe(
         `DaybreakVault:ExportsOutputFnGetAtt${logKey}Arn${KmsKeyId['Fn::ImportValue'].slice(-8)}`,
@@ -292,6 +293,7 @@ describe('the workflow stack', () => {
         'arn:aws:s3:::daybreak-vault-…-eu-west-2/fingerprints/*',
         'arn:aws:s3:::daybreak-vault-…-eu-west-2/recovery-points/*',
         'arn:aws:s3:::daybreak-vault-…-eu-west-2/shared/*',
+        'arn:aws:s3:::daybreak-vault-…-eu-west-2/tenant-names/*',
         'arn:aws:s3:::daybreak-vault-…-eu-west-2/tenants/*',
         'arn:aws:s3:::daybreak-work-…-eu-west-2/ledger-projection/*',
         'arn:aws:s3:::daybreak-work-…-eu-west-2/pulse/*',
@@ -418,6 +420,7 @@ describe('over a vault that stands', () => {
   const existing = {
     vaultKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-00000000000e',
     signingKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-00000000000f',
+    tenantIdKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-00000000000d',
     logKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-000000000010',
     trailKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-000000000011',
   };

@@ -25,6 +25,7 @@ import {
   namingSecretKey,
   objectKey,
   rootManifestKey,
+  tenantNameKey,
 } from '../../functions/contracts/vault-layout.ts';
 import { exampleConfiguration } from '../../infra/config/example.ts';
 import type { Principal } from '../../infra/local/service.ts';
@@ -254,6 +255,7 @@ describe('what is put into the buckets', () => {
     ['vault', 'fingerprints/20261122t023000z/school/before.json.zst', ['backup-fingerprint']],
     ['vault', OBJECT, ['backup-back-up-tenant']],
     ['vault', 'shared/objects/a', ['backup-back-up-tenant']],
+    ['vault', tenantNameKey('a'), ['backup-list-tenants']],
     ['vault', 'anything/else', []],
     ['work', 'work/20261122t023000z/items.jsonl', workers],
     ['work', 'work/tenant-keys/oak.json', [...workers, 'tenants-ensure-key']],
@@ -537,6 +539,19 @@ describe('what is readable', () => {
       'restore-test-verify-objects',
     ]);
     expect(await attacked.whoMay('kms:Decrypt', tenantKeys.elm, context)).toEqual([]);
+  });
+
+  it('of ids of tenants, is for the step that names them, and for no other', async () => {
+    const { tenantIdKeyArn } = attacked.deployment;
+    expect(await attacked.whoMay('s3:GetObject', attacked.arnOf('vault', tenantNameKey('a')))).toEqual([
+      'backup-list-tenants',
+    ]);
+    expect(await attacked.whoMay('kms:GenerateMac', tenantIdKeyArn)).toEqual(['backup-list-tenants']);
+    for (const action of ['kms:GenerateMac', 'kms:VerifyMac']) {
+      for (const principal of [widened, administrator, operator]) {
+        expect(await attacked.judge(principal, action, tenantIdKeyArn)).toBe(RESOURCE_SILENT);
+      }
+    }
   });
 
   it('of the databases, is for the steps that measure', async () => {

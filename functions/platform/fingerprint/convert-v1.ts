@@ -15,15 +15,18 @@ type TableV1 = DatabaseFingerprintV1['tables'][number];
  * one snapshot. Deleted rows were not counted apart from updated ones, so each removed row may have been deleted.
  */
 export function convertV1(stored: DatabaseFingerprintV1): StoredFingerprint {
+  const { tenants, ...rest } = stored;
   const horizons = stored.tables.map(({ horizon }) => BigInt(horizon));
   const index: DatabaseFingerprint = {
-    ...stored,
+    ...rest,
     version: 2,
     // Each is the `xmin` of a snapshot of this measurement.
     horizon: horizons.reduce((latest, horizon) => (horizon > latest ? horizon : latest), 0n).toString(),
     tables: stored.tables.map(convertTable),
     sequences: stored.sequences.map(convertSequence),
     unreadable: stored.unreadable.map(relation => ({ ...relation, rowCount: null })),
+    // How the database compares ids was not kept.
+    root: { comparison: 'unknown', tenants: tenants.map(id => ({ id, comparedAs: id })), rowsWithoutId: 0 },
   };
   return {
     index,

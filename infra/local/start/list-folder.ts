@@ -1,6 +1,5 @@
 import { constants, type Dirent } from 'node:fs';
 import { access, readdir, stat } from 'node:fs/promises';
-import { TenantId } from '../../../functions/contracts/identifiers.ts';
 import { describeSystemError, UsageError } from './arguments.ts';
 import { openFile } from './open-file.ts';
 import type { SourceFile } from './upload-files.ts';
@@ -33,7 +32,7 @@ const SLASH = Buffer.from('/');
  * What is below a folder, files sorted by key: the first path segment is the tenant; a file outside one has none. Everything
  * that is no folder is either a file or left out. Links are not followed. Names are bytes: one that is not UTF-8 cannot be
  * the key of an object, and must not be mistaken for another's.
- * @throws UsageError when a segment cannot name a tenant (it could not stand in a key's alias or a tag), a file cannot be
+ * @throws UsageError when a file cannot be
  * read or be an object, or a folder cannot be read.
  */
 export async function listFolder(directory: string): Promise<{ files: SourceFile[]; leftOut: LeftOut[] }> {
@@ -114,11 +113,6 @@ async function describeFile(directory: string, path: Buffer): Promise<SourceFile
   const segments = key.split('/');
   const tenant = segments.length > 1 ? (segments[0] ?? null) : null;
   const refused = (what: string) => new UsageError(`--files ${directory}: ${what}`);
-  if (tenant !== null && !TenantId.safeParse(tenant).success) {
-    throw refused(
-      `the folder ${JSON.stringify(tenant)} cannot name a tenant; it must match [A-Za-z0-9][A-Za-z0-9_-]{0,62}`,
-    );
-  }
   if (path.length > LONGEST_KEY_BYTES) {
     throw refused(`a path of ${path.length} bytes cannot be the key of an object; 1,024 are the most`);
   }

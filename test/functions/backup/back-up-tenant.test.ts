@@ -7,7 +7,13 @@ import type { z } from 'zod';
 import { backUpTenant, handler, TENANT_BACKUP_LIMITS } from '../../../functions/backup/back-up-tenant.ts';
 import { BackUpTenantInput, BackUpTenantOutput, type TenantCursor } from '../../../functions/contracts/daily-backup.ts';
 import { ObjectManifestLine, type TenantBackupResult } from '../../../functions/contracts/object-manifest.ts';
-import { manifestKey, namingSecretKey, notCoveredKey, objectKey } from '../../../functions/contracts/vault-layout.ts';
+import {
+  manifestKey,
+  namingSecretKey,
+  notCoveredKey,
+  objectKey,
+  tenantFoldersKey,
+} from '../../../functions/contracts/vault-layout.ts';
 import { inPagesOf, stepRuntime, type TestRuntime } from '../../fixtures/step-runtime.ts';
 
 const EMPTY_SHA256 = createHash('sha256').digest('hex');
@@ -27,6 +33,7 @@ const item = (previousManifestSha256: string | null = null, tenant: string | nul
   previousManifestSha256,
   partialManifestSha256: null,
   asOf: null,
+  tenantFoldersSha256: null,
 });
 
 async function backUp(previous: string | null = null, tenant: string | null = 'oakfield'): Promise<TenantBackupResult> {
@@ -197,6 +204,49 @@ describe('back-up-tenant', () => {
     const result = await backUp(null, null);
     expect((await readManifest(result)).map(({ key }) => key)).toEqual(outside);
     expect((await cloud.list('vault')).every(key => key.startsWith('shared/'))).toBe(true);
+  });
+});
+
+describe('back-up-tenant, where folders are not called as their tenants', () => {
+  const name = `_${'a'.repeat(26)}`;
+  const FOLDERS = { tenants: [{ name, folders: ['A b', 'St Mary', ''] }], postponed: ['new one'] };
+  const keys = ['schools//f', 'schools/A b/1', 'schools/A b/2', 'schools/St Mary/x'];
+  const outside = ['schools/A bc/1', 'schools/other one/1'];
+
+  async function backUpFrom(tenant: string | null, folders: object, stored = JSON.stringify(folders)) {
+    const tenantFoldersSha256 = sha256(JSON.stringify(folders));
+    await cloud.put('work', tenantFoldersKey('20261122t023000z', tenantFoldersSha256), stored);
+    const input = { item: { ...item(null, tenant), tenantFoldersSha256 }, cursor: null };
+    const key = tenant === null ? cloud.deployment.vaultKeyArn : keyArn;
+    const { result } = await cloud.invoke(handler, { ...input, keyArn: key });
+    return (await readManifest(result as TenantBackupResult)).map(({ key }) => key);
+  }
+
+  beforeEach(async () => {
+    for (const key of [...keys, ...outside, 'schools/new one/1', 'schools/oakfield/1']) await upload(key, key);
+  });
+
+  it('takes each of a tenant’s folders, into the vault under its name', async () => {
+    expect(await backUpFrom(name, { salt: '', ...FOLDERS })).toEqual(keys);
+    expect((await cloud.list('vault')).every(key => key.startsWith(`tenants/${name}/`))).toBe(true);
+    expect(await backUpFrom('oakfield', { salt: '', ...FOLDERS })).toEqual(['schools/oakfield/1']);
+  });
+
+  it('takes nothing of a tenant that has no folder any more', async () => {
+    expect(
+      await backUpFrom('oakfield', { salt: '', tenants: [{ name: 'oakfield', folders: [] }], postponed: [] }),
+    ).toEqual([]);
+  });
+
+  it('takes for no tenant what is no tenant’s, nor that of one who waits', async () => {
+    expect(await backUpFrom(null, { salt: '', ...FOLDERS })).toEqual(outside);
+  });
+
+  it('refuses what is not the list that was written for the run', async () => {
+    const other = { salt: '', tenants: [{ name, folders: ['oakfield'] }], postponed: [] };
+    await expect(backUpFrom(name, { salt: '', ...FOLDERS }, JSON.stringify(other))).rejects.toMatchObject({
+      name: 'TenantFoldersAlteredError',
+    });
   });
 });
 

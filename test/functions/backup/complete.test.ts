@@ -31,6 +31,7 @@ const items: TenantItem[] = [null, 'oak'].map(tenant => ({
   previousManifestSha256: 'b'.repeat(64),
   partialManifestSha256: null,
   asOf: null,
+  tenantFoldersSha256: null,
 }));
 const whole: TenantBackupResult[] = items.map(({ bucketId, tenant }) => ({
   bucketId,
@@ -83,7 +84,7 @@ function fingerprint(moment: 'before' | 'after', measuredAt: string): DatabaseFi
     ],
     sequences: [],
     unreadable: [],
-    tenants: ['oak'],
+    root: { comparison: 'exact', tenants: [{ id: 'oak', comparedAs: 'oak' }], rowsWithoutId: 0 },
   };
 }
 
@@ -113,6 +114,7 @@ const complete = (more: object = {}) =>
     tenantResultsKey: resultsKey,
     asOf: at(40),
     unlistedBucketIds: [],
+    postponedTenantCount: 0,
     ...more,
   });
 

@@ -9,12 +9,13 @@ const expected = {
   ],
 };
 const whole = {
-  databases: [{ databaseId: 'app', failure: null, invalidTenantCount: 0 }],
+  databases: [{ databaseId: 'app', failure: null, rowsWithoutTenant: 0 }],
   tenants: [
     { bucketId: 'uploads', tenant: 'oak', failure: null, notCovered: {} },
     { bucketId: 'uploads', tenant: null, failure: null, notCovered: { archived: 0 } },
   ],
   unlistedBucketIds: [] as string[],
+  postponedTenantCount: 0,
   expected,
 };
 
@@ -26,7 +27,7 @@ describe('judgeRecoveryPoint', () => {
   it.each([
     [
       'an empty configuration',
-      { databases: [], tenants: [], unlistedBucketIds: [], expected: { databaseIds: [], items: [] } },
+      { ...whole, databases: [], tenants: [], expected: { databaseIds: [], items: [] } },
       'nothing is configured to be backed up',
     ],
     [
@@ -34,16 +35,21 @@ describe('judgeRecoveryPoint', () => {
       { ...whole, unlistedBucketIds: ['uploads'] },
       'bucket uploads: its tenants could not be listed',
     ],
+    [
+      'more new tenants than one run takes',
+      { ...whole, postponedTenantCount: 3 },
+      '3 more tenants are new than one run gives keys to; run the backup again',
+    ],
     ['a database without a result', { ...whole, databases: [] }, 'database app: no result'],
     [
       'a database that failed',
-      { ...whole, databases: [{ databaseId: 'app', failure: 'SnapshotFailedError', invalidTenantCount: 0 }] },
+      { ...whole, databases: [{ databaseId: 'app', failure: 'SnapshotFailedError', rowsWithoutTenant: 0 }] },
       'database app: SnapshotFailedError',
     ],
     [
-      'tenants whose ids are not valid',
-      { ...whole, databases: [{ databaseId: 'app', failure: null, invalidTenantCount: 2 }] },
-      "database app: 2 tenant ids are not valid; their objects count as no tenant's",
+      'rows of the root table without an id',
+      { ...whole, databases: [{ databaseId: 'app', failure: null, rowsWithoutTenant: 2 }] },
+      "database app: 2 rows of the root table without an id; what belongs to them is no tenant's",
     ],
     [
       'a tenant without a result',

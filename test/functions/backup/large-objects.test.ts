@@ -39,6 +39,7 @@ const tenantItem = {
   previousManifestSha256: null,
   partialManifestSha256: null,
   asOf: null,
+  tenantFoldersSha256: null,
 };
 
 async function step(cursor: TenantCursorType | null = null, timeIsShort = () => false) {

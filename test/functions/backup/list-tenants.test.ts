@@ -1,9 +1,17 @@
 import { zstdCompressSync } from 'node:zlib';
+import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { handler } from '../../../functions/backup/list-tenants.ts';
 import { planItems } from '../../../functions/backup/plan-items.ts';
+import type { TenantItem } from '../../../functions/contracts/daily-backup.ts';
 import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
-import { fingerprintKey, rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
+import { TenantFolders } from '../../../functions/contracts/tenant-names.ts';
+import {
+  fingerprintKey,
+  itemsKey,
+  rootManifestKey,
+  tenantFoldersKey,
+} from '../../../functions/contracts/vault-layout.ts';
 import { canonicalJson } from '../../../functions/platform/canonical-json.ts';
 import { inPagesOf, stepRuntime, type TestRuntime } from '../../fixtures/step-runtime.ts';
 
@@ -18,18 +26,30 @@ beforeEach(() => {
   cloud = stepRuntime({ configuration: { databases: [{ ...database, readerUser: 'daybreak_reader' }] } });
 });
 
-async function listItems(): Promise<
-  { bucketId: string; tenant: string | null; previousManifestSha256: string | null }[]
-> {
-  const { itemsKey, itemCount } = await cloud.invoke(handler, { recoveryPointId, asOf });
-  const items = (await cloud.get('work', itemsKey))
-    .toString()
+async function itemsOf(id: string): Promise<TenantItem[]> {
+  const text = (await cloud.get('work', itemsKey(id))).toString();
+  return text
     .split('\n')
     .slice(0, -1)
     .map(line => JSON.parse(line));
+}
+
+async function listItems(): Promise<TenantItem[]> {
+  const { itemCount } = await cloud.invoke(handler, { recoveryPointId, asOf });
+  const items = await itemsOf(recoveryPointId);
   expect(items).toHaveLength(itemCount);
   return items;
 }
+
+async function readFolders(items: TenantItem[]): Promise<TenantFolders> {
+  const [sha256, ...others] = new Set(items.map(({ tenantFoldersSha256 }) => tenantFoldersSha256));
+  expect(others).toEqual([]);
+  return TenantFolders.parse(
+    JSON.parse(String(await cloud.get('work', tenantFoldersKey(recoveryPointId, `${sha256}`)))),
+  );
+}
+
+const givenName = (id: string) => ({ version: 1, comparison: 'exact', comparedAs: id, id, name: `_${'a'.repeat(26)}` });
 
 const tenants = async () => (await listItems()).map(({ tenant }) => tenant);
 
@@ -69,7 +89,11 @@ const putFingerprint = (names: string[]) =>
   cloud.put(
     'vault',
     fingerprintKey(recoveryPointId, 'app', 'before'),
-    zstdCompressSync(JSON.stringify({ tenants: names })),
+    zstdCompressSync(
+      JSON.stringify({
+        root: { comparison: 'exact', tenants: names.map(id => ({ id, comparedAs: id })), rowsWithoutId: 0 },
+      }),
+    ),
   );
 
 describe('list-tenants', () => {
@@ -92,16 +116,128 @@ describe('list-tenants', () => {
         previousManifestSha256: null,
         partialManifestSha256: null,
         asOf: null,
+        tenantFoldersSha256: null,
       })),
+    );
+    expect(cloud.lines).toContainEqual(expect.objectContaining({ level: 'info', strangeFolderCount: 1 }));
+    expect(await cloud.list('vault', 'tenant-names/')).toEqual([]);
+  });
+
+  it('adds tenants that only a database knows', async () => {
+    await cloud.put('school-uploads', 'schools/oakfield/a', 'x');
+    await putFingerprint(['oakfield', 'new-school']);
+    expect(await tenants()).toEqual([null, 'new-school', 'oakfield']);
+  });
+
+  it('gives an odd id a name, once, and tells the backup alone where its folder is', async () => {
+    const ids = ['', '..', 'a b', 'jo@stmarys.example', 'stmarys.sch.uk', 'x'.repeat(5000), '\u00C4', 'A\u0308', '🏫'];
+    for (const id of ids.slice(0, 5)) await cloud.put('school-uploads', `schools/${id}/f`, 'x');
+    await putFingerprint([...ids, 'oakfield']);
+    const items = await listItems();
+    const names = items.flatMap(({ tenant }) => (tenant === null ? [] : [tenant]));
+    expect(names).toHaveLength(ids.length + 1);
+    expect(new Set(names).size).toBe(names.length);
+    expect(names.filter(name => !/^_[a-z2-7]{26}$/.test(name))).toEqual(['oakfield']);
+
+    const given = await cloud.list('vault', 'tenant-names/');
+    expect(given).toHaveLength(ids.length);
+    for (const key of given) {
+      expect(key).toMatch(/^tenant-names\/[0-9a-f]{64}\.json$/);
+      const { ServerSideEncryption, SSEKMSKeyId } = await cloud.client.send(
+        new HeadObjectCommand({ Bucket: 'vault', Key: key }),
+      );
+      expect([ServerSideEncryption, SSEKMSKeyId]).toEqual(['aws:kms', cloud.deployment.vaultKeyArn]);
+    }
+    const { tenants: folders } = await readFolders(items);
+    expect(folders.flatMap(({ folders }) => folders).sort()).toEqual([...ids].sort());
+    expect(folders.map(({ name }) => name).sort()).toEqual(names.filter(name => name !== 'oakfield'));
+    for (const said of [JSON.stringify(items), JSON.stringify(cloud.lines), (await cloud.list('work')).join()]) {
+      for (const id of ['a b', 'stmarys', '\u00C4', 'A\u0308', '🏫', 'xxx']) expect(said).not.toContain(id);
+    }
+
+    cloud.requests.length = 0;
+    expect(await tenants()).toEqual([null, ...names]);
+    expect(cloud.requests.filter(request => request.includes('GenerateMac') || request.includes('PUT /vault'))).toEqual(
+      [],
     );
   });
 
-  it('adds tenants that only a database knows, and says how many have no valid id', async () => {
-    await cloud.put('school-uploads', 'schools/oakfield/a', 'x');
-    await putFingerprint(['oakfield', 'new-school', 'St Mary', '../x']);
-    expect(await tenants()).toEqual([null, 'new-school', 'oakfield']);
-    expect(cloud.lines.find(({ level }) => level === 'warn')).toMatchObject({ invalidTenantCount: 2 });
-    expect(JSON.stringify(cloud.lines)).not.toContain('Mary');
+  it('gives no name to a folder that no database knows, and one from when a database does', async () => {
+    await cloud.put('school-uploads', 'schools/St Mary/y', 'x');
+    expect(await tenants()).toEqual([null]);
+    await putFingerprint(['St Mary']);
+    const [, name] = await tenants();
+    expect(name).toMatch(/^_/);
+    await putFingerprint(['another']);
+    expect(await tenants()).toEqual([null, name, 'another']);
+  });
+
+  it('is run twice at the same time, and both use the same names', async () => {
+    await putFingerprint(['a b', 'c d']);
+    const others = '20261122t023001z';
+    await cloud.put(
+      'vault',
+      fingerprintKey(others, 'app', 'before'),
+      await cloud.get('vault', fingerprintKey(recoveryPointId, 'app', 'before')),
+    );
+    const waiting: (() => void)[] = [];
+    // Each run has read that no names are given before either of them gives one.
+    cloud.intercept(async (request, next) => {
+      if (request.method === 'PUT' && request.path.startsWith('/vault/tenant-names/')) {
+        await new Promise<void>(resolve => {
+          waiting.push(resolve);
+          if (waiting.length === 4) for (const go of waiting) go();
+        });
+      }
+      return next();
+    });
+    await Promise.all([cloud.invoke(handler, { recoveryPointId }), cloud.invoke(handler, { recoveryPointId: others })]);
+    cloud.intercept(undefined);
+    expect(await cloud.list('vault', 'tenant-names/')).toHaveLength(2);
+    const [first, second] = [await itemsOf(recoveryPointId), await itemsOf(others)].map(items =>
+      items.map(({ tenant }) => tenant),
+    );
+    expect(first).toHaveLength(3);
+    expect(second).toEqual(first);
+  });
+
+  it('is killed after it has given a name, and its rerun keeps it', async () => {
+    await putFingerprint(['a b', 'c d']);
+    cloud.intercept(async (request, next) => {
+      if (request.path.includes('items.jsonl')) throw new Error('killed');
+      return next();
+    });
+    await expect(cloud.invoke(handler, { recoveryPointId })).rejects.toThrow();
+    cloud.intercept(undefined);
+    const given = await Promise.all(
+      (await cloud.list('vault', 'tenant-names/')).map(
+        async key => JSON.parse(String(await cloud.get('vault', key))).name,
+      ),
+    );
+    expect(given).toHaveLength(2);
+    expect(await tenants()).toEqual([null, ...given.sort()]);
+  });
+
+  it.each([
+    ['is no JSON', 'a b', 'is not readable'],
+    ['names an id twice', JSON.stringify(givenName('c d')), 'share the name'],
+  ])('fails when a name in the vault %s, without saying the id', async (_what, body, message) => {
+    await putFingerprint(['a b']);
+    await cloud.put('vault', `tenant-names/${hash('1')}.json`, JSON.stringify(givenName('a b')));
+    await cloud.put('vault', `tenant-names/${hash('2')}.json`, body);
+    const failed = await listItems().catch((error: Error) => error);
+    expect(failed).toMatchObject({ name: 'TenantNamesInvalidError', message: expect.stringContaining(message) });
+    expect(JSON.stringify([failed, String(failed), cloud.lines])).not.toMatch(/a b|c d/);
+  });
+
+  it('lets 1,000 new tenants in, and says how many wait', async () => {
+    await putFingerprint(Array.from({ length: 1003 }, (_, index) => `school-${index}`));
+    await putRootManifest('20261121t023000z', [tenantResult('school-7', hash('1'))]);
+    expect(await cloud.invoke(handler, { recoveryPointId })).toMatchObject({
+      itemCount: 1002,
+      postponedTenantCount: 2,
+    });
+    expect(cloud.lines).toContainEqual(expect.objectContaining({ level: 'error', postponedTenantCount: 2 }));
   });
 
   it('goes on with what else is known when a fingerprint is not readable', async () => {
@@ -172,7 +308,7 @@ describe('list-tenants', () => {
 
 describe('the items', () => {
   it('keep buckets apart', () => {
-    const { items } = planItems({
+    const items = planItems({
       recoveryPointId,
       buckets: [
         { bucketId: 'uploads', listed: ['b', 'a'], asOf: '2026-11-22T02:40:00.000Z' },
@@ -180,6 +316,7 @@ describe('the items', () => {
       ],
       databaseTenants: ['c', 'a'],
       previous: [tenantResult('a', hash('1')), { ...tenantResult('d', hash('2')), bucketId: 'exports' }],
+      tenantFoldersSha256: null,
     });
     expect(items.map(item => [item.bucketId, item.tenant, item.previousManifestSha256?.[0] ?? null])).toEqual([
       ['uploads', null, null],

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parentOfTenants, tenantOfPrefix, tenantPrefix } from '../../../functions/backup/tenant-prefix.ts';
-import { walkOutsideTenants, walkPrefix } from '../../../functions/backup/walk-bucket.ts';
+import { folderOfPrefix, folderPrefix, parentOfTenants } from '../../../functions/backup/tenant-prefix.ts';
+import { walkFolders, walkOutsideTenants } from '../../../functions/backup/walk-bucket.ts';
+import { isPlainId } from '../../../functions/contracts/identifiers.ts';
 import type { listObjects } from '../../../functions/platform/s3.ts';
 
 const byBytes = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
@@ -64,24 +65,17 @@ const template = fc.constantFrom(
   'a//{tenant}/',
 );
 
+const isTenants = (folder: string) => isPlainId(folder) || folder === 'St Mary' || folder === '';
+
 describe('the keys of a bucket', () => {
   it('belong each to one tenant or to none, in the order of their bytes', async () => {
     await fc.assert(
       fc.asyncProperty(keys, template, fc.integer({ min: 1, max: 7 }), async (all, pattern, pageSize) => {
         const list = listing(all, pageSize);
-        const outside = await keysOf(walkOutsideTenants('b', pattern, undefined, list));
+        const outside = await keysOf(walkOutsideTenants('b', pattern, isTenants, undefined, list));
         expect(outside).toEqual([...outside].sort(byBytes));
-        const tenants = new Set<string>();
-        for await (const { commonPrefixes } of list('b', parentOfTenants(pattern), { delimiter: '/' })) {
-          for (const prefix of commonPrefixes) {
-            const tenant = tenantOfPrefix(pattern, prefix);
-            if (tenant !== undefined) tenants.add(tenant);
-          }
-        }
-        const inside: string[] = [];
-        for (const tenant of tenants) {
-          inside.push(...(await keysOf(walkPrefix('b', tenantPrefix(pattern, tenant), undefined, list))));
-        }
+        const inside = await keysOf(walkFolders('b', pattern, await tenantsIn(pattern, list), undefined, list));
+        expect(inside).toEqual([...inside].sort(byBytes));
         expect([...outside, ...inside].sort(byBytes)).toEqual(all);
       }),
       { numRuns: 300 },
@@ -92,31 +86,55 @@ describe('the keys of a bucket', () => {
     await fc.assert(
       fc.asyncProperty(keys, template, fc.integer({ min: 1, max: 7 }), fc.nat(), async (all, pattern, pageSize, at) => {
         const list = listing(all, pageSize);
-        const whole = await keysOf(walkOutsideTenants('b', pattern, undefined, list));
-        fc.pre(whole.length > 0);
-        const index = at % whole.length;
-        expect(await keysOf(walkOutsideTenants('b', pattern, whole[index], list))).toEqual(whole.slice(index + 1));
+        const folders = await tenantsIn(pattern, list);
+        for (const walk of [
+          (after?: string) => keysOf(walkOutsideTenants('b', pattern, isTenants, after, list)),
+          (after?: string) => keysOf(walkFolders('b', pattern, folders, after, list)),
+        ]) {
+          const whole = await walk();
+          if (whole.length === 0) continue;
+          const index = at % whole.length;
+          expect(await walk(whole[index])).toEqual(whole.slice(index + 1));
+        }
       }),
       { numRuns: 300 },
     );
   });
 });
 
-describe('a tenant’s prefix', () => {
+async function tenantsIn(pattern: string, list: ReturnType<typeof listing>): Promise<string[]> {
+  const folders: string[] = [];
+  for await (const { commonPrefixes } of list('b', parentOfTenants(pattern), { delimiter: '/' })) {
+    for (const prefix of commonPrefixes) {
+      const folder = folderOfPrefix(pattern, prefix);
+      if (folder !== undefined && isTenants(folder)) folders.push(folder);
+    }
+  }
+  return folders.reverse();
+}
+
+it('a folder whose keys would be longer than S3 allows is not asked for', async () => {
+  const list = listing(['a/1', 'b/1'], 10);
+  expect(await keysOf(walkFolders('b', '{tenant}/', ['x'.repeat(1024), 'b'], undefined, list))).toEqual(['b/1']);
+});
+
+describe('a tenant’s folder', () => {
   it.each([
     ['schools/{tenant}/', 'schools/oakfield/', 'oakfield'],
-    ['schools/{tenant}/', 'schools/St Mary/', undefined],
-    ['schools/{tenant}/', 'schools//', undefined],
+    ['schools/{tenant}/', 'schools/St Mary/', 'St Mary'],
+    ['schools/{tenant}/', 'schools//', ''],
+    ['schools/{tenant}/', 'schools/', undefined],
+    ['/{tenant}/', '/', undefined],
+    ['{tenant}/', '/', ''],
     ['schools/{tenant}/', 'schools/a/b/', undefined],
     ['schools/{tenant}/', 'other/oakfield/', undefined],
     ['schools/{tenant}/', 'schools/oakfield', undefined],
-    ['schools/{tenant}/', 'schools/-x/', undefined],
-    [`schools/{tenant}/`, `schools/${'x'.repeat(63)}/`, 'x'.repeat(63)],
-    [`schools/{tenant}/`, `schools/${'x'.repeat(64)}/`, undefined],
+    ['schools/{tenant}/', 'schools/-x/', '-x'],
+    [`schools/{tenant}/`, `schools/${'x'.repeat(300)}/`, 'x'.repeat(300)],
     ['{tenant}/', 'oakfield/', 'oakfield'],
-    ['{tenant}/', '../', undefined],
-  ])('%s: %s names %s', (pattern, prefix, tenant) => {
-    expect(tenantOfPrefix(pattern, prefix)).toBe(tenant);
-    if (tenant !== undefined) expect(tenantPrefix(pattern, tenant)).toBe(prefix);
+    ['{tenant}/', '../', '..'],
+  ])('%s: %s is the folder %s', (pattern, prefix, folder) => {
+    expect(folderOfPrefix(pattern, prefix)).toBe(folder);
+    if (folder !== undefined) expect(folderPrefix(pattern, folder)).toBe(prefix);
   });
 });

@@ -33,7 +33,14 @@ async function appendWithout(action: string | undefined): Promise<number[]> {
   s3.createBucket({ name: 'evidence', objectLock: { defaultRetention: retention }, encryption });
   s3.createBucket({ name: 'work', encryption });
 
-  const names = { vaultBucket: 'vault', evidenceBucket: 'evidence', workBucket: 'work', vaultKeyArn, signingKeyArn };
+  const names = {
+    vaultBucket: 'vault',
+    evidenceBucket: 'evidence',
+    workBucket: 'work',
+    vaultKeyArn,
+    signingKeyArn,
+    tenantIdKeyArn: signingKeyArn,
+  };
   const configuration = SupplierConfiguration.parse(exampleConfiguration);
   const reach = { configuration, ...names, subnetGroupName: 'isolated', stateMachineArns: [] };
   const statements = permissionsOf(reach)['evidence/append-entry'].map(({ actions, resources, conditions }) => ({

@@ -53,6 +53,7 @@ export async function openLedger(options: { directory?: string } = {}) {
     workBucket: 'work',
     vaultKeyArn: vaultKey?.Arn ?? '',
     signingKeyArn: KeyMetadata?.Arn ?? '',
+    tenantIdKeyArn: '',
   };
   const restoreTest = { subnetGroupName: 'isolated', securityGroupId: 'sg-1' };
   const lines: string[] = [];

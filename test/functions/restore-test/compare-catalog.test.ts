@@ -30,7 +30,7 @@ const database = (extra: Partial<DatabaseFingerprint>): DatabaseFingerprint => (
   tables: [],
   sequences: [],
   unreadable: [],
-  tenants: [],
+  root: { comparison: 'exact', tenants: [], rowsWithoutId: 0 },
   ...extra,
 });
 

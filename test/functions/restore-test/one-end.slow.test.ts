@@ -225,7 +225,8 @@ describe('fingerprints of version 1', () => {
       const { removedRowCount, lastMeasuredAt: measuredAt } = table;
       tables.push({ ...kept, measuredAt, settled: part(settled), recent: part(recent), removedRowCount, fileNode });
     }
-    const { databaseId, moment, serverVersion, seeds, schemaSha256, tenants } = index;
+    const { databaseId, moment, serverVersion, seeds, schemaSha256 } = index;
+    const tenants = index.root.tenants.map(({ id }) => id);
     const unreadable = index.unreadable.map(({ schema, relation }) => ({
       schema,
       relation,

@@ -30,6 +30,7 @@ const environment = {
     workBucket: 'work',
     vaultKeyArn: 'vault-key',
     signingKeyArn: 'signing-key',
+    tenantIdKeyArn: 'tenant-id-key',
   }),
 };
 

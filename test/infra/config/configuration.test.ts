@@ -14,6 +14,7 @@ const otherKey = 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000
 const existing = {
   vaultKeyArn: otherKey.replace(/c$/, 'e'),
   signingKeyArn: otherKey.replace(/c$/, 'd'),
+  tenantIdKeyArn: otherKey.replace(/c$/, '8'),
   logKeyArn: otherKey.replace(/c$/, 'f'),
   trailKeyArn: otherKey.replace(/c$/, '9'),
 };
@@ -434,7 +435,7 @@ describe('the configuration', () => {
       'an existing vault with one key for all',
       { existing: { ...existing, signingKeyArn: existing.vaultKeyArn } },
       [
-        '- existing.signingKeyArn: the vault has three keys: aws kms describe-key of alias/daybreak/vault, of alias/daybreak/signing and of alias/daybreak/logs prints one each',
+        '- existing.signingKeyArn: each is a key of its own: aws kms describe-key of alias/daybreak/vault, alias/daybreak/signing, alias/daybreak/tenant-ids, alias/daybreak/logs and alias/daybreak/trail prints one each',
         `    existing.signingKeyArn: "${existing.vaultKeyArn}"`,
         `    existing.vaultKeyArn: "${existing.vaultKeyArn}"`,
       ],

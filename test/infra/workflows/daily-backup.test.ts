@@ -67,7 +67,7 @@ const allGoesWell: Record<string, ScriptedStep> = {
     snapshotId === 'daybreak-intermediate-two' ? { ...available, takenAt: asOf } : available,
   'backup/copy-snapshot': ({ instanceId }) => ({ snapshotId: `daybreak-${instanceId}` }),
   'backup/delete-intermediate': () => ({}),
-  'backup/list-tenants': () => ({ itemsKey, itemCount: 2, unlistedBucketIds: ['closed'] }),
+  'backup/list-tenants': () => ({ itemsKey, itemCount: 2, unlistedBucketIds: ['closed'], postponedTenantCount: 0 }),
   'tenants/ensure-key': ({ tenant }) => ({ keyArn: `key of ${tenant}`, draft: null }),
   'backup/back-up-tenant': ({ item: { tenant } }) => ({ result: result(tenant), cursor: null }),
   'backup/complete': () => ({ recoveryPointId, status: 'good', databases: [], draft }),

@@ -81,6 +81,7 @@ describe('deploying the assembly to a local cloud', () => {
       workBucket: `daybreak-work-${account}-eu-west-2`,
       vaultKeyArn: keyArnIn(deployed, 'VaultKey'),
       signingKeyArn: keyArnIn(deployed, 'SigningKey'),
+      tenantIdKeyArn: keyArnIn(deployed, 'TenantIdKey'),
     });
     expect(JSON.parse(DAYBREAK_CONFIGURATION).restoreTest).toMatchObject({ subnetGroupName: 'daybreak-restore-test' });
   });

@@ -22,7 +22,13 @@ const configuration = localConfiguration({
   buckets: [{ id: 'uploads', name: 'school-uploads', tenantPrefix: '{tenant}/' }],
 });
 const IAM_EVENT = { eventSource: 'iam.amazonaws.com', requestParameters: { roleName: 'daybreak-backup-plan' } };
-const ALIASES = { vaultKeyArn: 'vault', signingKeyArn: 'signing', logKeyArn: 'logs', trailKeyArn: 'trail' };
+const ALIASES = {
+  vaultKeyArn: 'vault',
+  signingKeyArn: 'signing',
+  tenantIdKeyArn: 'tenant-ids',
+  logKeyArn: 'logs',
+  trailKeyArn: 'trail',
+};
 
 beforeAll(() => {
   createApp(configuration, { outdir: assembly, bundle: false, check: false }).synth();
