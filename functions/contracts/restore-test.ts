@@ -95,8 +95,14 @@ export const ObjectTestItem = z.strictObject({
 });
 export type ObjectTestItem = z.infer<typeof ObjectTestItem>;
 
-/** Where it goes on: how many of the manifest's lines are done. */
-export const ObjectTestCursor = z.strictObject({ lineCount: z.int(), progress: ObjectVerification });
+/** Where it goes on. */
+export const ObjectTestCursor = z.discriminatedUnion('phase', [
+  /** The vault was listed up to and with the name `after`, or a beginning of names. */
+  z.strictObject({ phase: z.literal('inventory'), after: z.string(), progress: ObjectVerification }),
+  /** So many of the manifest's lines are done. */
+  z.strictObject({ phase: z.literal('restore'), lineCount: z.int(), progress: ObjectVerification }),
+]);
+export type ObjectTestCursor = z.infer<typeof ObjectTestCursor>;
 
 /** `restore-test/verify-objects`: copies to the work bucket's scratch prefix, reads back, compares. */
 export const VerifyObjectsInput = z.strictObject({

@@ -2,8 +2,8 @@ const NAME_BYTES = 32;
 const RECORD_BYTES = NAME_BYTES + 6;
 
 /**
- * The vault objects that a manifest names, with their sizes: 38 bytes for each, so that a million of them fit beside
- * everything else, and in the order in which S3 lists them.
+ * Vault objects that a manifest names, with their sizes: 38 bytes for each, so that a million of them fit beside everything
+ * else, and in the order in which S3 lists them.
  */
 export class VaultInventory {
   #records: Buffer;
@@ -47,22 +47,54 @@ export class VaultInventory {
 }
 
 /**
- * Compares what the vault should hold with what it lists, both in the order of the names. What the vault holds beyond
- * that (older contents, other buckets' objects) is no difference.
+ * Compares what the vault should hold with what it lists, page by page, both in the order of the names. What the vault holds
+ * beyond that (older contents, other buckets' objects) is no difference.
  */
-export async function* compareInventory(
-  expected: Iterable<{ name: string; sizeBytes: number }>,
-  listed: AsyncIterable<{ name: string; sizeBytes: number }>,
-): AsyncGenerator<{ name: string; difference: 'missing' | 'size' }> {
-  const listing = listed[Symbol.asyncIterator]();
-  try {
-    let found = await listing.next();
-    for (const { name, sizeBytes } of expected) {
-      while (!found.done && found.value.name < name) found = await listing.next();
-      if (found.done || found.value.name !== name) yield { name, difference: 'missing' };
-      else if (found.value.sizeBytes !== sizeBytes) yield { name, difference: 'size' };
+export class InventoryComparison {
+  readonly #expected: Iterator<{ name: string; sizeBytes: number }>;
+  #next: IteratorResult<{ name: string; sizeBytes: number }>;
+
+  constructor(expected: Iterable<{ name: string; sizeBytes: number }>) {
+    this.#expected = expected[Symbol.iterator]();
+    this.#next = this.#expected.next();
+  }
+
+  /** Every expected name up to and with the last one of a page. */
+  *comparePage(listed: readonly { name: string; sizeBytes: number }[]): Generator<InventoryDifference> {
+    for (const { name, sizeBytes } of listed) {
+      yield* this.#missing(expected => expected < name);
+      for (; !this.#next.done && this.#next.value.name === name; this.#next = this.#expected.next()) {
+        if (this.#next.value.sizeBytes !== sizeBytes) yield { name, difference: 'size' };
+      }
     }
-  } finally {
-    await listing.return?.();
+  }
+
+  /** Everything that is expected behind the last page. */
+  compareRest(): Generator<InventoryDifference> {
+    return this.#missing(() => true);
+  }
+
+  *#missing(isPast: (name: string) => boolean): Generator<InventoryDifference> {
+    for (; !this.#next.done && isPast(this.#next.value.name); this.#next = this.#expected.next()) {
+      yield { name: this.#next.value.name, difference: 'missing' };
+    }
   }
 }
+
+export interface InventoryDifference {
+  readonly name: string;
+  readonly difference: 'missing' | 'size';
+}
+
+/**
+ * Where a window of names ends that holds about `namesAtOnce` of `nameCount` names behind `after`: what the first name
+ * beyond it is not before; undefined where it reaches to the last name. Names are as good as random.
+ */
+export function windowEnd(after: string, nameCount: number, namesAtOnce: number): string | undefined {
+  const from = Number.parseInt(after.slice(0, DIGITS).padEnd(DIGITS, '0'), 16);
+  const to = from + Math.max(1, Math.floor((16 ** DIGITS * namesAtOnce) / Math.max(1, nameCount)));
+  return to < 16 ** DIGITS ? to.toString(16).padStart(DIGITS, '0') : undefined;
+}
+
+/** So many digits of a name tell windows apart. */
+const DIGITS = 8;

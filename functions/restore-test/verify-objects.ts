@@ -1,7 +1,12 @@
 import type { z } from 'zod';
 import type { Deployment } from '../contracts/configuration.ts';
 import type { ObjectManifestLine } from '../contracts/object-manifest.ts';
-import { type ObjectTestItem, VerifyObjectsInput, VerifyObjectsOutput } from '../contracts/restore-test.ts';
+import {
+  type ObjectTestCursor,
+  type ObjectTestItem,
+  VerifyObjectsInput,
+  VerifyObjectsOutput,
+} from '../contracts/restore-test.ts';
 import type { Finding, ObjectVerification } from '../contracts/restore-test-record.ts';
 import { manifestKey, objectKey, objectPrefix, tenantKeyAlias } from '../contracts/vault-layout.ts';
 import { type StepContext, handler as step } from '../platform/handler.ts';
@@ -13,17 +18,32 @@ import { ManifestAlteredError, openLines, readManifest } from '../platform/objec
 import { deleteVersions, listObjects, ObjectKeyUnusableError, ObjectNotFoundError } from '../platform/s3.ts';
 import { ObjectSample } from './object-sample.ts';
 import { type RestoreTask, restoreObject, scratchKey } from './restore-object.ts';
-import { compareInventory, VaultInventory } from './vault-inventory.ts';
+import { InventoryComparison, type InventoryDifference, VaultInventory, windowEnd } from './vault-inventory.ts';
 
 const RESTORES_UNDER_WAY = 16;
 const FINDINGS_KEPT = 100;
 const MIB = 1024 ** 2;
 /** A function reads 10 MB a second at the least, so that eight gibibytes are read in one call of a quarter of an hour. */
-export const RESTORE_LIMITS = { ...COPY_LIMITS, readBackUpToBytes: 8192 * MIB, togetherUpToBytes: 256 * MIB };
+export const RESTORE_LIMITS: VerificationLimits = {
+  ...COPY_LIMITS,
+  readBackUpToBytes: 8192 * MIB,
+  togetherUpToBytes: 256 * MIB,
+  namesAtOnce: 1_000_000,
+};
+
+type VerificationLimits = RestoreTask['limits'] & {
+  /** So many of a manifest's names are in memory at a time, 38 bytes each. */
+  readonly namesAtOnce: number;
+};
+
+const LINES_BETWEEN_LOOKS_AT_THE_TIME = 10_000;
 
 /**
  * Verifies one tenant's manifest of one bucket: that it is the one that the root manifest names, that every object in it
  * is in the vault with its size, and that a sample of them, or all, can be restored to what they were.
+ *
+ * Built for 20 million objects of one tenant in one bucket, in the same memory whatever their number: the vault is listed
+ * window by window of the names, each of which costs reading the manifest once.
  * @throws TenantKeyUnusableError when nothing of the tenant can be read because of its key: after an erasure that is as it
  * should be, so that it is no finding about the backup.
  */
@@ -36,7 +56,7 @@ export const handler = step({
 export async function verifyObjects(
   { item, cursor }: z.output<typeof VerifyObjectsInput>,
   { deployment, timeIsShort }: StepContext,
-  limits: RestoreTask['limits'],
+  limits: VerificationLimits,
 ): Promise<z.input<typeof VerifyObjectsOutput>> {
   const { restoreTestId, recoveryPointId, tenant, manifestSha256 } = item;
   const key = manifestKey(tenant, manifestSha256);
@@ -45,13 +65,31 @@ export async function verifyObjects(
   let lines: SpooledLines | undefined;
   try {
     lines = await openLines(deployment.vaultBucket, key, manifestSha256);
+    if (cursor?.phase !== 'restore') {
+      const after = await checkInventory(
+        lines,
+        key,
+        progress,
+        cursor?.after ?? '',
+        item,
+        deployment,
+        limits,
+        timeIsShort,
+      );
+      if (after !== undefined) return { result: null, cursor: { phase: 'inventory', after, progress } };
+      // Of a large manifest, whose reading takes its time, the rest has a call of its own.
+      if (lines.lineCount > limits.namesAtOnce) {
+        return { result: null, cursor: { phase: 'restore', lineCount: 0, progress } };
+      }
+    }
     const sample = item.sampleSize === null ? undefined : new ObjectSample(restoreTestId, item.sampleSize);
-    if (cursor === null) await checkInventory(lines, key, progress, sample, item, deployment);
-    else if (sample !== undefined) await eachLine(lines, key, (line, index) => sample.add(index, line));
+    if (sample !== undefined) await eachLine(lines, key, (line, index) => sample.add(index, line));
     const { vaultBucket, workBucket } = deployment;
     const task = { restoreTestId, recoveryPointId, tenant, vaultBucket, workBucket, keyArn, limits, timeIsShort };
-    const lineCount = await restoreSample(lines, key, progress, sample?.indexes(), cursor?.lineCount ?? 0, task);
-    return lineCount === undefined ? done(progress) : { result: null, cursor: { lineCount, progress } };
+    const lineCount = await restoreSample(lines, key, progress, sample?.indexes(), doneLines(cursor), task);
+    return lineCount === undefined
+      ? done(progress)
+      : { result: null, cursor: { phase: 'restore', lineCount, progress } };
   } catch (error) {
     if (error instanceof ManifestAlteredError) {
       addFinding(progress, { kind: 'manifest-altered', place: key, detail: error.message });
@@ -68,23 +106,22 @@ export async function verifyObjects(
   }
 }
 
-/** The first pass: everything is in the vault, with its size. It also draws the sample. */
+/**
+ * The first pass: everything is in the vault, with its size.
+ * @returns the name that it came to when it stopped for time; undefined when all is compared.
+ */
 async function checkInventory(
   lines: SpooledLines,
   key: string,
   progress: ObjectVerification,
-  sample: ObjectSample | undefined,
+  doneUpTo: string,
   { tenant }: ObjectTestItem,
   { vaultBucket }: Deployment,
-): Promise<void> {
-  const inventory = new VaultInventory(lines.lineCount);
-  await eachLine(lines, key, (line, index) => {
-    inventory.add(line.vaultName, line.sizeBytes);
-    sample?.add(index, line);
-    progress.objectCount++;
-  });
-  if (progress.objectCount === 0) return;
-  for await (const { name, difference } of compareInventory(inventory.sorted(), listVault(vaultBucket, tenant))) {
+  { namesAtOnce }: VerificationLimits,
+  timeIsShort: () => boolean,
+): Promise<string | undefined> {
+  const prefix = objectPrefix(tenant);
+  const report = ({ name, difference }: InventoryDifference) => {
     const place = objectKey(tenant, name);
     addFinding(
       progress,
@@ -92,14 +129,48 @@ async function checkInventory(
         ? { kind: 'object-missing', place, detail: 'the vault has no current version of it' }
         : { kind: 'object-altered', place, detail: 'its current version has another size' },
     );
+  };
+  let after: string | undefined = doneUpTo;
+  while (after !== undefined && lines.lineCount > 0) {
+    const end = windowEnd(after, lines.lineCount, namesAtOnce);
+    const inventory = await readWindow(lines, key, after, end, namesAtOnce, timeIsShort);
+    if (inventory === undefined) return after;
+    const comparison = new InventoryComparison(inventory.sorted());
+    for await (const { objects } of listObjects(vaultBucket, prefix, { startAfter: prefix + after })) {
+      const listed = objects.map(object => ({ name: object.key.slice(prefix.length), sizeBytes: object.sizeBytes }));
+      for (const difference of comparison.comparePage(listed)) report(difference);
+      const last = listed.at(-1)?.name;
+      if (last === undefined || (end !== undefined && last >= end)) break;
+      if (timeIsShort()) return last;
+    }
+    for (const difference of comparison.compareRest()) report(difference);
+    after = end;
   }
+  progress.objectCount = lines.lineCount;
+  return undefined;
 }
 
-async function* listVault(vaultBucket: string, tenant: string | null) {
-  const prefix = objectPrefix(tenant);
-  for await (const { objects } of listObjects(vaultBucket, prefix)) {
-    for (const { key, sizeBytes } of objects) yield { name: key.slice(prefix.length), sizeBytes };
+/** The objects whose names are behind `after` and before `end`; undefined when it stopped for time. */
+async function readWindow(
+  lines: SpooledLines,
+  key: string,
+  after: string,
+  end: string | undefined,
+  namesAtOnce: number,
+  timeIsShort: () => boolean,
+): Promise<VaultInventory | undefined> {
+  const inventory = new VaultInventory(Math.ceil(Math.min(lines.lineCount, namesAtOnce) * 1.05));
+  let count = 0;
+  for await (const { line } of readManifest(lines, key)) {
+    if (++count % LINES_BETWEEN_LOOKS_AT_THE_TIME === 0 && timeIsShort()) return undefined;
+    const { vaultName, sizeBytes } = line;
+    if (vaultName > after && (end === undefined || vaultName < end)) inventory.add(vaultName, sizeBytes);
   }
+  return inventory;
+}
+
+function doneLines(cursor: ObjectTestCursor | null): number {
+  return cursor?.phase === 'restore' ? cursor.lineCount : 0;
 }
 
 /**

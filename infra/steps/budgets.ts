@@ -45,10 +45,10 @@ export const BUDGETS: Readonly<Record<Step, Budget>> = {
   'backup/copy-snapshot': short({ items: 1, of: 'snapshots', bytes: MIB, payloadBytes: KIB }),
   'backup/delete-intermediate': short({ items: 1, of: 'snapshots', bytes: MIB, payloadBytes: KIB }),
   'backup/list-tenants': long({ items: 10_000, of: 'tenants', bytes: 16 * MIB, payloadBytes: 4 * KIB }),
-  // Manifests are spooled to disk: a million objects take about half a gigabyte.
+  // Two manifests at a time are spooled to disk, 20 million objects in three gigabytes each.
   'backup/back-up-tenant': long(
-    { items: 8 * MILLION, of: 'objects of one tenant', bytes: 10 * TIB, payloadBytes: 4 * KIB },
-    { spoolMib: 4096 },
+    { items: 20 * MILLION, of: 'objects of one tenant', bytes: 10 * TIB, payloadBytes: 32 * KIB },
+    { spoolMib: 8192 },
   ),
   'backup/complete': long({ items: 10_000, of: 'tenants', bytes: GIB, payloadBytes: 64 * KIB }, { memoryMib: 2048 }),
   'tenants/ensure-key': short({ items: 1, of: 'tenants', bytes: MIB, payloadBytes: 2 * KIB }),
@@ -64,7 +64,7 @@ export const BUDGETS: Readonly<Record<Step, Budget>> = {
   ),
   'restore-test/plan-objects': long({ items: 10_000, of: 'tenants', bytes: 16 * MIB, payloadBytes: KIB }),
   'restore-test/verify-objects': long(
-    { items: 8 * MILLION, of: 'objects of one tenant', bytes: 10 * TIB, payloadBytes: 64 * KIB },
+    { items: 20 * MILLION, of: 'objects of one tenant', bytes: 10 * TIB, payloadBytes: 64 * KIB },
     { spoolMib: 4096 },
   ),
   'restore-test/tear-down': long({ items: 10 * MILLION, of: 'scratch objects', bytes: 0, payloadBytes: KIB }),

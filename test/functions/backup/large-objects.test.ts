@@ -89,7 +89,12 @@ describe('an object that is too large for one copy', () => {
     };
     for (const readBackUpToBytes of [1e9, 1]) {
       const output = await cloud.run(() =>
-        verifyObjects({ item, cursor: null }, cloud.context, { ...limits, togetherUpToBytes: 1, readBackUpToBytes }),
+        verifyObjects({ item, cursor: null }, cloud.context, {
+          ...limits,
+          togetherUpToBytes: 1,
+          namesAtOnce: 9,
+          readBackUpToBytes,
+        }),
       );
       expect(output.result).toMatchObject({ objectsRestored: 2, bytesRestored: content.length + 5, findings: [] });
     }
@@ -111,7 +116,12 @@ describe('an object that is too large for one copy', () => {
     const scratch = `/work/scratch/20261201t060000z/${tenantItem.recoveryPointId}/${vaultName}`;
     const test = () =>
       cloud.run(() =>
-        verifyObjects({ item, cursor: null }, cloud.context, { ...limits, togetherUpToBytes: 1, readBackUpToBytes: 9 }),
+        verifyObjects({ item, cursor: null }, cloud.context, {
+          ...limits,
+          togetherUpToBytes: 1,
+          namesAtOnce: 9,
+          readBackUpToBytes: 9,
+        }),
       );
     cloud.intercept(async ({ method, path, query }, next) => {
       const response = await next();

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ObjectSample } from '../../../functions/restore-test/object-sample.ts';
-import { compareInventory, VaultInventory } from '../../../functions/restore-test/vault-inventory.ts';
+import { InventoryComparison, VaultInventory, windowEnd } from '../../../functions/restore-test/vault-inventory.ts';
 
 const nameOf = (index: number) => createHash('sha256').update(`${index}`).digest('hex');
 const lines = fc.array(
@@ -63,24 +63,50 @@ describe('the inventory of the vault', () => {
   it('shows exactly what is missing or of another size', async () => {
     const sizes = fc.array(fc.tuple(fc.nat({ max: 2 ** 45 }), fc.constantFrom('there', 'missing', 'size', 'extra')));
     await fc.assert(
-      fc.asyncProperty(sizes, fc.nat({ max: 5 }), async (objects, expectedCount) => {
-        const inventory = new VaultInventory(expectedCount);
-        const listed: { name: string; sizeBytes: number }[] = [];
-        const differences: { name: string; difference: string }[] = [];
-        for (const [index, [sizeBytes, state]] of objects.entries()) {
-          const name = nameOf(index);
-          if (state !== 'extra') inventory.add(name, sizeBytes);
-          if (state !== 'missing') listed.push({ name, sizeBytes: state === 'size' ? sizeBytes + 1 : sizeBytes });
-          if (state === 'missing' || state === 'size') differences.push({ name, difference: state });
-        }
-        const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
-        async function* listing() {
-          yield* listed.sort(byName);
-        }
-        expect(await Array.fromAsync(compareInventory(inventory.sorted(), listing()))).toEqual(
-          differences.sort(byName),
-        );
-      }),
+      fc.asyncProperty(
+        sizes,
+        fc.nat({ max: 5 }),
+        fc.integer({ min: 1, max: 9 }),
+        async (objects, expectedCount, pageSize) => {
+          const inventory = new VaultInventory(expectedCount);
+          const listed: { name: string; sizeBytes: number }[] = [];
+          const differences: { name: string; difference: string }[] = [];
+          for (const [index, [sizeBytes, state]] of objects.entries()) {
+            const name = nameOf(index);
+            if (state !== 'extra') inventory.add(name, sizeBytes);
+            if (state !== 'missing') listed.push({ name, sizeBytes: state === 'size' ? sizeBytes + 1 : sizeBytes });
+            if (state === 'missing' || state === 'size') differences.push({ name, difference: state });
+          }
+          const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
+          listed.sort(byName);
+          const comparison = new InventoryComparison(inventory.sorted());
+          const found: unknown[] = [];
+          for (let from = 0; from < listed.length; from += pageSize) {
+            found.push(...comparison.comparePage(listed.slice(from, from + pageSize)));
+          }
+          expect([...found, ...comparison.compareRest()]).toEqual(differences.sort(byName));
+        },
+      ),
     );
+  });
+
+  it('comes in windows that hold about as many names as are asked for, and end', () => {
+    for (const [nameCount, namesAtOnce, windows] of [
+      [10_000_000, 1_000_000, 10],
+      [12, 3, 4],
+      [1, 1_000_000, 1],
+      [0, 1, 1],
+    ] as const) {
+      let count = 0;
+      for (let after: string | undefined = ''; after !== undefined; count++) {
+        const end = windowEnd(after, nameCount, namesAtOnce);
+        if (end !== undefined) expect(end > after).toBe(true);
+        after = end;
+      }
+      expect([windows, windows + 1]).toContain(count);
+    }
+    // It goes on behind a whole name too.
+    expect(windowEnd('7fffffff'.padEnd(64, 'f'), 4, 1)).toBe('bfffffff');
+    expect(windowEnd('ffffffff'.padEnd(64, 'f'), 2 ** 33, 1)).toBe(undefined);
   });
 });

@@ -8,8 +8,8 @@ import { VerifyObjectsOutput } from '../../../functions/contracts/restore-test.t
 import type { ObjectVerification } from '../../../functions/contracts/restore-test-record.ts';
 import { manifestKey, objectKey, tenantKeyAlias } from '../../../functions/contracts/vault-layout.ts';
 import { COPY_LIMITS } from '../../../functions/platform/object-copy.ts';
-import { handler, verifyObjects } from '../../../functions/restore-test/verify-objects.ts';
-import { stepRuntime, type TestRuntime } from '../../fixtures/step-runtime.ts';
+import { handler, RESTORE_LIMITS, verifyObjects } from '../../../functions/restore-test/verify-objects.ts';
+import { inPagesOf, stepRuntime, type TestRuntime } from '../../fixtures/step-runtime.ts';
 
 const restoreTestId = '20261201t060000z';
 const recoveryPointId = '20261122t023000z';
@@ -125,7 +125,7 @@ describe('verify-objects', () => {
         underWay--;
         return next();
       });
-      const limits = { ...COPY_LIMITS, readBackUpToBytes: 1e9, togetherUpToBytes };
+      const limits = { ...COPY_LIMITS, readBackUpToBytes: 1e9, togetherUpToBytes, namesAtOnce: 1e6 };
       const { result } = await cloud.run(() => verifyObjects({ item: item(), cursor: null }, cloud.context, limits));
       // The empty object is large at no limit.
       expect({ restored: result?.objectsRestored, most }).toEqual({ restored: 12, most: atOnce === 1 ? 2 : atOnce });
@@ -175,17 +175,43 @@ describe('verify-objects', () => {
       while (output.result === null) {
         let asked = 0;
         const context = { ...cloud.context, timeIsShort: () => ++asked > allowed };
-        const limits = { ...COPY_LIMITS, readBackUpToBytes: 1e9, togetherUpToBytes: 1e9 };
+        const limits = { ...COPY_LIMITS, readBackUpToBytes: 1e9, togetherUpToBytes: 1e9, namesAtOnce: 3 };
         const { cursor } = output;
         output = VerifyObjectsOutput.parse(
           JSON.parse(JSON.stringify(await cloud.run(() => verifyObjects({ item: item(), cursor }, context, limits)))),
         );
         expect(JSON.stringify(output.cursor)).not.toContain('schools/');
         calls++;
-        expect(calls).toBeLessThan(50);
+        expect(calls).toBeLessThan(60);
       }
       expect(output.result).toEqual(whole);
       expect(calls).toBeGreaterThan(1);
+    }
+  });
+
+  it('goes through the inventory page by page, whatever stops it, and finds the same', async () => {
+    for (const name of ['n/3', 'n/4', 'n/9']) await cloud.remove('vault', await placeOf(name));
+    const whole = await verify(1);
+    expect(whole.findingCount).toBe(3);
+    for (const [pageSize, namesAtOnce] of [
+      [1, 1],
+      [2, 5],
+      [5, 2],
+    ] as const) {
+      cloud.intercept(inPagesOf(pageSize));
+      const limits = { ...RESTORE_LIMITS, namesAtOnce };
+      let output: ReturnType<typeof VerifyObjectsOutput.parse> = { result: null, cursor: null };
+      let calls = 0;
+      do {
+        const { cursor } = output;
+        const context = { ...cloud.context, timeIsShort: () => cursor?.phase !== 'restore' };
+        output = VerifyObjectsOutput.parse(
+          JSON.parse(JSON.stringify(await cloud.run(() => verifyObjects({ item: item(1), cursor }, context, limits)))),
+        );
+        calls++;
+      } while (output.result === null);
+      expect(calls).toBeGreaterThan(2);
+      expect(output.result).toEqual(whole);
     }
   });
 
