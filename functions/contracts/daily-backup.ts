@@ -149,6 +149,38 @@ export const BackUpTenantOutput = z.strictObject({
   cursor: TenantCursor.nullable(),
 });
 
+/**
+ * `backup/settle-tenants`: `before` the second pass it writes that pass's items to the work bucket, none where every bucket
+ * keeps versions. `after` it, it gathers the results of both, and looks for what vanished; called again with the cursor until
+ * there is none.
+ */
+export const SettleTenantsInput = z.discriminatedUnion('moment', [
+  z.strictObject({
+    moment: z.literal('before'),
+    recoveryPointId: RecoveryPointId,
+    /** The result writer's manifest in the work bucket (`ResultWriterDetails.Key`). */
+    tenantResultsKey: z.string(),
+  }),
+  z.strictObject({
+    moment: z.literal('after'),
+    recoveryPointId: RecoveryPointId,
+    tenantResultsKey: z.string(),
+    /** That of the second pass; null where there was none. */
+    settledResultsKey: z.string().nullable(),
+    /** How many manifests are searched. */
+    cursor: z.int().nullable(),
+  }),
+]);
+export const SettleTenantsOutput = z.discriminatedUnion('moment', [
+  z.strictObject({ moment: z.literal('before'), itemsKey: z.string(), itemCount: z.int() }),
+  z.strictObject({
+    moment: z.literal('after'),
+    /** One `TenantBackupResult` for each item, a line each, in the work bucket (`tenantResultsKey`). */
+    tenantsKey: z.string().nullable(),
+    cursor: z.int().nullable(),
+  }),
+]);
+
 /** `backup/complete`: reads everything back, writes and signs the root manifest, and drafts the ledger entry. */
 export const CompleteInput = z.strictObject({
   recoveryPointId: RecoveryPointId,

@@ -58,6 +58,12 @@ export const itemsKey = (id: string): string => `${workPrefix(id)}items.jsonl`;
 /** Where the folders of a run's tenants are, when some are not called as the tenant. `sha256` is the file's digest. */
 export const tenantFoldersKey = (id: string, sha256: string): string =>
   `${workPrefix(id)}tenant-folders/${sha256}.json`;
+/** The items (JSONL) of the second pass over tenants. */
+export const settlingItemsKey = (id: string): string => `${workPrefix(id)}settling.jsonl`;
+/** What backing up each tenant came to in the end (JSONL). */
+export const tenantResultsKey = (id: string): string => `${workPrefix(id)}tenants.jsonl`;
+/** Contents that vanished somewhere and were found in a manifest, between two calls. */
+export const foundContentsKey = (id: string): string => `${workPrefix(id)}found-contents.json`;
 /** Progress of one database's fingerprint between two calls. */
 export const fingerprintProgressKey = (id: string, databaseId: string, moment: string): string =>
   `${workPrefix(id)}fingerprints/${databaseId}/${moment}.json.zst`;
