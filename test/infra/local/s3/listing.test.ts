@@ -156,6 +156,70 @@ describe('ListObjectVersions', () => {
     expect(rolled.CommonPrefixes).toEqual([{ Prefix: 'c/' }]);
   });
 
+  it('lists, pages and rolls up versions and markers like the model, from behind any key', async () => {
+    const character = fc.constantFrom('a', 'b', '/', ' ', 'é');
+    const key = fc.string({ unit: character, minLength: 1, maxLength: 3 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(key, fc.boolean()), { maxLength: 20 }),
+        fc.string({ unit: character, maxLength: 1 }),
+        fc.constantFrom('', '/', 'b'),
+        fc.option(key, { nil: undefined }),
+        fc.integer({ min: 1, max: 5 }),
+        async (events, prefix, delimiter, startAfter, MaxKeys) => {
+          const { client } = startS3();
+          const Bucket = 'versioned';
+          const written: { key: string; id: string }[] = [];
+          for (const [Key, isDeletion] of events) {
+            const command = isDeletion
+              ? client.send(new DeleteObjectCommand({ Bucket, Key }))
+              : client.send(new PutObjectCommand({ Bucket, Key, Body: 'x' }));
+            written.unshift({ key: Key, id: (await command).VersionId ?? '' });
+          }
+          const keys = written.map(version => version.key);
+          const expected = model(keys, prefix, delimiter, startAfter ?? '').flatMap(item =>
+            keys.includes(item) && !(delimiter !== '' && item.slice(prefix.length).endsWith(delimiter))
+              ? written.filter(version => version.key === item).map(({ id }) => id)
+              : [item],
+          );
+          const found: string[] = [];
+          let keyMarker = startAfter;
+          let versionMarker: string | undefined;
+          for (;;) {
+            const page = await client.send(
+              new ListObjectVersionsCommand({
+                Bucket,
+                Prefix: prefix,
+                Delimiter: delimiter,
+                MaxKeys,
+                KeyMarker: keyMarker,
+                VersionIdMarker: versionMarker,
+              }),
+            );
+            const versions = [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].map(
+              ({ Key = '', VersionId = '' }) => ({
+                key: Key,
+                id: VersionId,
+              }),
+            );
+            const age = ({ id }: { id: string }) => written.findIndex(version => version.id === id);
+            const items = [
+              ...versions,
+              ...(page.CommonPrefixes ?? []).map(({ Prefix = '' }) => ({ key: Prefix, id: Prefix })),
+            ];
+            expect(items.length).toBeLessThanOrEqual(MaxKeys);
+            found.push(...items.sort((a, b) => compareKeys(a.key, b.key) || age(a) - age(b)).map(({ id }) => id));
+            if (!page.IsTruncated) break;
+            keyMarker = page.NextKeyMarker;
+            versionMarker = page.NextVersionIdMarker;
+          }
+          expect(found).toEqual(expected);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
   it('refuses a version marker without a key marker', async () => {
     const { send } = startS3();
     const query = { versions: '', 'version-id-marker': 'x' };
