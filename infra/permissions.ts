@@ -158,6 +158,8 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
   const sourceObjects = buckets.flatMap(({ name }) => objects(name, ''));
   const sourceKeyArns = buckets.flatMap(({ kmsKeyArns }) => kmsKeyArns);
   const listSources: Permission = { actions: ['s3:ListBucket', 's3:ListBucketVersions'], resources: sourceBuckets };
+  const manifests = ['shared/manifests/', 'tenants/*/manifests/'];
+  const notCovered = ['shared/not-covered/', 'tenants/*/not-covered/'];
   const multipart = (bucket: string, ...prefixes: string[]): Permission[] => [
     { actions: ['s3:ListBucketMultipartUploads'], resources: [`arn:aws:s3:::${bucket}`] },
     {
@@ -234,6 +236,18 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       // What is kept of a manifest that is not finished, under the tenant's key, or else the vault's.
       on(['s3:GetObject', 's3:PutObject'], workBucket, 'work/'),
       useKeys(['kms:Decrypt', 'kms:GenerateDataKey'], ...tenantObjects, ...objects(workBucket, 'work/')),
+    ],
+    'backup/settle-tenants': [
+      ...read(workBucket, 'work/'),
+      ...write(workBucket, 'work/'),
+      // Of what is in the vault it sees the manifests and lists alone.
+      on(['s3:GetObject'], vaultBucket, ...manifests, ...notCovered),
+      on(['s3:PutObject'], vaultBucket, ...notCovered),
+      useVaultKey(['kms:Decrypt'], vaultBucket, 'shared/manifests/', 'shared/not-covered/'),
+      useVaultKey(['kms:GenerateDataKey'], vaultBucket, 'shared/not-covered/'),
+      { actions: ['kms:DescribeKey'], resources: [tenantKeys] },
+      useKeys(['kms:Decrypt'], ...objects(vaultBucket, 'tenants/*/manifests/', 'tenants/*/not-covered/')),
+      useKeys(['kms:GenerateDataKey'], ...objects(vaultBucket, 'tenants/*/not-covered/')),
     ],
     'backup/complete': [
       describeCopies,

@@ -8,6 +8,7 @@ export const STEPS = [
   'backup/delete-intermediate',
   'backup/list-tenants',
   'backup/back-up-tenant',
+  'backup/settle-tenants',
   'backup/complete',
   'tenants/ensure-key',
   'evidence/append-entry',

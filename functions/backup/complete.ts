@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Configuration, Deployment } from '../contracts/configuration.ts';
 import { CompleteInput, CompleteOutput, type DatabaseOutcome, TenantItem } from '../contracts/daily-backup.ts';
 import { instantOfId } from '../contracts/identifiers.ts';
-import { nothingBackedUp, TenantBackupResult } from '../contracts/object-manifest.ts';
+import { TenantBackupResult } from '../contracts/object-manifest.ts';
 import type { DatabaseRecoveryPoint, RecoveryPoint } from '../contracts/recovery-point.ts';
 import {
   fingerprintKey,
@@ -20,7 +20,7 @@ import { openFingerprint } from '../platform/fingerprint/fingerprint-file.ts';
 import { handler as step } from '../platform/handler.ts';
 import { signDocument } from '../platform/kms.ts';
 import { log } from '../platform/log.ts';
-import { readItems, readMapResults } from '../platform/map-results.ts';
+import { readItems } from '../platform/map-results.ts';
 import { publishMetrics } from '../platform/metrics.ts';
 import { findSnapshot, takenAt as snapshotTakenAt, tagSnapshot } from '../platform/rds.ts';
 import { readRootManifest } from '../platform/root-manifest.ts';
@@ -102,7 +102,7 @@ async function close(
     scheduledAt,
     databases: outcomes,
     asOf,
-    tenantResultsKey,
+    tenantsKey,
     unlistedBucketIds,
     postponedTenantCount,
   }: z.output<typeof CompleteInput>,
@@ -116,10 +116,10 @@ async function close(
     readBacks.push(await readBackDatabase({ recoveryPointId, instanceId, snapshotId }, outcome, deployment));
   }
   const databases = readBacks.map(({ instanceId: _instance, rowsWithoutTenant: _count, ...database }) => database);
-  const results = await Array.fromAsync(readMapResults(deployment.workBucket, tenantResultsKey, TenantBackupResult));
+  const results = await readItems(deployment.workBucket, tenantsKey, TenantBackupResult);
   const items = await readItems(deployment.workBucket, itemsKey(recoveryPointId), TenantItem);
   const asOfItem = new Map(items.map(item => [nameItem(item), item.asOf]));
-  const tenants = [...results, ...withoutResult(items, results)].sort(
+  const tenants = [...results].sort(
     (a, b) => compareText(a.bucketId, b.bucketId) || compareText(a.tenant ?? '', b.tenant ?? ''),
   );
   const recoveryPoint: RecoveryPoint = {
@@ -168,23 +168,6 @@ async function close(
     );
   }
   return written;
-}
-
-/**
- * A result for each tenant whose child execution left none. It keeps the tenant, and its newest manifest, known to the
- * next recovery point.
- */
-function withoutResult(items: readonly TenantItem[], results: readonly TenantBackupResult[]): TenantBackupResult[] {
-  const known = new Set(results.map(nameItem));
-  return items
-    .filter(item => !known.has(nameItem(item)))
-    .map(({ bucketId, tenant, previousManifestSha256 }) => ({
-      bucketId,
-      tenant,
-      ...nothingBackedUp(),
-      previousManifestSha256,
-      failure: 'NoResultError',
-    }));
 }
 
 /** A bucket's id has no slash. */

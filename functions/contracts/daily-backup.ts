@@ -188,8 +188,8 @@ export const CompleteInput = z.strictObject({
   databases: z.array(DatabaseOutcome),
   /** The moment that objects were asked for. */
   asOf: InstantText.nullable(),
-  /** The result writer's manifest in the work bucket (`ResultWriterDetails.Key`). */
-  tenantResultsKey: z.string(),
+  /** What each tenant came to, a `TenantBackupResult` a line, in the work bucket. */
+  tenantsKey: z.string(),
   unlistedBucketIds: z.array(z.string()),
   postponedTenantCount: z.int(),
 });

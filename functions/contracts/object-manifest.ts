@@ -76,7 +76,7 @@ export const TenantBackupResult = z.strictObject({
    * Where the tenant's time ran out: a manifest of what was dealt with until then, and of what the newest manifest says of the
    * rest. The next run compares with it, so that nothing is done twice; it is no recovery point.
    */
-  partialManifestSha256: Sha256.optional(),
+  partialManifestSha256: Sha256.nullable().optional(),
   /** When the listing of its objects began, and when it ended; absent or null where none did. */
   listedFrom: InstantText.nullable().optional(),
   listedTo: InstantText.nullable().optional(),

@@ -50,6 +50,10 @@ export const BUDGETS: Readonly<Record<Step, Budget>> = {
     { items: 20 * MILLION, of: 'objects of one tenant', bytes: 10 * TIB, payloadBytes: 32 * KIB },
     { spoolMib: 8192 },
   ),
+  'backup/settle-tenants': long(
+    { items: 10_000, of: 'tenants', bytes: 16 * MIB, payloadBytes: 2 * KIB },
+    { memoryMib: 2048, spoolMib: 4096 },
+  ),
   'backup/complete': long({ items: 10_000, of: 'tenants', bytes: GIB, payloadBytes: 64 * KIB }, { memoryMib: 2048 }),
   'tenants/ensure-key': short({ items: 1, of: 'tenants', bytes: MIB, payloadBytes: 2 * KIB }),
   'evidence/append-entry': long({ items: 20_000, of: 'ledger entries', bytes: 32 * MIB, payloadBytes: 16 * KIB }),
@@ -94,7 +98,9 @@ export const DAILY_BACKUP = {
   /** Every snapshot is available, so that objects can be listed. */
   snapshotHours: 8,
   /** Every database was measured again and copied, and every tenant's objects were backed up. */
-  partHours: 15.5,
+  partHours: 14.5,
+  /** Tenants in buckets without versions were listed once more. */
+  settledHours: 16,
   closedHours: 18,
   /** Before the next day's run begins. */
   timeoutHours: 22,

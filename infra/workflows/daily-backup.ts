@@ -40,6 +40,7 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
           measureEndsAt: afterStart(DAILY_BACKUP.measuredHours),
           snapshotEndsAt: afterStart(DAILY_BACKUP.snapshotHours),
           partEndsAt: afterStart(DAILY_BACKUP.partHours),
+          settleEndsAt: afterStart(DAILY_BACKUP.settledHours),
           closeEndsAt: afterStart(DAILY_BACKUP.closedHours),
         },
         Next: 'Plan',
@@ -98,7 +99,7 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
           scheduledAt: '{% $plan.scheduledAt %}',
           databases: '{% $databases %}',
           asOf: '{% $asOf %}',
-          tenantResultsKey: '{% $files.tenantResultsKey %}',
+          tenantsKey: '{% $files.tenantsKey %}',
           unlistedBucketIds: '{% $files.unlistedBucketIds %}',
           postponedTenantCount: '{% $files.postponedTenantCount %}',
         },
@@ -395,8 +396,13 @@ function copySnapshot(references: WorkflowReferences): States {
   };
 }
 
-/** Backs up every tenant's objects. The branch's output says where the results are, or why there are none. */
+/**
+ * Backs up every tenant's objects, and once all are, settles what moved meanwhile in buckets that keep no versions. The
+ * branch's output says where the results are, or why there are none.
+ */
 function backUpFiles(references: WorkflowReferences): States {
+  // The id is spliced into the string literal that the expression holds.
+  const results = (name: string) => `{% '${workPrefix("' & $plan.recoveryPointId & '")}${name}' %}`;
   return {
     StartAt: 'ListTenants',
     States: {
@@ -414,20 +420,92 @@ function backUpFiles(references: WorkflowReferences): States {
       BackUpTenants: mapOverLines({
         workBucket: references.workBucket,
         itemsKey: '{% $itemsKey %}',
-        alongside: { deadlineAt: deadlineBefore('partEndsAt'), endsAt: '{% $partEndsAt %}' },
-        // The id is spliced into the string literal that the expression holds.
-        resultsPrefix: `{% '${workPrefix("' & $plan.recoveryPointId & '")}results' %}`,
+        alongside: {
+          pass: { kind: 'first' },
+          deadlineAt: deadlineBefore('partEndsAt'),
+          endsAt: '{% $partEndsAt %}',
+        },
+        resultsPrefix: results('results'),
         maxConcurrency: DAILY_BACKUP.tenantsAtOnce,
-        processor: backUpTenant(references),
-        Output: {
+        processor: backUpTenant(references, 'Tenant'),
+        Assign: {
           tenantResultsKey: '{% $states.result.ResultWriterDetails.Key %}',
+          settledResultsKey: null,
+          cursor: null,
+        },
+        Catch: catchAll('FilesFailed', 'filesFailure'),
+        Next: 'PlanSettling',
+      }),
+      PlanSettling: invoke(references, 'backup/settle-tenants', {
+        Payload: {
+          moment: 'before',
+          recoveryPointId: '{% $plan.recoveryPointId %}',
+          tenantResultsKey: '{% $tenantResultsKey %}',
+        },
+        Assign: { settlingItemsKey: '{% $states.result.Payload.itemsKey %}' },
+        endsAt: 'settleEndsAt',
+        Catch: catchAll('FilesFailed', 'filesFailure'),
+        Next: 'IsAnyToSettle',
+      }),
+      IsAnyToSettle: {
+        Type: 'Choice',
+        Choices: [{ Condition: '{% $states.input.itemCount > 0 %}', Next: 'SettleTenants' }],
+        Default: 'CloseTenants',
+      },
+      SettleTenants: mapOverLines({
+        workBucket: references.workBucket,
+        itemsKey: '{% $settlingItemsKey %}',
+        alongside: {
+          item: '{% $states.context.Map.Item.Value.item %}',
+          pass: '{% $states.context.Map.Item.Value.pass %}',
+          deadlineAt: deadlineBefore('settleEndsAt'),
+          endsAt: '{% $settleEndsAt %}',
+        },
+        resultsPrefix: results('settled'),
+        maxConcurrency: DAILY_BACKUP.tenantsAtOnce,
+        processor: backUpTenant(references, 'SettledTenant'),
+        Assign: { settledResultsKey: '{% $states.result.ResultWriterDetails.Key %}' },
+        Catch: catchAll('FilesFailed', 'filesFailure'),
+        Next: 'CloseTenants',
+      }),
+      CloseTenants: invoke(references, 'backup/settle-tenants', {
+        Payload: {
+          moment: 'after',
+          recoveryPointId: '{% $plan.recoveryPointId %}',
+          tenantResultsKey: '{% $tenantResultsKey %}',
+          settledResultsKey: '{% $settledResultsKey %}',
+          cursor: '{% $cursor %}',
+        },
+        Assign: { cursor: '{% $states.result.Payload.cursor %}' },
+        endsAt: 'closeEndsAt',
+        Catch: catchAll('FilesFailed', 'filesFailure'),
+        Next: 'AreTenantsClosed',
+      }),
+      AreTenantsClosed: {
+        Type: 'Choice',
+        Choices: [
+          { Condition: '{% $states.input.tenantsKey != null %}', Next: 'FilesBackedUp' },
+          {
+            Condition: isPast('closeEndsAt'),
+            Assign: {
+              filesFailure: 'FilesTimedOutError',
+              filesFailureCause: 'what vanished was not looked for in time',
+            },
+            Next: 'FilesFailed',
+          },
+        ],
+        Default: 'CloseTenants',
+      },
+      FilesBackedUp: {
+        Type: 'Pass',
+        Output: {
+          tenantsKey: '{% $states.input.tenantsKey %}',
           unlistedBucketIds: '{% $unlistedBucketIds %}',
           postponedTenantCount: '{% $postponedTenantCount %}',
           failure: null,
         },
-        Catch: catchAll('FilesFailed', 'filesFailure'),
         End: true,
-      }),
+      },
       FilesFailed: {
         Type: 'Pass',
         Output: { failure: '{% $filesFailure %}', cause: '{% $filesFailureCause %}' },
@@ -437,97 +515,108 @@ function backUpFiles(references: WorkflowReferences): States {
   };
 }
 
-/** One child execution of the distributed map. Its output is always a TenantBackupResult, also when the tenant failed. */
-function backUpTenant(references: WorkflowReferences): States {
+/** What a tenant's pass comes to where it failed: of the second one, what the first one stored. */
+const FAILED_TENANT = `{% $merge([
+  $pass.kind = 'settle' ? $pass.result : $merge([
+    ${JSON.stringify(nothingBackedUp())},
+    $item.{
+      'bucketId': bucketId,
+      'tenant': tenant,
+      'previousManifestSha256': previousManifestSha256,
+      'partialManifestSha256': partialManifestSha256
+    }
+  ]),
+  {'failure': $tenantFailure}
+]) %}`.replaceAll(/\s+/g, ' ');
+
+/**
+ * One child execution of a distributed map. Its output is always a TenantBackupResult, also when the tenant failed.
+ * @param name what its states' names begin with, because no two in a definition may have the same.
+ */
+function backUpTenant(references: WorkflowReferences, name: 'Tenant' | 'SettledTenant'): States {
+  const late = `${name}TimedOut`;
+  const failed = `${name}Failed`;
   const mayCome = [
     {
       ErrorEquals: ['RetryableError'],
       Assign: { tenantFailure: '{% $states.errorOutput.Error %}' },
-      Next: 'MayKeyCome',
+      Next: `${name}KeyMayCome`,
     },
-    ...catchLate('TenantTimedOut', 'TenantFailed', 'tenantFailure'),
+    ...catchLate(late, failed, 'tenantFailure'),
   ];
   return {
-    StartAt: 'Tenant',
+    StartAt: name,
     States: {
-      Tenant: {
+      [name]: {
         Type: 'Pass',
         Assign: {
           item: '{% $states.input.item %}',
+          pass: '{% $states.input.pass %}',
           deadlineAt: '{% $states.input.deadlineAt %}',
           endsAt: '{% $states.input.endsAt %}',
           startedAt: `{% ${ENTERED_AT} %}`,
           recordedKeyArn: null,
           cursor: null,
         },
-        Next: 'IsTenantLate',
+        Next: `${name}IsLate`,
       },
-      IsTenantLate: {
+      [`${name}IsLate`]: {
         Type: 'Choice',
-        Choices: [{ Condition: isPast('endsAt'), Next: 'TenantTimedOut' }],
-        Default: 'EnsureKey',
+        Choices: [{ Condition: isPast('endsAt'), Next: late }],
+        Default: `${name}Key`,
       },
-      EnsureKey: invoke(references, 'tenants/ensure-key', {
+      [`${name}Key`]: invoke(references, 'tenants/ensure-key', {
         Payload: { tenant: '{% $item.tenant %}', recordedKeyArn: '{% $recordedKeyArn %}' },
         Assign: { keyArn: '{% $states.result.Payload.keyArn %}' },
         endsAt: 'endsAt',
         Catch: mayCome,
-        Next: 'IsKeyNew',
+        Next: `${name}KeyIsNew`,
       }),
-      IsKeyNew: {
+      [`${name}KeyIsNew`]: {
         Type: 'Choice',
-        Choices: [{ Condition: '{% $states.input.draft != null %}', Next: 'RecordKey' }],
-        Default: 'BackUpTenant',
+        Choices: [{ Condition: '{% $states.input.draft != null %}', Next: `${name}KeyRecorded` }],
+        Default: `${name}Pass`,
       },
-      RecordKey: invoke(references, 'evidence/append-entry', {
+      [`${name}KeyRecorded`]: invoke(references, 'evidence/append-entry', {
         Payload: { draft: '{% $states.input.draft %}' },
         Assign: { recordedKeyArn: '{% $keyArn %}' },
         endsAt: 'endsAt',
         Catch: mayCome,
-        Next: 'IsTenantLate',
+        Next: `${name}IsLate`,
       }),
-      MayKeyCome: {
+      [`${name}KeyMayCome`]: {
         Type: 'Choice',
         Choices: [
-          { Condition: isPast('endsAt'), Next: 'TenantTimedOut' },
-          { Condition: longerThan(DAILY_BACKUP.keyHours, 'startedAt'), Next: 'TenantFailed' },
+          { Condition: isPast('endsAt'), Next: late },
+          { Condition: longerThan(DAILY_BACKUP.keyHours, 'startedAt'), Next: failed },
         ],
-        Default: 'WaitForKey',
+        Default: `${name}WaitsForKey`,
       },
-      WaitForKey: { Type: 'Wait', Seconds: 30, Next: 'EnsureKey' },
-      BackUpTenant: invoke(references, 'backup/back-up-tenant', {
+      [`${name}WaitsForKey`]: { Type: 'Wait', Seconds: 30, Next: `${name}Key` },
+      [`${name}Pass`]: invoke(references, 'backup/back-up-tenant', {
         Payload: {
           item: '{% $item %}',
+          pass: '{% $pass %}',
           keyArn: '{% $keyArn %}',
           cursor: '{% $cursor %}',
           deadlineAt: '{% $deadlineAt %}',
         },
         Assign: { cursor: '{% $states.result.Payload.cursor %}' },
         endsAt: 'endsAt',
-        Catch: catchLate('TenantTimedOut', 'TenantFailed', 'tenantFailure'),
-        Next: 'IsTenantBackedUp',
+        Catch: catchLate(late, failed, 'tenantFailure'),
+        Next: `${name}IsDone`,
       }),
-      IsTenantBackedUp: {
+      [`${name}IsDone`]: {
         Type: 'Choice',
         Choices: [
-          { Condition: '{% $states.input.result != null %}', Next: 'TenantBackedUp' },
-          { Condition: isPast('endsAt'), Next: 'TenantTimedOut' },
+          { Condition: '{% $states.input.result != null %}', Next: `${name}Done` },
+          { Condition: isPast('endsAt'), Next: late },
         ],
-        Default: 'BackUpTenant',
+        Default: `${name}Pass`,
       },
-      TenantBackedUp: { Type: 'Pass', Output: '{% $states.input.result %}', End: true },
-      TenantTimedOut: { Type: 'Pass', Assign: { tenantFailure: 'TenantTimedOutError' }, Next: 'TenantFailed' },
-      TenantFailed: {
-        Type: 'Pass',
-        Output: {
-          bucketId: '{% $item.bucketId %}',
-          tenant: '{% $item.tenant %}',
-          ...nothingBackedUp(),
-          previousManifestSha256: '{% $item.previousManifestSha256 %}',
-          failure: '{% $tenantFailure %}',
-        },
-        End: true,
-      },
+      [`${name}Done`]: { Type: 'Pass', Output: '{% $states.input.result %}', End: true },
+      [late]: { Type: 'Pass', Assign: { tenantFailure: 'TenantTimedOutError' }, Next: failed },
+      [failed]: { Type: 'Pass', Output: FAILED_TENANT, End: true },
     },
   };
 }

@@ -190,6 +190,8 @@ it(
       's3 PUT work/work/*/fingerprints/school/before.json.zst',
       's3 PUT work/work/*/fingerprints/school/before.json.zst, the second time',
       's3 PUT work/work/*/items.jsonl',
+      's3 PUT work/work/*/settling.jsonl',
+      's3 PUT work/work/*/tenants.jsonl',
       's3 PUT work/work/tenant-keys/*',
       's3 copy vault/tenants/*/objects/*',
     ]);

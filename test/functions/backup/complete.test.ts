@@ -12,6 +12,7 @@ import {
   fingerprintPartKey,
   itemsKey,
   rootManifestKey,
+  tenantResultsKey,
   vaultSnapshotId,
 } from '../../../functions/contracts/vault-layout.ts';
 import { sha256Hex } from '../../../functions/platform/canonical-json.ts';
@@ -20,7 +21,7 @@ import { stepRuntime, type TestRuntime } from '../../fixtures/step-runtime.ts';
 
 const rds = mockClient(RDSClient);
 const recoveryPointId = '20261122t023000z';
-const resultsKey = `work/${recoveryPointId}/results/run/manifest.json`;
+const tenantsKey = tenantResultsKey(recoveryPointId);
 const database = { id: 'app', instanceId: 'school-app', databaseName: 'app', rootTable: 'school', rootColumn: 'id' };
 const at = (minute: number) => `2026-11-22T02:${String(minute).padStart(2, '0')}:00.000Z`;
 const manifestSha256 = 'a'.repeat(64);
@@ -99,19 +100,15 @@ async function putFingerprints(before: string, after: string): Promise<void> {
   }
 }
 
-async function putResults(results: readonly TenantBackupResult[]): Promise<void> {
-  const file = `work/${recoveryPointId}/results/run/SUCCEEDED_0.jsonl`;
-  await cloud.put('work', file, results.map(result => `${JSON.stringify(result)}\n`).join(''));
-  const files = { SUCCEEDED: [{ Key: file }], FAILED: [], PENDING: [] };
-  await cloud.put('work', resultsKey, JSON.stringify({ DestinationBucket: 'work', ResultFiles: files }));
-}
+const putResults = (results: readonly TenantBackupResult[]) =>
+  cloud.put('work', tenantsKey, results.map(result => `${JSON.stringify(result)}\n`).join(''));
 
 const complete = (more: object = {}) =>
   cloud.invoke(handler, {
     recoveryPointId,
     scheduledAt: at(30),
     databases: [{ databaseId: 'app', failure: null }],
-    tenantResultsKey: resultsKey,
+    tenantsKey,
     asOf: at(40),
     unlistedBucketIds: [],
     postponedTenantCount: 0,
@@ -175,36 +172,6 @@ describe('complete', () => {
     await putResults(whole);
     expect(await complete()).toMatchObject({ status: 'good' });
     expect((await stored()).recoveryPoint.status).toBe('good');
-  });
-
-  it('keeps a tenant whose child left no result, with its newest manifest, for the next recovery point', async () => {
-    await putResults(whole.slice(0, 1));
-    await complete();
-    const { recoveryPoint } = await stored();
-    expect(recoveryPoint.reasons).toEqual(['tenant oak in bucket uploads: no result']);
-    expect(recoveryPoint.tenants[1]).toMatchObject({
-      tenant: 'oak',
-      manifestSha256: null,
-      previousManifestSha256: 'b'.repeat(64),
-      failure: 'NoResultError',
-    });
-  });
-
-  it.each([
-    ['a good', whole],
-    ['an incomplete', whole.slice(1)],
-  ])('never lets a snapshot that %s recovery point proved go unnoticed', async (_name, results) => {
-    await putResults(results);
-    await complete();
-    const { sha256 } = await stored();
-    for (const DBSnapshots of [[], [snapshotOf(50)]]) {
-      rds.on(DescribeDBSnapshotsCommand).resolves({ DBSnapshots });
-      await expect(complete()).rejects.toMatchObject({
-        name: 'SnapshotGoneError',
-        message: expect.stringContaining(vaultSnapshotId(recoveryPointId, 'app')),
-      });
-    }
-    expect((await stored()).sha256).toBe(sha256);
   });
 
   it('takes no snapshot for proved that is older than the instant which its age is told by', async () => {

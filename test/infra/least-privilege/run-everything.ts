@@ -11,6 +11,7 @@ import {
 import { idOfInstant } from '../../../functions/contracts/identifiers.ts';
 import { type LedgerEntry, SEGMENT_LENGTH } from '../../../functions/contracts/ledger.ts';
 import {
+  itemsKey,
   LEDGER_PREFIX,
   LEDGER_PROJECTION_KEY,
   ledgerEntryKey,
@@ -19,6 +20,7 @@ import {
   tenantKeyAlias,
   tenantKeyClaimKey,
   vaultSnapshotId,
+  workPrefix,
 } from '../../../functions/contracts/vault-layout.ts';
 import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-json.ts';
 import { lose } from '../../../infra/local/s3/damage.ts';
@@ -52,6 +54,7 @@ export async function runEverything(account: Account, removals: Removals): Promi
   await day.runOutOfTime('oak');
   await day.runOutOfTime(null);
   await day.meetVanishingClaim();
+  await day.settleVanished();
   await day.pulseWithUnusableKey();
   await day.testUnknownRecoveryPoint();
   await day.missSnapshot(idOfInstant(first.toISOString()));
@@ -146,6 +149,45 @@ class BadDay {
     cloud.lambda.limitTime(stepName(step), timeout);
     if (cursor === null) throw new Error(`${step} finished in no time`);
     await this.#invoke(step, { item, keyArn, cursor });
+  }
+
+  /** Of each of two places two files vanish before they can be copied: the content of one is elsewhere, the other's is lost. */
+  async settleVanished(): Promise<void> {
+    const { cloud } = this.#account;
+    const { workBucket } = this.#deployment;
+    const places = [
+      { tenant: 'oak', prefix: 'schools/oak/' },
+      { tenant: null, prefix: 'board/' },
+    ];
+    const items = places.map(({ tenant }) => ({
+      ...{ recoveryPointId: UNKNOWN, bucketId: 'uploads', tenant, previousManifestSha256: null },
+      ...{ partialManifestSha256: null, asOf: null },
+    }));
+    const results: unknown[] = [];
+    for (const [index, { tenant, prefix }] of places.entries()) {
+      for (const name of ['twin', 'vanishing-twin']) await this.#put(BUCKET, `${prefix}${name}`, `twins of ${prefix}`);
+      await this.#put(BUCKET, `${prefix}vanishing-lost`, `lost of ${prefix}`);
+      const { keyArn } = (await this.#invoke('tenants/ensure-key', { tenant, recordedKeyArn: null })) as {
+        keyArn: string;
+      };
+      const input = { item: items[index], keyArn, cursor: null };
+      results.push(((await this.#invoke('backup/back-up-tenant', input)) as { result: unknown }).result);
+    }
+    const lines = (values: readonly unknown[]) => values.map(value => `${JSON.stringify(value)}\n`).join('');
+    const file = `${workPrefix(UNKNOWN)}results/vanished/SUCCEEDED_0.jsonl`;
+    const tenantResultsKey = `${workPrefix(UNKNOWN)}results/vanished/manifest.json`;
+    await this.#put(workBucket, itemsKey(UNKNOWN), lines(items));
+    await this.#put(workBucket, file, lines(results));
+    const ResultFiles = { SUCCEEDED: [{ Key: file }], FAILED: [], PENDING: [] };
+    await this.#put(workBucket, tenantResultsKey, JSON.stringify({ DestinationBucket: workBucket, ResultFiles }));
+    const step = 'backup/settle-tenants';
+    const after = { moment: 'after', recoveryPointId: UNKNOWN, tenantResultsKey, settledResultsKey: tenantResultsKey };
+    // Time is short from one minute before the end.
+    const timeout = cloud.lambda.limitTime(stepName(step), MINUTES);
+    const { cursor } = (await this.#invoke(step, { ...after, cursor: null })) as { cursor: unknown };
+    cloud.lambda.limitTime(stepName(step), timeout);
+    if (cursor === null) throw new Error(`${step} finished in no time`);
+    await this.#invoke(step, { ...after, cursor });
   }
 
   /** The claim of another run goes away between two looks at it. */
@@ -262,6 +304,8 @@ class BadDay {
   #disturb({ query, headers, path, method, principal }: AwsRequest): void {
     if (principal.kind === 'root') return;
     const { workBucket } = this.#deployment;
+    const vanishing = method === 'HEAD' && path.startsWith(`/${BUCKET}/`) && path.includes('/vanishing-');
+    if (vanishing) lose(this.#account.cloud.s3, BUCKET, path.slice(BUCKET.length + 2));
     const key = decodeURIComponent(path.slice(workBucket.length + 2));
     const isRead = path.startsWith(`/${workBucket}/`) && method === 'GET' && Object.keys(query).length <= 1;
     const vanishes =

@@ -70,9 +70,15 @@ const allGoesWell: Record<string, ScriptedStep> = {
   'backup/list-tenants': () => ({ itemsKey, itemCount: 2, unlistedBucketIds: ['closed'], postponedTenantCount: 0 }),
   'tenants/ensure-key': ({ tenant }) => ({ keyArn: `key of ${tenant}`, draft: null }),
   'backup/back-up-tenant': ({ item: { tenant } }) => ({ result: result(tenant), cursor: null }),
+  'backup/settle-tenants': ({ moment }) =>
+    moment === 'before'
+      ? { moment, itemsKey: settlingKey, itemCount: 0 }
+      : { moment, tenantsKey: 'work/20261122t023000z/tenants.jsonl', cursor: null },
   'backup/complete': () => ({ recoveryPointId, status: 'good', databases: [], draft }),
   'evidence/append-entry': () => ({ sequence: 1, entrySha256: 'b'.repeat(64) }),
 };
+
+const settlingKey = 'work/20261122t023000z/settling.jsonl';
 
 const run = (steps: Partial<Record<ContractedStep, ScriptedStep>> = {}) =>
   runWorkflow(
@@ -82,6 +88,7 @@ const run = (steps: Partial<Record<ContractedStep, ScriptedStep>> = {}) =>
       input: { scheduledAt },
       itemsKey,
       items: [item('oak'), item(null)],
+      files: { [settlingKey]: [{ item: item('oak'), pass: { kind: 'settle', result: result('oak') } }] },
     },
   );
 
@@ -90,8 +97,10 @@ describe('the daily backup', () => {
     const { execution, calls, inputsOf, mapResults } = await run();
     expect(execution.status).toBe('SUCCEEDED');
     expect(execution.output).toEqual({ recoveryPointId, status: 'good' });
-    const ofOne = calls.filter(({ input }) =>
-      /"first"|"second"|"(daybreak-|daybreak-intermediate-)?one"/.test(JSON.stringify(input)),
+    const ofOne = calls.filter(
+      ({ step, input }) =>
+        step !== 'backup/back-up-tenant' &&
+        /"first"|"second"|"(daybreak-|daybreak-intermediate-)?one"/.test(JSON.stringify(input)),
     );
     const named = ofOne.map(({ step, input }) => {
       const { databaseId, moment, instanceId, snapshotId } = input as Record<string, string>;
@@ -110,15 +119,18 @@ describe('the daily backup', () => {
       'fingerprint after first',
       'fingerprint after second',
     ]);
-    const [complete] = inputsOf('backup/complete') as { databases: unknown; tenantResultsKey: string }[];
+    const [complete] = inputsOf('backup/complete') as { databases: unknown }[];
+    const [settled, closed] = inputsOf('backup/settle-tenants') as { tenantResultsKey: string }[];
     expect(complete).toMatchObject({ unlistedBucketIds: ['closed'], asOf });
     expect(complete?.databases).toEqual(outcomes(null, null, null));
-    const results = await mapResults(complete?.tenantResultsKey ?? '');
+    const results = await mapResults(settled?.tenantResultsKey ?? '');
     expect(results.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))).toEqual([
       result('oak'),
       result(null),
     ]);
-    expect(complete?.tenantResultsKey).toMatch(/^work\/20261122t023000z\/results\/[^/]+\/manifest\.json$/);
+    expect(settled?.tenantResultsKey).toMatch(/^work\/20261122t023000z\/results\/[^/]+\/manifest\.json$/);
+    expect(closed).toMatchObject({ moment: 'after', settledResultsKey: null, cursor: null });
+    expect(complete).toMatchObject({ tenantsKey: 'work/20261122t023000z/tenants.jsonl' });
     expect(inputsOf('evidence/append-entry')).toEqual([{ draft }]);
   });
 
@@ -164,10 +176,10 @@ describe('the daily backup', () => {
     });
     expect(execution.status).toBe('SUCCEEDED');
     const ofOak = inputsOf('backup/back-up-tenant').filter(input => JSON.stringify(input).includes('"oak"'));
-    const deadlineAt = new Date(Date.parse(STARTED_AT) + 15.5 * HOUR_MS - 20 * 60_000).toISOString();
+    const deadlineAt = new Date(Date.parse(STARTED_AT) + 14.5 * HOUR_MS - 20 * 60_000).toISOString();
     expect(ofOak).toEqual([
-      { item: item('oak'), keyArn: 'key of oak', cursor: null, deadlineAt },
-      { item: item('oak'), keyArn: 'key of oak', cursor, deadlineAt },
+      { item: item('oak'), pass: { kind: 'first' }, keyArn: 'key of oak', cursor: null, deadlineAt },
+      { item: item('oak'), pass: { kind: 'first' }, keyArn: 'key of oak', cursor, deadlineAt },
     ]);
     const describes = calls.filter(({ step }) => step === 'backup/describe-snapshot').map(({ atMs }) => atMs);
     expect(describes.slice(0, 4)).toEqual([0, 0, 30_000, 30_000]);
@@ -262,8 +274,8 @@ describe('the daily backup', () => {
           return { result: null, cursor };
         },
       });
-      const [complete] = inputsOf('backup/complete') as { tenantResultsKey: string }[];
-      const results = (await mapResults(complete?.tenantResultsKey ?? '')).map(line => TenantBackupResult.parse(line));
+      const [settled] = inputsOf('backup/settle-tenants') as { tenantResultsKey: string }[];
+      const results = (await mapResults(settled?.tenantResultsKey ?? '')).map(line => TenantBackupResult.parse(line));
       expect(results.map(({ tenant, failure: name }) => [tenant, name]).sort()).toEqual([
         [null, null],
         ['oak', 'TenantTimedOutError'],
@@ -276,13 +288,54 @@ describe('the daily backup', () => {
         'tenants/ensure-key': ({ tenant }) =>
           tenant === 'oak' ? failure('RetryableError') : { keyArn: 'key', draft: null },
       });
-      const [complete] = inputsOf('backup/complete') as { tenantResultsKey: string }[];
-      const results = (await mapResults(complete?.tenantResultsKey ?? '')).map(line => TenantBackupResult.parse(line));
+      const [settled] = inputsOf('backup/settle-tenants') as { tenantResultsKey: string }[];
+      const results = (await mapResults(settled?.tenantResultsKey ?? '')).map(line => TenantBackupResult.parse(line));
       expect(results.map(({ tenant, failure: name }) => [tenant, name]).sort()).toEqual([
         [null, null],
         ['oak', 'RetryableError'],
       ]);
       expect(calls.at(-1)?.atMs).toBeLessThan(3 * HOUR_MS);
+    });
+  });
+
+  describe('settles what moved meanwhile', () => {
+    const settles: ScriptedStep = ({ moment, cursor }) =>
+      moment === 'before'
+        ? { moment, itemsKey: settlingKey, itemCount: 1 }
+        : { moment, tenantsKey: cursor === 3 ? 'work/20261122t023000z/tenants.jsonl' : null, cursor: cursor ?? 3 };
+
+    it('in a second pass, with what the first one came to', async () => {
+      const { execution, inputsOf, mapResults } = await run({
+        'backup/settle-tenants': settles,
+        'backup/back-up-tenant': ({ item: { tenant }, pass }) => ({
+          result: { ...result(tenant), copiedObjectCount: pass.kind === 'settle' ? 9 : 0 },
+          cursor: null,
+        }),
+      });
+      expect(execution.status).toBe('SUCCEEDED');
+      const passes = inputsOf('backup/back-up-tenant') as { item: { tenant: string | null }; pass: unknown }[];
+      expect(passes.map(({ item: { tenant }, pass }) => [tenant, pass])).toEqual([
+        ['oak', { kind: 'first' }],
+        [null, { kind: 'first' }],
+        ['oak', { kind: 'settle', result: result('oak') }],
+      ]);
+      const [, closed, again] = inputsOf('backup/settle-tenants') as { settledResultsKey: string; cursor: unknown }[];
+      const settled = (await mapResults(closed?.settledResultsKey ?? '')).map(line => TenantBackupResult.parse(line));
+      expect(settled.map(({ tenant, copiedObjectCount }) => [tenant, copiedObjectCount])).toEqual([['oak', 9]]);
+      expect([closed?.cursor, again?.cursor]).toEqual([null, 3]);
+      expect(inputsOf('backup/complete')).toMatchObject([{ tenantsKey: 'work/20261122t023000z/tenants.jsonl' }]);
+    });
+
+    it('and keeps what the first pass stored where the second one fails', async () => {
+      const { execution, inputsOf, mapResults } = await run({
+        'backup/settle-tenants': settles,
+        'backup/back-up-tenant': ({ item: { tenant }, pass }) =>
+          pass.kind === 'settle' ? failure('ListingOutOfOrderError') : { result: result(tenant), cursor: null },
+      });
+      expect(execution.status).toBe('SUCCEEDED');
+      const [, closed] = inputsOf('backup/settle-tenants') as { settledResultsKey: string }[];
+      const settled = (await mapResults(closed?.settledResultsKey ?? '')).map(line => TenantBackupResult.parse(line));
+      expect(settled).toEqual([{ ...result('oak'), failure: 'ListingOutOfOrderError' }]);
     });
   });
 
@@ -311,8 +364,8 @@ describe('the daily backup', () => {
       'evidence/append-entry': ({ draft: { kind } }) =>
         kind === 'tenant-key.created' ? failure('LedgerBrokenError') : { sequence: 1, entrySha256: 'b'.repeat(64) },
     });
-    const [complete] = inputsOf('backup/complete') as { tenantResultsKey: string }[];
-    const results = (await mapResults(complete?.tenantResultsKey ?? '')).map(line => TenantBackupResult.parse(line));
+    const [settled] = inputsOf('backup/settle-tenants') as { tenantResultsKey: string }[];
+    const results = (await mapResults(settled?.tenantResultsKey ?? '')).map(line => TenantBackupResult.parse(line));
     expect(results.find(({ tenant }) => tenant === 'oak')).toMatchObject({ failure: 'LedgerBrokenError' });
     expect(JSON.stringify(inputsOf('backup/back-up-tenant'))).not.toContain('"oak"');
   });
@@ -335,8 +388,8 @@ describe('the daily backup', () => {
   ])('goes on without a tenant when %s', async (_name, steps) => {
     const { execution, inputsOf, mapResults } = await run(steps);
     expect(execution.status).toBe('SUCCEEDED');
-    const [complete] = inputsOf('backup/complete') as { tenantResultsKey: string }[];
-    const results = (await mapResults(complete?.tenantResultsKey ?? '')).map(line => TenantBackupResult.parse(line));
+    const [settled] = inputsOf('backup/settle-tenants') as { tenantResultsKey: string }[];
+    const results = (await mapResults(settled?.tenantResultsKey ?? '')).map(line => TenantBackupResult.parse(line));
     expect(results.map(({ tenant, failure: name, manifestSha256 }) => [tenant, name, manifestSha256]).sort()).toEqual([
       [null, null, 'a'.repeat(64)],
       ['oak', 'TenantKeyUnusableError', null],

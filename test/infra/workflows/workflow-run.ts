@@ -21,6 +21,7 @@ const CONTRACTS: Record<
   'backup/delete-intermediate': [dailyBackup.DeleteIntermediateInput, dailyBackup.DeleteIntermediateOutput],
   'backup/list-tenants': [dailyBackup.ListTenantsInput, dailyBackup.ListTenantsOutput],
   'backup/back-up-tenant': [dailyBackup.BackUpTenantInput, dailyBackup.BackUpTenantOutput],
+  'backup/settle-tenants': [dailyBackup.SettleTenantsInput, dailyBackup.SettleTenantsOutput],
   'backup/complete': [dailyBackup.CompleteInput, dailyBackup.CompleteOutput],
   'tenants/ensure-key': [dailyBackup.EnsureKeyInput, dailyBackup.EnsureKeyOutput],
   'evidence/append-entry': [dailyBackup.AppendEntryInput, dailyBackup.AppendEntryOutput],
@@ -46,12 +47,12 @@ export const STARTED_AT = '2026-01-01T00:00:00.000Z';
 /**
  * Runs a workflow's definition with scripted steps. Each input and output is checked against the step's contract, so
  * that the definition and the functions cannot drift apart.
- * @param items the lines of the distributed map's file in the work bucket.
+ * @param options.items the lines of the distributed map's file in the work bucket; `files`: those of other files there.
  */
 export async function runWorkflow(
   workflow: (references: WorkflowReferences) => WorkflowDefinition,
   steps: Partial<Record<ContractedStep, ScriptedStep>>,
-  options: { input: Json; itemsKey: string; items: readonly Json[] },
+  options: { input: Json; itemsKey: string; items: readonly Json[]; files?: Readonly<Record<string, readonly Json[]>> },
 ) {
   const calls: { step: ContractedStep; input: Json; atMs: number }[] = [];
   const broken: string[] = [];
@@ -72,12 +73,10 @@ export async function runWorkflow(
     ]),
   );
   const local = localStates(functions);
-  const put = {
-    Bucket: 'work',
-    Key: options.itemsKey,
-    Body: options.items.map(item => JSON.stringify(item)).join('\n'),
-  };
-  await local.s3.send(new PutObjectCommand(put));
+  for (const [Key, lines] of Object.entries({ [options.itemsKey]: options.items, ...options.files })) {
+    const Body = lines.map(line => JSON.stringify(line)).join('\n');
+    await local.s3.send(new PutObjectCommand({ Bucket: 'work', Key, Body }));
+  }
   const definition = workflow({
     functionArn: step => `arn:aws:lambda:eu-west-2:111122223333:function:${stepName(step as Step)}`,
     workBucket: 'work',
