@@ -44,6 +44,11 @@ export const WILDCARD_REASONS: readonly { readonly resource: RegExp; readonly re
       'A restored instance has a new resource id, unknown before it exists; the user bounds the role, and the live instances are denied.',
   },
   {
+    resource: /^arn:aws:s3:::daybreak-vault-[^*/]+\/tenants\/\*\/(?:manifests|not-covered)\/\*$/,
+    reason:
+      "Tenants are found at run time; of each one's part of the vault the role gets what says what is there, and no content.",
+  },
+  {
     resource: /^arn:aws:kms:[^*]+:key\/\*$/,
     reason: "Tenants' keys are made at run time; each one's own policy names the roles that may use it.",
   },

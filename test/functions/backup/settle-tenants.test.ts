@@ -245,6 +245,45 @@ describe('settle-tenants', () => {
     expect(text).toBe(whole.map(result => `${JSON.stringify(result)}\n`).join(''));
   });
 
+  it('comes to the same when it was killed at any request and is run again', async () => {
+    for (const key of ['schools/ash/1', 'schools/oak/moving', 'schools/oak/lost']) await upload(key);
+    beforeSourceRequest(
+      (path, _query, method) => method === 'HEAD' && path.includes('/oak/'),
+      async () => {
+        await move(cloud, BUCKET, { from: 'schools/oak/moving', to: 'schools/ash/moved' });
+        await cloud.remove(BUCKET, 'schools/oak/lost');
+      },
+    );
+    const whole = await backUp();
+    expect(whole.find(({ tenant }) => tenant === 'oak')?.notCovered).toEqual({ vanished: 1 });
+    const input = {
+      moment: 'after',
+      recoveryPointId,
+      tenantResultsKey: 'work/results/first/manifest.json',
+      settledResultsKey: 'work/results/settle/manifest.json',
+      cursor: null,
+    };
+    let killedAt = 0;
+    for (let isKilled = true; isKilled; ) {
+      killedAt++;
+      let count = 0;
+      cloud.intercept(async (_request, next) => {
+        const answer = await next();
+        if (++count === killedAt) throw new Error('the process was killed');
+        return answer;
+      });
+      isKilled = await cloud.invoke(settleTenants, input).then(
+        () => false,
+        () => true,
+      );
+      cloud.intercept(undefined);
+      const { tenantsKey } = (await cloud.invoke(settleTenants, input)) as { tenantsKey: string };
+      const text = (await cloud.get('work', tenantsKey)).toString();
+      expect(text).toBe(whole.map(result => `${JSON.stringify(result)}\n`).join(''));
+    }
+    expect(killedAt).toBeGreaterThan(8);
+  });
+
   it('names those whose second pass, or both, left nothing, and keeps what the first stored', async () => {
     await upload('schools/oak/1');
     await upload('schools/ash/1');

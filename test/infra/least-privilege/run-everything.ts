@@ -165,8 +165,8 @@ class BadDay {
     }));
     const results: unknown[] = [];
     for (const [index, { tenant, prefix }] of places.entries()) {
-      for (const name of ['twin', 'vanishing-twin']) await this.#put(BUCKET, `${prefix}${name}`, `twins of ${prefix}`);
-      await this.#put(BUCKET, `${prefix}vanishing-lost`, `lost of ${prefix}`);
+      for (const name of ['twin', 'vanishing-twin']) await this.#upload(`${prefix}${name}`, `twins of ${prefix}`);
+      await this.#upload(`${prefix}vanishing-lost`, `lost of ${prefix}`);
       const { keyArn } = (await this.#invoke('tenants/ensure-key', { tenant, recordedKeyArn: null })) as {
         keyArn: string;
       };
@@ -176,10 +176,15 @@ class BadDay {
     const lines = (values: readonly unknown[]) => values.map(value => `${JSON.stringify(value)}\n`).join('');
     const file = `${workPrefix(UNKNOWN)}results/vanished/SUCCEEDED_0.jsonl`;
     const tenantResultsKey = `${workPrefix(UNKNOWN)}results/vanished/manifest.json`;
-    await this.#put(workBucket, itemsKey(UNKNOWN), lines(items));
-    await this.#put(workBucket, file, lines(results));
+    await this.#put('backup/list-tenants', workBucket, itemsKey(UNKNOWN), lines(items));
+    await this.#put('backup/list-tenants', workBucket, file, lines(results));
     const ResultFiles = { SUCCEEDED: [{ Key: file }], FAILED: [], PENDING: [] };
-    await this.#put(workBucket, tenantResultsKey, JSON.stringify({ DestinationBucket: workBucket, ResultFiles }));
+    await this.#put(
+      'backup/list-tenants',
+      workBucket,
+      tenantResultsKey,
+      JSON.stringify({ DestinationBucket: workBucket, ResultFiles }),
+    );
     const step = 'backup/settle-tenants';
     const after = { moment: 'after', recoveryPointId: UNKNOWN, tenantResultsKey, settledResultsKey: tenantResultsKey };
     // Time is short from one minute before the end.
@@ -403,6 +408,10 @@ class BadDay {
 
   async #put(writer: Step, Bucket: string, Key: string, Body: string): Promise<void> {
     await this.#as(writer).send(new PutObjectCommand({ Bucket, Key, Body }));
+  }
+
+  async #upload(Key: string, Body: string): Promise<void> {
+    await this.#account.client.send(new PutObjectCommand({ Bucket: BUCKET, Key, Body }));
   }
 
   async #remove(Bucket: string, Key: string): Promise<void> {
