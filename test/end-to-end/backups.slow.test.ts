@@ -174,7 +174,8 @@ it(
       if (service !== 's3' || !/daybreak-(?:backup-back-up-tenant|tenants-ensure-key)$/.test(principal.arn)) return;
       const place = `${decodeURIComponent(path)} ${String(query.prefix ?? '')}`;
       const tenant = TENANTS.find(id => place.includes(`/${id}/`));
-      if (tenant !== undefined) calls.push({ tenant, method, call: 'list-type' in query ? 'list' : method });
+      const isListing = 'list-type' in query || 'versions' in query;
+      if (tenant !== undefined) calls.push({ tenant, method, call: isListing ? 'list' : method });
     });
     const { document } = await environment.backUpWell();
     stop();

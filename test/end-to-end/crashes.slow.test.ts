@@ -99,6 +99,8 @@ const backupSteps: [state: string, which: Which][] = [
   ['DeleteIntermediate', called('backup-delete-intermediate')],
   ['ListTenants', called('backup-list-tenants')],
   ['BackUpTenant', called('backup-back-up-tenant')],
+  ['PlanSettling', called('backup-settle-tenants', ({ moment }) => moment === 'before')],
+  ['CloseTenants', called('backup-settle-tenants', ({ moment }) => moment === 'after')],
   ['Complete', called('backup-complete')],
   ['Record', called('evidence-append-entry', ({ draft }) => draft?.kind === 'backup.completed')],
 ];
