@@ -23,11 +23,12 @@ beforeEach(async () => {
 /** One day's run over the tenant, whose copies take a minute each, with so many minutes until its deadline. */
 async function runDay(previous: TenantBackupResult | undefined, minutes: number | null) {
   await cloud.clock.advance(DAY_MS);
-  const { items } = planItems({
+  const items = planItems({
     recoveryPointId: '20261122t023000z',
     buckets: [{ bucketId: 'uploads', listed: ['oak'], asOf: null }],
     databaseTenants: [],
     previous: previous === undefined ? [] : [previous],
+    tenantFoldersSha256: null,
   });
   const item = items.find(({ tenant }) => tenant === 'oak');
   const deadlineAt = minutes === null ? null : new Date(cloud.clock.now().getTime() + minutes * 60_000).toISOString();
