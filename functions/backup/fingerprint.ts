@@ -20,6 +20,7 @@ import {
   storeInVault,
 } from '../platform/fingerprint/fingerprint-file.ts';
 import { parseSnapshot } from '../platform/fingerprint/horizon.ts';
+import { listInstanceDatabases } from '../platform/fingerprint/instance-databases.ts';
 import {
   countRemovedRows,
   measureTable,
@@ -92,7 +93,9 @@ export const handler = step({
       const run = { progress, open: store.open, before, parts, save, timeIsShort, isLate };
       if (!(await measureTables(database, run))) return { done: false, measuredAt: null };
       await save();
-      const fingerprint = await describeDatabase(database, configured, moment, progress);
+      const fingerprint = await describeDatabase(database, configured, moment, progress, databaseName =>
+        openDatabase(endpoint, { ...configured, databaseName }),
+      );
       await writeBytesOnce(vaultBucket, resultKey, encode(fingerprint));
       log('info', 'fingerprint taken', {
         databaseId,
@@ -243,6 +246,7 @@ async function describeDatabase(
   configured: DatabaseConfiguration,
   moment: 'before' | 'after',
   progress: Progress,
+  openOther: (databaseName: string) => Database,
 ): Promise<DatabaseFingerprint> {
   const { query } = database;
   if (moment === 'after') {
@@ -268,6 +272,7 @@ async function describeDatabase(
     tables: progress.tables.toSorted(byName),
     sequences: await listSequences(query),
     unreadable: progress.unreadable,
+    instanceDatabases: await listInstanceDatabases(query, openOther),
     root: await listTenants(query, configured),
   };
 }

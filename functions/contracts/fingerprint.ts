@@ -81,6 +81,10 @@ export const UnreadableRelation = z.strictObject({
 });
 export type UnreadableRelation = z.infer<typeof UnreadableRelation>;
 
+/** Another database of the same instance. `tableCount` is null where the reader may not see. */
+export const InstanceDatabase = z.strictObject({ name: z.string(), tableCount: z.int().nullable() });
+export type InstanceDatabase = z.infer<typeof InstanceDatabase>;
+
 /**
  * A database `before` its snapshot, or `after` it became available: the index, whose SHA-256 the root manifest signs. The
  * tables' digests lie in part files, whose SHA-256 it names.
@@ -99,6 +103,8 @@ export const DatabaseFingerprint = z.strictObject({
   tables: z.array(TableFingerprint),
   sequences: z.array(SequenceState),
   unreadable: z.array(UnreadableRelation),
+  /** The other databases of the instance, which its snapshot holds as well. */
+  instanceDatabases: z.array(InstanceDatabase),
   /** The tenants that this database knows. */
   root: RootTenants,
 });

@@ -9,6 +9,7 @@ export const FAILURE_MEANINGS: Readonly<Record<string, FailureMeaning>> = {
   SnapshotAlteredError: 'backup-damaged',
   /** What is under the snapshot's key cannot be had back without it. */
   DatabaseKeyError: 'backup-damaged',
+  FingerprintPartAlteredError: 'backup-damaged',
   RootManifestInvalidError: 'backup-damaged',
 
   DatabaseAccessDeniedError: 'test-hindered',
@@ -22,7 +23,6 @@ export const FAILURE_MEANINGS: Readonly<Record<string, FailureMeaning>> = {
   DatabaseTlsError: 'test-hindered',
   DigestsMalformedError: 'test-hindered',
   FingerprintUnreadableError: 'test-hindered',
-  FingerprintPartAlteredError: 'test-hindered',
   InvalidConfigurationError: 'test-hindered',
   InvalidInputError: 'test-hindered',
   KeyAccessDeniedError: 'test-hindered',

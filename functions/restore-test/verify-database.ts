@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Configuration, DatabaseConfiguration } from '../contracts/configuration.ts';
 import type { UnreadableRelation } from '../contracts/fingerprint.ts';
 import type { Acceptance, Gap } from '../contracts/gap.ts';
 import { VerifyDatabaseInput, VerifyDatabaseOutput } from '../contracts/restore-test.ts';
@@ -7,7 +8,7 @@ import { databaseTestKey, fingerprintKey } from '../contracts/vault-layout.ts';
 import { sha256Hex } from '../platform/canonical-json.ts';
 import { addMs } from '../platform/clock.ts';
 import { PermanentError } from '../platform/errors.ts';
-import { findDatabase } from '../platform/find-configured.ts';
+import { databasesOf, findDatabase } from '../platform/find-configured.ts';
 import { listRelations, listSequences, nameOf } from '../platform/fingerprint/catalog.ts';
 import { hashSchema } from '../platform/fingerprint/definition.ts';
 import {
@@ -16,6 +17,7 @@ import {
   openFingerprint,
   readFile,
 } from '../platform/fingerprint/fingerprint-file.ts';
+import { listInstanceDatabases } from '../platform/fingerprint/instance-databases.ts';
 import { handler as step } from '../platform/handler.ts';
 import { log } from '../platform/log.ts';
 import { type Database, DatabaseQueryError, DatabaseUnavailableError, openDatabase } from '../platform/postgres.ts';
@@ -29,6 +31,7 @@ import { listStructureChecks } from './check-structure.ts';
 import { type Source, tableChecks, unreadRows } from './check-tables.ts';
 import { comparePresence, compareSchema, compareSequences } from './compare-catalog.ts';
 import { Hydration } from './hydrate.ts';
+import { judgeInstance } from './judge-instance.ts';
 
 /** The recovery point holds no fingerprints of this database, so that there is nothing to compare with. */
 export class NothingToCompareError extends PermanentError {}
@@ -81,19 +84,40 @@ export const handler = step({
       },
     };
 
-    const database = openDatabase(endpoint, findDatabase(configuration, databaseId));
+    const configured = findDatabase(configuration, databaseId);
+    const database = openDatabase(endpoint, configured);
     try {
       const verification = await verifyDatabase(
         database,
         { ...fingerprints, firstTouchXid },
-        { progress, save, openCheck, timeIsShort, accepted: configuration.accepted },
+        {
+          progress,
+          save,
+          openCheck,
+          timeIsShort,
+          accepted: configuration.accepted,
+          openOther: databaseName => openDatabase(endpoint, { ...configured, databaseName }),
+          proved: provedBeside(configuration, configured),
+        },
       );
-      return { done: verification !== undefined, verification: verification ?? null };
+      return { done: verification !== undefined, verification: verification ? shorten(verification) : null };
     } finally {
       await database.close();
     }
   },
 });
+
+/**
+ * The names of the databases of the instance that the configuration has entries for. Only the first of these entries tells
+ * of the other databases, and gets them: each is named once.
+ */
+function provedBeside(
+  configuration: Configuration,
+  { id, instanceId }: DatabaseConfiguration,
+): ReadonlySet<string> | undefined {
+  const entries = databasesOf(configuration, instanceId);
+  return entries[0]?.id === id ? new Set(entries.map(({ databaseName }) => databaseName)) : undefined;
+}
 
 /** The fingerprints, if they are those that the signed root manifest names; else what is wrong with them. */
 async function readFingerprints(
@@ -138,12 +162,18 @@ interface VerificationRun {
 
 /**
  * Makes the checks that `progress` does not hold yet.
- * @returns undefined when the time was too short for all.
+ * @returns all that they came to; undefined when the time was too short for all.
  */
 export async function verifyDatabase(
   database: Database,
   source: Source,
-  run: VerificationRun & { readonly accepted: readonly Acceptance[] },
+  run: VerificationRun & {
+    readonly accepted: readonly Acceptance[];
+    /** Opens another database of the copy’s instance. */
+    readonly openOther: (databaseName: string) => Database;
+    /** The names of databases of the instance that tests prove; undefined where another one’s test tells of the rest. */
+    readonly proved: ReadonlySet<string> | undefined;
+  },
 ): Promise<DatabaseVerification | undefined> {
   const { query } = database;
   const { databaseId } = source.before;
@@ -177,6 +207,18 @@ export async function verifyDatabase(
     databaseId,
     [
       ...unread.gaps,
+      ...lostBetween(source, names),
+      ...(run.proved === undefined
+        ? []
+        : judgeInstance(
+            databaseId,
+            [
+              source.before.instanceDatabases,
+              source.after.instanceDatabases,
+              await listInstanceDatabases(query, run.openOther),
+            ],
+            run.proved,
+          )),
       ...schema.gaps,
       ...sequences.gaps,
       ...results.flatMap(result => result.gaps),
@@ -203,11 +245,41 @@ export async function verifyDatabase(
     foreignKeysChecked: completed('foreign-key'),
     indexesChecked: completed('index'),
     heapRelationsChecked: structure.heapsCheckable ? completed('heap') : null,
-    gaps: gaps.filter(({ accepted }, index) => index < ENTRIES_KEPT || accepted !== null),
+    gaps,
     gapTotals: totalGaps(gaps),
-    findings: findings.slice(0, ENTRIES_KEPT),
+    findings,
     findingCount: findings.length,
   };
+}
+
+/** As much of a verification as a state of the workflow can hold: the totals count all. */
+export function shorten(verification: DatabaseVerification): DatabaseVerification {
+  return {
+    ...verification,
+    gaps: verification.gaps.filter(({ accepted }, index) => index < ENTRIES_KEPT || accepted !== null),
+    findings: verification.findings.slice(0, ENTRIES_KEPT),
+  };
+}
+
+/**
+ * Tables that only one measurement of the source saw, and that the copy does not have. The snapshot may lie before they
+ * were created, or after they were dropped; that they were lost is not excluded.
+ */
+function lostBetween({ before, after }: Source, restored: ReadonlySet<string>): Gap[] {
+  const seenOnce = (tables: Source['before']['tables'], other: Source['before']) => {
+    const seen = new Set([
+      ...other.tables.map(nameOf),
+      ...other.unreadable.map(({ schema, relation }) => nameOf({ schema, table: relation })),
+    ]);
+    return tables.filter(table => !seen.has(nameOf(table)) && !restored.has(nameOf(table)));
+  };
+  return [...seenOnce(before.tables, after), ...seenOnce(after.tables, before)].map(({ schema, table, rowCount }) => ({
+    kind: 'table-not-bounded',
+    databaseId: before.databaseId,
+    table: { schema, name: table },
+    why: 'absent',
+    rowCount,
+  }));
 }
 
 const idOf = ({ subject, name }: Check) => `${subject} ${name}`;

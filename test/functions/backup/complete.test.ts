@@ -85,6 +85,7 @@ function fingerprint(moment: 'before' | 'after', measuredAt: string): DatabaseFi
     ],
     sequences: [],
     unreadable: [],
+    instanceDatabases: [],
     root: { comparison: 'exact', tenants: [{ id: 'oak', comparedAs: 'oak' }], rowsWithoutId: 0 },
   };
 }

@@ -30,6 +30,7 @@ const database = (extra: Partial<DatabaseFingerprint>): DatabaseFingerprint => (
   tables: [],
   sequences: [],
   unreadable: [],
+  instanceDatabases: [],
   root: { comparison: 'exact', tenants: [], rowsWithoutId: 0 },
   ...extra,
 });

@@ -115,24 +115,29 @@ describe('judgeRestoreTest', () => {
     ],
     [
       'a table rewritten meanwhile',
-      drifting(10_000, 501),
+      drifting(100_000, 5001),
       'inconclusive',
-      'database app: 501 of 10000 rows changed while the snapshot was taken, so that 94.99 % were compared exactly; 95 % are needed',
+      'database app: 5001 of 100000 rows changed while the snapshot was taken, so that 94.99 % were compared exactly; 95 % are needed',
     ],
     [
       'a small database that a large one would hide',
       {
         ...passing,
         databases: [
-          { databaseId: 'app', verification, failure: null, restored: true },
+          {
+            databaseId: 'app',
+            verification: { ...verification, rowsExpected: 1_000_000, rowsComparedExactly: 1_000_000 },
+            failure: null,
+            restored: true,
+          },
           {
             databaseId: 'notes',
             verification: {
               ...verification,
               databaseId: 'notes',
-              rowsExpected: 800,
-              rowsComparedExactly: 600,
-              driftRowCount: 200,
+              rowsExpected: 8000,
+              rowsComparedExactly: 6000,
+              driftRowCount: 2000,
             },
             failure: null,
             restored: true,
@@ -140,7 +145,7 @@ describe('judgeRestoreTest', () => {
         ],
       },
       'inconclusive',
-      'database notes: 200 of 800 rows changed while the snapshot was taken, so that 75 % were compared exactly; 95 % are needed',
+      'database notes: 2000 of 8000 rows changed while the snapshot was taken, so that 75 % were compared exactly; 95 % are needed',
     ],
     [
       'a table whose definition changed meanwhile',
@@ -186,14 +191,14 @@ describe('judgeRestoreTest', () => {
   });
 
   it('passes at the bound, and rounds the figure down', () => {
-    expect(judgeRestoreTest(drifting(10_000, 500))).toMatchObject({ verdict: 'passed', rowCoveragePercent: 95 });
+    expect(judgeRestoreTest(drifting(100_000, 5000))).toMatchObject({ verdict: 'passed', rowCoveragePercent: 95 });
     expect(judgeRestoreTest(drifting(100_000, 1))).toMatchObject({ verdict: 'passed', rowCoveragePercent: 99.99 });
   });
 
   it('counts rows, not shares, in a small database, and never passes one of which nothing was compared', () => {
     expect(judgeRestoreTest(drifting(11, 1))).toMatchObject({ verdict: 'passed', rowCoveragePercent: 90.9 });
-    expect(judgeRestoreTest(drifting(1000, DRIFT_FLOOR_ROWS)).verdict).toBe('passed');
-    expect(judgeRestoreTest(drifting(1000, DRIFT_FLOOR_ROWS + 1)).verdict).toBe('inconclusive');
+    expect(judgeRestoreTest(drifting(10_000, DRIFT_FLOOR_ROWS)).verdict).toBe('passed');
+    expect(judgeRestoreTest(drifting(10_000, DRIFT_FLOOR_ROWS + 1)).verdict).toBe('inconclusive');
     expect(judgeRestoreTest(drifting(11, 11)).verdict).toBe('inconclusive');
   });
 

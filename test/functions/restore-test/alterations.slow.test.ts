@@ -1,0 +1,3 @@
+import { describeAlterations } from './alterations.ts';
+
+describeAlterations(20261122);

@@ -1,0 +1,4 @@
+import { describeAlterations } from './alterations.ts';
+
+describeAlterations(1);
+describeAlterations(424242);
