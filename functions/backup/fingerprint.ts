@@ -10,7 +10,7 @@ import { addMs, parseInstant } from '../platform/clock.ts';
 import { PermanentError } from '../platform/errors.ts';
 import { findDatabase } from '../platform/find-configured.ts';
 import { listRelations, listSequences, nameOf, onlyFrom, type Relation } from '../platform/fingerprint/catalog.ts';
-import { hashSchema } from '../platform/fingerprint/definition.ts';
+import { type CatalogsFile, readCatalogs, storeCatalogs } from '../platform/fingerprint/catalogs-file.ts';
 import {
   decode,
   encode,
@@ -93,9 +93,13 @@ export const handler = step({
       const run = { progress, open: store.open, before, parts, save, timeIsShort, isLate };
       if (!(await measureTables(database, run))) return { done: false, measuredAt: null };
       await save();
-      const fingerprint = await describeDatabase(database, configured, moment, progress, databaseName =>
+      const described = await describeDatabase(database, configured, moment, progress, databaseName =>
         openDatabase(endpoint, { ...configured, databaseName }),
       );
+      const fingerprint: DatabaseFingerprint = {
+        ...described,
+        catalogsSha256: await takeCatalogs(database, { vaultBucket, ...name }, progress.seeds, before),
+      };
       await writeBytesOnce(vaultBucket, resultKey, encode(fingerprint));
       log('info', 'fingerprint taken', {
         databaseId,
@@ -109,6 +113,24 @@ export const handler = step({
     }
   },
 });
+
+/** Null where the server refused: the rest of the fingerprint stands without, and a restore test names the gap. */
+async function takeCatalogs(
+  database: Database,
+  file: CatalogsFile,
+  seeds: Progress['seeds'],
+  before: DatabaseFingerprint | undefined,
+): Promise<string | null> {
+  const sha256 = before?.catalogsSha256 ?? null;
+  const earlier = sha256 === null ? undefined : await readCatalogs({ ...file, moment: 'before' }, sha256);
+  try {
+    return await storeCatalogs(database, file, seeds, earlier);
+  } catch (error) {
+    if (!(error instanceof DatabaseQueryError)) throw error;
+    log('warn', 'the system catalogs could not be measured', { sqlState: error.sqlState });
+    return null;
+  }
+}
 
 function lastMeasuredAt({ tables }: DatabaseFingerprint): string | null {
   return tables.reduce<string | null>((last, { lastMeasuredAt: at }) => (last === null || at > last ? at : last), null);
@@ -247,7 +269,7 @@ async function describeDatabase(
   moment: 'before' | 'after',
   progress: Progress,
   openOther: (databaseName: string) => Database,
-): Promise<DatabaseFingerprint> {
+): Promise<Omit<DatabaseFingerprint, 'catalogsSha256'>> {
   const { query } = database;
   if (moment === 'after') {
     // What was removed before the measurement but is not yet counted would later look like rows that were added.
@@ -268,7 +290,6 @@ async function describeDatabase(
     serverVersion: server?.version ?? '',
     seeds: progress.seeds,
     horizon: parseSnapshot(server?.snapshot ?? '').xmin.toString(),
-    schemaSha256: await hashSchema(query),
     tables: progress.tables.toSorted(byName),
     sequences: await listSequences(query),
     unreadable: progress.unreadable,

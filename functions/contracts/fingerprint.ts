@@ -98,8 +98,8 @@ export const DatabaseFingerprint = z.strictObject({
   seeds: z.tuple([z.string(), z.string()]),
   /** A full transaction id (xid8): every transaction below it had ended when the measurement did. */
   horizon: z.string(),
-  /** SHA-256 of everything in the schema that is not inside a table: views, functions, types, extensions, sequences. */
-  schemaSha256: Sha256,
+  /** SHA-256 of the file with the rows of the system catalogs; null where it could not be taken, and in version 1. */
+  catalogsSha256: Sha256.nullable(),
   tables: z.array(TableFingerprint),
   sequences: z.array(SequenceState),
   unreadable: z.array(UnreadableRelation),

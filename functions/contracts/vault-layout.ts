@@ -31,6 +31,13 @@ export const fingerprintPartKey = (
   moment: 'before' | 'after',
   sha256: string,
 ): string => `fingerprints/${recoveryPointId}/${databaseId}/${moment}/${sha256}.zst`;
+/** The rows of its system catalogs (`platform/fingerprint/catalog-rows.ts`). `sha256` is of the file as it is stored. */
+export const fingerprintCatalogsKey = (
+  recoveryPointId: string,
+  databaseId: string,
+  moment: 'before' | 'after',
+  sha256: string,
+): string => `fingerprints/${recoveryPointId}/${databaseId}/${moment}/catalogs-${sha256}.zst`;
 
 /** What name an id was given; `mac` is the HMAC of the id in hexadecimal. It stays when the rest of an erased tenant goes. */
 export const TENANT_NAME_PREFIX = 'tenant-names/';

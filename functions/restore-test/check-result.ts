@@ -20,7 +20,7 @@ export type CheckResult = z.infer<typeof CheckResult>;
 
 /** One check of a restored database: it can be made alone, and again. */
 export interface Check {
-  readonly subject: 'table' | 'foreign-key' | 'index' | 'heap';
+  readonly subject: 'catalog' | 'table' | 'foreign-key' | 'index' | 'heap';
   /** What it checks (`platform/sql-name.ts`): no two checks of one subject have the same name. */
   readonly name: string;
   /** @returns undefined where time was short: what it has come to is kept. */

@@ -34,21 +34,6 @@ function relationNames({ tables, unreadable }: DatabaseFingerprint): Set<string>
   ]);
 }
 
-/** Compares what is not inside a table: views, functions, types, extensions, the definitions of sequences. */
-export function compareSchema(
-  before: DatabaseFingerprint,
-  after: DatabaseFingerprint,
-  restoredSha256: string,
-): { findings: Finding[]; gaps: Gap[] } {
-  if ([before.schemaSha256, after.schemaSha256].includes(restoredSha256)) return { findings: [], gaps: [] };
-  if (before.schemaSha256 !== after.schemaSha256) {
-    const { databaseId } = before;
-    return { findings: [], gaps: [{ kind: 'catalog-drift', databaseId, catalog: 'pg_catalog', rowCount: null }] };
-  }
-  const detail = 'views, functions, types, extensions, sequences or privileges are not those of the source';
-  return { findings: [{ kind: 'schema-changed', place: 'schema', detail }], gaps: [] };
-}
-
 /** What comparing the catalogs came to. */
 export interface CatalogComparison {
   readonly rowsComparedExactly: number;

@@ -10,7 +10,7 @@ import { addMs } from '../platform/clock.ts';
 import { PermanentError } from '../platform/errors.ts';
 import { databasesOf, findDatabase } from '../platform/find-configured.ts';
 import { listRelations, listSequences, nameOf } from '../platform/fingerprint/catalog.ts';
-import { hashSchema } from '../platform/fingerprint/definition.ts';
+import { readCatalogs } from '../platform/fingerprint/catalogs-file.ts';
 import {
   encode,
   FingerprintUnreadableError,
@@ -25,11 +25,12 @@ import { readRootManifest } from '../platform/root-manifest.ts';
 import { currentRuntime } from '../platform/runtime.ts';
 import { readBytesIfThere, writeBytes } from '../platform/s3.ts';
 import { acceptGaps, totalGaps } from './accept-gaps.ts';
+import { catalogCheck, type ReadCatalogs } from './check-catalog.ts';
 import { listForeignKeyChecks } from './check-foreign-keys.ts';
 import { type Check, CheckResult, judgeFailure } from './check-result.ts';
 import { listStructureChecks } from './check-structure.ts';
 import { type Source, tableChecks, unreadRows } from './check-tables.ts';
-import { comparePresence, compareSchema, compareSequences } from './compare-catalog.ts';
+import { comparePresence, compareSequences } from './compare-catalog.ts';
 import { Hydration } from './hydrate.ts';
 import { judgeInstance } from './judge-instance.ts';
 
@@ -98,6 +99,8 @@ export const handler = step({
           accepted: configuration.accepted,
           openOther: databaseName => openDatabase(endpoint, { ...configured, databaseName }),
           proved: provedBeside(configuration, configured),
+          readCatalogs: (moment, sha256) =>
+            readCatalogs({ vaultBucket: deployment.vaultBucket, recoveryPointId, databaseId, moment }, sha256),
         },
       );
       return { done: verification !== undefined, verification: verification ? shorten(verification) : null };
@@ -173,6 +176,7 @@ export async function verifyDatabase(
     readonly openOther: (databaseName: string) => Database;
     /** The names of databases of the instance that tests prove; undefined where another one’s test tells of the rest. */
     readonly proved: ReadonlySet<string> | undefined;
+    readonly readCatalogs: ReadCatalogs;
   },
 ): Promise<DatabaseVerification | undefined> {
   const { query } = database;
@@ -181,7 +185,8 @@ export async function verifyDatabase(
   const tables = tableChecks(source, present.relations);
   const foreignKeys = await listForeignKeyChecks(query, databaseId);
   const structure = await listStructureChecks(query, databaseId);
-  const checks = [...tables, ...foreignKeys.checks, ...structure.checks];
+  const catalogs = catalogCheck(source, run.readCatalogs);
+  const checks = [...tables, catalogs, ...foreignKeys.checks, ...structure.checks];
   const finished = await makeChecks(database, checks, run);
   await run.save();
   if (!finished) return undefined;
@@ -190,7 +195,6 @@ export async function verifyDatabase(
     ...present.relations.map(nameOf),
     ...present.unreadable.map(({ schema, relation }) => nameOf({ schema, table: relation })),
   ]);
-  const schema = compareSchema(source.before, source.after, await hashSchema(query));
   const sequences = compareSequences(
     databaseId,
     source.before.sequences,
@@ -219,7 +223,6 @@ export async function verifyDatabase(
             ],
             run.proved,
           )),
-      ...schema.gaps,
       ...sequences.gaps,
       ...results.flatMap(result => result.gaps),
       ...foreignKeys.gaps,
@@ -231,7 +234,6 @@ export async function verifyDatabase(
   const findings = withoutRepetition([
     ...comparePresence(source.before, source.after, names),
     ...unread.findings,
-    ...schema.findings,
     ...sequences.findings,
     ...results.flatMap(result => result.findings),
   ]);

@@ -15,11 +15,12 @@ type TableV1 = DatabaseFingerprintV1['tables'][number];
  * one snapshot. Deleted rows were not counted apart from updated ones, so each removed row may have been deleted.
  */
 export function convertV1(stored: DatabaseFingerprintV1): StoredFingerprint {
-  const { tenants, ...rest } = stored;
+  const { tenants, schemaSha256: _, ...rest } = stored;
   const horizons = stored.tables.map(({ horizon }) => BigInt(horizon));
   const index: DatabaseFingerprint = {
     ...rest,
     version: 2,
+    catalogsSha256: null,
     // Each is the `xmin` of a snapshot of this measurement.
     horizon: horizons.reduce((latest, horizon) => (horizon > latest ? horizon : latest), 0n).toString(),
     tables: stored.tables.map(convertTable),

@@ -109,8 +109,8 @@ describe('an altered copy', () => {
       after,
       firstTouchXid: undefined,
     });
-    expect(result).toEqual({ rowsComparedExactly: expect.any(Number), findings: [], gaps: [] });
-    expect(result.rowsComparedExactly).toBeGreaterThan(18_000);
+    expect(result).toEqual({ findings: [], gaps: [] });
+    expect(before.catalogs.reduce((sum, { rowCount }) => sum + rowCount, 0)).toBeGreaterThan(18_000);
   }, 60_000);
 
   // What stands in one group is altered at once; each finding is due to one of them, and none to nothing.

@@ -14,7 +14,6 @@ import {
   type CatalogRow,
   compareCatalogs,
   comparePresence,
-  compareSchema,
   compareSequences,
   judgeRow,
 } from '../../../functions/restore-test/compare-catalog.ts';
@@ -26,7 +25,7 @@ const database = (extra: Partial<DatabaseFingerprint>): DatabaseFingerprint => (
   serverVersion: '17.4',
   seeds: ['1', '2'],
   horizon: '10',
-  schemaSha256: 'b'.repeat(64),
+  catalogsSha256: null,
   tables: [],
   sequences: [],
   unreadable: [],
@@ -66,24 +65,6 @@ describe('comparePresence', () => {
       ['table-missing', 'public.lost'],
       ['table-added', 'public.planted'],
     ]);
-  });
-});
-
-describe('compareSchema', () => {
-  const [b, c, d] = ['b', 'c', 'd'].map(digit => database({ schemaSha256: digit.repeat(64) })) as [
-    DatabaseFingerprint,
-    DatabaseFingerprint,
-    DatabaseFingerprint,
-  ];
-  it.each([
-    [b, b, b, 0, 0],
-    [b, b, c, 1, 0],
-    [b, c, b, 0, 0],
-    [b, c, c, 0, 0],
-    [b, c, d, 0, 1],
-  ])('case %#', (before, after, restored, findings, gaps) => {
-    const result = compareSchema(before, after, restored.schemaSha256);
-    expect([result.findings.length, result.gaps.length]).toEqual([findings, gaps]);
   });
 });
 

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BucketDigests } from '../../../../functions/platform/fingerprint/bucket-digests.ts';
 import { listRelations } from '../../../../functions/platform/fingerprint/catalog.ts';
-import { hashSchema } from '../../../../functions/platform/fingerprint/definition.ts';
 import {
   type MeasurementPlan,
   measureTable,
@@ -265,41 +264,5 @@ describe('cancelWhen', () => {
       }),
     ).rejects.toMatchObject({ name: 'DatabaseUnavailableError' });
     expect(await database.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
-  });
-});
-
-describe('hashSchema', () => {
-  const hash = () => hashSchema(reader.query);
-  it.each([
-    ['a view', `CREATE VIEW v AS SELECT 1 AS a`, `CREATE OR REPLACE VIEW v AS SELECT 2 AS a`],
-    ['a function', `CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'`, `ALTER FUNCTION f() SECURITY DEFINER`],
-    ['an aggregate', `CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int)`, `DROP AGGREGATE total(int)`],
-    ['an enum', `CREATE TYPE mood AS ENUM ('good', 'bad')`, `ALTER TYPE mood RENAME VALUE 'bad' TO 'sad'`],
-    ['a domain', `CREATE DOMAIN age AS int CHECK (VALUE > 0)`, `ALTER DOMAIN age SET NOT NULL`],
-    ['a sequence', `CREATE SEQUENCE s`, `ALTER SEQUENCE s INCREMENT 2`],
-    ['an extension', `CREATE EXTENSION citext`, `DROP EXTENSION citext`],
-    ['a partitioned table', `CREATE TABLE p (a int) PARTITION BY LIST (a)`, `ALTER TABLE p ADD b int`],
-    ['a privilege', `CREATE VIEW w AS SELECT 1 AS a`, `GRANT SELECT ON w TO PUBLIC`],
-    ['a schema', `CREATE SCHEMA app`, `ALTER SCHEMA app RENAME TO apps`],
-  ])('sees a change of %s', async (_what, create, change) => {
-    const without = await hash();
-    await source.execute(create);
-    const created = await hash();
-    await source.execute(change);
-    const changed = await hash();
-    expect(created).not.toBe(without);
-    expect(changed).not.toBe(created);
-    expect(await hash()).toBe(changed);
-  });
-
-  it('is the same for every user', async () => {
-    const [row] = await source.execute<{ path: string }>(`SELECT current_setting('search_path') AS path`);
-    expect(row?.path).not.toBe('pg_catalog');
-    await source.execute(`ALTER ROLE daybreak_reader SET search_path = public`);
-    await reader.close();
-    const one = await hash();
-    await source.execute(`ALTER ROLE daybreak_reader RESET search_path`);
-    await reader.close();
-    expect(await hash()).toBe(one);
   });
 });
