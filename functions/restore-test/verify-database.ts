@@ -6,7 +6,7 @@ import { VerifyDatabaseInput, VerifyDatabaseOutput } from '../contracts/restore-
 import type { DatabaseVerification, Finding } from '../contracts/restore-test-record.ts';
 import { databaseTestKey, fingerprintKey } from '../contracts/vault-layout.ts';
 import { sha256Hex } from '../platform/canonical-json.ts';
-import { addMs } from '../platform/clock.ts';
+import { addMs, parseInstant } from '../platform/clock.ts';
 import { PermanentError } from '../platform/errors.ts';
 import { databasesOf, findDatabase } from '../platform/find-configured.ts';
 import { listRelations, listSequences, nameOf } from '../platform/fingerprint/catalog.ts';
@@ -56,7 +56,8 @@ const ENTRIES_KEPT = 30;
 /**
  * Verifies a restored database against the fingerprints of its source: every table's rows, the schema, the sequences;
  * then what must hold within it: foreign keys, indexes, pages. Whatever cannot be read is a finding or is named, and
- * the rest goes on. It stops when its time is short; a later call goes on with the checks that are not made yet.
+ * the rest goes on. It stops when its time is short; a later call goes on with the checks that are not made yet. What is not
+ * made at the deadline is named and left: rows and catalogs come first, then foreign keys, the structure of files last.
  */
 export const handler = step({
   input: VerifyDatabaseInput,
@@ -85,6 +86,8 @@ export const handler = step({
       },
     };
 
+    const clock = currentRuntime().clock;
+    const isLate = () => input.deadlineAt !== null && clock.now() >= parseInstant(input.deadlineAt);
     const configured = findDatabase(configuration, databaseId);
     const database = openDatabase(endpoint, configured);
     try {
@@ -96,6 +99,7 @@ export const handler = step({
           save,
           openCheck,
           timeIsShort,
+          isLate,
           accepted: configuration.accepted,
           openOther: databaseName => openDatabase(endpoint, { ...configured, databaseName }),
           proved: provedBeside(configuration, configured),
@@ -161,6 +165,8 @@ interface VerificationRun {
   /** What the check that was begun has come to. */
   readonly openCheck: { read: () => Promise<Buffer | undefined>; save: (content: Buffer) => Promise<void> };
   readonly timeIsShort: () => boolean;
+  /** Whether the deadline is over: what is not checked yet is named, and left. */
+  readonly isLate: () => boolean;
 }
 
 /**
@@ -289,27 +295,34 @@ const idOf = ({ subject, name }: Check) => `${subject} ${name}`;
 async function makeChecks(
   database: Database,
   checks: readonly Check[],
-  { progress, save, openCheck, timeIsShort }: VerificationRun,
+  { progress, save, openCheck, timeIsShort, isLate }: VerificationRun,
 ): Promise<boolean> {
   const clock = currentRuntime().clock;
   let saveAt = addMs(clock.now(), SAVE_EVERY_MS);
   const open = checks.filter(check => !(idOf(check) in progress.results));
+  const mustStop = () => timeIsShort() || isLate();
   for (const check of open) {
     const id = idOf(check);
     while (!(id in progress.results)) {
+      if (isLate()) {
+        progress.results[id] = leave(check);
+        break;
+      }
       if (timeIsShort()) return false;
       await waitUntilAvailable(database);
       try {
-        const result = await database.cancelWhen(timeIsShort, () =>
+        const result = await database.cancelWhen(mustStop, () =>
           check.run(database, {
             hasWholeCall: check === open[0],
-            timeIsShort,
+            timeIsShort: mustStop,
             read: openCheck.read,
             save: async (content, options) => {
               if (options?.atOnce || clock.now() >= saveAt) await openCheck.save(content());
             },
           }),
         );
+        // Not finished: it goes on, or is left at once.
+        if (result === undefined && isLate()) continue;
         if (result === undefined) return false;
         progress.results[id] = CheckResult.parse(result);
       } catch (error) {
@@ -325,7 +338,7 @@ async function makeChecks(
           });
         } else if (error instanceof DatabaseQueryError) {
           // A check that a whole run of the function is not enough for would never end.
-          if (error.sqlState === CANCELLED && check !== open[0]) return false;
+          if (error.sqlState === CANCELLED && check !== open[0] && !isLate()) return false;
           progress.results[id] = judgeFailure(check, error.sqlState);
         } else {
           throw error;
@@ -342,6 +355,15 @@ async function makeChecks(
     }
   }
   return true;
+}
+
+/** A check that the deadline left no time for. */
+function leave(check: Check): CheckResult {
+  return CheckResult.parse({
+    rowsExpected: check.rowsExpected,
+    gaps: [check.gap('out-of-time')],
+    completed: false,
+  });
 }
 
 const CANCELLED = '57014';

@@ -67,6 +67,21 @@ describe('a quiet database', () => {
       findings: [],
       findingCount: 0,
     });
+
+    // A deadline that comes once the first index was checked: rows were compared, and what was left is counted.
+    const isLate = (results: object) => Object.keys(results).some(id => id.startsWith('index'));
+    const late = shorten(await verify(restored, before, after, undefined, { isLate }));
+    expect(late).toMatchObject({
+      rowsComparedExactly: 25_040,
+      foreignKeysChecked: 2,
+      indexesChecked: 1,
+      heapRelationsChecked: 0,
+      gapTotals: [{ kind: 'check-not-made', gapCount: 12, rowCount: null }],
+    });
+    expect(late.gaps[0]?.gap).toMatchObject({ kind: 'check-not-made', why: 'out-of-time' });
+    const nothing = shorten(await verify(restored, before, after, undefined, { isLate: () => true }));
+    expect(nothing).toMatchObject({ rowsExpected: 25_040, rowsComparedExactly: 0, findings: [] });
+    expect(nothing.gapTotals.find(({ kind }) => kind === 'rows-unreadable')?.gapCount).toBe(5);
   }, 120_000);
 });
 
