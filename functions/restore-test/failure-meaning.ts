@@ -9,6 +9,10 @@ export const FAILURE_MEANINGS: Readonly<Record<string, FailureMeaning>> = {
   SnapshotAlteredError: 'backup-damaged',
   /** What is under the snapshot's key cannot be had back without it. */
   DatabaseKeyError: 'backup-damaged',
+  /**
+   * A part without the hash that is signed for it: what the backup is proved by is damaged, as by an index without its own
+   * (finding `fingerprint-altered`). Verification makes a finding of it; a step that ends with it says the same.
+   */
   FingerprintPartAlteredError: 'backup-damaged',
   RootManifestInvalidError: 'backup-damaged',
 

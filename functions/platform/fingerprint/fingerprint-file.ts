@@ -2,7 +2,7 @@ import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type { z } from 'zod';
 import { DatabaseFingerprint, type DigestsPlace } from '../../contracts/fingerprint.ts';
 import { DatabaseFingerprintV1 } from '../../contracts/fingerprint-v1.ts';
-import { fingerprintPartKey } from '../../contracts/vault-layout.ts';
+import { fingerprintCatalogsKey, fingerprintPartKey } from '../../contracts/vault-layout.ts';
 import { sha256Hex } from '../canonical-json.ts';
 import { PermanentError } from '../errors.ts';
 import { readBytesIfThere, writeBytesOnce } from '../s3.ts';
@@ -154,7 +154,7 @@ function requirePart(stored: Buffer | undefined, sha256: string, key: string): a
 export interface StoredFingerprint {
   readonly index: DatabaseFingerprint;
   readonly readDigests: ReadDigests;
-  /** @throws FingerprintPartAlteredError when a part is not there, or another one. */
+  /** Reads back the parts and the catalogs. @throws FingerprintPartAlteredError when one is not there, or another one. */
   readonly checkParts: () => Promise<void>;
 }
 
@@ -174,6 +174,10 @@ export function openFingerprint(index: Buffer, vaultBucket: string, name: Finger
     checkParts: async () => {
       for (const sha256 of new Set(stored.tables.map(({ digests }) => digests.partSha256))) {
         requirePart(await read(sha256), sha256, keyOf(sha256));
+      }
+      if (stored.catalogsSha256 !== null) {
+        const key = fingerprintCatalogsKey(recoveryPointId, databaseId, moment, stored.catalogsSha256);
+        requirePart(await readBytesIfThere(vaultBucket, key), stored.catalogsSha256, key);
       }
     },
   };
