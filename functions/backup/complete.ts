@@ -1,9 +1,10 @@
 import type { z } from 'zod';
 import type { Configuration, Deployment } from '../contracts/configuration.ts';
 import { CompleteInput, CompleteOutput, type DatabaseOutcome, TenantItem } from '../contracts/daily-backup.ts';
+import type { InstanceDatabase } from '../contracts/fingerprint.ts';
 import { instantOfId } from '../contracts/identifiers.ts';
 import { TenantBackupResult } from '../contracts/object-manifest.ts';
-import type { DatabaseRecoveryPoint, RecoveryPoint } from '../contracts/recovery-point.ts';
+import type { DatabaseRecoveryPoint, RecoveryPoint, UnprovedDatabase } from '../contracts/recovery-point.ts';
 import {
   fingerprintKey,
   itemsKey,
@@ -15,8 +16,9 @@ import {
 import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
 import { parseInstant } from '../platform/clock.ts';
 import { describeError, PermanentError, RetryableError } from '../platform/errors.ts';
-import { databaseThatNames, findDatabase } from '../platform/find-configured.ts';
+import { databasesOf, databaseThatNames, findDatabase } from '../platform/find-configured.ts';
 import { openFingerprint } from '../platform/fingerprint/fingerprint-file.ts';
+import { unprovedDatabases } from '../platform/fingerprint/instance-databases.ts';
 import { handler as step } from '../platform/handler.ts';
 import { signDocument } from '../platform/kms.ts';
 import { log } from '../platform/log.ts';
@@ -115,7 +117,9 @@ async function close(
     const snapshotId = vaultSnapshotId(recoveryPointId, databaseThatNames(configuration, instanceId));
     readBacks.push(await readBackDatabase({ recoveryPointId, instanceId, snapshotId }, outcome, deployment));
   }
-  const databases = readBacks.map(({ instanceId: _instance, rowsWithoutTenant: _count, ...database }) => database);
+  const databases = readBacks.map(
+    ({ instanceId: _instance, rowsWithoutTenant: _count, others: _others, ...database }) => database,
+  );
   const results = await readItems(deployment.workBucket, tenantsKey, TenantBackupResult);
   const items = await readItems(deployment.workBucket, itemsKey(recoveryPointId), TenantItem);
   const asOfItem = new Map(items.map(item => [nameItem(item), item.asOf]));
@@ -142,6 +146,7 @@ async function close(
       asOf,
       results.map(result => ({ ...result, asOf: asOfItem.get(nameItem(result)) ?? null })),
     ),
+    unproved: findUnproved(configuration, readBacks),
     tenants,
   };
   // What the manifest will name can no longer be deleted by who copied it.
@@ -178,6 +183,21 @@ interface ReadBack extends DatabaseRecoveryPoint {
   readonly instanceId: string;
   /** Rows of its root table without an id. */
   readonly rowsWithoutTenant: number;
+  /** The other databases of its instance, by each of its fingerprints. */
+  readonly others: readonly (readonly InstanceDatabase[])[];
+}
+
+/** What each instance's fingerprints list beside the databases that the configuration names. */
+function findUnproved(configuration: Configuration, readBacks: readonly ReadBack[]): UnprovedDatabase[] {
+  const instanceIds = [...new Set(readBacks.map(({ instanceId }) => instanceId))].sort(compareText);
+  return instanceIds.flatMap(instanceId => {
+    const listings = readBacks.filter(found => found.instanceId === instanceId).flatMap(({ others }) => others);
+    const proved = new Set(databasesOf(configuration, instanceId).map(({ databaseName }) => databaseName));
+    return unprovedDatabases(listings, proved)
+      .filter(({ isSystem }) => !isSystem)
+      .map(({ name, tableCount }) => ({ instanceId, name, tableCount }))
+      .sort((a, b) => compareText(a.name, b.name));
+  });
 }
 
 /** What is there of a database. A snapshot that is fine itself is named also where nothing proves it. */
@@ -186,7 +206,15 @@ async function readBackDatabase(
   { databaseId, failure }: z.output<typeof DatabaseOutcome>,
   { vaultBucket, vaultKeyArn }: Deployment,
 ): Promise<ReadBack> {
-  const nothing = { databaseId, instanceId, snapshot: null, fingerprints: null, rowCount: 0, rowsWithoutTenant: 0 };
+  const nothing = {
+    databaseId,
+    instanceId,
+    snapshot: null,
+    fingerprints: null,
+    rowCount: 0,
+    rowsWithoutTenant: 0,
+    others: [],
+  };
   const found = await findSnapshot(snapshotId);
   const problems = checkVaultCopy(found, vaultKeyArn);
   const takenAt = found && snapshotTakenAt(found);
@@ -216,6 +244,7 @@ async function readBackDatabase(
       rowCount: before.rowCount,
       failure: null,
       rowsWithoutTenant: before.rowsWithoutTenant,
+      others: [before.others, after.others],
     };
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;
@@ -239,6 +268,7 @@ async function readFingerprint(
     measuredAt: index.tables.map(table => (moment === 'before' ? table.lastMeasuredAt : table.firstMeasuredAt)),
     rowCount: index.tables.reduce((sum, { rowCount }) => sum + rowCount, 0),
     rowsWithoutTenant: index.root.rowsWithoutId,
+    others: index.instanceDatabases,
   };
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { InstanceDatabase } from './fingerprint.ts';
 import { InstantText, RecoveryPointId, Sha256 } from './identifiers.ts';
 import { TenantBackupResult } from './object-manifest.ts';
 
@@ -43,6 +44,13 @@ export const RecoveryPointMoments = z.strictObject({
 });
 export type RecoveryPointMoments = z.infer<typeof RecoveryPointMoments>;
 
+/**
+ * A database that a snapshot holds and that the configuration has no entry for, so that nothing proves it. Those that
+ * PostgreSQL or RDS made are left out while they hold no tables of anybody's.
+ */
+export const UnprovedDatabase = InstanceDatabase.extend({ instanceId: z.string() });
+export type UnprovedDatabase = z.infer<typeof UnprovedDatabase>;
+
 /** The root manifest of a recovery point, without its signature. */
 export const RecoveryPoint = z.strictObject({
   version: z.literal(1),
@@ -55,6 +63,11 @@ export const RecoveryPoint = z.strictObject({
   databases: z.array(DatabaseRecoveryPoint),
   /** Absent in recovery points of before they were recorded. */
   moments: RecoveryPointMoments.optional(),
+  /**
+   * Ordered by instance and name; of instances that no fingerprint tells of there are none. They make a recovery point not
+   * incomplete, for nobody asked for them. Absent in recovery points of before they were recorded.
+   */
+  unproved: z.array(UnprovedDatabase).optional(),
   tenants: z.array(TenantBackupResult),
   /** Why it is incomplete, one sentence each, without file names. */
   reasons: z.array(z.string()),

@@ -3,6 +3,39 @@ import { type Database, DatabaseAccessDeniedError, DatabaseQueryError, type Quer
 import { inUserSchema } from './definition.ts';
 
 /**
+ * The databases that every instance has. Into the last two nobody of the supplier's can connect, and so nobody's tables
+ * come there: `template0` takes no connections, and `rdsadmin` is RDS's own.
+ * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.Roles.html
+ * https://www.postgresql.org/docs/current/manage-ag-templatedbs.html
+ */
+const SYSTEM_DATABASES: ReadonlySet<string> = new Set(['postgres', 'template1', 'template0', 'rdsadmin']);
+const CLOSED_DATABASES: ReadonlySet<string> = new Set(['template0', 'rdsadmin']);
+
+/**
+ * Each database of an instance that nothing proves, of several listings of it.
+ * @param proved the names of databases that the configuration has an entry for.
+ * @returns with `isSystem` for one that PostgreSQL or RDS made, without tables of anybody's.
+ */
+export function unprovedDatabases(
+  listings: readonly (readonly InstanceDatabase[])[],
+  proved: ReadonlySet<string>,
+): (InstanceDatabase & { isSystem: boolean })[] {
+  const tableCounts = new Map<string, number | null>();
+  for (const { name, tableCount } of listings.flat()) {
+    const known = tableCounts.get(name);
+    // Where one listing could not see, that it had no tables in another says little.
+    const isUnknown = tableCount === null || known === null;
+    tableCounts.set(name, isUnknown ? null : Math.max(tableCount, known ?? 0));
+  }
+  return [...tableCounts]
+    .filter(([name]) => !proved.has(name))
+    .map(([name, tableCount]) => {
+      const isEmpty = tableCount === 0 || (tableCount === null && CLOSED_DATABASES.has(name));
+      return { name, tableCount, isSystem: SYSTEM_DATABASES.has(name) && isEmpty };
+    });
+}
+
+/**
  * The other databases of an instance, which a snapshot holds as well: how many tables of anybody's each has, or null where
  * the reader may not connect.
  * @param query asks the database that is measured.

@@ -1,3 +1,4 @@
+import { sqlName } from '../../../functions/platform/sql-name.ts';
 import { formatBytes, formatDuration, formatTable } from './display.ts';
 import type { Summary } from './summary.ts';
 
@@ -32,6 +33,10 @@ function describeBackups({ input, backups }: Summary): [string, string][] {
     ...(last.skewMs === null
       ? []
       : [['rows and objects', `of moments at most ${formatDuration(last.skewMs)} apart`] satisfies [string, string]]),
+    ...last.unproved.map(({ instanceId, name, tableCount }): [string, string] => [
+      'not proved',
+      `database ${sqlName(name)} of instance ${instanceId}, with ${tableCount ?? 'an unknown number of'} tables: it is in the snapshot, and has no entry in the configuration`,
+    ]),
     ['outside every tenant', `${input.untenantedFiles} files, under the vault key`],
     ...input.leftOut.map(({ kind, count, paths }): [string, string] => [
       'left out',

@@ -239,6 +239,7 @@ class Run {
       objectsCopied: sum(({ copiedObjectCount }) => copiedObjectCount),
       bytesCopied: sum(({ copiedByteCount }) => copiedByteCount),
       skewMs: document.moments?.skewMs ?? null,
+      unproved: document.unproved ?? [],
       s3Requests,
     };
     this.#backups.push(backup);

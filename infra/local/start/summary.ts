@@ -15,6 +15,8 @@ const BackupSummary = z.strictObject({
   bytesCopied: z.int(),
   /** The longest time between a snapshot and what objects were shown at; null where there are not both. */
   skewMs: z.int().nullable(),
+  /** Databases of the instance that the snapshot holds and nothing proves, with how many tables; null where it is not known. */
+  unproved: z.array(z.strictObject({ instanceId: z.string(), name: z.string(), tableCount: z.int().nullable() })),
   /** S3 requests by operation. */
   s3Requests: z.record(z.string(), z.int()),
 });

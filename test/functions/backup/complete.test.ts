@@ -8,6 +8,7 @@ import type { DatabaseFingerprint } from '../../../functions/contracts/fingerpri
 import type { TenantBackupResult } from '../../../functions/contracts/object-manifest.ts';
 import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
 import {
+  fingerprintCatalogsKey,
   fingerprintKey,
   fingerprintPartKey,
   itemsKey,
@@ -50,6 +51,7 @@ const whole: TenantBackupResult[] = items.map(({ bucketId, tenant }) => ({
 
 let cloud: TestRuntime;
 
+const catalogs = Buffer.from('the catalogs, as far as this step reads them');
 const part = zstdCompressSync(encodeDigests([new BucketDigests(1), new BucketDigests(1)]));
 
 function fingerprint(moment: 'before' | 'after', measuredAt: string): DatabaseFingerprint {
@@ -60,7 +62,7 @@ function fingerprint(moment: 'before' | 'after', measuredAt: string): DatabaseFi
     serverVersion: '17',
     seeds: ['1', '2'],
     horizon: '700',
-    catalogsSha256: null,
+    catalogsSha256: sha256Hex(catalogs),
     tables: [
       {
         schema: 'public',
@@ -85,10 +87,17 @@ function fingerprint(moment: 'before' | 'after', measuredAt: string): DatabaseFi
     ],
     sequences: [],
     unreadable: [],
-    instanceDatabases: [],
+    instanceDatabases: [
+      { name: 'postgres', tableCount: 0 },
+      { name: 'reports', tableCount: moment === 'before' ? 2 : 3 },
+      { name: 'template0', tableCount: null },
+    ],
     root: { comparison: 'exact', tenants: [{ id: 'oak', comparedAs: 'oak' }], rowsWithoutId: 0 },
   };
 }
+
+const catalogsKey = (moment: 'before' | 'after') =>
+  fingerprintCatalogsKey(recoveryPointId, 'app', moment, sha256Hex(catalogs));
 
 async function putFingerprints(before: string, after: string): Promise<void> {
   for (const [moment, measuredAt] of [
@@ -98,6 +107,7 @@ async function putFingerprints(before: string, after: string): Promise<void> {
     const body = zstdCompressSync(JSON.stringify(fingerprint(moment, measuredAt)));
     await cloud.put('vault', fingerprintKey(recoveryPointId, 'app', moment), body);
     await cloud.put('vault', fingerprintPartKey(recoveryPointId, 'app', moment, sha256Hex(part)), part);
+    await cloud.put('vault', catalogsKey(moment), catalogs);
   }
 }
 
@@ -150,6 +160,26 @@ describe('complete', () => {
     });
     expect(await complete()).toEqual(first);
     expect((await stored()).sha256).toBe(sha256);
+  });
+
+  it('names the databases of the instance that nothing proves, and is good for what is configured', async () => {
+    await complete();
+    const { recoveryPoint } = await stored();
+    expect(recoveryPoint).toMatchObject({
+      status: 'good',
+      unproved: [{ instanceId: database.instanceId, name: 'reports', tableCount: 3 }],
+    });
+  });
+
+  it.each([
+    ['a part of a fingerprint', () => fingerprintPartKey(recoveryPointId, 'app', 'after', sha256Hex(part))],
+    ['the catalogs of a fingerprint', () => catalogsKey('after')],
+  ])('is incomplete where it does not read back: %s', async (_name, keyOf) => {
+    await cloud.put('vault', keyOf(), 'altered');
+    expect(await complete()).toMatchObject({
+      status: 'incomplete',
+      databases: [{ fingerprints: null, failure: 'its fingerprints do not read back: FingerprintPartAlteredError' }],
+    });
   });
 
   it('names the snapshot of a database that could not be measured, and what kept it from being measured', async () => {
