@@ -238,6 +238,7 @@ describe('what is put into the buckets', () => {
     'backup-fingerprint',
     'backup-list-tenants',
     'backup-back-up-tenant',
+    'backup-settle-tenants',
     'restore-test-hydrate',
     'restore-test-verify-database',
     'restore-test-plan-objects',

@@ -324,7 +324,8 @@ describe('listTenants on a loaded dump', () => {
     await inNewDatabase(async client => {
       await loadFile(client, join(FIXTURES, 'quoted-names.sql'));
       const { query } = new Database(async () => client, 'the dump');
-      const tenantsOf = (rootTable: string, rootColumn: string) => listTenants(query, { rootTable, rootColumn });
+      const tenantsOf = async (rootTable: string, rootColumn: string) =>
+        (await listTenants(query, { rootTable, rootColumn })).tenants.map(({ id }) => id);
       expect(await tenantsOf('"My.App"."School"', '"Id"')).toEqual(['S1', 's1']);
       expect(await tenantsOf('My.App.School', 'Id')).toEqual(['S1', 's1']);
       expect(await tenantsOf('the schools', 'id')).toEqual(['10', '11']);
