@@ -73,7 +73,7 @@ export const BUDGETS: Readonly<Record<Step, Budget>> = {
   ),
   'restore-test/tear-down': long({ items: 10 * MILLION, of: 'scratch objects', bytes: 0, payloadBytes: KIB }),
   'restore-test/conclude': long(
-    { items: 10_000, of: 'tenants', bytes: GIB, payloadBytes: 128 * KIB },
+    { items: 10_000, of: 'tenants', bytes: GIB, payloadBytes: 224 * KIB },
     { memoryMib: 2048 },
   ),
   'restore-test/remove-abandoned': short({ items: 40, of: 'instances', bytes: MIB, payloadBytes: 64 * KIB }),
