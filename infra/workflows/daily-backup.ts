@@ -242,7 +242,11 @@ function takeSnapshot(references: WorkflowReferences): States {
         ],
         Default: 'WaitForSnapshot',
       },
-      WaitForSnapshot: { Type: 'Wait', Seconds: untilAskingAgain('waitingSince'), Next: 'DescribeSnapshot' },
+      WaitForSnapshot: {
+        Type: 'Wait',
+        Seconds: untilAskingAgain('waitingSince', '$count($plan.instances)'),
+        Next: 'DescribeSnapshot',
+      },
       Snapshotted: {
         Type: 'Pass',
         Output: {
@@ -382,7 +386,11 @@ function copySnapshot(references: WorkflowReferences): States {
         ],
         Default: 'WaitForCopy',
       },
-      WaitForCopy: { Type: 'Wait', Seconds: untilAskingAgain('waitingSince'), Next: 'DescribeCopy' },
+      WaitForCopy: {
+        Type: 'Wait',
+        Seconds: untilAskingAgain('waitingSince', '$count($plan.instances)'),
+        Next: 'DescribeCopy',
+      },
       DeleteIntermediate: invoke(references, 'backup/delete-intermediate', {
         Payload: INSTANCE_ONLY,
         endsAt: 'partEndsAt',

@@ -245,12 +245,17 @@ export function longerThan(hours: number, since: string): Expression {
 
 /**
  * How long to wait before asking again for what began at the instant in the variable `since`: the longer it took, the
- * longer. An execution's history ends at 25,000 events, and asking once costs nine.
+ * longer. An execution's history ends at 25,000 events, and asking once costs nine; so where one execution asks for many
+ * things at the same time, it asks for each the less often.
+ * @param things JSONata for how many there are. @default one
  */
-export function untilAskingAgain(since: string): Expression {
+export function untilAskingAgain(since: string, things = '1'): Expression {
   const elapsed = elapsedMs(since);
-  return `{% ${elapsed} < 600000 ? 30 : ${elapsed} < 3600000 ? 120 : 300 %}`;
+  return `{% (${elapsed} < 600000 ? 30 : ${elapsed} < 3600000 ? 120 : 300) * $ceil(${things} / ${THINGS_WITHOUT_HASTE}) %}`;
 }
+
+/** So many can be asked for as often as a single one: `test/infra/workflows/history.test.ts` counts the events. */
+const THINGS_WITHOUT_HASTE = 10;
 
 /** A distributed map over the lines of a file in the work bucket; a child's failure never stops the others. */
 export function mapOverLines(

@@ -47,12 +47,19 @@ export const STARTED_AT = '2026-01-01T00:00:00.000Z';
 /**
  * Runs a workflow's definition with scripted steps. Each input and output is checked against the step's contract, so
  * that the definition and the functions cannot drift apart.
- * @param options.items the lines of the distributed map's file in the work bucket; `files`: those of other files there.
+ * @param options.items the lines of the distributed map's file in the work bucket; `files`: those of other files there;
+ * `onStart` is given the execution's clock.
  */
 export async function runWorkflow(
   workflow: (references: WorkflowReferences) => WorkflowDefinition,
   steps: Partial<Record<ContractedStep, ScriptedStep>>,
-  options: { input: Json; itemsKey: string; items: readonly Json[]; files?: Readonly<Record<string, readonly Json[]>> },
+  options: {
+    input: Json;
+    itemsKey: string;
+    items: readonly Json[];
+    files?: Readonly<Record<string, readonly Json[]>>;
+    onStart?: (elapsedMs: () => number) => void;
+  },
 ) {
   const calls: { step: ContractedStep; input: Json; atMs: number }[] = [];
   const broken: string[] = [];
@@ -73,6 +80,7 @@ export async function runWorkflow(
     ]),
   );
   const local = localStates(functions);
+  options.onStart?.(local.elapsedMs);
   for (const [Key, lines] of Object.entries({ [options.itemsKey]: options.items, ...options.files })) {
     const Body = lines.map(line => JSON.stringify(line)).join('\n');
     await local.s3.send(new PutObjectCommand({ Bucket: 'work', Key, Body }));

@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import { BUDGETS } from '../../../infra/steps/budgets.ts';
+import { dailyBackup } from '../../../infra/workflows/daily-backup.ts';
+import { runWorkflow } from './workflow-run.ts';
+
+const recoveryPointId = '20261122t023000z';
+const scheduledAt = '2026-11-22T02:30:00.000Z';
+const itemsKey = `work/${recoveryPointId}/items.jsonl`;
+const HOUR_MS = 60 * 60 * 1000;
+const CALL_MS = HOUR_MS / 4;
+
+/** Runs a daily backup of as many instances with a database each, where snapshots, copies and measurements take so long. */
+async function run(instances: number, hours: { snapshot: number; copy: number; measuring: number }) {
+  const since = new Map<string, number>();
+  const failures: unknown[] = [];
+  let elapsedMs = () => 0;
+  const isOver = (what: string, lasts: number) => {
+    const from = since.get(what) ?? elapsedMs();
+    since.set(what, from);
+    return elapsedMs() - from >= lasts * HOUR_MS;
+  };
+  const ids = Array.from({ length: instances }, (_, index) => `i${index}`);
+  const { execution } = await runWorkflow(
+    dailyBackup,
+    {
+      'backup/plan': () => ({
+        recoveryPointId,
+        scheduledAt,
+        instances: ids.map(instanceId => ({
+          recoveryPointId,
+          instanceId,
+          databases: [{ recoveryPointId, databaseId: instanceId, endpoint: { host: 'db.example', port: 5432 } }],
+        })),
+      }),
+      'backup/fingerprint': async ({ databaseId, moment }, _call, takeTime) => {
+        // Only the first database is large.
+        const done = databaseId !== 'i0' || isOver(`${databaseId} ${moment}`, hours.measuring);
+        if (!done) await takeTime(CALL_MS);
+        return { done, measuredAt: done ? scheduledAt : null };
+      },
+      'backup/create-snapshot': ({ instanceId }) => ({ snapshotId: `snapshot-${instanceId}` }),
+      'backup/copy-snapshot': ({ instanceId }) => ({ snapshotId: `copy-${instanceId}` }),
+      'backup/describe-snapshot': ({ snapshotId }) => ({
+        available: isOver(snapshotId, snapshotId.startsWith('copy') ? hours.copy : hours.snapshot),
+        progressPercent: 50,
+        takenAt: scheduledAt,
+      }),
+      'backup/delete-intermediate': () => ({}),
+      'backup/list-tenants': () => ({ itemsKey, itemCount: 0, unlistedBucketIds: [], postponedTenantCount: 0 }),
+      'backup/settle-tenants': ({ moment }) =>
+        moment === 'before'
+          ? { moment, itemsKey, itemCount: 0 }
+          : { moment, tenantsKey: 'tenants.jsonl', cursor: null },
+      'backup/complete': ({ databases }) => {
+        failures.push(...databases.map(({ failure }: { failure: unknown }) => failure));
+        const draft = { eventId: 'e', kind: 'backup.completed', actor: 'a', subject: recoveryPointId, body: {} };
+        return { recoveryPointId, status: 'good', databases: [], draft };
+      },
+      'evidence/append-entry': () => ({ sequence: 1, entrySha256: 'b'.repeat(64) }),
+    },
+    {
+      input: { scheduledAt },
+      itemsKey,
+      items: [],
+      onStart: clock => {
+        elapsedMs = clock;
+      },
+    },
+  );
+  return { status: execution.status, events: execution.history.events.length, failures };
+}
+
+describe('the history of a daily backup', () => {
+  const most = BUDGETS['backup/plan'].builtFor.items;
+
+  it('of as many instances as it is built for stays below 25,000 events while RDS takes half a day', async () => {
+    const { status, events, failures } = await run(most, { snapshot: 4, copy: 6, measuring: 2 });
+    expect([status, failures]).toEqual(['SUCCEEDED', Array.from({ length: most }, () => null)]);
+    expect(events).toBeLessThan(24_000);
+  });
+
+  it('of one instance asks every half a minute at first', async () => {
+    const quick = await run(1, { snapshot: 0.1, copy: 0.1, measuring: 0 });
+    expect(quick.failures).toEqual([null]);
+    // Six minutes each, asked for twelve times more, at nine events.
+    const none = await run(1, { snapshot: 0, copy: 0, measuring: 0 });
+    expect(quick.events - none.events).toBe(2 * 12 * 9);
+  });
+});
