@@ -50,8 +50,8 @@ const LOG_MONTHS = 400 / DAYS_PER_MONTH;
 const PULSE = { reads: 9, lists: 2, keyRequests: 18, signatures: 2, scheduled: 1 };
 const BACKUP = { readsPerFile: 2, readsPerSchool: 3, writesPerSchool: 1, writes: 20, signatures: 4 };
 const FILES_PER_LISTING = 1000;
-/** Under the tenant's key in the vault and the vault's key in the scratch bucket, and read back. */
-const KEY_REQUESTS_PER_RESTORED_FILE = 3;
+/** Under the tenant's key in the vault and the vault's key in the scratch bucket, asked for its checksum, and read back. */
+const KEY_REQUESTS_PER_RESTORED_FILE = 4;
 // Assumed: compare them with the first bill.
 const FUNCTION_SECONDS = { pulse: 10, perSchool: 10, perDatabaseGb: 20, perRun: 120 };
 const TRANSITIONS = { perSchool: 9, perDatabase: 60, perRun: 20, janitor: 5 };
