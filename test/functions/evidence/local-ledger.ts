@@ -72,6 +72,7 @@ export async function openLedger(options: { directory?: string } = {}) {
 
   return {
     s3,
+    kms,
     clock,
     deployment,
     keyClient,
