@@ -36,7 +36,7 @@ import { type CopyOutcome, type CopyTask, copyToVault } from './copy-to-vault.ts
 import { listAsOf } from './list-as-of.ts';
 import { readNamingSecret } from './object-name.ts';
 import { type SegmentStore, UnfinishedManifest } from './unfinished-manifest.ts';
-import { type List, walkFolders, walkOutsideTenants } from './walk-bucket.ts';
+import { type List, type Passed, walkFolders, walkOutsideTenants } from './walk-bucket.ts';
 
 const COPIES_UNDER_WAY = 32;
 const RESULTS_WAITING = 4096;
@@ -221,7 +221,7 @@ function walkItem(
   { tenants, postponed }: Pick<TenantFolders, 'tenants' | 'postponed'>,
   after: string | undefined,
   list: List,
-): AsyncGenerator<ListedObject> {
+): AsyncGenerator<ListedObject | Passed> {
   if (tenant !== null) {
     const { folders } = tenants.find(({ name }) => name === tenant) ?? { folders: [tenant] };
     return walkFolders(bucket, template, folders, after, list);
@@ -242,20 +242,28 @@ async function gather(
   compared: AsyncIterable<ComparedObject>,
   task: CopyTask,
 ): Promise<boolean> {
+  let isShort = false;
+  // A listing of which nothing is taken goes on for as long as anybody asks.
+  async function* inTime() {
+    for await (const object of compared) {
+      isShort = task.timeIsShort();
+      if (isShort) return;
+      yield object;
+    }
+  }
   const start = (object: ComparedObject): Gathered | Promise<Gathered> => {
-    if (task.timeIsShort()) return { kind: 'out-of-time' };
     if (object.kind !== 'new') return object;
     return copyToVault(object.object, task).then(outcome =>
       outcome.kind === 'out-of-time' ? outcome : { ...object, kind: 'tried', outcome },
     );
   };
   const limits = { underWay: COPIES_UNDER_WAY, waiting: RESULTS_WAITING };
-  for await (const gathered of inOrder(compared, start, limits)) {
+  for await (const gathered of inOrder(inTime(), start, limits)) {
     if (gathered.kind === 'out-of-time') return false;
     await add(manifest, progress, gathered);
     await manifest.reach(gathered.key);
   }
-  return true;
+  return !isShort;
 }
 
 async function add(
@@ -264,6 +272,8 @@ async function add(
   gathered: Exclude<Gathered, { kind: 'out-of-time' }>,
 ): Promise<void> {
   switch (gathered.kind) {
+    case 'passed':
+      return;
     case 'unchanged':
     case 'kept':
       progress.objectCount++;

@@ -2,6 +2,7 @@ import type { NotCoveredObject, ObjectManifestLine } from '../contracts/object-m
 import { PermanentError } from '../platform/errors.ts';
 import { compareKeys } from '../platform/key-order.ts';
 import type { ListedObject } from '../platform/s3.ts';
+import { keyOf, type Passed } from './walk-bucket.ts';
 
 /** A listing came in another order than S3 promises, so that it cannot be compared with a manifest. */
 export class ListingOutOfOrderError extends PermanentError {}
@@ -20,7 +21,9 @@ export type ComparedObject =
       readonly line: ObjectManifestLine;
     }
   /** It is no longer listed, and the first pass could not cover it. */
-  | { readonly kind: 'not-covered'; readonly key: string; readonly object: NotCoveredObject };
+  | { readonly kind: 'not-covered'; readonly key: string; readonly object: NotCoveredObject }
+  /** Nothing more comes up to and with this key. */
+  | { readonly kind: 'passed'; readonly key: string };
 
 type ManifestLines = AsyncIterable<{ line: ObjectManifestLine; text: string }>;
 
@@ -29,11 +32,11 @@ type ManifestLines = AsyncIterable<{ line: ObjectManifestLine; text: string }>;
  * @throws ListingOutOfOrderError
  */
 export async function* compareListing(
-  listing: AsyncIterable<ListedObject>,
+  listing: AsyncIterable<ListedObject | Passed>,
   previous: ManifestLines,
-): AsyncGenerator<Extract<ComparedObject, { kind: 'unchanged' | 'new' }>> {
+): AsyncGenerator<Extract<ComparedObject, { kind: 'unchanged' | 'new' | 'passed' }>> {
   for await (const compared of settleListing(listing, { lines: previous, notCovered: none(), after: undefined })) {
-    if (compared.kind === 'unchanged' || compared.kind === 'new') yield compared;
+    if (compared.kind !== 'kept' && compared.kind !== 'not-covered') yield compared;
   }
 }
 
@@ -46,7 +49,7 @@ export async function* compareListing(
  * @throws ListingOutOfOrderError
  */
 export async function* settleListing(
-  listing: AsyncIterable<ListedObject>,
+  listing: AsyncIterable<ListedObject | Passed>,
   first: { lines: ManifestLines; notCovered: AsyncIterable<NotCoveredObject>; after: string | undefined },
 ): AsyncGenerator<ComparedObject> {
   const past = mergeByKey(first.lines, first.notCovered)[Symbol.asyncIterator]();
@@ -56,17 +59,22 @@ export async function* settleListing(
       entry = await past.next();
     }
     let lastKey: string | undefined;
-    for await (const object of listing) {
-      const { key } = object;
+    for await (const listed of listing) {
+      const key = keyOf(listed);
       if (lastKey !== undefined && compareKeys(lastKey, key) >= 0) {
         throw new ListingOutOfOrderError('the listing of a bucket came out of order; run the backup again');
       }
       lastKey = key;
       for (; !entry.done && compareKeys(entry.value.key, key) < 0; entry = await past.next()) yield entry.value;
-      let compared: ComparedObject = { kind: 'new', key, object };
+      if (!('key' in listed)) {
+        for (; !entry.done && entry.value.key === key; entry = await past.next()) yield entry.value;
+        yield { kind: 'passed', key };
+        continue;
+      }
+      let compared: ComparedObject = { kind: 'new', key, object: listed };
       for (; !entry.done && entry.value.key === key; entry = await past.next()) {
-        if (entry.value.kind === 'kept' && isUnchanged(object, entry.value.line)) {
-          compared = { kind: 'unchanged', key, sizeBytes: object.sizeBytes, text: entry.value.text };
+        if (entry.value.kind === 'kept' && isUnchanged(listed, entry.value.line)) {
+          compared = { kind: 'unchanged', key, sizeBytes: listed.sizeBytes, text: entry.value.text };
         }
       }
       yield compared;

@@ -1,9 +1,23 @@
 import { compareKeys } from '../platform/key-order.ts';
-import type { ListedObject, listObjects } from '../platform/s3.ts';
+import type { ListedObject } from '../platform/s3.ts';
 import { folderOfPrefix, folderPrefix, parentOfTenants } from './tenant-prefix.ts';
 
 /** Lists below a prefix, page by page, in the order of the keys, as `listObjects` does. */
-export type List = typeof listObjects;
+export type List = (
+  bucket: string,
+  prefix: string,
+  options?: { startAfter?: string; delimiter?: string },
+) => AsyncGenerator<{
+  objects: ListedObject[];
+  commonPrefixes: string[];
+  /** Where the page has no objects: up to and with this key, which was not named before, there is none. */
+  passedTo?: string | undefined;
+}>;
+
+/** That a listing has none up to and with this key, so that it can go on from there. */
+export interface Passed {
+  readonly passedTo: string;
+}
 
 /** The last key that can follow a prefix's keys, but for keys that begin with this very character behind the prefix. */
 const LAST_CHARACTER = '\u{10FFFF}';
@@ -14,9 +28,11 @@ async function* walkPrefix(
   prefix: string,
   afterKey: string | undefined,
   list: List,
-): AsyncGenerator<ListedObject> {
-  for await (const { objects } of list(bucket, prefix, afterKey === undefined ? {} : { startAfter: afterKey })) {
+): AsyncGenerator<ListedObject | Passed> {
+  const options = afterKey === undefined ? {} : { startAfter: afterKey };
+  for await (const { objects, passedTo } of list(bucket, prefix, options)) {
     yield* objects;
+    if (passedTo !== undefined) yield { passedTo };
   }
 }
 
@@ -27,7 +43,7 @@ export async function* walkFolders(
   folders: readonly string[],
   afterKey: string | undefined,
   list: List,
-): AsyncGenerator<ListedObject> {
+): AsyncGenerator<ListedObject | Passed> {
   const prefixes = folders
     .map(folder => folderPrefix(template, folder))
     // No key is longer: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
@@ -49,10 +65,10 @@ export async function* walkOutsideTenants(
   isTenants: (folder: string) => boolean,
   afterKey: string | undefined,
   list: List,
-): AsyncGenerator<ListedObject> {
+): AsyncGenerator<ListedObject | Passed> {
   yield* walkLevel('', afterKey);
 
-  async function* walkLevel(level: string, after: string | undefined): AsyncGenerator<ListedObject> {
+  async function* walkLevel(level: string, after: string | undefined): AsyncGenerator<ListedObject | Passed> {
     let done = after;
     const resumed = after === undefined ? undefined : childPrefixOf(level, after);
     if (resumed !== undefined) {
@@ -61,8 +77,9 @@ export async function* walkOutsideTenants(
       done = resumed + LAST_CHARACTER;
     }
     const options = { delimiter: '/', ...(done === undefined ? {} : { startAfter: done }) };
-    for await (const { objects, commonPrefixes } of list(bucket, level, options)) {
-      const entries = [...objects, ...commonPrefixes.filter(prefix => prefix !== resumed)];
+    for await (const { objects, commonPrefixes, passedTo } of list(bucket, level, options)) {
+      const prefixes = commonPrefixes.filter(prefix => prefix !== resumed);
+      const entries = [...objects, ...prefixes, ...(passedTo === undefined ? [] : [{ passedTo }])];
       for (const entry of entries.sort((a, b) => compareKeys(nameOf(a), nameOf(b)))) {
         if (typeof entry === 'string') yield* walkChild(entry, undefined);
         else yield entry;
@@ -70,7 +87,7 @@ export async function* walkOutsideTenants(
     }
   }
 
-  async function* walkChild(prefix: string, after: string | undefined): AsyncGenerator<ListedObject> {
+  async function* walkChild(prefix: string, after: string | undefined): AsyncGenerator<ListedObject | Passed> {
     const folder = folderOfPrefix(template, prefix);
     if (folder !== undefined && isTenants(folder)) return;
     if (parentOfTenants(template).startsWith(prefix)) yield* walkLevel(prefix, after);
@@ -78,8 +95,13 @@ export async function* walkOutsideTenants(
   }
 }
 
-function nameOf(entry: ListedObject | string): string {
-  return typeof entry === 'string' ? entry : entry.key;
+function nameOf(entry: ListedObject | Passed | string): string {
+  return typeof entry === 'string' ? entry : keyOf(entry);
+}
+
+/** The key that a walk has come to. */
+export function keyOf(entry: ListedObject | Passed): string {
+  return 'key' in entry ? entry.key : entry.passedTo;
 }
 
 /** The prefix directly below `level` that `key` lies in, or is; undefined when the key lies in none. */

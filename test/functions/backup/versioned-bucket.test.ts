@@ -10,8 +10,13 @@ import {
 } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { handler as backUpTenant } from '../../../functions/backup/back-up-tenant.ts';
+import {
+  handler as backUpTenant,
+  backUpTenant as callWithin,
+  TENANT_BACKUP_LIMITS,
+} from '../../../functions/backup/back-up-tenant.ts';
 import { handler as listTenants } from '../../../functions/backup/list-tenants.ts';
+import { BackUpTenantInput } from '../../../functions/contracts/daily-backup.ts';
 import { ObjectManifestLine, type TenantBackupResult } from '../../../functions/contracts/object-manifest.ts';
 import { manifestKey } from '../../../functions/contracts/vault-layout.ts';
 import { inPagesOf, stepRuntime, type TestRuntime } from '../../fixtures/step-runtime.ts';
@@ -227,6 +232,34 @@ describe('a bucket that keeps versions', () => {
     for (const size of [1, 2, 1000]) {
       cloud.intercept(inPagesOf(size));
       expect((await readLines(await backUp(asOf, null))).map(({ key }) => key)).toEqual(outside);
+    }
+  });
+
+  it.each(['oakfield', null])('ends however many deleted files lie in a row in the folders of %s', async tenant => {
+    const [root, key] = tenant === null ? ['', cloud.deployment.vaultKeyArn] : ['schools/oakfield/', keyArn];
+    const names = ['a', ...Array.from({ length: 40 }, (_, at) => `tmp/${at + 10}`), 'tmp/99/z', 'z'];
+    for (const name of names) await upload(`${root}${name}`, name);
+    const dead = names.slice(1, -2);
+    for (const name of dead) await remove(`${root}${name}`);
+    await pass(5 * MINUTE);
+    const item = { recoveryPointId, bucketId: 'uploads', tenant, previousManifestSha256: null, asOf: now() };
+    let input = BackUpTenantInput.parse({ item, keyArn: key, cursor: null });
+    for (let calls = 1; ; calls++) {
+      // A call has time for six pages, and is killed at the twelfth.
+      let pages = 0;
+      cloud.intercept((request, next) => {
+        if ('versions' in request.query && ++pages > 12) throw new Error('killed');
+        return inPagesOf(4)(request, next);
+      });
+      const context = { ...cloud.context, now: cloud.clock.now(), timeIsShort: () => pages > 6 };
+      const { result, cursor } = await cloud.run(() => callWithin(input, context, TENANT_BACKUP_LIMITS));
+      if (result !== null) {
+        expect(calls).toBeGreaterThan(2);
+        const keys = (await readLines(result as TenantBackupResult)).map(line => line.key);
+        expect(keys).toEqual(['a', 'tmp/99/z', 'z'].map(name => `${root}${name}`));
+        return;
+      }
+      input = BackUpTenantInput.parse({ ...input, cursor });
     }
   });
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { folderOfPrefix, folderPrefix, parentOfTenants } from '../../../functions/backup/tenant-prefix.ts';
-import { walkFolders, walkOutsideTenants } from '../../../functions/backup/walk-bucket.ts';
+import { type Passed, walkFolders, walkOutsideTenants } from '../../../functions/backup/walk-bucket.ts';
 import { isPlainId } from '../../../functions/contracts/identifiers.ts';
 import type { listObjects } from '../../../functions/platform/s3.ts';
 
@@ -34,8 +34,8 @@ function listing(keys: Iterable<string>, pageSize: number): typeof listObjects {
   };
 }
 
-const keysOf = async (objects: AsyncIterable<{ key: string }>) =>
-  (await Array.fromAsync(objects)).map(({ key }) => key);
+const keysOf = async (objects: AsyncIterable<{ key: string } | Passed>) =>
+  (await Array.fromAsync(objects)).flatMap(object => ('key' in object ? [object.key] : []));
 
 const segment = fc.constantFrom(
   '',
