@@ -26,7 +26,7 @@ export interface Comparison {
   /** Rows of the restored table. */
   readonly rowCount: number;
   readonly rowsComparedExactly: number;
-  /** Those, and the rows that the source may have had beside them. */
+  /** Those, and what the source had beside them: of each bucket the most of any moment. */
   readonly rowsExpected: number;
   readonly findings: Finding[];
   /** Why the measurements do not exclude that rows were lost or altered; null where they do, but for drift. */
@@ -75,7 +75,7 @@ function isSameShape(a: TableFingerprint, b: TableFingerprint): boolean {
  * rows, of which only ever some are removed (after ⊆ restored ⊆ before), are held against each end that there is: they
  * cannot be more than *before*, nor fewer than *after*; where their number meets an end, so must the digest. Recent rows
  * are compared exactly only where they and the settled ones meet one and the same end. What is not compared exactly counts
- * with as many rows as the source may have had there, so that rows which did not come back count as well.
+ * with as many rows as the copy or an end has there, so that rows which did not come back count as well.
  *
  * With two ends the rest is drift, unless the table as a whole shows nothing. With one end a loss (or an addition) is not
  * excluded where anything is left.
@@ -145,14 +145,12 @@ interface Tally {
 function compareBucket(tally: Tally, place: string, restored: MeasuredRows, bounds: Bounds, bucket: number): void {
   const { settled, recent, later } = restored;
   const { ends, most, least } = bounds;
-  const compared = (rows: number) => {
-    tally.exact += rows;
-    tally.expected += rows;
-  };
   const whole = [settled, recent, later];
   const oneSnapshot = ends.filter(({ table }) => table.isOneSnapshot);
   if (oneSnapshot.some(({ digests }) => isSameBucket(bucket, whole, [digests.settled, digests.recent]))) {
-    compared(whole.reduce((sum, part) => sum + part.rowsIn(bucket), 0));
+    const rowCount = whole.reduce((sum, part) => sum + part.rowsIn(bucket), 0);
+    tally.exact += rowCount;
+    tally.expected += rowCount;
     return;
   }
   const laterRows = later.rowsIn(bucket);
@@ -164,9 +162,8 @@ function compareBucket(tally: Tally, place: string, restored: MeasuredRows, boun
   const meets = (end: BucketDigests) => isSameBucket(bucket, [settled], [end]);
   const [mostRows, leastRows] = [most?.rowsIn(bucket), least?.rowsIn(bucket)];
   if ((most && meets(most)) || (least && meets(least))) {
-    compared(rows);
+    tally.exact += rows;
   } else {
-    tally.expected += Math.max(rows, ...ends.map(({ digests }) => digests.settled.rowsIn(bucket)));
     if (leastRows !== undefined && rows < leastRows) {
       const detail = `${leastRows - rows} of ${leastRows} rows are missing`;
       tally.findings.push({ kind: 'rows-missing', place, detail });
@@ -182,8 +179,10 @@ function compareBucket(tally: Tally, place: string, restored: MeasuredRows, boun
   const recentRows = recent.rowsIn(bucket);
   const meetsBoth = ({ digests }: MeasuredEnd) =>
     meets(digests.settled) && isSameBucket(bucket, [recent], [digests.recent]);
-  if (oneSnapshot.some(meetsBoth)) compared(recentRows);
-  else tally.expected += Math.max(recentRows, ...ends.map(({ digests }) => digests.recent.rowsIn(bucket)));
+  if (oneSnapshot.some(meetsBoth)) tally.exact += recentRows;
+  // Of one moment, and not of its settled rows then and of its recent ones later: an updated row is one of each.
+  const endRows = ends.map(({ digests }) => digests.settled.rowsIn(bucket) + digests.recent.rowsIn(bucket));
+  tally.expected += Math.max(rows + recentRows, ...endRows);
   const [, after] = ends;
   if (after) tally.excess += Math.max(0, recentRows - after.digests.recent.rowsIn(bucket));
 }

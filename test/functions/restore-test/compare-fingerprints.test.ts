@@ -79,6 +79,7 @@ const compare = (restored: MeasuredRows, ends: Ends<MeasuredEnd>) => compareTabl
 const rows = (from: number, to: number, xid = 1, content = ''): Row[] =>
   Array.from({ length: to - from }, (_, i) => ({ key: from + i, content: `${content}${from + i}`, xid }));
 const quiet = rows(0, 30);
+const rest = quiet.filter(({ key }) => key !== 0 && key !== BUCKETS);
 const placeOf = (bucket: number) => `${NAME} bucket ${bucket + 1}/${BUCKETS}`;
 const finding = (kind: string, bucket: number | null, detail: string) => ({
   kind,
@@ -146,6 +147,16 @@ describe('compareTable with both ends', () => {
       'recent rows arrived around the snapshot',
       { before: quiet, after: [...quiet, ...rows(30, 36, 20)], restored: [...quiet, ...rows(30, 33, 20)] },
       { rowCount: 33, rowsComparedExactly: 30, rowsExpected: 36, findings: [], notBounded: null },
+    ],
+    [
+      'of two rows that were updated around the snapshot each is one row',
+      {
+        before: quiet,
+        after: [...rest, ...rows(0, 1, 20, 'new '), ...rows(BUCKETS, BUCKETS + 1, 20, 'new ')],
+        restored: [...rest, ...rows(BUCKETS, BUCKETS + 1), ...rows(0, 1, 20, 'new ')],
+        removed: [2, 0],
+      },
+      { rowCount: 30, rowsComparedExactly: 20, rowsExpected: 30, findings: [], notBounded: null },
     ],
     [
       'a recent row that the source never removed is too many',
