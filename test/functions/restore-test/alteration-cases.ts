@@ -19,6 +19,8 @@ interface TableState {
 /** A table of the source. Rows have the ids 1 to `rowCount`; `a`, `b` and `c` are three of them. */
 export interface TestTable {
   readonly name: string;
+  /** An index of it: its name, and that with its schema. */
+  readonly index: { readonly name: string; readonly qualified: string };
   readonly rowCount: number;
   readonly a: number;
   readonly b: number;
@@ -68,6 +70,36 @@ export const ALTERATIONS = {
   'table missing': ({ name }) => `DROP TABLE ${name}`,
 } as const satisfies Record<string, (table: TestTable) => string>;
 
+/**
+ * What is done on the copy to a table of which no row is altered, and the catalog that must show it, under the name of the
+ * table or of its index. An index of a table that the source made or dropped meanwhile may have come or gone with it.
+ */
+export const SCHEMA_ALTERATIONS: Readonly<
+  Record<
+    string,
+    {
+      readonly catalog: string;
+      readonly of?: 'index';
+      readonly notIn?: readonly (keyof typeof STATES)[];
+      readonly alter: (table: TestTable) => string;
+    }
+  >
+> = {
+  'a default changed': {
+    catalog: 'pg_attrdef',
+    alter: ({ name }) => `ALTER TABLE ${name} ALTER school_id SET DEFAULT 2`,
+  },
+  // Those of the foreign key, which is then not enforced any more.
+  'triggers disabled': { catalog: 'pg_trigger', alter: ({ name }) => `ALTER TABLE ${name} DISABLE TRIGGER ALL` },
+  'a privilege granted': { catalog: 'pg_class', alter: ({ name }) => `GRANT DELETE ON ${name} TO PUBLIC` },
+  'an index dropped': {
+    catalog: 'pg_index',
+    of: 'index',
+    notIn: ['created meanwhile', 'dropped meanwhile'],
+    alter: ({ index }) => `DROP INDEX ${index.qualified}`,
+  },
+};
+
 export interface AlterationCase {
   readonly state: keyof typeof STATES;
   readonly alteration: keyof typeof ALTERATIONS;
@@ -93,7 +125,10 @@ export function alterationCases(seed: number): AlterationCase[] {
     }
     const [a = 1, b = 2, c = 3] = ids;
     // Names that a dot would join to the same: of two cases, each has one.
-    const name = at % 2 === 0 ? sqlName('a.b', `t${at >> 1}`) : sqlName('a', `b.t${at >> 1}`);
-    return [{ ...pair, table: { name, rowCount, a, b, c } }];
+    const [schema, prefix] = at % 2 === 0 ? ['a.b', ''] : ['a', 'b.'];
+    const name = sqlName(schema, `${prefix}t${at >> 1}`);
+    const indexName = `${prefix}i${at >> 1}`;
+    const index = { name: sqlName(indexName), qualified: sqlName(schema, indexName) };
+    return [{ ...pair, table: { name, index, rowCount, a, b, c } }];
   });
 }

@@ -1,13 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import type { Gap } from '../../../functions/contracts/gap.ts';
 import type { DatabaseVerification, Finding, Verdict } from '../../../functions/contracts/restore-test-record.ts';
+import type { CatalogMeasurement } from '../../../functions/platform/fingerprint/catalog-rows.ts';
+import { Database } from '../../../functions/platform/postgres.ts';
 import { sqlName } from '../../../functions/platform/sql-name.ts';
 import { totalGaps } from '../../../functions/restore-test/accept-gaps.ts';
+import { checkCatalogs } from '../../../functions/restore-test/check-catalog.ts';
 import { judgeRestoreTest } from '../../../functions/restore-test/judge-restore-test.ts';
 import { TestDatabase } from '../../fixtures/database.ts';
-import { type TakenFingerprint, takeFingerprint } from '../../fixtures/fingerprint.ts';
+import { readCatalogs, seeds, type TakenFingerprint, takeFingerprint } from '../../fixtures/fingerprint.ts';
 import { verifyCopy } from '../../fixtures/verify-copy.ts';
-import { ALTERATIONS, type AlterationCase, alterationCases, STATES, type TestTable } from './alteration-cases.ts';
+import {
+  ALTERATIONS,
+  type AlterationCase,
+  alterationCases,
+  SCHEMA_ALTERATIONS,
+  STATES,
+  type TestTable,
+} from './alteration-cases.ts';
 
 /**
  * Tests, on a real server, that a restore test passes over nothing but an unaltered copy: each state of a table while its
@@ -24,6 +34,11 @@ export function describeAlterations(seed: number): void {
       const untouched = await verifyCopy(copy, { before, after, firstTouchXid });
       expect(judge(untouched)).toEqual({ verdict: 'passed', reasons: [] });
       expect(untouched.findings).toEqual([]);
+
+      const changed = await alterSchema(copy, cases, { before, after, firstTouchXid });
+      expect(changed.filter(({ found }) => found.length === 0)).toEqual([]);
+      const left = Object.values(SCHEMA_ALTERATIONS).reduce((sum, { notIn = [] }) => sum + notIn.length, 0);
+      expect(changed).toHaveLength(Object.keys(STATES).length * Object.keys(SCHEMA_ALTERATIONS).length - left);
 
       await copy.execute(
         `SET session_replication_role = replica; ${cases.map(({ alteration, table }) => ALTERATIONS[alteration](table)).join(';')}`,
@@ -51,15 +66,18 @@ const judge = (verification: DatabaseVerification) => {
   return { verdict, reasons };
 };
 
-function create({ name, rowCount }: TestTable): string {
+/** With an index where its schema is altered. */
+function create({ alteration, table: { name, index, rowCount } }: AlterationCase): string {
+  const createIndex = `CREATE INDEX ${index.name} ON ${name} (note)`;
   return `CREATE TABLE ${name} (id int PRIMARY KEY, mark int NOT NULL, note text, school_id int NOT NULL DEFAULT 1 REFERENCES school);
-    INSERT INTO ${name} SELECT g, g * 7 % 1009, 'note' FROM generate_series(1, ${rowCount}) g`;
+    INSERT INTO ${name} SELECT g, g * 7 % 1009, 'note' FROM generate_series(1, ${rowCount}) g;
+    ${alteration === 'nothing' ? createIndex : ''}`;
 }
 
 function schemaOf(cases: readonly AlterationCase[]): string {
   const there = cases.filter(({ state }) => !('created' in STATES[state]));
   return `CREATE TABLE school (id int PRIMARY KEY); INSERT INTO school SELECT generate_series(1, 20);
-    CREATE SCHEMA a; CREATE SCHEMA "a.b"; ${there.map(({ table }) => create(table)).join(';')}; ANALYZE`;
+    CREATE SCHEMA a; CREATE SCHEMA "a.b"; ${there.map(create).join(';')}; ANALYZE`;
 }
 
 /** Measures the source, lets each table come into its state, copies it in between, and measures it again. */
@@ -76,7 +94,7 @@ async function copyMeanwhile(source: TestDatabase, cases: readonly AlterationCas
     await session.end();
   };
   const before = withLocked(await takeFingerprint(source), cases, 'before');
-  for (const { state, table } of cases) if ('created' in STATES[state]) await source.execute(create(table));
+  for (const one of cases) if ('created' in STATES[one.state]) await source.execute(create(one));
   await happen('beforeCopy');
   const copy = await source.restore();
   const [touch] = await copy.execute<{ xid: string }>('SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS xid');
@@ -114,6 +132,62 @@ function withLocked(
   };
 }
 
+async function catalogsOf({ index }: TakenFingerprint): Promise<CatalogMeasurement> {
+  const catalogs = await readCatalogs(index.moment, index.catalogsSha256 ?? '');
+  if (catalogs === undefined) throw new Error(`no catalogs ${index.moment}`);
+  return catalogs;
+}
+
+/** Two tables at a time: of each catalog only the first rows that differ are named. */
+const TABLES_AT_ONCE = 2;
+
+/** Alters the schema of unaltered tables, and takes it back: what is found of each. */
+async function alterSchema(
+  copy: TestDatabase,
+  cases: readonly AlterationCase[],
+  { before, after, firstTouchXid }: Omit<Awaited<ReturnType<typeof copyMeanwhile>>, 'copy'>,
+): Promise<{ case: string; found: string[] }[]> {
+  const unaltered = cases.filter(({ alteration }) => alteration === 'nothing');
+  const changed: { case: string; found: string[] }[] = [];
+  const database = new Database(() => copy.session(), 'database school');
+  const { query } = database;
+  const catalogs = {
+    databaseId: 'school',
+    seeds,
+    before: await catalogsOf(before),
+    after: await catalogsOf(after),
+    firstTouchXid,
+  };
+  for (let at = 0; at < unaltered.length; at += TABLES_AT_ONCE) {
+    const altered = unaltered.slice(at, at + TABLES_AT_ONCE).flatMap(({ state, table }) =>
+      Object.entries(SCHEMA_ALTERATIONS)
+        .filter(([, { notIn }]) => !notIn?.includes(state))
+        .map(([name, { alter, catalog, of }]) => ({
+          case: `${state} × ${name} (${table.name})`,
+          statement: alter(table),
+          catalog,
+          name: of === 'index' ? table.index.qualified : table.name,
+        })),
+    );
+    await query('BEGIN READ WRITE');
+    for (const { statement } of altered) await query(statement);
+    await query('SET LOCAL search_path = pg_catalog, pg_temp');
+    await query('SET LOCAL ROLE daybreak_reader');
+    const { findings } = await checkCatalogs({ query, transaction: (_isolation, work) => work(query) }, catalogs);
+    await query('ROLLBACK');
+    changed.push(
+      ...altered.map(({ catalog, name, ...one }) => ({
+        case: one.case,
+        found: findings
+          .map(({ place }) => place)
+          .filter(place => place.startsWith(`${catalog}: `) && isNamedIn(place, name)),
+      })),
+    );
+  }
+  await database.close();
+  return changed;
+}
+
 interface Outcome {
   verdict: Verdict;
   /** Kinds of findings; where there is none, of gaps. */
@@ -122,9 +196,11 @@ interface Outcome {
 
 /** What a test of this table, and of another one that is unaltered, would have come to. */
 function outcomeOf({ table }: AlterationCase, altered: DatabaseVerification): Outcome {
-  const isOfTable = (place: string) => new RegExp(`(?:^|[^\\w."])${literally(table.name)}(?![\\w"])`).test(place);
-  const findings = altered.findings.filter(({ place }) => isOfTable(place));
-  const gaps = altered.gaps.filter(({ gap }) => isOfTable(nameIn(gap)));
+  // Of catalogs only the first rows that differ are named, and not those of every table that is missing.
+  const findings = altered.findings.filter(
+    ({ kind, place }) => !kind.startsWith('catalog-') && isNamedIn(place, table.name),
+  );
+  const gaps = altered.gaps.filter(({ gap }) => isNamedIn(nameIn(gap), table.name));
   const { verdict } = judge({
     ...altered,
     rowsExpected: 1000,
@@ -139,6 +215,7 @@ function outcomeOf({ table }: AlterationCase, altered: DatabaseVerification): Ou
   return { verdict, kinds: [...new Set(kinds)].sort() };
 }
 
+const isNamedIn = (place: string, name: string) => new RegExp(`(?:^|[^\\w."])${literally(name)}(?![\\w"])`).test(place);
 const literally = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 const nameIn = (gap: Gap) => ('table' in gap ? sqlName(gap.table.schema, gap.table.name) : '');
 
