@@ -90,7 +90,8 @@ async function fill(client: Client): Promise<void> {
   await client.query(`
     CREATE TABLE school (id text PRIMARY KEY);
     CREATE TABLE pupil (id int PRIMARY KEY, school_id text NOT NULL REFERENCES school, name text);
-    INSERT INTO school VALUES ('oak'), ('elm');
+    -- The last one's id is no name, so that it is given one.
+    INSERT INTO school VALUES ('oak'), ('elm'), ('St Ash');
     INSERT INTO pupil SELECT g, CASE g % 2 WHEN 0 THEN 'oak' ELSE 'elm' END, 'pupil ' || g FROM generate_series(1, 500) g;
   `);
 }

@@ -17,6 +17,7 @@ import {
   ledgerEntryKey,
   rootManifestKey,
   scratchPrefix,
+  TENANT_NAME_PREFIX,
   tenantKeyAlias,
   tenantKeyClaimKey,
   vaultSnapshotId,
@@ -75,6 +76,8 @@ class BadDay {
   readonly #removals: Removals;
   readonly #interrupted = new Set<string>();
   #clearingsBroken = 0;
+  /** What vanishes as soon as it is looked at, and is there again at the next call. */
+  readonly #vanishing = new Map<string, string>();
   #isAbandoning = false;
 
   constructor(account: Account, removals: Removals) {
@@ -145,10 +148,15 @@ class BadDay {
     const step = 'backup/back-up-tenant';
     // Time is short from one minute before the end.
     const timeout = cloud.lambda.limitTime(stepName(step), MINUTES);
-    const { cursor } = (await this.#invoke(step, { item, keyArn, cursor: null })) as { cursor: unknown };
+    let { cursor } = (await this.#invoke(step, { item, keyArn, cursor: null })) as { cursor: unknown };
     cloud.lambda.limitTime(stepName(step), timeout);
     if (cursor === null) throw new Error(`${step} finished in no time`);
-    await this.#invoke(step, { item, keyArn, cursor });
+    // What it came to is kept from a line on. The step was loaded when the limits of copies were set.
+    const { TENANT_BACKUP_LIMITS } = await import('../../../functions/backup/back-up-tenant.ts');
+    const { linesPerSegment } = TENANT_BACKUP_LIMITS;
+    Object.assign(TENANT_BACKUP_LIMITS, { linesPerSegment: 1 });
+    while (cursor !== null) ({ cursor } = (await this.#invoke(step, { item, keyArn, cursor })) as { cursor: unknown });
+    Object.assign(TENANT_BACKUP_LIMITS, { linesPerSegment });
   }
 
   /** Of each of two places two files vanish before they can be copied: the content of one is elsewhere, the other's is lost. */
@@ -165,13 +173,15 @@ class BadDay {
     }));
     const results: unknown[] = [];
     for (const [index, { tenant, prefix }] of places.entries()) {
-      for (const name of ['twin', 'vanishing-twin']) await this.#upload(`${prefix}${name}`, `twins of ${prefix}`);
-      await this.#upload(`${prefix}vanishing-lost`, `lost of ${prefix}`);
+      await this.#upload(`${prefix}twin`, `twins of ${prefix}`);
+      this.#vanishing.set(`${prefix}vanishing-twin`, `twins of ${prefix}`);
+      this.#vanishing.set(`${prefix}vanishing-lost`, `lost of ${prefix}`);
       const { keyArn } = (await this.#invoke('tenants/ensure-key', { tenant, recordedKeyArn: null })) as {
         keyArn: string;
       };
       const input = { item: items[index], keyArn, cursor: null };
       results.push(((await this.#invoke('backup/back-up-tenant', input)) as { result: unknown }).result);
+      this.#vanishing.clear();
     }
     const lines = (values: readonly unknown[]) => values.map(value => `${JSON.stringify(value)}\n`).join('');
     const file = `${workPrefix(UNKNOWN)}results/vanished/SUCCEEDED_0.jsonl`;
@@ -335,7 +345,12 @@ class BadDay {
     switch (functionName) {
       case stepName('backup/back-up-tenant'):
       case stepName('restore-test/verify-objects'):
+        for (const [key, body] of this.#vanishing) await this.#upload(key, body);
         for (const bucket of [vaultBucket, workBucket]) await this.#addSecondUpload(bucket);
+        break;
+      case stepName('backup/list-tenants'):
+        // A name is given once.
+        if (!this.#wasRefused('backup/list-tenants', GAVE_NAMES)) this.#forgetNames();
         break;
       case stepName('tenants/ensure-key'):
         await this.#ageClaim((event as { tenant: string | null }).tenant);
@@ -369,6 +384,14 @@ class BadDay {
     return this.#removals.refusals.some(refusal => refusal.role === name && allowance.test(refusal.allowance));
   }
 
+  #forgetNames(): void {
+    const { cloud } = this.#account;
+    const { vaultBucket } = this.#deployment;
+    const { keys } = cloud.s3.core.store.buckets.get(vaultBucket) ?? {};
+    const names = [...(keys?.values() ?? [])].map(({ key }) => key).filter(key => key.startsWith(TENANT_NAME_PREFIX));
+    for (const name of names) lose(cloud.s3, vaultBucket, name);
+  }
+
   #stopExecutions(): void {
     const { states } = this.#account.cloud;
     for (const { arn, status } of states.listExecutions()) if (status === 'RUNNING') states.stopExecution(arn);
@@ -390,7 +413,8 @@ class BadDay {
     const uploads = [...(cloud.s3.core.store.buckets.get(Bucket)?.uploads.values() ?? [])];
     const [{ upload } = {}] = uploads;
     if (uploads.length !== 1 || upload?.encryption.algorithm !== 'aws:kms') return;
-    await this.#as('backup/back-up-tenant').send(
+    const copies = Bucket === this.#deployment.vaultBucket ? 'backup/back-up-tenant' : 'restore-test/verify-objects';
+    await this.#as(copies).send(
       new CreateMultipartUploadCommand({
         Bucket,
         Key: upload.key,
@@ -424,5 +448,7 @@ class BadDay {
   }
 }
 
+/** The last allowance that it takes to keep a name. */
+const GAVE_NAMES = /^kms:GenerateDataKey on .*\/tenant-names\/\*/;
 const LISTED_WORK = /^s3:ListBucket on \S+-work-/;
 const KEPT_PROJECTION = /^kms:GenerateDataKey .*ledger-projection/;
