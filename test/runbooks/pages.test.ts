@@ -34,7 +34,7 @@ describe.each(pages)('runbooks/$name', ({ text }) => {
       expect(USAGE).toContain(`daybreak ${command} `);
     }
     for (const error of matches(text, /`(?:[^`]*\W)?(\w+Error)\b/g)) {
-      const isDefined = new RegExp(`class ${error} extends|(?:Error|Failure): '${error}'`).test(source);
+      const isDefined = new RegExp(`class ${error} extends|(?:Error|[fF]ailure): '${error}'`).test(source);
       expect(isDefined, error).toBe(true);
     }
     for (const machine of matches(text, /stateMachine:([\w-]+)/g))
