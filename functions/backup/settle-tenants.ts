@@ -11,12 +11,14 @@ import {
   tenantKeyAlias,
   tenantResultsKey,
 } from '../contracts/vault-layout.ts';
+import { addMs, parseInstant } from '../platform/clock.ts';
 import { type StepContext, handler as step } from '../platform/handler.ts';
 import { findKey, TenantKeyUnusableError } from '../platform/kms.ts';
 import { LineSpool } from '../platform/line-spool.ts';
 import { readItems, readMapResults } from '../platform/map-results.ts';
 import { openLines, readManifest, storeLines } from '../platform/object-manifest.ts';
 import { readBytes, writeBytes } from '../platform/s3.ts';
+import { CLOCK_SKEW_MS } from '../platform/scheduled-instant.ts';
 import { contentOf, mergeResults, planSettling, withoutSaved } from './settle-results.ts';
 
 const LINES_BETWEEN_LOOKS_AT_THE_TIME = 10_000;
@@ -26,7 +28,7 @@ const LINES_BETWEEN_LOOKS_AT_THE_TIME = 10_000;
  *
  * Before the second pass it plans it. After it, what a listing saw and nothing could copy any more is looked for in every
  * manifest: the same content under another key, of another tenant or bucket too, is what was moved, and is taken off the
- * list. What is found nowhere stays named with its count, and makes the recovery point incomplete: it was there after the
+ * list. A move makes a new file: one of the same content that lay there before is another, and says nothing of what is gone. What is found nowhere stays named with its count, and makes the recovery point incomplete: it was there after the
  * snapshots, so that restored rows may name it, and nothing has it. Content is told by ETag and size. Under SSE-KMS a moved
  * file gets another ETag: there it stays named although it may be saved.
  *
@@ -66,11 +68,7 @@ async function close(
     const isConcerned = settled.has(result.bucketId) && (result.notCovered.vanished ?? 0) > 0;
     if (isConcerned) named.set(result, await readNotCovered(result, deployment));
   }
-  const vanished = new Set(
-    [...named.values()]
-      .flat()
-      .flatMap(({ reason, content }) => (reason === 'vanished' && content ? [contentOf(content)] : [])),
-  );
+  const vanished = sinceWhen(named);
   const found = cursor === null ? new Set<string>() : await readFound(workBucket, recoveryPointId);
   const next = await search(results, cursor ?? 0, vanished, found, deployment, timeIsShort);
   if (next !== undefined) {
@@ -87,15 +85,31 @@ async function close(
   return { moment: 'after', tenantsKey: tenantResultsKey(recoveryPointId), cursor: null };
 }
 
+/** The contents that vanished, and when the first listing that saw each began: what it was moved to is not older. */
+function sinceWhen(named: ReadonlyMap<TenantBackupResult, readonly NotCoveredObject[]>): Map<string, Date> {
+  const since = new Map<string, Date>();
+  for (const [{ listedFrom }, objects] of named) {
+    if (!listedFrom) continue;
+    const from = addMs(parseInstant(listedFrom), -CLOCK_SKEW_MS);
+    for (const { reason, content } of objects) {
+      if (reason !== 'vanished' || content === undefined) continue;
+      const earlier = since.get(contentOf(content));
+      if (earlier === undefined || from < earlier) since.set(contentOf(content), from);
+    }
+  }
+  return since;
+}
+
 /**
  * Looks for contents in the manifests from the `from`th on, until all are found.
+ * @param vanished since when each may have been moved.
  * @param found gets what is found.
  * @returns the manifest to go on with when it stopped for time; undefined when it is done.
  */
 async function search(
   results: readonly TenantBackupResult[],
   from: number,
-  vanished: ReadonlySet<string>,
+  vanished: ReadonlyMap<string, Date>,
   found: Set<string>,
   { vaultBucket }: Deployment,
   timeIsShort: () => boolean,
@@ -110,7 +124,8 @@ async function search(
       let count = 0;
       for await (const { line } of readManifest(lines, key)) {
         const content = contentOf(line);
-        if (vanished.has(content)) found.add(content);
+        const since = vanished.get(content);
+        if (since !== undefined && parseInstant(line.lastModified) >= since) found.add(content);
         if (++count % LINES_BETWEEN_LOOKS_AT_THE_TIME === 0 && timeIsShort()) return index;
       }
     } finally {
