@@ -1,14 +1,14 @@
 import { z } from 'zod';
-import type { Configuration, DatabaseConfiguration } from '../contracts/configuration.ts';
 import type { UnreadableRelation } from '../contracts/fingerprint.ts';
 import type { Acceptance, Gap } from '../contracts/gap.ts';
+import type { RecoveryPoint } from '../contracts/recovery-point.ts';
 import { VerifyDatabaseInput, VerifyDatabaseOutput } from '../contracts/restore-test.ts';
 import type { DatabaseVerification, Finding } from '../contracts/restore-test-record.ts';
 import { databaseTestKey, fingerprintKey } from '../contracts/vault-layout.ts';
 import { sha256Hex } from '../platform/canonical-json.ts';
 import { addMs, parseInstant } from '../platform/clock.ts';
 import { PermanentError } from '../platform/errors.ts';
-import { databasesOf, findDatabase } from '../platform/find-configured.ts';
+import { findDatabase } from '../platform/find-configured.ts';
 import { listRelations, listSequences, nameOf } from '../platform/fingerprint/catalog.ts';
 import { readCatalogs } from '../platform/fingerprint/catalogs-file.ts';
 import {
@@ -32,7 +32,7 @@ import { listStructureChecks } from './check-structure.ts';
 import { type Source, tableChecks, unreadRows } from './check-tables.ts';
 import { comparePresence, compareSequences } from './compare-catalog.ts';
 import { Hydration } from './hydrate.ts';
-import { judgeInstance } from './judge-instance.ts';
+import { judgeInstance, provedBeside } from './judge-instance.ts';
 import { keepWithin } from './keep-within.ts';
 
 /** The recovery point holds no fingerprints of this database, so that there is nothing to compare with. */
@@ -65,8 +65,8 @@ export const handler = step({
   output: VerifyDatabaseOutput,
   run: async (input, { configuration, deployment, timeIsShort }) => {
     const { restoreTestId, recoveryPointId, databaseId, endpoint } = input;
-    const fingerprints = await readFingerprints(deployment, recoveryPointId, databaseId);
-    if (Array.isArray(fingerprints)) return { done: true, verification: nothingVerified(databaseId, fingerprints) };
+    const found = await readFingerprints(deployment, recoveryPointId, databaseId);
+    if (Array.isArray(found)) return { done: true, verification: nothingVerified(databaseId, found) };
 
     const hydration = await readFile(
       deployment.workBucket,
@@ -94,7 +94,7 @@ export const handler = step({
     try {
       const verification = await verifyDatabase(
         database,
-        { ...fingerprints, firstTouchXid },
+        { ...found.source, firstTouchXid },
         {
           progress,
           save,
@@ -103,7 +103,7 @@ export const handler = step({
           isLate,
           accepted: configuration.accepted,
           openOther: databaseName => openDatabase(endpoint, { ...configured, databaseName }),
-          proved: provedBeside(configuration, configured),
+          proved: provedBeside(databaseId, found.recoveryPoint, configuration),
           readCatalogs: (moment, sha256) =>
             readCatalogs({ vaultBucket: deployment.vaultBucket, recoveryPointId, databaseId, moment }, sha256),
         },
@@ -116,27 +116,15 @@ export const handler = step({
   },
 });
 
-/**
- * The names of the databases of the instance that the configuration has entries for. Only the first of these entries tells
- * of the other databases, and gets them: each is named once.
- */
-function provedBeside(
-  configuration: Configuration,
-  { id, instanceId }: DatabaseConfiguration,
-): ReadonlySet<string> | undefined {
-  const entries = databasesOf(configuration, instanceId);
-  return entries[0]?.id === id ? new Set(entries.map(({ databaseName }) => databaseName)) : undefined;
-}
-
 /** The fingerprints, if they are those that the signed root manifest names; else what is wrong with them. */
 async function readFingerprints(
   deployment: { vaultBucket: string; signingKeyArn: string },
   recoveryPointId: string,
   databaseId: string,
-): Promise<Pick<Source, 'before' | 'after' | 'digests'> | Finding[]> {
+): Promise<{ source: Pick<Source, 'before' | 'after' | 'digests'>; recoveryPoint: RecoveryPoint } | Finding[]> {
   const root = await readRootManifest(deployment, recoveryPointId);
   const hashes = root?.recoveryPoint.databases.find(database => database.databaseId === databaseId)?.fingerprints;
-  if (!hashes) {
+  if (!root || !hashes) {
     throw new NothingToCompareError(
       `recovery point ${recoveryPointId} has no fingerprints of database ${databaseId}; test one that is good`,
     );
@@ -156,7 +144,7 @@ async function readFingerprints(
   if (!before || !after) return findings;
   if (before.index.seeds.join() === after.index.seeds.join()) {
     const digests = { before: before.readDigests, after: after.readDigests };
-    return { before: before.index, after: after.index, digests };
+    return { source: { before: before.index, after: after.index, digests }, recoveryPoint: root.recoveryPoint };
   }
   throw new FingerprintUnreadableError(`the fingerprints of ${recoveryPointId} were taken under different seeds`);
 }

@@ -1,5 +1,5 @@
-import { expect, it } from 'vitest';
-import { judgeInstance } from '../../../functions/restore-test/judge-instance.ts';
+import { describe, expect, it } from 'vitest';
+import { judgeInstance, provedBeside } from '../../../functions/restore-test/judge-instance.ts';
 
 const databaseId = 'app';
 const system = (name: string) => ({ kind: 'system-database', databaseId, name });
@@ -34,4 +34,45 @@ it('puts the listings together, and leaves out what the configuration proves', (
       new Set(['app', 'notes']),
     ),
   ).toEqual([other('reports', 3), other('postgres', null), other('made-meanwhile', 2), other('only-on-the-copy', 0)]);
+});
+
+describe('provedBeside', () => {
+  const sha256 = 'a'.repeat(64);
+  const held = (id: string, snapshotId: string, isMeasured = true) => ({
+    databaseId: id,
+    snapshot: {
+      id: snapshotId,
+      arn: `arn:${snapshotId}`,
+      takenAt: '2026-11-22T02:40:00.000Z',
+      kmsKeyArn: 'key',
+      engineVersion: '17',
+      allocatedStorageBytes: 1,
+    },
+    fingerprints: isMeasured ? { before: sha256, after: sha256 } : null,
+    rowCount: 1,
+    failure: null,
+  });
+  const entry = (id: string, instanceId = 'school') => ({
+    id,
+    instanceId,
+    databaseName: `${id}_db`,
+    rootTable: 'school',
+    rootColumn: 'id',
+    readerUser: 'daybreak_reader',
+  });
+  const databases = [entry('pupils'), entry('app'), entry('notes'), entry('other', 'elsewhere')];
+
+  it('gives the names to the first database of a snapshot alone', () => {
+    const recoveryPoint = {
+      databases: [held('pupils', 's'), held('app', 's'), held('notes', 's'), held('other', 't')],
+    };
+    expect(provedBeside('app', recoveryPoint, { databases })).toEqual(new Set(['app_db', 'notes_db', 'pupils_db']));
+    expect(provedBeside('pupils', recoveryPoint, { databases })).toBeUndefined();
+    expect(provedBeside('other', recoveryPoint, { databases })).toEqual(new Set(['other_db']));
+  });
+
+  it('leaves out a database that was configured later, or that the recovery point has no fingerprints of', () => {
+    const recoveryPoint = { databases: [held('pupils', 's'), held('notes', 's', false)] };
+    expect(provedBeside('pupils', recoveryPoint, { databases })).toEqual(new Set(['pupils_db']));
+  });
 });
