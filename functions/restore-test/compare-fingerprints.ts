@@ -37,6 +37,8 @@ export interface Comparison {
 const BUCKETS_NAMED = 10;
 /** In a smaller table a few ordinary writes may change every row. */
 const REWRITTEN_ROWS = 10;
+/** Of a table that was rewritten a few buckets may meet an end by chance: fewer rows than one in so many show nothing. */
+const REWRITTEN_SHARE = 20;
 
 /**
  * Which measurements of the source have the shape of the restored table. A table whose columns were altered while the
@@ -227,7 +229,7 @@ function judgeDrift(
   ends: { before: MeasuredEnd; after: MeasuredEnd },
 ): Obstacle | null {
   const [before, after] = [ends.before.table.rowCount, ends.after.table.rowCount];
-  const isRewritten = tally.exact === 0 && Math.max(before, after) >= REWRITTEN_ROWS;
+  const isRewritten = tally.exact * REWRITTEN_SHARE < tally.expected && Math.max(before, after) >= REWRITTEN_ROWS;
   const isShort = rowCount < Math.min(before, after);
   const isUncounted = ends.before.table.fileNode !== ends.after.table.fileNode;
   return isRewritten || (isShort && (rowCount === 0 || isUncounted)) ? 'rewritten' : null;

@@ -219,6 +219,25 @@ describe('compareTable with both ends', () => {
     expect(rewritten(9)).toMatchObject({ rowsComparedExactly: 0, notBounded: null });
   });
 
+  it.each([
+    [30, 'rewritten'],
+    [20, null],
+  ] as const)('says so also where one bucket of %d meets an end', (bucketCount, notBounded) => {
+    const count = 10 * bucketCount;
+    const options = { bucketCount, removedRowCount: 2 * count };
+    // The rows of the first bucket are as they were at first.
+    const restored = [
+      ...rows(0, count, 20, 'once ').filter(({ key }) => key % bucketCount !== 0),
+      ...rows(0, count).filter(({ key }) => key % bucketCount === 0),
+    ];
+    expect(
+      compare(
+        copy(restored, [], bucketCount),
+        both(end(rows(0, count), H, { bucketCount }), end(rows(0, count, 30, 'twice '), H, options)),
+      ),
+    ).toMatchObject({ rowsComparedExactly: 10, rowsExpected: count, findings: [], notBounded });
+  });
+
   it.each([2, 30])(
     'shows nothing of a table of %d rows, truncated and loaded again meanwhile, that came back empty',
     count => {
