@@ -34,6 +34,9 @@ export const handler = step({
       notStarted: notStarted(input),
       recoveryPointStatus: input.chosen?.recoveryPointStatus ?? null,
       findings: input.chosen?.findings ?? [],
+      expectedDatabaseIds: (input.chosen?.snapshots ?? []).flatMap(({ databases }) =>
+        databases.map(({ databaseId }) => databaseId),
+      ),
       databases: input.databases,
       objects,
       failure: input.failure,
@@ -118,8 +121,10 @@ async function sumUpObjects(workBucket: string, input: z.output<typeof ConcludeI
     findings: [] as Finding[],
     findingCount: 0,
   };
+  // A result twice is no result of another tenant.
+  const missing = new Set(items.map(placeOf));
   for await (const result of readMapResults(workBucket, input.objectResultsKey, ObjectVerification)) {
-    sum.resultCount++;
+    if (missing.delete(placeOf(result))) sum.resultCount++;
     if (result.tenant !== null) sum.tenants.add(result.tenant);
     sum.objectCount += result.objectCount;
     sum.objectsRestored += result.objectsRestored;
@@ -128,6 +133,10 @@ async function sumUpObjects(workBucket: string, input: z.output<typeof ConcludeI
     sum.findingCount += result.findingCount;
   }
   return sum;
+}
+
+function placeOf({ bucketId, tenant }: { bucketId: string; tenant: string | null }): string {
+  return JSON.stringify([bucketId, tenant]);
 }
 
 function publish(record: KeptRestoreTestRecord): void {

@@ -6,6 +6,7 @@ import { meaningOf } from './failure-meaning.ts';
 /** What the verifications of tenants' objects came to. */
 export interface ObjectEvidence {
   readonly expectedItems: number;
+  /** Of these, how many have a result. */
   readonly resultCount: number;
   readonly objectCount: number;
   /** The first of them. */
@@ -21,6 +22,8 @@ export interface RestoreTestEvidence {
   recoveryPointStatus: 'good' | 'incomplete' | null;
   /** What was wrong before anything was restored. */
   findings: readonly Finding[];
+  /** The databases that were to be tested. */
+  expectedDatabaseIds: readonly string[];
   databases: readonly {
     databaseId: string;
     verification: DatabaseVerification | null;
@@ -88,6 +91,9 @@ export function judgeRestoreTest(evidence: RestoreTestEvidence): {
     ...evidence.databases
       .filter(({ failure, restored, verification }) => restored && (failure !== null || verification === null))
       .map(({ databaseId, failure }) => `database ${databaseId} was restored but not fully verified: ${failure}`),
+    ...evidence.expectedDatabaseIds
+      .filter(id => !evidence.databases.some(({ databaseId }) => databaseId === id))
+      .map(id => `database ${id} has no result`),
     ...verifications.flatMap(judgeGaps),
     ...(evidence.recoveryPointStatus === 'incomplete'
       ? ['the recovery point is incomplete: its root manifest says what it lacks']

@@ -58,6 +58,7 @@ const judge = (verification: DatabaseVerification) => {
     notStarted: null,
     recoveryPointStatus: 'good',
     findings: [],
+    expectedDatabaseIds: ['school'],
     databases: [{ databaseId: 'school', verification, failure: null, restored: true }],
     objects: { expectedItems: 0, resultCount: 0, objectCount: 0, findings: [], findingCount: 0 },
     failure: null,

@@ -144,6 +144,24 @@ describe('conclude', () => {
     expect(most).toBeLessThan(150e6);
   });
 
+  it('misses a database that was chosen and has no outcome', async () => {
+    const databases = ['app', 'notes'].map(databaseId => ({ restoreTestId, recoveryPointId, databaseId }));
+    const chosen = { ...passing.chosen, snapshots: [{ snapshotId: 's', databases }] };
+    expect(await cloud.invoke(handler, { ...passing, chosen })).toMatchObject({ verdict: 'inconclusive' });
+    expect((await record()).reasons).toEqual(['database notes has no result']);
+  });
+
+  it('takes no result that is there twice for the one of another tenant', async () => {
+    const item = { restoreTestId, recoveryPointId, bucketId: 'uploads', manifestSha256: 'a'.repeat(64), sampleSize: 1 };
+    const lines = ['oak', 'elm'].map(tenant => `${JSON.stringify({ ...item, tenant })}\n`);
+    await cloud.put('work', itemsKey(restoreTestId), lines.join(''));
+    const file = `work/${restoreTestId}/results/run/SUCCEEDED_0.jsonl`;
+    const result = (await cloud.get('work', file)).toString();
+    await cloud.put('work', file, result + result);
+    expect(await cloud.invoke(handler, passing)).toMatchObject({ verdict: 'inconclusive' });
+    expect((await record()).reasons).toEqual(["1 tenants' objects were not compared"]);
+  });
+
   it('misses a tenant whose child left no result', async () => {
     const item = { restoreTestId, recoveryPointId, bucketId: 'uploads', manifestSha256: 'a'.repeat(64), sampleSize: 1 };
     const lines = ['oak', 'elm'].map(tenant => `${JSON.stringify({ ...item, tenant })}\n`);

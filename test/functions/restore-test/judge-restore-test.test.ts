@@ -30,6 +30,7 @@ const passing: RestoreTestEvidence = {
   notStarted: null,
   recoveryPointStatus: 'good',
   findings: [],
+  expectedDatabaseIds: ['app'],
   databases: [{ databaseId: 'app', verification, failure: null, restored: true }],
   objects,
   failure: null,
@@ -62,6 +63,12 @@ describe('judgeRestoreTest', () => {
   });
 
   it.each<[string, RestoreTestEvidence, Verdict, string]>([
+    [
+      'a database that was to be tested and has no result',
+      { ...passing, expectedDatabaseIds: ['app', 'notes'] },
+      'inconclusive',
+      'database notes has no result',
+    ],
     ['a difference in the database', found(finding), 'failed', 'rows-changed: public.note bucket 3/8'],
     [
       'a difference among the objects',
@@ -161,7 +168,7 @@ describe('judgeRestoreTest', () => {
     ],
     [
       'a recovery point that holds nothing',
-      { ...passing, databases: [], objects: { ...objects, objectCount: 0 } },
+      { ...passing, expectedDatabaseIds: [], databases: [], objects: { ...objects, objectCount: 0 } },
       'inconclusive',
       'the recovery point holds nothing to compare',
     ],
