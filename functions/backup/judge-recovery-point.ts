@@ -7,7 +7,7 @@ import type { DatabaseRecoveryPoint, RecoveryPoint } from '../contracts/recovery
  */
 export function judgeRecoveryPoint(parts: {
   databases: readonly (Pick<DatabaseRecoveryPoint, 'databaseId' | 'failure'> & { rowsWithoutTenant: number })[];
-  tenants: readonly Pick<TenantBackupResult, 'bucketId' | 'tenant' | 'failure' | 'notCovered'>[];
+  tenants: readonly Pick<TenantBackupResult, 'bucketId' | 'tenant' | 'manifestSha256' | 'failure' | 'notCovered'>[];
   /** Buckets whose tenants could not be listed. */
   unlistedBucketIds: readonly string[];
   /** New tenants that wait for the next run. */
@@ -39,6 +39,7 @@ export function judgeRecoveryPoint(parts: {
       .map(item => `${nameTenant(item)}: no result`),
     ...parts.tenants.flatMap(result => [
       ...(result.failure === null ? [] : [`${nameTenant(result)}: ${result.failure}`]),
+      ...(result.failure === null && result.manifestSha256 === null ? [`${nameTenant(result)}: no manifest`] : []),
       ...Object.entries(result.notCovered)
         .filter(([, count]) => count > 0)
         .map(

@@ -11,8 +11,8 @@ const expected = {
 const whole = {
   databases: [{ databaseId: 'app', failure: null, rowsWithoutTenant: 0 }],
   tenants: [
-    { bucketId: 'uploads', tenant: 'oak', failure: null, notCovered: {} },
-    { bucketId: 'uploads', tenant: null, failure: null, notCovered: { archived: 0 } },
+    { bucketId: 'uploads', tenant: 'oak', manifestSha256: 'a'.repeat(64), failure: null, notCovered: {} },
+    { bucketId: 'uploads', tenant: null, manifestSha256: 'a'.repeat(64), failure: null, notCovered: { archived: 0 } },
   ],
   unlistedBucketIds: [] as string[],
   postponedTenantCount: 0,
@@ -60,6 +60,14 @@ describe('judgeRecoveryPoint', () => {
       'no result for the rest',
       { ...whole, tenants: whole.tenants.slice(0, 1) },
       'objects of no tenant in bucket uploads: no result',
+    ],
+    [
+      'a tenant that did not fail, and has no manifest',
+      {
+        ...whole,
+        tenants: whole.tenants.map((tenant, index) => (index === 0 ? { ...tenant, manifestSha256: null } : tenant)),
+      },
+      'tenant oak in bucket uploads: no manifest',
     ],
     [
       'a tenant that failed',
