@@ -36,8 +36,8 @@ export function unprovedDatabases(
 }
 
 /**
- * The other databases of an instance, which a snapshot holds as well: how many tables of anybody's each has, or null where
- * the reader may not connect.
+ * The other databases of an instance, which a snapshot holds as well: how many tables of anybody's each has, that of its
+ * large objects among them where there are some, or null where the reader may not connect.
  * @param query asks the database that is measured.
  * @param open another database of the same instance, as its reader.
  */
@@ -59,7 +59,7 @@ export async function listInstanceDatabases(
 async function countTables(database: Database): Promise<number | null> {
   try {
     const [row] = await database.query<{ count: string }>(
-      `SELECT count(*)::text AS count FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      `SELECT (count(*) + (SELECT count(*) FROM (SELECT FROM pg_largeobject_metadata LIMIT 1) o))::text AS count FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind IN ('r', 'p', 'm', 'f') AND c.relpersistence <> 't' AND ${inUserSchema}`,
     );
     return Number(row?.count);
