@@ -56,20 +56,18 @@ function convertTable({ settled, recent, measuredAt, ...table }: TableV1, number
 const LOWEST = -(2n ** 63n);
 const HIGHEST = 2n ** 63n - 1n;
 
-/** What version 1 says of a sequence bounds it on one side: how far it had logged in advance was not kept. */
+/**
+ * What version 1 says of a sequence bounds it on one side: how far it had logged in advance was not kept. Where it has no
+ * value it does not say whether the sequence was never used, or could not be read.
+ */
 function convertSequence({ lastValue, ...sequence }: DatabaseFingerprintV1['sequences'][number]): SequenceState {
-  const first = sequence.increment.startsWith('-') ? HIGHEST : LOWEST;
   return {
     ...sequence,
     minimum: LOWEST.toString(),
     maximum: HIGHEST.toString(),
     cycle: false,
     fileNode: '',
-    value: {
-      lastValue: lastValue ?? first.toString(),
-      isCalled: lastValue !== null,
-      logCount: Number.MAX_SAFE_INTEGER,
-    },
+    value: lastValue === null ? null : { lastValue, isCalled: true, logCount: Number.MAX_SAFE_INTEGER },
   };
 }
 

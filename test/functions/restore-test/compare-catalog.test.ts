@@ -1,3 +1,4 @@
+import { zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DatabaseFingerprint, SequenceState, TableFingerprint } from '../../../functions/contracts/fingerprint.ts';
@@ -9,7 +10,10 @@ import {
   decodeCatalogs,
   encodeCatalogs,
 } from '../../../functions/platform/fingerprint/catalog-rows.ts';
-import { FingerprintUnreadableError } from '../../../functions/platform/fingerprint/fingerprint-file.ts';
+import {
+  FingerprintUnreadableError,
+  openFingerprint,
+} from '../../../functions/platform/fingerprint/fingerprint-file.ts';
 import {
   type CatalogRow,
   compareCatalogs,
@@ -276,6 +280,30 @@ describe('compareSequences', () => {
       findings: [],
       gaps: [{ kind: 'sequence-unread', databaseId: 'school', sequence }],
     });
+  });
+
+  it('knows nothing of a sequence that has no value in a fingerprint of version 1', () => {
+    const ofV1 = (lastValue: string | null): SequenceState[] => {
+      const sequences = [{ schema: 'public', sequence: 's', lastValue, increment: '1' }];
+      const stored = { version: 1, databaseId: 'school', moment: 'before', serverVersion: '17', seeds: ['1', '2'] };
+      const rest = { schemaSha256: '0'.repeat(64), tables: [], sequences, unreadable: [], tenants: [] };
+      const name = { recoveryPointId: '20261122t023000z', databaseId: 'school', moment: 'before' } as const;
+      return openFingerprint(zstdCompressSync(JSON.stringify({ ...stored, ...rest })), 'vault', name).index.sequences;
+    };
+    const unread = { kind: 'sequence-unread', databaseId: 'school', sequence: { schema: 'public', name: 's' } };
+    const copy = (text: string) => state(text, { minimum: '1' });
+    for (const [before, after] of [
+      [null, null],
+      [null, '9'],
+    ] as const) {
+      expect(compareSequences('school', ofV1(before), ofV1(after), copy('=1'))).toEqual({
+        findings: [],
+        gaps: [unread],
+      });
+    }
+    const kinds = (text: string) =>
+      compareSequences('school', ofV1('7'), ofV1('9'), copy(text)).findings.map(({ kind }) => kind);
+    expect([kinds('8'), kinds('6')]).toEqual([[], ['sequence-behind']]);
   });
 
   it('tells apart what a dot would not', () => {
