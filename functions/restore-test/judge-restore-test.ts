@@ -1,3 +1,4 @@
+import { type GapKind, MAY_PASS } from '../contracts/gap.ts';
 import type { DatabaseVerification, Finding, Verdict } from '../contracts/restore-test-record.ts';
 import { blocks } from './accept-gaps.ts';
 import { describeGap } from './describe-gap.ts';
@@ -71,9 +72,10 @@ export function judgeRestoreTest(evidence: RestoreTestEvidence): {
   const findingCount = findings.length + notKept;
   const rowCoveragePercent = coverage(verifications);
 
+  const named = findings.slice(0, 10);
   const failed = [
-    ...findings.slice(0, 10).map(({ kind, place }) => `${kind}: ${place}`),
-    ...(findingCount > 10 ? [`and ${findingCount - 10} more findings`] : []),
+    ...named.map(({ kind, place }) => `${kind}: ${place}`),
+    ...(findingCount > named.length ? [`and ${findingCount - named.length} more findings`] : []),
     ...evidence.databases
       .filter(({ failure }) => failure !== null && meaningOf(failure) === 'backup-damaged')
       .map(({ databaseId, failure }) => `database ${databaseId}: ${failure}`),
@@ -121,14 +123,14 @@ export function judgeRestoreTest(evidence: RestoreTestEvidence): {
 }
 
 function judgeGaps({ databaseId, gaps, gapTotals }: DatabaseVerification): string[] {
-  const blocking = gaps.filter(blocks);
-  const all = gapTotals.reduce((sum, { gapCount }) => sum + gapCount, 0);
+  const kept = (kind: GapKind) => gaps.filter(({ gap }) => gap.kind === kind).length;
+  // All that was accepted is kept: what was cut off of a kind that blocks, nobody accepted.
+  const cutOff = gapTotals
+    .filter(({ kind }) => !MAY_PASS[kind])
+    .reduce((sum, { kind, gapCount }) => sum + gapCount - kept(kind), 0);
   return [
-    ...blocking.map(({ name, gap }) => `database ${databaseId}: ${describeGap(gap)} (${name})`),
-    // Blocking gaps are kept first: of what was cut off, more can block only where nothing else was kept.
-    ...(blocking.length > 0 && gaps.every(gap => blocks(gap) || gap.accepted !== null) && all > gaps.length
-      ? [`database ${databaseId}: and ${all - gaps.length} more that its record does not name`]
-      : []),
+    ...gaps.filter(blocks).map(({ name, gap }) => `database ${databaseId}: ${describeGap(gap)} (${name})`),
+    ...(cutOff > 0 ? [`database ${databaseId}: and ${cutOff} more that its record does not name`] : []),
   ];
 }
 

@@ -262,4 +262,28 @@ describe('judgeRestoreTest', () => {
       13,
     ]);
   });
+
+  it('passes over nothing that a record had no room for', () => {
+    const cut = (change: Partial<DatabaseVerification>) => judgeRestoreTest(verified(change));
+    const total = (kind: Gap['kind'], gapCount: number) => ({ kind, gapCount, rowCount: null });
+    expect(cut({ findings: [], findingCount: 1 })).toMatchObject({
+      verdict: 'failed',
+      reasons: ['and 1 more findings'],
+    });
+    expect(cut({ gapTotals: [total('rows-unreadable', 1)] })).toMatchObject({
+      verdict: 'inconclusive',
+      reasons: ['database app: and 1 more that its record does not name'],
+    });
+    const accepted = acceptGaps(
+      'app',
+      [{ kind: 'large-objects', databaseId, objectCount: 2 }],
+      [{ what: 'app/large-objects', reason: 'can-be-made-again' }],
+    );
+    const gapTotals = [total('large-objects', 1), total('check-not-made', 9)];
+    expect(cut({ gaps: accepted, gapTotals })).toMatchObject({ verdict: 'passed' });
+    expect(cut({ gaps: accepted, gapTotals: [...gapTotals, total('catalog-unread', 2)] })).toMatchObject({
+      verdict: 'inconclusive',
+      reasons: ['database app: and 2 more that its record does not name'],
+    });
+  });
 });
