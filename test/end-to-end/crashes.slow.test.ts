@@ -160,6 +160,7 @@ describe('a backup that is killed and run again for the same instant', () => {
           'daybreak-backup-list-tenants',
           'daybreak-tenants-ensure-key',
           'daybreak-backup-back-up-tenant',
+          'daybreak-backup-settle-tenants',
           'daybreak-backup-complete',
           'daybreak-evidence-append-entry',
         ]),
