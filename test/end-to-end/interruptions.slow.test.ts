@@ -131,7 +131,7 @@ it(
       's3 delete work/',
     ]);
   },
-  6 * MINUTES,
+  20 * MINUTES,
 );
 
 it(
@@ -196,7 +196,7 @@ it(
       's3 copy vault/tenants/*/objects/*',
     ]);
   },
-  6 * MINUTES,
+  20 * MINUTES,
 );
 
 /** Keys of any state, among them those that nothing names. */

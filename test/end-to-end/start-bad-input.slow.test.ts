@@ -107,7 +107,7 @@ describe('a command line that cannot be', () => {
       "--state FOLDER/shared: holds thesis.txt, which is not the local cloud's; give another directory",
     );
     expect(readFileSync(join(shared, 'thesis.txt'), 'utf8')).toBe('years of work');
-  }, 180_000);
+  }, 600_000);
 });
 
 describe('files that cannot be backed up', () => {
@@ -191,6 +191,6 @@ describe('a dump that cannot be backed up', () => {
       const dump = await writeDump(`${name}.sql`, text);
       expect(await refuse(['--sql', dump, '--root', root])).toMatch(line);
     },
-    180_000,
+    600_000,
   );
 });

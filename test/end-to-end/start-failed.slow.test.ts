@@ -78,7 +78,7 @@ it('says which backup left no root manifest, and why', async () => {
   expect(lines).toContain('  ! Complete: BrokenError');
   expect(lines).toContain('  ! daybreak-backup-complete: BrokenError: broken by the test');
   expect(lines).not.toContainEqual(expect.stringContaining('restored  '));
-}, 180_000);
+}, 600_000);
 
 it('calls a run failed whose backups are incomplete, with their reasons', async () => {
   const { summary, lines } = await runBroken('daybreak-backup-create-snapshot');
@@ -91,7 +91,7 @@ it('calls a run failed whose backups are incomplete, with their reasons', async 
   expect(
     lines.filter(line => line.startsWith(`  ! recovery point ${summary.backups[1]?.recoveryPointId} is incomplete`)),
   ).toHaveLength(1);
-}, 180_000);
+}, 600_000);
 
 it('calls a run failed whose restore test left no record', async () => {
   const { summary, lines } = await runBroken('daybreak-restore-test-conclude');
@@ -107,4 +107,4 @@ it('calls a run failed whose restore test left no record', async () => {
   expect(lines.filter(line => line.endsWith('judged, and wrote the record'))).toEqual([]);
   expect(lines).toContain(`  ! ${summary.failures[0]}`);
   expect(lines).toContainEqual(expect.stringMatching(/^ {2}second backup {2,}\d/));
-}, 180_000);
+}, 600_000);

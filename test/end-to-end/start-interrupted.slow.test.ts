@@ -43,7 +43,7 @@ describe('a run that is interrupted', () => {
       expect(existsSync(join(state, 'lock'))).toBe(false);
       expect(existsSync(join(state, 'rds'))).toBe(false);
     },
-    180_000,
+    600_000,
   );
 
   it('by signals again and again while it stops ends no worse', async () => {
@@ -53,7 +53,7 @@ describe('a run that is interrupted', () => {
     expect(await run.ended).toMatchObject({ exitCode: INTERRUPTED, stderr: '' });
     expect(processesIn(folder)).toEqual([]);
     expect(existsSync(join(state, 'lock'))).toBe(false);
-  }, 180_000);
+  }, 600_000);
 });
 
 describe('a run that is killed', () => {
@@ -69,7 +69,7 @@ describe('a run that is killed', () => {
       expect(await processesLeftIn(folder, LEFT_ALONE_MS)).toEqual([]);
       expect(existsSync(join(state, 'lock'))).toBe(true);
     },
-    180_000,
+    600_000,
   );
 
   it('in the middle of a restore leaves a state that the next run takes over', async () => {
@@ -83,5 +83,5 @@ describe('a run that is killed', () => {
     expect(next.stdout).toMatch(/^Verdict: passed(?:;|$)/m);
     expect(processesIn(folder)).toEqual([]);
     expect(existsSync(join(state, 'lock'))).toBe(false);
-  }, 180_000);
+  }, 600_000);
 });

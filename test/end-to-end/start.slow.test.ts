@@ -42,7 +42,7 @@ describe('npm start over the operator’s own input', () => {
     second.stderr = second.stderr.replace(String(first.pid), 'PID');
     run = await first.ended;
     summary = Summary.parse(JSON.parse(readFileSync(join(folder, 'report/of/today/summary.json'), 'utf8')));
-  }, 180_000);
+  }, 600_000);
 
   afterAll(() => removeFolder(folder));
 
@@ -197,5 +197,5 @@ describe('npm start --keep', () => {
     } finally {
       await removeFolder(folder);
     }
-  }, 180_000);
+  }, 600_000);
 });
