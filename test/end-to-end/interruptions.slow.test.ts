@@ -89,7 +89,9 @@ function nameOfWrite({ service, method, path, headers, body, query }: AwsRequest
       [evidenceBucket, 'evidence'],
       [workBucket, 'work'],
     ]);
-    const kind = key.map(part => (/^(?:[tn]|db)-|\d{8}t|^[0-9a-f]{64}|^0\d+/.test(part) ? '*' : part)).join('/');
+    const kind = key
+      .map(part => (/^(?:[tn]|db)-|\d{8}t|^[0-9a-f]{64}|^0\d+/.test(part) ? '*' : part.replace(/[0-9a-f]{64}/, '*')))
+      .join('/');
     return `s3 ${operation} ${names.get(bucket)}/${kind}`;
   }
   if (service === 'kms') {
@@ -179,8 +181,10 @@ it(
       's3 PUT evidence/ledger/*',
       's3 PUT vault/fingerprints/*/school/after.json.zst',
       's3 PUT vault/fingerprints/*/school/after/*',
+      's3 PUT vault/fingerprints/*/school/after/catalogs-*.zst',
       's3 PUT vault/fingerprints/*/school/before.json.zst',
       's3 PUT vault/fingerprints/*/school/before/*',
+      's3 PUT vault/fingerprints/*/school/before/catalogs-*.zst',
       's3 PUT vault/recovery-points/*',
       's3 PUT vault/tenants/*/manifests/*',
       's3 PUT vault/tenants/*/naming-secret',
