@@ -3,7 +3,7 @@ import type { Configuration, Deployment } from '../contracts/configuration.ts';
 import { CompleteInput, CompleteOutput, type DatabaseOutcome, TenantItem } from '../contracts/daily-backup.ts';
 import type { InstanceDatabase } from '../contracts/fingerprint.ts';
 import { instantOfId } from '../contracts/identifiers.ts';
-import { TenantBackupResult } from '../contracts/object-manifest.ts';
+import { placeOf, TenantBackupResult } from '../contracts/object-manifest.ts';
 import type { DatabaseRecoveryPoint, RecoveryPoint, UnprovedDatabase } from '../contracts/recovery-point.ts';
 import {
   fingerprintKey,
@@ -122,7 +122,7 @@ async function close(
   );
   const results = await readItems(deployment.workBucket, tenantsKey, TenantBackupResult);
   const items = await readItems(deployment.workBucket, itemsKey(recoveryPointId), TenantItem);
-  const asOfItem = new Map(items.map(item => [nameItem(item), item.asOf]));
+  const asOfItem = new Map(items.map(item => [placeOf(item), item.asOf]));
   const tenants = [...results].sort(
     (a, b) => compareText(a.bucketId, b.bucketId) || compareText(a.tenant ?? '', b.tenant ?? ''),
   );
@@ -144,7 +144,7 @@ async function close(
         snapshot === null ? [] : [{ instanceId, takenAt: snapshot.takenAt }],
       ),
       asOf,
-      results.map(result => ({ ...result, asOf: asOfItem.get(nameItem(result)) ?? null })),
+      results.map(result => ({ ...result, asOf: asOfItem.get(placeOf(result)) ?? null })),
     ),
     unproved: findUnproved(configuration, readBacks),
     tenants,
@@ -174,10 +174,6 @@ async function close(
   }
   return written;
 }
-
-/** A bucket's id has no slash. */
-const nameItem = ({ bucketId, tenant }: { bucketId: string; tenant: string | null }): string =>
-  tenant === null ? bucketId : `${bucketId}/${tenant}`;
 
 interface ReadBack extends DatabaseRecoveryPoint {
   readonly instanceId: string;

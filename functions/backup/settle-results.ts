@@ -1,5 +1,10 @@
 import type { TenantItem } from '../contracts/daily-backup.ts';
-import { type NotCoveredObject, nothingBackedUp, type TenantBackupResult } from '../contracts/object-manifest.ts';
+import {
+  type NotCoveredObject,
+  nothingBackedUp,
+  placeOf,
+  type TenantBackupResult,
+} from '../contracts/object-manifest.ts';
 
 /** What a settling item is: a tenant's place in the second pass, and what the first one came to. */
 export interface SettlingItem {
@@ -72,8 +77,4 @@ export function withoutSaved(
 
 function byPlace(results: readonly TenantBackupResult[]): Map<string, TenantBackupResult> {
   return new Map(results.map(result => [placeOf(result), result]));
-}
-
-function placeOf({ bucketId, tenant }: { bucketId: string; tenant: string | null }): string {
-  return JSON.stringify([bucketId, tenant]);
 }

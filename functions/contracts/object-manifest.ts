@@ -104,3 +104,8 @@ export const nothingBackedUp = () => ({
   recopiedObjectCount: 0,
   notCovered: {},
 });
+
+/** A key for a tenant's part of a bucket (tenant null: what lies outside tenants): no two parts have the same. */
+export function placeOf({ bucketId, tenant }: { bucketId: string; tenant: string | null }): string {
+  return JSON.stringify([bucketId, tenant]);
+}

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { placeOf } from '../contracts/object-manifest.ts';
 import { ConcludeInput, ConcludeOutput, ObjectTestItem } from '../contracts/restore-test.ts';
 import {
   type Finding,
@@ -133,10 +134,6 @@ async function sumUpObjects(workBucket: string, input: z.output<typeof ConcludeI
     sum.findingCount += result.findingCount;
   }
   return sum;
-}
-
-function placeOf({ bucketId, tenant }: { bucketId: string; tenant: string | null }): string {
-  return JSON.stringify([bucketId, tenant]);
 }
 
 function publish(record: KeptRestoreTestRecord): void {
