@@ -244,35 +244,30 @@ describe('a copy that is not what was backed up', () => {
   };
   const bucketOf = (table: string) => expect.stringMatching(new RegExp(`^public\\.${table} bucket \\d+/\\d+$`));
 
-  it('has lost a row', async () => {
+  it('has lost rows, one to which others refer, has a changed one, and has one more', async () => {
     await fresh();
     const { findings } = await damaged(
-      `DELETE FROM entry WHERE ctid = (SELECT min(ctid) FROM ONLY entry_2026) AND tableoid = 'entry_2026'::regclass`,
+      `DELETE FROM entry WHERE ctid = (SELECT min(ctid) FROM ONLY entry_2026) AND tableoid = 'entry_2026'::regclass;
+      UPDATE pupil SET marks = ARRAY[1, NULL] WHERE id = 1234;
+      DELETE FROM school WHERE id = 'school-3';
+      INSERT INTO created VALUES (777)`,
     );
-    expect(findings).toEqual([
+    const missing = expect.stringMatching(/^1 of \d+ rows are missing$/);
+    const young = '1 rows were made after the backup';
+    const expected = [
+      { kind: 'rows-added', place: bucketOf('created'), detail: young },
+      { kind: 'rows-missing', place: bucketOf('entry_2026'), detail: missing },
+      { kind: 'rows-added', place: bucketOf('pupil'), detail: young },
+      { kind: 'rows-missing', place: bucketOf('pupil'), detail: missing },
+      { kind: 'rows-missing', place: bucketOf('school'), detail: missing },
       {
-        kind: 'rows-missing',
-        place: bucketOf('entry_2026'),
-        detail: expect.stringMatching(/^1 of \d+ rows are missing$/),
+        kind: 'foreign-key-violated',
+        place: 'public.pupil pupil_school_id_fkey',
+        detail: expect.stringMatching(/^\d+ rows refer to none in public\.school$/),
       },
-    ]);
-  }, 120_000);
-
-  it('has a changed row', async () => {
-    await fresh();
-    const { findings } = await damaged(`UPDATE pupil SET marks = ARRAY[1, NULL] WHERE id = 1234`);
-    expect(findings).toEqual([
-      { kind: 'rows-added', place: bucketOf('pupil'), detail: '1 rows were made after the backup' },
-      { kind: 'rows-missing', place: bucketOf('pupil'), detail: expect.stringMatching(/^1 of \d+ rows are missing$/) },
-    ]);
-  }, 120_000);
-
-  it('has a row more', async () => {
-    await fresh();
-    const { findings } = await damaged(`INSERT INTO school (id, name) VALUES ('intruder', 'x')`);
-    expect(findings).toEqual([
-      { kind: 'rows-added', place: bucketOf('school'), detail: '1 rows were made after the backup' },
-    ]);
+    ];
+    expect(findings).toEqual(expect.arrayContaining(expected));
+    expect(findings).toHaveLength(expected.length);
   }, 120_000);
 
   it('lacks a table, and has another', async () => {
@@ -298,16 +293,6 @@ describe('a copy that is not what was backed up', () => {
     expect(found).toContain('sequence-behind public.pupil_id_seq');
     expect(found).toContain('catalog-changed pg_proc: function public.one()');
     expect(found.filter(finding => /^catalog-missing pg_(constraint|index)/.test(finding))).toHaveLength(3);
-  }, 120_000);
-
-  it('has rows that refer to none', async () => {
-    await fresh();
-    const { findings } = await damaged(`DELETE FROM school WHERE id = 'school-3'`);
-    expect(findings.map(({ kind, place }) => [kind, place])).toEqual([
-      ['rows-missing', bucketOf('school')],
-      ['foreign-key-violated', 'public.pupil pupil_school_id_fkey'],
-    ]);
-    expect(findings[1]?.detail).toMatch(/^\d+ rows refer to none in public\.school$/);
   }, 120_000);
 
   /** What happens to the copy: one byte of the relation's file is another. */

@@ -5,6 +5,7 @@ import { DescribeDBInstancesCommand, RDSClient } from '@aws-sdk/client-rds';
 import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
+  DeleteObjectCommand,
   PutObjectCommand,
   S3Client,
   UploadPartCommand,
@@ -20,6 +21,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 export const BUCKET = 'supplier-uploads';
 /** Smaller objects stand for those above 5 GB. */
 export const PART_BYTES = 5 * 1024 ** 2;
+const FILMS = ['schools/oak/film.mp4', 'board/film.mp4'];
 
 /** A small supplier's account: one database under a key, a bucket under another, each with something of every kind. */
 export interface Account {
@@ -31,6 +33,8 @@ export interface Account {
   readonly client: S3Client;
   /** Calls `observe` with each request, before it is answered; what it throws breaks the connection. */
   onRequest(observe: ((request: AwsRequest) => void) | undefined): void;
+  /** Removes the files that are copied in parts. */
+  removeFilms(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -64,13 +68,17 @@ export async function createAccount(): Promise<Account> {
       },
       onRequest: request => observer?.(request),
     });
+    const client = new S3Client(environment.cloud.clientConfiguration(environment.cloud.root));
     return {
       environment,
       cloud: environment.cloud,
       sourceKeyArns: [...kmsKeyArns, ...(await databaseKeyArns(environment.cloud))],
-      client: new S3Client(environment.cloud.clientConfiguration(environment.cloud.root)),
+      client,
       onRequest: observe => {
         observer = observe;
+      },
+      removeFilms: async () => {
+        for (const Key of FILMS) await client.send(new DeleteObjectCommand({ Bucket: BUCKET, Key }));
       },
       close,
     };
@@ -104,12 +112,13 @@ async function uploadFiles(created: LocalCloud, kmsKeyArn: string): Promise<void
   await put('schools/oak/tagged.txt', { Tagging: 'class=7b', Metadata: { author: 'u-1' } });
   await put('schools/elm/plain.txt');
   await put('board/minutes.txt');
-  const Body = Buffer.alloc(PART_BYTES, 'film');
-  for (const Key of ['schools/oak/film.mp4', 'board/film.mp4']) {
+  const bodies = [Buffer.alloc(PART_BYTES, 'film'), Buffer.from('the end of the film')];
+  for (const Key of FILMS) {
     const target = { Bucket: BUCKET, Key };
     const { UploadId } = await client.send(new CreateMultipartUploadCommand({ ...target, ...encryption }));
     const Parts: { PartNumber: number; ETag: string | undefined }[] = [];
-    for (const PartNumber of [1, 2]) {
+    for (const [index, Body] of bodies.entries()) {
+      const PartNumber = index + 1;
       const { ETag } = await client.send(new UploadPartCommand({ ...target, UploadId, PartNumber, Body }));
       Parts.push({ PartNumber, ETag });
     }
