@@ -36,11 +36,18 @@ export function showLog(step: Step, words: string): string {
   return `aws lambda get-function-configuration --region ${REGION} --function-name ${stepName(step)} --query LoggingConfig.LogGroup --output text | xargs -I GROUP aws logs filter-log-events --region ${REGION} --log-group-name GROUP --start-time $(($(date +%s) - 7200))000 --filter-pattern '"${words}"'`;
 }
 
+/** How `daybreak evidence verify` is told the keys whose signatures the ledger bears. */
+const KEY_OPTIONS = [
+  ['ledger-key', 'alias/daybreak/ledger'],
+  ['entry-key', 'alias/daybreak/entries'],
+  ['signing-key', 'alias/daybreak/signing'],
+] as const;
+
 /** Every alarm. Each command works as it stands, in the account's Region, with the operator's role. */
 export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDefinition[] {
   const { evidenceBucket, workBucket } = bucketNames(configuration);
   const showEvidence = `npm run daybreak -- evidence show --evidence-bucket ${evidenceBucket}`;
-  const verifyEvidence = `npm run daybreak -- evidence verify --evidence-bucket ${evidenceBucket} --signing-key $(aws kms describe-key --region ${REGION} --key-id alias/daybreak/signing --query KeyMetadata.Arn --output text)`;
+  const verifyEvidence = `npm run daybreak -- evidence verify --evidence-bucket ${evidenceBucket} ${KEY_OPTIONS.map(([option, alias]) => `--${option} $(aws kms describe-key --region ${REGION} --key-id ${alias} --query KeyMetadata.Arn --output text)`).join(' ')}`;
   const findings = (message: string) => showLog('pulse/read-back', message);
   const abandonedAfterMs = configuration.restoreTest.abandonedAfterMs;
   return [
@@ -157,7 +164,7 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
     },
     {
       id: 'key-unusable',
-      meaning: "The vault key, the signing key or a school's key is gone or not enabled.",
+      meaning: "The vault key, a signing key or a school's key is gone or not enabled.",
       metric: 'KeysUnusable',
       limit: { most: 0 },
       command: findings('a key is gone or not enabled'),
@@ -195,6 +202,16 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       id: 'ledger-broken',
       meaning: 'The ledger is not an unbroken chain.',
       metric: 'LedgerBroken',
+      limit: { most: 0 },
+      command: verifyEvidence,
+      runbook: 'ledger-broken.md',
+      urgent: true,
+    },
+    {
+      id: 'ledger-state-forged',
+      meaning:
+        "What is kept of the ledger's state was put there, or signed for, by somebody who does not fold its entries.",
+      metric: 'LedgerStateForged',
       limit: { most: 0 },
       command: verifyEvidence,
       runbook: 'ledger-broken.md',

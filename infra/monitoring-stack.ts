@@ -57,8 +57,9 @@ export class MonitoringStack extends Stack {
     // The log that its filters are on has no reference here: its name is fixed.
     this.addStackDependency(trail);
     const topicKey = this.#createTopicKey(configuration);
-    const { vaultKeyArn, signingKeyArn, tenantIdKeyArn, logKeyArn } = vault;
-    const keyArns = [vaultKeyArn, signingKeyArn, tenantIdKeyArn, logKeyArn, trail.keyArn, topicKey.keyArn];
+    const { vaultKeyArn, signingKeyArn, ledgerKeyArn, entryKeyArn, tenantIdKeyArn, logKeyArn } = vault;
+    const ofVault = [vaultKeyArn, signingKeyArn, ledgerKeyArn, entryKeyArn, tenantIdKeyArn, logKeyArn];
+    const keyArns = [...ofVault, trail.keyArn, topicKey.keyArn];
     const rules = tamperRules(configuration, keyArns);
     const { undelivered } = new TamperWatch(this, 'TamperWatch', configuration, rules);
     new StoppedRuns(this, 'StoppedRuns', account, undelivered);

@@ -3,6 +3,7 @@ import { SCHEDULES, scheduleName } from '../functions/contracts/schedules.ts';
 import { STOPPABLE_WORKFLOWS, stoppedRunRuleName } from '../functions/contracts/stopped-runs.ts';
 import { TRAIL_NAME, tamperRuleNames, UNDELIVERED_QUEUE } from '../functions/contracts/tampering.ts';
 import {
+  LEDGER_PROJECTION_PREFIX,
   PURPOSE_TAG,
   RECOVERY_POINT_TAG,
   RESTORE_TEST_INSTANCE_PREFIX,
@@ -22,6 +23,8 @@ export interface Reach {
   readonly vaultKeyArn: string;
   readonly signingKeyArn: string;
   readonly tenantIdKeyArn: string;
+  readonly ledgerKeyArn: string;
+  readonly entryKeyArn: string;
   readonly subnetGroupName: string;
   readonly stateMachineArns: readonly string[];
 }
@@ -47,7 +50,8 @@ const throughS3 = (...objectArns: string[]) => ({
 
 /** What each step may do, and nothing else: one entry for each function's own role. */
 export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]> {
-  const { configuration, vaultBucket, evidenceBucket, workBucket, vaultKeyArn, signingKeyArn, tenantIdKeyArn } = reach;
+  const { configuration, vaultBucket, evidenceBucket, workBucket, vaultKeyArn } = reach;
+  const { signingKeyArn, ledgerKeyArn, entryKeyArn, tenantIdKeyArn } = reach;
   const { account, databases, buckets } = configuration;
 
   const on = (actions: readonly string[], bucket: string, ...prefixes: string[]): Permission => ({
@@ -79,15 +83,16 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
     conditions: throughS3(...objectArns),
   });
   const tenantObjects = objects(vaultBucket, 'tenants/');
-  const sign: Permission = { actions: ['kms:Sign'], resources: [signingKeyArn] };
+  const sign = (...keyArns: string[]): Permission => ({ actions: ['kms:Sign'], resources: keyArns });
   const verify: Permission = { actions: ['kms:Verify'], resources: [signingKeyArn] };
   const readRootManifest = [list(vaultBucket), ...read(vaultBucket, 'recovery-points/'), verify];
   const readLedger = [
     list(evidenceBucket),
     list(workBucket),
     ...read(evidenceBucket, 'ledger/'),
-    ...read(workBucket, 'ledger-projection/'),
-    ...write(workBucket, 'ledger-projection/'),
+    ...read(evidenceBucket, 'heads/'),
+    ...read(workBucket, LEDGER_PROJECTION_PREFIX),
+    { actions: ['kms:GetPublicKey'], resources: [ledgerKeyArn, entryKeyArn] },
   ];
 
   // Lambda itself sends there what failed three times. https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
@@ -263,7 +268,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       ...read(vaultBucket, 'fingerprints/'),
       ...write(vaultBucket, 'recovery-points/'),
       ...read(workBucket, 'work/'),
-      sign,
+      sign(signingKeyArn),
     ],
     'tenants/ensure-key': [
       { actions: ['kms:ListAliases', 'kms:ListKeys'], resources: ['*'] },
@@ -301,13 +306,18 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
     ],
     'evidence/append-entry': [
       ...readLedger,
-      ...read(evidenceBucket, 'segments/', 'heads/'),
+      ...read(evidenceBucket, 'segments/'),
       ...write(evidenceBucket, 'ledger/', 'segments/', 'heads/'),
-      sign,
-      verify,
+      ...write(workBucket, LEDGER_PROJECTION_PREFIX),
+      sign(ledgerKeyArn, entryKeyArn),
       leaveUndelivered,
     ],
-    'evidence/record-tampering': [...readLedger, ...write(evidenceBucket, 'ledger/'), leaveUndelivered],
+    'evidence/record-tampering': [
+      ...readLedger,
+      ...write(evidenceBucket, 'ledger/'),
+      sign(entryKeyArn),
+      leaveUndelivered,
+    ],
     'restore-test/choose': [...readLedger, ...readRootManifest],
     'restore-test/restore-database': [
       ...readRootManifest,
@@ -378,7 +388,6 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
     'restore-test/remove-abandoned': [listTestInstances, deleteTestInstances],
     'pulse/read-back': [
       ...readLedger,
-      ...read(evidenceBucket, 'heads/'),
       ...readRootManifest,
       ...read(workBucket, 'pulse/'),
       ...write(workBucket, 'pulse/'),

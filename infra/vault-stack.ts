@@ -31,7 +31,6 @@ const VAULT_WRITTEN_ONCE = [
 
 /** The roles that end the lock of what is kept no longer. */
 const RELEASERS = ['daybreak-retention-*', 'daybreak-erasure-*'];
-const SIGNERS: readonly Step[] = ['backup/complete', 'evidence/append-entry'];
 /** Those that find the name of a tenant by its id. */
 const NAMERS: readonly Step[] = ['backup/list-tenants'];
 const GRANTORS: readonly Step[] = ['backup/copy-snapshot', 'restore-test/restore-database'];
@@ -39,8 +38,13 @@ const GRANTORS: readonly Step[] = ['backup/copy-snapshot', 'restore-test/restore
 /** The keys of a vault, whose other names are fixed (`bucketNames`). */
 export interface VaultKeys {
   readonly vaultKeyArn: string;
+  /** Signs root manifests; what it signed of the ledger in earlier releases stays verifiable. */
   readonly signingKeyArn: string;
   readonly tenantIdKeyArn: string;
+  /** Signs the ledger's heads and segments. */
+  readonly ledgerKeyArn: string;
+  /** Signs the ledger's entries. */
+  readonly entryKeyArn: string;
   /** What logs are under, which outlive what wrote them. */
   readonly logKeyArn: string;
 }
@@ -53,6 +57,8 @@ export class VaultStack extends Stack implements VaultKeys {
   readonly vaultKeyArn: string;
   readonly signingKeyArn: string;
   readonly tenantIdKeyArn: string;
+  readonly ledgerKeyArn: string;
+  readonly entryKeyArn: string;
   readonly logKeyArn: string;
   readonly #vaultKey: Key;
 
@@ -110,24 +116,30 @@ export class VaultStack extends Stack implements VaultKeys {
         },
       ],
     });
-    const signingKey = new DaybreakKey(this, 'SigningKey', {
-      alias: 'alias/daybreak/signing',
-      description: 'Daybreak: signs root manifests and heads of the ledger',
-      keySpec: KeySpec.ECC_NIST_P256,
-      keyUsage: KeyUsage.SIGN_VERIFY,
-      use: [
-        { sid: 'Sign', actions: ['kms:Sign'], arns: rolesOf(SIGNERS) },
-        {
-          sid: 'Verify',
-          actions: ['kms:Verify', 'kms:GetPublicKey', 'kms:DescribeKey'],
-          arns: [...roles, ...configuration.operatorRoleArns],
-        },
-      ],
-    });
+    // One for each purpose, so that who writes the ledger signs no manifest, and who reads what attackers write no head.
+    const signingKey = (id: string, alias: string, signs: string, signers: readonly Step[]) =>
+      new DaybreakKey(this, id, {
+        alias: `alias/daybreak/${alias}`,
+        description: `Daybreak: signs ${signs}`,
+        keySpec: KeySpec.ECC_NIST_P256,
+        keyUsage: KeyUsage.SIGN_VERIFY,
+        use: [
+          { sid: 'Sign', actions: ['kms:Sign'], arns: rolesOf(signers) },
+          {
+            sid: 'Verify',
+            actions: ['kms:Verify', 'kms:GetPublicKey', 'kms:DescribeKey'],
+            arns: [...roles, ...configuration.operatorRoleArns],
+          },
+        ],
+      }).keyArn;
+    const appenders = ['evidence/append-entry', 'evidence/record-tampering'] as const;
+    this.signingKeyArn = signingKey('SigningKey', 'signing', 'root manifests', ['backup/complete']);
+    this.ledgerKeyArn = signingKey('LedgerKey', 'ledger', 'heads of the ledger', ['evidence/append-entry']);
+    this.entryKeyArn = signingKey('EntryKey', 'entries', 'entries of the ledger', appenders);
     // No permission takes the key itself out of KMS, and a key of this kind cannot be imported into another one: so what it
     // makes of an id tells nothing to who cannot call it, and nobody can make the same elsewhere.
     // https://docs.aws.amazon.com/kms/latest/developerguide/hmac.html
-    const tenantIdKey = new DaybreakKey(this, 'TenantIdKey', {
+    this.tenantIdKeyArn = new DaybreakKey(this, 'TenantIdKey', {
       alias: 'alias/daybreak/tenant-ids',
       description: 'Daybreak: HMACs of ids of tenants',
       keySpec: KeySpec.HMAC_256,
@@ -136,12 +148,10 @@ export class VaultStack extends Stack implements VaultKeys {
         { sid: 'Name', actions: ['kms:GenerateMac'], arns: rolesOf(NAMERS) },
         { sid: 'Describe', actions: ['kms:DescribeKey'], arns: [...roles, ...configuration.operatorRoleArns] },
       ],
-    });
+    }).keyArn;
     this.logKeyArn = this.#createLogKey(account).keyArn;
 
     this.vaultKeyArn = this.#vaultKey.keyArn;
-    this.signingKeyArn = signingKey.keyArn;
-    this.tenantIdKeyArn = tenantIdKey.keyArn;
     this.#createVault(names.vaultBucket, configuration);
     this.#createEvidence(names.evidenceBucket, configuration);
     this.#createWork(names.workBucket, configuration);

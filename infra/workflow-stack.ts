@@ -53,6 +53,8 @@ export class WorkflowStack extends Stack {
       vaultKeyArn: vault.vaultKeyArn,
       signingKeyArn: vault.signingKeyArn,
       tenantIdKeyArn: vault.tenantIdKeyArn,
+      ledgerKeyArn: vault.ledgerKeyArn,
+      entryKeyArn: vault.entryKeyArn,
     };
     const permissions = permissionsOf({
       ...deployment,
@@ -77,7 +79,14 @@ export class WorkflowStack extends Stack {
         { ...environment, DAYBREAK_CONFIGURATION: '', DAYBREAK_DEPLOYMENT: '', AWS_ENDPOINT_URL_KMS: SAMPLE_KMS_URL },
         heartbeat,
         runtime(SAMPLE_SECURITY_GROUP_ID),
-        { ...deployment, vaultKeyArn: sampleKeyArn, signingKeyArn: sampleKeyArn, tenantIdKeyArn: sampleKeyArn },
+        {
+          ...deployment,
+          vaultKeyArn: sampleKeyArn,
+          signingKeyArn: sampleKeyArn,
+          ledgerKeyArn: sampleKeyArn,
+          entryKeyArn: sampleKeyArn,
+          tenantIdKeyArn: sampleKeyArn,
+        },
       ]),
     );
     const guardrails = this.#createGuardrails(account);

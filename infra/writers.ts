@@ -29,6 +29,8 @@ export function writersOf(configuration: SupplierConfiguration, bucketName: stri
     vaultKeyArn: anyKey,
     signingKeyArn: anyKey,
     tenantIdKeyArn: anyKey,
+    ledgerKeyArn: anyKey,
+    entryKeyArn: anyKey,
     subnetGroupName: Isolation.SUBNET_GROUP_NAME,
     stateMachineArns: [],
   });

@@ -92,8 +92,13 @@ export const Deployment = z.strictObject({
   /** Work files and restored objects: short-lived, never locked, expired by a lifecycle rule. */
   workBucket: z.string(),
   vaultKeyArn: z.string(),
+  /** Signs root manifests. Earlier releases signed the ledger's heads and segments with it as well. */
   signingKeyArn: z.string(),
   /** An HMAC key: what it makes of a tenant's id may stay for ever. */
   tenantIdKeyArn: z.string(),
+  /** Signs the ledger's heads and segments. */
+  ledgerKeyArn: z.string(),
+  /** Signs the ledger's entries. */
+  entryKeyArn: z.string(),
 });
 export type Deployment = z.infer<typeof Deployment>;

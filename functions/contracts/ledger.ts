@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { InstantText, Sha256 } from './identifiers.ts';
-import { signed } from './recovery-point.ts';
+import { Signature, signed } from './recovery-point.ts';
 
 /** What happened. A kind is never renamed: the ledger cannot be rewritten. */
 export const LedgerKind = z.enum([
@@ -32,19 +32,30 @@ export const LedgerDraft = z.strictObject({
 });
 export type LedgerDraft = z.infer<typeof LedgerDraft>;
 
-/** One entry, as `ledger/<sequence>.json` holds it: canonical JSON. */
-export const LedgerEntry = LedgerDraft.extend({
-  version: z.literal(1),
+const EntryContent = LedgerDraft.extend({
   /** From 1, without a gap. */
   sequence: z.int().min(1),
   recordedAt: InstantText,
   /** SHA-256 of the previous entry's stored bytes; 64 zeros in the first entry. */
   previousSha256: Sha256,
 });
+
+/** One entry, as `ledger/<sequence>.json` holds it: canonical JSON. */
+export const LedgerEntry = EntryContent.extend({
+  version: z.literal(2),
+  /** Over the canonical JSON of the rest, by the key that appenders alone sign with. */
+  signature: Signature,
+});
 export type LedgerEntry = z.infer<typeof LedgerEntry>;
 
-/** An entry as a reader meets it: a later release may have written a kind that this one does not know. */
-export const StoredLedgerEntry = LedgerEntry.extend({ kind: z.string().min(1) });
+/**
+ * An entry as a reader meets it: a later release may have written a kind that this one does not know, and an earlier one
+ * wrote version 1, which nobody signed. After an entry that is signed none is unsigned.
+ */
+export const StoredLedgerEntry = z.discriminatedUnion('version', [
+  EntryContent.extend({ version: z.literal(1), kind: z.string().min(1) }),
+  LedgerEntry.extend({ kind: z.string().min(1) }),
+]);
 export type StoredLedgerEntry = z.infer<typeof StoredLedgerEntry>;
 
 /** `previousSha256` of the first entry. */
@@ -53,9 +64,7 @@ export const NO_ENTRY_SHA256 = '0'.repeat(64);
 /** So many entries make one segment: segment 1 holds entries 1 to 1,000. */
 export const SEGMENT_LENGTH = 1000;
 
-/** `heads/<sequence>.json`, without its signature: the ledger as far as this entry, fixed by a signature. */
-export const LedgerHead = z.strictObject({
-  version: z.literal(1),
+const HeadContent = z.strictObject({
   sequence: z.int().min(1),
   /** SHA-256 of the entry's stored bytes; through the hash chain it stands for all before it. */
   entrySha256: Sha256,
@@ -66,12 +75,28 @@ export const LedgerHead = z.strictObject({
   segmentTree: z.array(Sha256).min(1),
   signedAt: InstantText,
 });
-export type LedgerHead = z.infer<typeof LedgerHead>;
-export const SignedLedgerHead = signed(LedgerHead);
 
-/** `segments/<segment>.json`, without its signature: a full segment, closed. */
+/** `heads/<sequence>.json`, without its signature: the ledger as far as this entry, fixed by a signature. */
+export const LedgerHead = HeadContent.extend({
+  version: z.literal(2),
+  /** SHA-256 of the canonical JSON of what the entries up to this one come to (`LedgerProjection`). */
+  projectionSha256: Sha256,
+});
+export type LedgerHead = z.infer<typeof LedgerHead>;
+/**
+ * A head as a reader meets it. Those of version 1 are of earlier releases, signed by the key that then signed root manifests
+ * too and signs these alone now; none stands at an entry that is signed, or after one.
+ */
+export const StoredLedgerHead = z.discriminatedUnion('version', [
+  HeadContent.extend({ version: z.literal(1) }),
+  LedgerHead,
+]);
+export type StoredLedgerHead = z.infer<typeof StoredLedgerHead>;
+export const SignedLedgerHead = signed(StoredLedgerHead);
+
+/** `segments/<segment>.json`, without its signature: a full segment, closed. Of the versions, what heads say holds. */
 export const LedgerSegment = z.strictObject({
-  version: z.literal(1),
+  version: z.union([z.literal(1), z.literal(2)]),
   segment: z.int().min(1),
   firstSequence: z.int().min(1),
   lastSequence: z.int().min(1),

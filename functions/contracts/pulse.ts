@@ -7,7 +7,12 @@ export const ReadBackInput = z.looseObject({});
 export const ReadBackOutput = z.strictObject({ failedChecks: z.array(z.string()) });
 
 /** What earlier pulses found wrong in their samples: looked at again each time, until it is right. */
-export const FoundWrong = z.strictObject({ tenants: z.array(TenantName), vaultKeys: z.array(z.string()) });
+export const FoundWrong = z.strictObject({
+  tenants: z.array(TenantName),
+  vaultKeys: z.array(z.string()),
+  /** Whether the ledger's kept state was not what the entries come to. */
+  ledgerState: z.boolean().default(false),
+});
 export type FoundWrong = z.infer<typeof FoundWrong>;
 
 /** The value of the dimension `Workflow` that pulse's metrics have. */
@@ -24,6 +29,11 @@ export const PULSE_METRICS = {
   PulseChecksFailed: 'Count',
   /** 1 when the ledger is not an unbroken chain. */
   LedgerBroken: 'Count',
+  /**
+   * 1 when what is kept of the ledger's state is not what a head was signed for, or, looked at once a day, not what the
+   * entries come to. No reader believes the former.
+   */
+  LedgerStateForged: 'Count',
   /** Since the newest head of the ledger was signed. */
   LedgerHeadAge: 'Milliseconds',
   /** Since the instant for which the newest good recovery point was scheduled. Missing when there is none. */

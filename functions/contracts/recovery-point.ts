@@ -74,6 +74,13 @@ export const RecoveryPoint = z.strictObject({
 });
 export type RecoveryPoint = z.infer<typeof RecoveryPoint>;
 
+/** ECDSA P-256 with SHA-256 (DER, base64) by the named KMS key. */
+export const Signature = z.strictObject({
+  keyArn: z.string(),
+  algorithm: z.literal('ECDSA_SHA_256'),
+  value: z.base64(),
+});
+
 /**
  * A document and the signature over it: ECDSA P-256 with SHA-256 (DER, base64) by the named KMS key over the canonical
  * JSON of `document` (keys sorted, no white space; `platform/canonical-json.ts`).
@@ -81,7 +88,7 @@ export type RecoveryPoint = z.infer<typeof RecoveryPoint>;
 export const signed = <T extends z.ZodType>(document: T) =>
   z.strictObject({
     document,
-    signature: z.strictObject({ keyArn: z.string(), algorithm: z.literal('ECDSA_SHA_256'), value: z.base64() }),
+    signature: Signature,
   });
 
 export const SignedRecoveryPoint = signed(RecoveryPoint);

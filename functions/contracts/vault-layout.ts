@@ -56,7 +56,7 @@ export const restoreTestRecordKey = (restoreTestId: string): string => `restore-
 /** In the work bucket. */
 /** The cached fold of the ledger. Its name changes with its form, so that a new release never reads an old one. */
 export const LEDGER_PROJECTION_PREFIX = 'ledger-projection/';
-export const LEDGER_PROJECTION_KEY = `${LEDGER_PROJECTION_PREFIX}1.json.zst`;
+export const LEDGER_PROJECTION_KEY = `${LEDGER_PROJECTION_PREFIX}2.json.zst`;
 /** What earlier pulses found wrong in their samples. */
 export const FOUND_WRONG_KEY = 'pulse/found-wrong.json';
 export const workPrefix = (id: string): string => `work/${id}/`;

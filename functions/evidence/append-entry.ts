@@ -1,5 +1,6 @@
 import { AppendEntryInput, AppendEntryOutput } from '../contracts/daily-backup.ts';
 import { handler as stepHandler } from '../platform/handler.ts';
+import { keepLedgerState } from '../platform/ledger.ts';
 import { append } from './append.ts';
 import { closeSegments } from './close-segments.ts';
 import { signHead } from './sign-head.ts';
@@ -10,7 +11,7 @@ export const handler = stepHandler({
   output: AppendEntryOutput,
   run: async ({ draft }, { now, deployment }) => {
     const { sequence, entrySha256, state } = await append(draft, now, deployment);
-    await signHead({ sequence, entrySha256 }, now, deployment);
+    if (await signHead(state, now, deployment)) await keepLedgerState(deployment.workBucket, state);
     await closeSegments(state.lastSequence, now, deployment);
     return { sequence, entrySha256 };
   },

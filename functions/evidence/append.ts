@@ -4,7 +4,8 @@ import type { LedgerDraft, LedgerEntry } from '../contracts/ledger.ts';
 import { ledgerEntryKey } from '../contracts/vault-layout.ts';
 import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
 import { PermanentError, RetryableError } from '../platform/errors.ts';
-import { cacheLedgerState, readLedgerEntry, readLedgerState, readOn } from '../platform/ledger.ts';
+import { signDocument } from '../platform/kms.ts';
+import { readLedgerEntry, readLedgerState, readOn } from '../platform/ledger.ts';
 import { MAXIMUM_ENTRY_BYTES } from '../platform/ledger-entry.ts';
 import { fold, type LedgerProjection, sequencesOfEvent } from '../platform/ledger-projection.ts';
 import { log } from '../platform/log.ts';
@@ -30,21 +31,23 @@ export interface AppendedEntry {
 /**
  * Records the draft as the ledger's next entry, or finds the entry that already records its event: also when an earlier
  * run wrote it and never heard the answer. Any number of appends may run at the same time.
- * @throws LedgerBrokenError when what it would follow is not an unbroken chain.
+ * @throws LedgerBrokenError when what it would follow is not an unbroken chain of what appenders signed.
  */
 export async function append(draft: LedgerDraft, now: Date, deployment: Deployment): Promise<AppendedEntry> {
-  const { evidenceBucket, vaultKeyArn } = deployment;
+  const { evidenceBucket, vaultKeyArn, entryKeyArn } = deployment;
   let state = await readLedgerState(deployment);
   for (let attempt = 1; attempt <= MAXIMUM_ATTEMPTS; attempt++) {
     const recorded = await findRecorded(evidenceBucket, state, draft);
     if (recorded !== undefined) return { ...recorded, state };
-    const entry: LedgerEntry = {
+    const content: Omit<LedgerEntry, 'signature'> = {
       ...draft,
-      version: 1,
+      version: 2,
       sequence: state.lastSequence + 1,
       recordedAt: now.toISOString(),
       previousSha256: state.lastEntrySha256,
     };
+    const { signature } = await signDocument(content, entryKeyArn);
+    const entry: LedgerEntry = { ...content, signature };
     const bytes = Buffer.from(canonicalJson(entry));
     if (bytes.byteLength > MAXIMUM_ENTRY_BYTES) {
       throw new LedgerDraftError(
@@ -60,13 +63,11 @@ export async function append(draft: LedgerDraft, now: Date, deployment: Deployme
     } catch (error) {
       if (!(error instanceof PreconditionFailedError)) throw error;
       await currentRuntime().clock.sleep(randomInt(Math.min(LONGEST_PAUSE_MS, 10 * 2 ** Math.min(attempt, 10))));
-      state = await readOn(evidenceBucket, state);
+      state = await readOn(deployment, state);
       continue;
     }
     const entrySha256 = sha256Hex(bytes);
-    state = fold(state, entry, entrySha256);
-    await cacheLedgerState(deployment.workBucket, state);
-    return { sequence: entry.sequence, entrySha256, state };
+    return { sequence: entry.sequence, entrySha256, state: fold(state, entry, entrySha256) };
   }
   throw new LedgerBusyError(`ledger: ${MAXIMUM_ATTEMPTS} attempts to append lost to other appends; run it again`);
 }

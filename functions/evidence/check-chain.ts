@@ -1,6 +1,14 @@
-import { type LedgerHead, type LedgerSegment, NO_ENTRY_SHA256, SEGMENT_LENGTH } from '../contracts/ledger.ts';
+import {
+  type LedgerSegment,
+  NO_ENTRY_SHA256,
+  SEGMENT_LENGTH,
+  type StoredLedgerEntry,
+  type StoredLedgerHead,
+} from '../contracts/ledger.ts';
 import { ledgerEntryKey } from '../contracts/vault-layout.ts';
+import { hashState, type KeptState } from '../platform/ledger.ts';
 import { LedgerBrokenError, parseLedgerEntry } from '../platform/ledger-entry.ts';
+import { EMPTY_PROJECTION, fold, type LedgerProjection } from '../platform/ledger-projection.ts';
 import { type LedgerProblem, type LedgerReport, MAXIMUM_UNSIGNED_MS, PROBLEMS_KEPT } from './ledger-report.ts';
 import type { NumberedKey } from './list-numbered.ts';
 import { extendTree, leafHash, treeHashOfSubtrees } from './merkle.ts';
@@ -35,6 +43,17 @@ export class ChainCheck {
   #subtrees: readonly Buffer[] = [];
   /** False once anything is wrong in this segment: its tree then cannot be compared, and what follows from that is not named again. */
   #treeKnown = true;
+  readonly #isSignedByAppender: (entry: StoredLedgerEntry) => boolean;
+  #signedFrom: number | null = null;
+  /** What the entries come to; undefined once one is not to be understood as following. */
+  #state: LedgerProjection | undefined = EMPTY_PROJECTION;
+  /** The newest head that names a state, with what the entries up to it come to. */
+  #named: { sequence: number; projectionSha256: string; state: LedgerProjection } | undefined = undefined;
+
+  /** @param isSignedByAppender whether the signature of an entry is by the key that appenders sign with. */
+  constructor(isSignedByAppender: (entry: StoredLedgerEntry) => boolean) {
+    this.#isSignedByAppender = isSignedByAppender;
+  }
 
   /** Takes the next entry; `bytes` is undefined when there are none that could be one. */
   entry(stored: NumberedKey, bytes: Buffer | undefined): void {
@@ -67,12 +86,16 @@ export class ChainCheck {
   }
 
   /** Takes the head that stands at the last entry. */
-  head({ stored, document }: CheckedDocument<LedgerHead>): void {
+  head({ stored, document }: CheckedDocument<StoredLedgerHead>): void {
     const sequence = this.#lastSequence;
     this.#headCount++;
     this.#checkVersions(stored, `the head of entry ${sequence}`, sequence);
     if (document === undefined) {
-      this.#add(sequence, 'head-invalid', `the head of entry ${sequence} is not signed by the signing key`);
+      this.#add(sequence, 'head-invalid', `the head of entry ${sequence} is not signed by the ledger's key`);
+      return;
+    }
+    if (document.version === 1 && this.#signedFrom !== null) {
+      this.#add(sequence, 'head-invalid', `the head of entry ${sequence} is signed by the key of earlier ones`);
       return;
     }
     this.#headSha256 = document.entrySha256;
@@ -86,9 +109,13 @@ export class ChainCheck {
         `entry ${sequence} is not the one that was signed for: its head names another hash`,
       );
       this.#treeKnown = false;
+      this.#state = undefined;
     } else if (this.#treeKnown && document.segmentTree.join() !== this.#subtrees.map(toHex).join()) {
       this.#add(sequence, 'altered', `the head of entry ${sequence} was signed over other entries of its segment`);
       this.#treeKnown = false;
+    }
+    if (document.version === 2 && this.#state !== undefined) {
+      this.#named = { sequence, projectionSha256: document.projectionSha256, state: this.#state };
     }
   }
 
@@ -105,7 +132,9 @@ export class ChainCheck {
     this.#segmentCount++;
     this.#checkVersions(closed.stored, `segment ${segment}`, lastSequence);
     if (closed.document === undefined) {
-      this.#add(lastSequence, 'segment-invalid', `segment ${segment} is not signed by the signing key`);
+      this.#add(lastSequence, 'segment-invalid', `segment ${segment} is not signed by the ledger's key`);
+    } else if (closed.document.version === 1 && this.#signedFrom !== null) {
+      this.#add(lastSequence, 'segment-invalid', `segment ${segment} is signed by the key of earlier ones`);
     } else if (
       this.#treeKnown &&
       (closed.document.lastEntrySha256 !== this.#sha256 ||
@@ -120,6 +149,13 @@ export class ChainCheck {
     this.#add(null, 'foreign-key', `${key} is no key of the ledger`);
   }
 
+  /** Takes what is kept of the ledger's state. One that nobody signed for is believed by no reader; somebody put it there. */
+  keptState(kept: KeptState): void {
+    if ('why' in kept && kept.why !== 'none' && kept.why !== 'of another ledger') {
+      this.#add(null, 'kept-state-forged', `the kept state in the work bucket is ${kept.why}`);
+    }
+  }
+
   /** What was found, once everything was taken. */
   report(now: Date): LedgerReport {
     const unsignedCount = this.#lastSequence - (this.#newestHead?.sequence ?? 0);
@@ -132,6 +168,11 @@ export class ChainCheck {
         'unsigned',
         `the newest ${unsignedCount} entries are not signed for, for ${hours} hours`,
       );
+    }
+    const named = this.#named;
+    if (named !== undefined && hashState(named.state) !== named.projectionSha256) {
+      const detail = `the head of entry ${named.sequence} was signed for another state than its entries come to`;
+      this.#add(named.sequence, 'state-altered', detail);
     }
     const open = this.#open;
     if (
@@ -151,6 +192,7 @@ export class ChainCheck {
       headCount: this.#headCount,
       newestHead: this.#newestHead,
       segmentCount: this.#segmentCount,
+      signedFrom: this.#signedFrom,
       unsignedTail: { entryCount: unsignedCount, ageMs },
       first: this.#first,
       problems: this.#problems,
@@ -175,6 +217,8 @@ export class ChainCheck {
     try {
       const { entry, sha256 } = parseLedgerEntry(ledgerEntryKey(sequence), bytes);
       this.#checkLink(sequence, entry.previousSha256);
+      this.#fold(entry, sha256);
+      this.#checkAppender(sequence, entry);
       this.#sha256 = sha256;
       this.#lastRecordedAt = entry.recordedAt;
       this.#oldestUnsignedAt ??= entry.recordedAt;
@@ -189,7 +233,30 @@ export class ChainCheck {
     this.#headSha256 = undefined;
   }
 
+  #checkAppender(sequence: number, entry: StoredLedgerEntry): void {
+    if (entry.version === 1 && this.#signedFrom === null) return;
+    this.#signedFrom ??= sequence;
+    if (this.#isSignedByAppender(entry)) return;
+    this.#state = undefined;
+    this.#add(
+      sequence,
+      'not-by-appender',
+      `entry ${sequence} was put there by no appender: its signature is not theirs`,
+    );
+  }
+
+  #fold(entry: StoredLedgerEntry, sha256: string): void {
+    if (this.#state === undefined) return;
+    try {
+      this.#state = fold(this.#state, entry, sha256);
+    } catch (error) {
+      if (!(error instanceof LedgerBrokenError)) throw error;
+      this.#state = undefined;
+    }
+  }
+
   #forgetContent(): void {
+    this.#state = undefined;
     this.#sha256 = undefined;
     this.#headSha256 = undefined;
     this.#treeKnown = false;

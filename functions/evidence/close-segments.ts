@@ -21,7 +21,7 @@ export async function closeSegments(lastSequence: number, now: Date, deployment:
 }
 
 async function closeSegment(segment: number, now: Date, deployment: Deployment): Promise<void> {
-  const { evidenceBucket, vaultKeyArn, signingKeyArn } = deployment;
+  const { evidenceBucket, vaultKeyArn, ledgerKeyArn } = deployment;
   const [firstSequence, lastSequence] = [(segment - 1) * SEGMENT_LENGTH + 1, segment * SEGMENT_LENGTH];
   const leaves: Buffer[] = [];
   let lastEntrySha256 = '';
@@ -30,7 +30,7 @@ async function closeSegment(segment: number, now: Date, deployment: Deployment):
     lastEntrySha256 = sha256;
   }
   const document: LedgerSegment = {
-    version: 1,
+    version: 2,
     segment,
     firstSequence,
     lastSequence,
@@ -38,7 +38,7 @@ async function closeSegment(segment: number, now: Date, deployment: Deployment):
     rootSha256: treeHash(leaves).toString('hex'),
     closedAt: now.toISOString(),
   };
-  const signed = await signDocument(document, signingKeyArn);
+  const signed = await signDocument(document, ledgerKeyArn);
   await writeBytesOnce(evidenceBucket, segmentKey(segment), Buffer.from(canonicalJson(signed)), {
     contentType: 'application/json',
     keyArn: vaultKeyArn,

@@ -5,6 +5,9 @@ export interface LedgerProblem {
   readonly reason:
     | 'missing'
     | 'altered'
+    | 'not-by-appender'
+    | 'state-altered'
+    | 'kept-state-forged'
     | 'unreadable'
     | 'several-versions'
     | 'delete-marker'
@@ -28,9 +31,11 @@ export interface LedgerReport {
   readonly lastEntrySha256: string | null;
   readonly lastRecordedAt: string | null;
   readonly headCount: number;
-  /** The newest head that is signed by the deployment's key. */
+  /** The newest head that is signed by the ledger's key. */
   readonly newestHead: { readonly sequence: number; readonly signedAt: string } | null;
   readonly segmentCount: number;
+  /** From which entry on appenders sign each; null while none is signed, as earlier releases left them. */
+  readonly signedFrom: number | null;
   /** Entries after the newest head: chained, not yet signed for. `ageMs` is that of the oldest. */
   readonly unsignedTail: { readonly entryCount: number; readonly ageMs: number };
   /** The problem with the lowest entry; null when nothing is wrong. */

@@ -2,36 +2,39 @@ import type { Deployment } from '../contracts/configuration.ts';
 import { type LedgerHead, SEGMENT_LENGTH, SignedLedgerHead } from '../contracts/ledger.ts';
 import { HEAD_PREFIX, headKey, ledgerEntryKey } from '../contracts/vault-layout.ts';
 import { canonicalJson } from '../platform/canonical-json.ts';
-import { signDocument, verifyDocument } from '../platform/kms.ts';
-import { readLedgerEntries } from '../platform/ledger.ts';
+import { signDocument } from '../platform/kms.ts';
+import { hashState, readLedgerEntries, readSignedHead } from '../platform/ledger.ts';
 import { LedgerBrokenError } from '../platform/ledger-entry.ts';
+import type { LedgerProjection } from '../platform/ledger-projection.ts';
+import { parseDocument } from '../platform/parse-document.ts';
 import { listObjects, readBytes, writeBytesOnce } from '../platform/s3.ts';
 import { extendTree, leafHash } from './merkle.ts';
-import { parseDocument } from './parse-document.ts';
 
 /**
- * Makes sure that a signed head stands at entry `sequence` or after it. What it signs, it has read: the entries since the
- * newest head whose own signature verifies, or else those since the segment began; never a cached state.
+ * Makes sure that a signed head stands at the state's last entry or after it. What it signs, it has read: the entries since
+ * the newest head whose own signature verifies, or else those since the segment began.
+ * @returns whether the head of the last entry stands for exactly this state.
  * @throws LedgerBrokenError when the entries do not follow each other or that head, or when another entry was signed here.
  */
-export async function signHead(
-  { sequence, entrySha256: expectedSha256 }: { sequence: number; entrySha256: string },
-  now: Date,
-  deployment: Deployment,
-): Promise<void> {
-  const { evidenceBucket, vaultKeyArn, signingKeyArn } = deployment;
+export async function signHead(state: LedgerProjection, now: Date, deployment: Deployment): Promise<boolean> {
+  const { evidenceBucket, vaultKeyArn, ledgerKeyArn } = deployment;
+  const { lastSequence: sequence, lastEntrySha256 } = state;
+  const projectionSha256 = hashState(state);
   const segmentStart = sequence - ((sequence - 1) % SEGMENT_LENGTH);
   const heads = await listHeads(evidenceBucket, segmentStart);
   if (heads.includes(headKey(sequence))) {
-    const signed = parseDocument(SignedLedgerHead, await readBytes(evidenceBucket, headKey(sequence)));
-    if (signed?.document.entrySha256 === expectedSha256) return;
-    throw new LedgerBrokenError(
-      `${headKey(sequence)}: signed for another entry than the ledger holds there; see runbooks/ledger-broken.md`,
-    );
+    const found = parseDocument(SignedLedgerHead, await readBytes(evidenceBucket, headKey(sequence)))?.document;
+    if (found?.entrySha256 !== lastEntrySha256) {
+      throw new LedgerBrokenError(
+        `${headKey(sequence)}: signed for another entry than the ledger holds there; see runbooks/ledger-broken.md`,
+      );
+    }
+    return (await readSignedHead(deployment, sequence))?.projectionSha256 === projectionSha256;
   }
-  if (heads.some(key => key > headKey(sequence))) return;
+  if (heads.some(key => key > headKey(sequence))) return false;
 
-  const base = await readTrustedHead(heads.at(-1), deployment);
+  const newest = heads.at(-1);
+  const base = newest === undefined ? undefined : await readSignedHead(deployment, sequenceOf(newest));
   let subtrees: readonly Buffer[] = (base?.segmentTree ?? []).map(hash => Buffer.from(hash, 'hex'));
   let entrySha256 = base?.entrySha256 ?? '';
   const first = base === undefined ? segmentStart : base.sequence + 1;
@@ -44,15 +47,22 @@ export async function signHead(
     subtrees = extendTree(subtrees, leafHash(bytes), entry.sequence - segmentStart);
     entrySha256 = sha256;
   }
+  // The state's entries were read before, and their signatures verified.
+  if (entrySha256 !== lastEntrySha256) {
+    throw new LedgerBrokenError(
+      `${ledgerEntryKey(sequence)}: is not what it was a moment ago; see runbooks/ledger-broken.md`,
+    );
+  }
   const head: LedgerHead = {
-    version: 1,
+    version: 2,
     sequence,
     entrySha256,
     segmentTree: subtrees.map(hash => hash.toString('hex')),
+    projectionSha256,
     signedAt: now.toISOString(),
   };
-  const signed = await signDocument(head, signingKeyArn);
-  await writeBytesOnce(evidenceBucket, headKey(sequence), Buffer.from(canonicalJson(signed)), {
+  const signed = await signDocument(head, ledgerKeyArn);
+  return writeBytesOnce(evidenceBucket, headKey(sequence), Buffer.from(canonicalJson(signed)), {
     contentType: 'application/json',
     keyArn: vaultKeyArn,
   });
@@ -66,12 +76,6 @@ async function listHeads(evidenceBucket: string, segmentStart: number): Promise<
   return [];
 }
 
-async function readTrustedHead(
-  key: string | undefined,
-  { evidenceBucket, signingKeyArn }: Deployment,
-): Promise<LedgerHead | undefined> {
-  if (key === undefined) return undefined;
-  const signed = parseDocument(SignedLedgerHead, await readBytes(evidenceBucket, key));
-  if (signed === undefined || headKey(signed.document.sequence) !== key) return undefined;
-  return (await verifyDocument(signed, signingKeyArn)) ? signed.document : undefined;
+function sequenceOf(key: string): number {
+  return Number(key.slice(HEAD_PREFIX.length).replace('.json', ''));
 }

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { z } from 'zod';
+import type { Deployment } from '../contracts/configuration.ts';
 import { SEGMENT_LENGTH, SignedLedgerHead, SignedLedgerSegment } from '../contracts/ledger.ts';
 import {
   HEAD_PREFIX,
@@ -11,36 +12,48 @@ import {
 } from '../contracts/vault-layout.ts';
 import { inOrder } from '../platform/in-order.ts';
 import { readPublicKey } from '../platform/kms.ts';
-import { MAXIMUM_ENTRY_BYTES } from '../platform/ledger-entry.ts';
+import { readKeptState } from '../platform/ledger.ts';
+import { isSignedByAppender, MAXIMUM_ENTRY_BYTES } from '../platform/ledger-entry.ts';
+import { parseDocument } from '../platform/parse-document.ts';
 import { describeObject, ObjectAccessDeniedError, readBytes } from '../platform/s3.ts';
 import { hasValidSignature } from '../platform/signature.ts';
 import { ChainCheck, type CheckedDocument } from './check-chain.ts';
 import type { LedgerReport } from './ledger-report.ts';
 import { listNumbered, type NumberedKey } from './list-numbered.ts';
-import { parseDocument } from './parse-document.ts';
 
 const READS_AT_ONCE = { underWay: 64, waiting: 64 };
 
 /**
- * Checks the whole ledger against itself and the signing key: every version of every entry, the hash chain, every head
- * and every segment. It trusts no cache and nothing that it did not read. One request for each object, one for each
- * thousand listed, and one to KMS; the memory that it needs does not grow with the ledger.
+ * Checks the whole ledger against itself and its keys: every version of every entry, the hash chain, each entry's
+ * signature, every head and every segment, the state that the newest head names, and the kept one in the work bucket. It
+ * trusts no cache and nothing that it did not read. One request for each object, one for each thousand listed, and one to KMS
+ * for each key; the memory that it needs grows with the state alone.
+ *
+ * Heads and segments of version 1 are of earlier releases, signed by `signingKeyArn`; without it they are invalid.
  *
  * What it cannot see: entries taken off the end together with their heads. Compare the newest head with one that stands
  * on an earlier report.
  */
 export async function verifyLedger(
-  { evidenceBucket, signingKeyArn }: { evidenceBucket: string; signingKeyArn: string },
+  place: Pick<Deployment, 'evidenceBucket' | 'workBucket' | 'ledgerKeyArn' | 'entryKeyArn'> & {
+    signingKeyArn?: string;
+  },
   now: Date,
 ): Promise<LedgerReport> {
-  const publicKey = await readPublicKey(signingKeyArn);
-  const check = new ChainCheck();
+  const { evidenceBucket, signingKeyArn } = place;
+  const [ledgerKey, entryKey, earlierKey] = await Promise.all([
+    readPublicKey(place.ledgerKeyArn),
+    readPublicKey(place.entryKeyArn),
+    signingKeyArn === undefined ? undefined : readPublicKey(signingKeyArn),
+  ]);
+  const keyOf = ({ version }: { version: 1 | 2 }) => (version === 1 ? earlierKey : ledgerKey);
+  const check = new ChainCheck(entry => isSignedByAppender(entry, entryKey));
   const list = (prefix: string, keyOf: (number: number) => string) =>
     listNumbered(evidenceBucket, prefix, keyOf, key => check.foreign(key));
   const readHead = (stored: NumberedKey) =>
-    readSigned(evidenceBucket, stored, publicKey, SignedLedgerHead, ({ sequence }) => sequence);
+    readSigned(evidenceBucket, stored, keyOf, SignedLedgerHead, ({ sequence }) => sequence);
   const readSegment = (stored: NumberedKey) =>
-    readSigned(evidenceBucket, stored, publicKey, SignedLedgerSegment, ({ segment }) => segment);
+    readSigned(evidenceBucket, stored, keyOf, SignedLedgerSegment, ({ segment }) => segment);
   const readEntry = async (stored: NumberedKey) => ({ stored, bytes: await readOldest(evidenceBucket, stored) });
   const heads = walk(inOrder(list(HEAD_PREFIX, headKey), readHead, READS_AT_ONCE));
   const segments = walk(inOrder(list(SEGMENT_PREFIX, segmentKey), readSegment, READS_AT_ONCE));
@@ -62,6 +75,7 @@ export async function verifyLedger(
   ) {
     check.missing(signedSequence);
   }
+  check.keptState(await readKeptState(place));
   return check.report(now);
 }
 
@@ -79,17 +93,21 @@ async function readOldest(bucket: string, { key, oldest }: NumberedKey): Promise
   }
 }
 
-async function readSigned<T>(
+async function readSigned<T extends { version: 1 | 2 }>(
   bucket: string,
   stored: NumberedKey,
-  publicKey: KeyObject,
+  keyOf: (document: T) => KeyObject | undefined,
   schema: z.ZodType<{ document: T; signature: { value: string } }>,
   numberOf: (document: T) => number,
 ): Promise<CheckedDocument<T>> {
   const bytes = await readOldest(bucket, stored);
   const signed = bytes === undefined ? undefined : parseDocument(schema, bytes);
+  const publicKey = signed && keyOf(signed.document);
   const valid =
-    signed !== undefined && numberOf(signed.document) === stored.number && hasValidSignature(signed, publicKey);
+    signed !== undefined &&
+    publicKey !== undefined &&
+    numberOf(signed.document) === stored.number &&
+    hasValidSignature(signed, publicKey);
   return { stored, document: valid ? signed.document : undefined };
 }
 

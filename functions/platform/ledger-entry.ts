@@ -1,6 +1,8 @@
+import type { KeyObject } from 'node:crypto';
 import { StoredLedgerEntry } from '../contracts/ledger.ts';
 import { canonicalJson, sha256Hex } from './canonical-json.ts';
 import { PermanentError } from './errors.ts';
+import { hasValidSignature } from './signature.ts';
 
 /** The ledger is not what was appended: an entry is altered, missing, or follows another one. */
 export class LedgerBrokenError extends PermanentError {}
@@ -31,4 +33,11 @@ export function parseLedgerEntry(key: string, bytes: Buffer): ReadLedgerEntry {
   if (!bytes.equals(Buffer.from(canonical, 'utf8'))) throw new LedgerBrokenError(`${key}: not canonical JSON`);
   if (entry === undefined) throw new LedgerBrokenError(`${key}: not the form of a ledger entry`);
   return { entry, sha256: sha256Hex(bytes), bytes };
+}
+
+/** Whether an appender signed the entry; one of version 1 has no signature. */
+export function isSignedByAppender(entry: StoredLedgerEntry, entryKey: KeyObject): boolean {
+  if (entry.version === 1) return false;
+  const { signature, ...document } = entry;
+  return hasValidSignature({ document, signature }, entryKey);
 }

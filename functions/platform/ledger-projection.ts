@@ -27,14 +27,16 @@ const EVENT_DIGEST_LENGTH = 12;
 const FAILURES_KEPT = 100;
 
 /**
- * The ledger's present state: the fold of entries 1 to `lastSequence`. Nothing depends on a stored copy of it; it is
- * folded again from the entries whenever one is missing or does not fit.
+ * The ledger's present state: the fold of entries 1 to `lastSequence`. A stored copy is believed where a signed head names
+ * its hash; it is folded again from the entries whenever there is none.
  */
 export const LedgerProjection = z
   .strictObject({
     lastSequence: z.int().min(0),
     lastEntrySha256: Sha256,
     lastRecordedAt: InstantText.nullable(),
+    /** The first entry that an appender signed: all after it have to be. */
+    signedFrom: z.int().nullable(),
     recoveryPoints: z.record(RecoveryPointId, RecordedRecoveryPoint),
     restoreTests: z.record(
       RestoreTestId,
@@ -61,6 +63,7 @@ export const EMPTY_PROJECTION: LedgerProjection = {
   lastSequence: 0,
   lastEntrySha256: NO_ENTRY_SHA256,
   lastRecordedAt: null,
+  signedFrom: null,
   recoveryPoints: {},
   restoreTests: {},
   failures: [],
@@ -81,9 +84,9 @@ const RestoreTestCompleted = z.looseObject({
 });
 
 /**
- * The state after one more entry. An unknown kind only moves the end of the chain.
+ * The state after one more entry, whose signature, where it has one, was verified. An unknown kind only moves the end of the chain.
  * @param entrySha256 SHA-256 of the entry's stored bytes.
- * @throws LedgerBrokenError when the entry does not follow the state's last one.
+ * @throws LedgerBrokenError when the entry does not follow the state's last one, or has no signature after one that has.
  */
 export function fold(state: LedgerProjection, entry: StoredLedgerEntry, entrySha256: string): LedgerProjection {
   if (entry.sequence !== state.lastSequence + 1) {
@@ -96,8 +99,14 @@ export function fold(state: LedgerProjection, entry: StoredLedgerEntry, entrySha
       `ledger entry ${entry.sequence} does not follow entry ${state.lastSequence}: it names another hash; see runbooks/ledger-broken.md`,
     );
   }
+  if (entry.version === 1 && state.signedFrom !== null) {
+    throw new LedgerBrokenError(
+      `ledger entry ${entry.sequence} was put there by no appender: it is not signed, as all are from entry ${state.signedFrom} on; see runbooks/ledger-broken.md`,
+    );
+  }
   const next: LedgerProjection = {
     ...state,
+    signedFrom: state.signedFrom ?? (entry.version === 1 ? null : entry.sequence),
     lastSequence: entry.sequence,
     lastEntrySha256: entrySha256,
     lastRecordedAt: entry.recordedAt,

@@ -1,33 +1,49 @@
+import type { KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import type { Deployment } from '../contracts/configuration.ts';
-import { LEDGER_PROJECTION_KEY, ledgerEntryKey } from '../contracts/vault-layout.ts';
+import { type LedgerHead, SignedLedgerHead } from '../contracts/ledger.ts';
+import { headKey, LEDGER_PROJECTION_KEY, ledgerEntryKey } from '../contracts/vault-layout.ts';
+import { canonicalJson, sha256Hex } from './canonical-json.ts';
 import { describeError } from './errors.ts';
 import { inOrder } from './in-order.ts';
-import { LedgerBrokenError, MAXIMUM_ENTRY_BYTES, parseLedgerEntry, type ReadLedgerEntry } from './ledger-entry.ts';
+import { readPublicKey } from './kms.ts';
+import {
+  isSignedByAppender,
+  LedgerBrokenError,
+  MAXIMUM_ENTRY_BYTES,
+  parseLedgerEntry,
+  type ReadLedgerEntry,
+} from './ledger-entry.ts';
 import { EMPTY_PROJECTION, fold, LedgerProjection } from './ledger-projection.ts';
 import { log } from './log.ts';
+import { parseDocument } from './parse-document.ts';
+import { oncePerRuntime } from './runtime.ts';
 import { isDeleteMarker, ObjectNotFoundError, readBytesIfThere, readChunks, readObject, writeBytes } from './s3.ts';
+import { hasValidSignature } from './signature.ts';
 
 const WIDEST_READ = 64;
 
+/** Where the ledger lies, and whose signatures it bears. */
+export type LedgerPlace = Pick<Deployment, 'evidenceBucket' | 'workBucket' | 'ledgerKeyArn' | 'entryKeyArn'>;
+
 /**
- * The ledger's state at this moment: the cached fold, brought up to date with what was appended since. Costs three
- * requests when nothing was; a missing or unfitting cache costs one for each entry.
- * @throws LedgerBrokenError when what it reads is not an unbroken chain. It does not look for deleted or doubled
- * versions of old entries: that is what `daybreak evidence verify` does.
+ * The ledger's state at this moment: the kept fold, where a signed head stands for it, brought up to date with what was
+ * appended since. Costs four requests when nothing was; a fold that is missing or that nobody signed for costs one for each
+ * entry.
+ * @throws LedgerBrokenError when what it reads is not an unbroken chain of what appenders signed. It does not look for
+ * deleted or doubled versions of old entries: that is what `daybreak evidence verify` does.
  */
-export async function readLedgerState(
-  deployment: Pick<Deployment, 'evidenceBucket' | 'workBucket'>,
-): Promise<LedgerProjection> {
-  const cached = await readCachedState(deployment);
-  const state = await readOn(deployment.evidenceBucket, cached);
-  if (state.lastSequence > cached.lastSequence) await cacheLedgerState(deployment.workBucket, state);
-  return state;
+export async function readLedgerState(place: LedgerPlace): Promise<LedgerProjection> {
+  const kept = await readKeptState(place);
+  return readOn(place, 'state' in kept ? kept.state : EMPTY_PROJECTION);
 }
 
 /** Folds every entry that follows `state`, reading more at a time the more there are. */
-export async function readOn(evidenceBucket: string, state: LedgerProjection): Promise<LedgerProjection> {
+export async function readOn(
+  { evidenceBucket, entryKeyArn }: Pick<LedgerPlace, 'evidenceBucket' | 'entryKeyArn'>,
+  state: LedgerProjection,
+): Promise<LedgerProjection> {
   let current = state;
   for (let width = 1; ; width = Math.min(width * 2, WIDEST_READ)) {
     const first = current.lastSequence + 1;
@@ -35,6 +51,11 @@ export async function readOn(evidenceBucket: string, state: LedgerProjection): P
     const entries = await Promise.all(sequences.map(sequence => readLedgerEntry(evidenceBucket, sequence)));
     const end = entries.indexOf(undefined);
     for (const { entry, sha256 } of entries.slice(0, end < 0 ? width : end).filter(found => found !== undefined)) {
+      if (entry.version !== 1 && !isSignedByAppender(entry, await publicKeyOf(entryKeyArn))) {
+        throw new LedgerBrokenError(
+          `${ledgerEntryKey(entry.sequence)}: no appender signed it; see runbooks/ledger-broken.md`,
+        );
+      }
       current = fold(current, entry, sha256);
     }
     if (end < 0) continue;
@@ -97,28 +118,72 @@ export async function* readLedgerEntries(
   }
 }
 
-/** Keeps the state for the next reader. A cache that cannot be written costs time, nothing else. */
-export async function cacheLedgerState(workBucket: string, state: LedgerProjection): Promise<void> {
+/**
+ * Reads the head of an entry. Undefined where there is none, where its content is none of this place, or where it is not of
+ * the present version and signed by the ledger's key.
+ */
+export async function readSignedHead(
+  { evidenceBucket, ledgerKeyArn }: Pick<LedgerPlace, 'evidenceBucket' | 'ledgerKeyArn'>,
+  sequence: number,
+): Promise<LedgerHead | undefined> {
+  const bytes = await readBytesIfThere(evidenceBucket, headKey(sequence));
+  const signed = bytes === undefined ? undefined : parseDocument(SignedLedgerHead, bytes);
+  if (signed === undefined || signed.document.version !== 2 || signed.document.sequence !== sequence) return undefined;
+  return (await isSignedByLedger(signed, ledgerKeyArn)) ? signed.document : undefined;
+}
+
+/** Whether the ledger's key signed a document. */
+export async function isSignedByLedger(
+  signed: { document: unknown; signature: { value: string } },
+  ledgerKeyArn: string,
+): Promise<boolean> {
+  return hasValidSignature(signed, await publicKeyOf(ledgerKeyArn));
+}
+
+/** The hash that a head names a state by. */
+export function hashState(state: LedgerProjection): string {
+  return sha256Hex(canonicalJson(state));
+}
+
+/** Keeps a state that a signed head stands for, for the next reader. One that cannot be kept costs time, nothing else. */
+export async function keepLedgerState(workBucket: string, state: LedgerProjection): Promise<void> {
   try {
-    await writeBytes(workBucket, LEDGER_PROJECTION_KEY, await promisify(zstdCompress)(JSON.stringify(state)));
+    await writeBytes(workBucket, LEDGER_PROJECTION_KEY, await promisify(zstdCompress)(canonicalJson(state)));
   } catch (error) {
-    log('warn', 'ledger projection not cached', { error: describeError(error) });
+    log('warn', 'ledger projection not kept', { error: describeError(error) });
   }
 }
 
-async function readCachedState({
-  evidenceBucket,
-  workBucket,
-}: Pick<Deployment, 'evidenceBucket' | 'workBucket'>): Promise<LedgerProjection> {
+/** The kept fold, or why there is none to go by. */
+export type KeptState =
+  | { readonly state: LedgerProjection }
+  | { readonly why: 'none' | 'unreadable' | 'not signed for' | 'of another ledger' };
+
+/** Reads the kept fold, and believes it only where a signed head names its hash, and the ledger holds that head's entry. */
+export async function readKeptState(place: LedgerPlace): Promise<KeptState> {
   let state: LedgerProjection;
   try {
-    const stored = await readBytesIfThere(workBucket, LEDGER_PROJECTION_KEY);
-    if (stored === undefined) return EMPTY_PROJECTION;
+    const stored = await readBytesIfThere(place.workBucket, LEDGER_PROJECTION_KEY);
+    if (stored === undefined) return { why: 'none' };
     state = LedgerProjection.parse(JSON.parse((await promisify(zstdDecompress)(stored)).toString('utf8')));
   } catch (error) {
     log('warn', 'ledger projection not usable, folding again', { error: describeError(error) });
-    return EMPTY_PROJECTION;
+    return { why: 'unreadable' };
   }
-  const last = state.lastSequence === 0 ? undefined : await readLedgerEntry(evidenceBucket, state.lastSequence);
-  return last?.sha256 === state.lastEntrySha256 ? state : EMPTY_PROJECTION;
+  const head = await readSignedHead(place, state.lastSequence);
+  if (head?.projectionSha256 !== hashState(state)) {
+    log('error', 'ledger projection is not what was signed for, folding again', { sequence: state.lastSequence });
+    return { why: 'not signed for' };
+  }
+  const last = await readLedgerEntry(place.evidenceBucket, state.lastSequence);
+  if (last?.sha256 === head.entrySha256 && last.sha256 === state.lastEntrySha256) return { state };
+  return { why: 'of another ledger' };
+}
+
+/** Read once in each runtime: a key never changes. */
+async function publicKeyOf(keyArn: string): Promise<KeyObject> {
+  const known = oncePerRuntime(publicKeyOf, () => new Map<string, KeyObject>());
+  const publicKey = known.get(keyArn) ?? (await readPublicKey(keyArn));
+  known.set(keyArn, publicKey);
+  return publicKey;
 }

@@ -29,7 +29,8 @@ import { isScheduleEnabled } from '../platform/scheduler.ts';
 import { assessLedger } from './assess-ledger.ts';
 import { assessQuotas, type Quota } from './assess-quotas.ts';
 import { assessSnapshots, countSnapshots, type ExpectedSnapshot } from './assess-snapshots.ts';
-import { readFoundWrong, writeFoundWrong } from './found-wrong.ts';
+import { isKeptStateForged, isTimeToFoldAfresh } from './check-kept-state.ts';
+import { NOTHING_WRONG, readFoundWrong, writeFoundWrong } from './found-wrong.ts';
 import { readHeadAge } from './read-head-age.ts';
 import { chooseVaultKeys, findNotLocked } from './read-locks.ts';
 import { type RootManifests, readRootManifests } from './read-root-manifests.ts';
@@ -62,6 +63,7 @@ export const handler = step({
       }
     };
 
+    const isAfresh = isTimeToFoldAfresh(now);
     const ledger = readLedgerState(deployment);
     const manifests = ledger.then(state => readRootManifests(state, deployment, now));
     // What depends on them says so below; what does not goes on without them.
@@ -70,8 +72,8 @@ export const handler = step({
       () => undefined,
     );
     const before = readFoundWrong(deployment.workBucket);
-    const remembered = before.catch((): FoundWrong => ({ tenants: [], vaultKeys: [] }));
-    let { tenants: wrongTenants, vaultKeys: wrongVaultKeys } = await remembered;
+    const remembered = before.catch((): FoundWrong => NOTHING_WRONG);
+    let { tenants: wrongTenants, vaultKeys: wrongVaultKeys, ledgerState: isStateWrong } = await remembered;
 
     await Promise.all([
       check('ledger', async () => {
@@ -82,6 +84,11 @@ export const handler = step({
           log('error', 'the ledger is broken', { error: describeError(error) });
           return { LedgerBroken: 1 };
         }
+      }),
+      check('ledger-state', async () => {
+        const isForged = await isKeptStateForged(deployment, isAfresh || isStateWrong);
+        isStateWrong = isForged;
+        return { LedgerStateForged: isForged ? 1 : 0 };
       }),
       check('ledger-head', async () => {
         const age = await readHeadAge(await ledger, deployment, now);
@@ -96,7 +103,13 @@ export const handler = step({
           ...wrongTenants.filter(tenant => tenants.length === 0 || tenants.includes(tenant)),
           ...rotateSample(tenants, KEYS_AT_ONCE, now),
         ]);
-        const own = await findUnusable([deployment.vaultKeyArn, deployment.signingKeyArn, deployment.tenantIdKeyArn]);
+        const own = await findUnusable([
+          deployment.vaultKeyArn,
+          deployment.signingKeyArn,
+          deployment.ledgerKeyArn,
+          deployment.entryKeyArn,
+          deployment.tenantIdKeyArn,
+        ]);
         const aliases = await findUnusable([...asked].map(tenantKeyAlias));
         wrongTenants = [...asked].filter(tenant => aliases.includes(tenantKeyAlias(tenant)));
         for (const key of [...own, ...aliases]) log('error', 'a key is gone or not enabled', { key });
@@ -116,7 +129,11 @@ export const handler = step({
       check('quotas', readQuotas),
     ]);
     await check('found-wrong', async () => {
-      await remember(await before, { tenants: wrongTenants, vaultKeys: wrongVaultKeys }, deployment);
+      await remember(
+        await before,
+        { tenants: wrongTenants, vaultKeys: wrongVaultKeys, ledgerState: isStateWrong },
+        deployment,
+      );
       return {};
     });
     // Last, and whatever was found: what it tells is that pulse runs. Alarms tell the rest.

@@ -137,6 +137,8 @@ export const SupplierConfiguration = z
         vaultKeyArn: keyArn,
         signingKeyArn: keyArn,
         tenantIdKeyArn: keyArn,
+        ledgerKeyArn: keyArn,
+        entryKeyArn: keyArn,
         logKeyArn: keyArn,
         trailKeyArn: keyArn,
       })

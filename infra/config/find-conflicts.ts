@@ -198,7 +198,7 @@ function conflictsOfKeys({ databases, buckets, existing }: SupplierConfiguration
         .flatMap(([other, otherArn]) =>
           arn === otherArn
             ? conflict(
-                'each is a key of its own: aws kms describe-key of alias/daybreak/vault, alias/daybreak/signing, alias/daybreak/tenant-ids, alias/daybreak/logs and alias/daybreak/trail prints one each',
+                'each key of the vault is another one: aws kms describe-key of alias/daybreak/vault, signing, ledger, entries, tenant-ids, logs and trail prints one each',
                 ['existing', name],
                 ['existing', other],
               )

@@ -99,7 +99,7 @@ function keys({ account }: SupplierConfiguration): PolicyStatement[] {
       Sid: 'Aliases',
       Effect: 'Allow',
       Action: ['kms:CreateAlias', 'kms:UpdateAlias', 'kms:DeleteAlias'],
-      Resource: ['vault', 'signing', 'tenant-ids', 'logs', 'trail', 'alarms'].map(
+      Resource: ['vault', 'signing', 'ledger', 'entries', 'tenant-ids', 'logs', 'trail', 'alarms'].map(
         name => `arn:aws:kms:${REGION}:${account}:alias/daybreak/${name}`,
       ),
     },

@@ -6,7 +6,7 @@ import { type ManagedPolicy, managedPolicy } from './policy-document.ts';
 const RECORDS = {
   vaultBucket: ['recovery-points/*'],
   evidenceBucket: ['ledger/*', 'segments/*', 'heads/*', 'restore-tests/*'],
-  workBucket: ['pulse/*'],
+  workBucket: ['ledger-projection/*', 'pulse/*'],
 } as const;
 
 /**

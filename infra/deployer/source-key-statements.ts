@@ -25,6 +25,8 @@ export function sourceKeyStatements(configuration: SupplierConfiguration): reado
     vaultKeyArn: otherKeyArn,
     signingKeyArn: otherKeyArn,
     tenantIdKeyArn: otherKeyArn,
+    ledgerKeyArn: otherKeyArn,
+    entryKeyArn: otherKeyArn,
     subnetGroupName: Isolation.SUBNET_GROUP_NAME,
     stateMachineArns: [],
   });

@@ -10,6 +10,7 @@ export function describeReport(report: LedgerReport, targetName: string): string
     `  entries         ${report.entryCount}${report.lastRecordedAt === null ? '' : `, the newest of ${report.lastRecordedAt}`}`,
     `  newest hash     ${report.lastEntrySha256 ?? 'none'}`,
     `  signed heads    ${report.headCount}${newestHead === null ? '' : `, the newest over entry ${newestHead.sequence}, of ${newestHead.signedAt}`}`,
+    `  signed entries  ${report.signedFrom === null ? 'none' : `from ${report.signedFrom} on`}`,
     `  segments        ${report.segmentCount} closed`,
     `  unsigned tail   ${unsignedTail.entryCount === 0 ? 'none' : `${unsignedTail.entryCount} entries, the oldest since ${describeAge(unsignedTail.ageMs)}`}`,
     `  checked at      ${report.checkedAt}`,

@@ -12,16 +12,18 @@ export async function verifyEvidence(parameters: string[]): Promise<number> {
   const options = { ...TARGET_OPTIONS, json: { type: 'boolean' } } as const;
   const { values } = parse(() => parseArgs({ args: withLocalDefault(parameters), options }));
   const target = readTarget(values);
-  const { signingKeyArn } = target;
-  if (signingKeyArn === undefined) throw new UsageError('--evidence-bucket: to verify, give --signing-key ARN as well');
+  const { evidenceBucket, workBucket } = target;
+  const { ledgerKeyArn, entryKeyArn, signingKeyArn } = target.keys;
+  if (ledgerKeyArn === undefined || entryKeyArn === undefined) {
+    throw new UsageError('--evidence-bucket: to verify, give --ledger-key ARN and --entry-key ARN as well');
+  }
+  const place = { evidenceBucket, workBucket, ledgerKeyArn, entryKeyArn, ...(signingKeyArn && { signingKeyArn }) };
   const [{ verifyLedger }, { describeReport }] = await Promise.all([
     import('../../functions/evidence/verify-ledger.ts'),
     import('./describe-report.ts'),
   ]);
   const runtime = await openTarget(target);
-  const report = await withRuntime(runtime, () =>
-    verifyLedger({ ...target, signingKeyArn }, currentRuntime().clock.now()),
-  );
+  const report = await withRuntime(runtime, () => verifyLedger(place, currentRuntime().clock.now()));
   print(values.json ? JSON.stringify(report, null, 2) : describeReport(report, target.name));
   return report.verified ? EXIT.done : EXIT.broken;
 }

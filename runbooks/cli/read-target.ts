@@ -8,16 +8,29 @@ export interface Target {
   /** How messages call it. */
   readonly name: string;
   readonly evidenceBucket: string;
-  /** Undefined where the operator named none; a local run has its own. */
-  readonly signingKeyArn: string | undefined;
+  readonly workBucket: string;
+  /** Those that the operator named; a local run has its own. */
+  readonly keys: TargetKeys;
   /** Null for AWS. */
   readonly local: { readonly directory: string; readonly accountId: string } | null;
 }
+
+/** The keys whose signatures a ledger bears, as `Deployment` calls them. */
+export interface TargetKeys {
+  readonly ledgerKeyArn?: string;
+  readonly entryKeyArn?: string;
+  /** What earlier releases signed heads and segments with. */
+  readonly signingKeyArn?: string;
+}
+
+const KEY_OPTIONS = { ledgerKeyArn: 'ledger-key', entryKeyArn: 'entry-key', signingKeyArn: 'signing-key' } as const;
 
 /** The options that name a target. */
 export const TARGET_OPTIONS = {
   local: { type: 'string' },
   'evidence-bucket': { type: 'string' },
+  'ledger-key': { type: 'string' },
+  'entry-key': { type: 'string' },
   'signing-key': { type: 'string' },
 } as const;
 
@@ -36,26 +49,34 @@ export function withLocalDefault(parameters: readonly string[]): string[] {
 
 /** @throws UsageError when the options name no target, two, or one that is not there. */
 export function readTarget(values: { [option in keyof typeof TARGET_OPTIONS]?: string | undefined }): Target {
-  const { local, 'evidence-bucket': evidenceBucket, 'signing-key': signingKey } = values;
+  const { local, 'evidence-bucket': evidenceBucket } = values;
+  const named = Object.entries(KEY_OPTIONS).flatMap(([name, option]) => {
+    const arn = values[option];
+    if (arn === undefined) return [];
+    if (/^arn:aws:kms:eu-west-2:\d{12}:key\/[\w-]+$/.test(arn)) return [[name, arn] as const];
+    throw new UsageError(
+      `--${option}: give the ARN of a KMS key in eu-west-2, arn:aws:kms:eu-west-2:<account>:key/<id>`,
+    );
+  });
   if (local !== undefined) {
-    if (evidenceBucket !== undefined || signingKey !== undefined) {
-      throw new UsageError('give --local or --evidence-bucket with --signing-key, not both');
+    if (evidenceBucket !== undefined || named.length > 0) {
+      throw new UsageError('give --local, or --evidence-bucket with its keys, not both');
     }
     return readLocal(resolve(local));
   }
   if (evidenceBucket === undefined) {
     // The report names what it is of, so that nobody takes the laptop's ledger for the account's.
-    if (signingKey === undefined && existsSync(join(LOCAL_STATE, 'deployment.json'))) {
+    if (named.length === 0 && existsSync(join(LOCAL_STATE, 'deployment.json'))) {
       return readLocal(resolve(LOCAL_STATE));
     }
-    throw new UsageError('name a target: --local [DIR], or --evidence-bucket NAME with --signing-key ARN');
-  }
-  if (signingKey !== undefined && !/^arn:aws:kms:eu-west-2:\d{12}:key\/[\w-]+$/.test(signingKey)) {
     throw new UsageError(
-      '--signing-key: give the ARN of a KMS key in eu-west-2, arn:aws:kms:eu-west-2:<account>:key/<id>',
+      'name a target: --local [DIR], or --evidence-bucket NAME with --ledger-key ARN and --entry-key ARN',
     );
   }
-  return { name: `s3://${evidenceBucket}`, evidenceBucket, signingKeyArn: signingKey, local: null };
+  const [, rest] = /^daybreak-evidence-(.+)$/.exec(evidenceBucket) ?? [];
+  if (rest === undefined) throw new UsageError('--evidence-bucket: its name begins with daybreak-evidence-');
+  const workBucket = `daybreak-work-${rest}`;
+  return { name: `s3://${evidenceBucket}`, evidenceBucket, workBucket, keys: Object.fromEntries(named), local: null };
 }
 
 function readLocal(directory: string): Target {
@@ -67,8 +88,9 @@ function readLocal(directory: string): Target {
   }
   refuseWhileInUse(directory);
   try {
-    const { evidenceBucket, signingKeyArn, accountId } = Deployment.parse(JSON.parse(readFileSync(path, 'utf8')));
-    return { name: directory, evidenceBucket, signingKeyArn, local: { directory, accountId } };
+    const deployment = Deployment.parse(JSON.parse(readFileSync(path, 'utf8')));
+    const { evidenceBucket, workBucket, accountId } = deployment;
+    return { name: directory, evidenceBucket, workBucket, keys: deployment, local: { directory, accountId } };
   } catch {
     throw new UsageError(`--local ${directory}: deployment.json is damaged; run npm start again`);
   }
@@ -85,6 +107,6 @@ function refuseWhileInUse(directory: string): void {
     return;
   }
   throw new UsageError(
-    `--local ${directory}: in use by process ${holder}; stop it, or set AWS_ENDPOINT_URL to its endpoint and name --evidence-bucket and --signing-key`,
+    `--local ${directory}: in use by process ${holder}; stop it, or set AWS_ENDPOINT_URL to its endpoint and name --evidence-bucket, --ledger-key and --entry-key`,
   );
 }

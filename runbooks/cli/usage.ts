@@ -32,8 +32,10 @@ export const USAGE = `daybreak: operate and check Daybreak
 TARGET, one of
   --local [DIR]                                   the state that the last \`npm start\` left (.daybreak);
                                                   without any TARGET too, where it is there
-  --evidence-bucket NAME --signing-key ARN        an AWS account, with the default credentials; eu-west-2
-                                                  (show needs no --signing-key)
+  --evidence-bucket NAME --ledger-key ARN --entry-key ARN [--signing-key ARN]
+                                                  an AWS account, with the default credentials; eu-west-2. The keys of
+                                                  heads and entries, and the one that earlier releases signed heads
+                                                  with (show needs no key)
                                                   (AWS_ENDPOINT_URL asks a local cloud that is running instead)
 
 Exit codes

@@ -57,7 +57,8 @@ function ledgerOf(cloud: LocalCloud): Promise<LedgerProjection> {
     writeLine: () => undefined,
     instances: new Map(),
   };
-  return withRuntime(runtime, () => readLedgerState(names));
+  const { DAYBREAK_DEPLOYMENT = '' } = cloud.lambda.environmentOf('daybreak-backup-plan');
+  return withRuntime(runtime, () => readLedgerState(JSON.parse(DAYBREAK_DEPLOYMENT)));
 }
 
 /** How many versions lie in the buckets that outlive everything. */

@@ -43,6 +43,8 @@ async function deployOverStandingVault(name: string): Promise<void> {
     vaultKeyArn: await keyArnOf('vault'),
     signingKeyArn: await keyArnOf('signing'),
     tenantIdKeyArn: await keyArnOf('tenant-ids'),
+    ledgerKeyArn: await keyArnOf('ledger'),
+    entryKeyArn: await keyArnOf('entries'),
     logKeyArn: await keyArnOf('logs'),
     trailKeyArn: await keyArnOf('trail'),
   };

@@ -145,10 +145,12 @@ describe('the vault stack', () => {
     expect(keys.map(({ KeySpec = 'SYMMETRIC_DEFAULT' }) => KeySpec)).toEqual([
       'SYMMETRIC_DEFAULT',
       'ECC_NIST_P256',
+      'ECC_NIST_P256',
+      'ECC_NIST_P256',
       'HMAC_256',
       'SYMMETRIC_DEFAULT',
     ]);
-    for (const { KeyPolicy } of keys.slice(0, 3)) {
+    for (const { KeyPolicy } of keys.filter((_, index) => [0, 1, 4].includes(index))) {
       const statements: (Statement & { Principal: unknown })[] = KeyPolicy.Statement;
       expect(new Set(statements.map(({ Principal }) => JSON.stringify(Principal)))).toEqual(
         new Set([JSON.stringify({ AWS: 'arn:aws:iam::111122223333:root' })]),
@@ -425,6 +427,8 @@ describe('over a vault that stands', () => {
     vaultKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-00000000000e',
     signingKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-00000000000f',
     tenantIdKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-00000000000d',
+    ledgerKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-0000000000f1',
+    entryKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-0000000000f2',
     logKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-000000000010',
     trailKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-000000000011',
   };

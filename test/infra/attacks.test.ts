@@ -21,6 +21,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   headKey,
+  LEDGER_PROJECTION_KEY,
   ledgerEntryKey,
   namingSecretKey,
   objectKey,
@@ -222,12 +223,18 @@ describe('the ledger', () => {
       'evidence-append-entry',
       'evidence-record-tampering',
     ]);
-    expect(await attacked.whoMay('kms:Sign', attacked.deployment.signingKeyArn)).toEqual([
-      'backup-complete',
+    // Each key signs for one purpose, and signs nothing else.
+    const { signingKeyArn, ledgerKeyArn, entryKeyArn } = attacked.deployment;
+    expect(await attacked.whoMay('kms:Sign', signingKeyArn)).toEqual(['backup-complete']);
+    expect(await attacked.whoMay('kms:Sign', ledgerKeyArn)).toEqual(['evidence-append-entry']);
+    expect(await attacked.whoMay('kms:Sign', entryKeyArn)).toEqual([
       'evidence-append-entry',
+      'evidence-record-tampering',
     ]);
-    for (const principal of [widened, administrator, operator]) {
-      expect(await attacked.judge(principal, 'kms:Sign', attacked.deployment.signingKeyArn)).toBe(RESOURCE_SILENT);
+    for (const keyArn of [signingKeyArn, ledgerKeyArn, entryKeyArn]) {
+      for (const principal of [widened, administrator, operator]) {
+        expect(await attacked.judge(principal, 'kms:Sign', keyArn)).toBe(RESOURCE_SILENT);
+      }
     }
   });
 });
@@ -260,7 +267,7 @@ describe('what is put into the buckets', () => {
     ['vault', 'anything/else', []],
     ['work', 'work/20261122t023000z/items.jsonl', workers],
     ['work', 'work/tenant-keys/oak.json', [...workers, 'tenants-ensure-key']],
-    ['work', 'ledger-projection/1.json.zst', [...appenders, 'restore-test-choose', 'pulse-read-back']],
+    ['work', LEDGER_PROJECTION_KEY, ['evidence-append-entry']],
     ['work', 'pulse/found-wrong.json', ['pulse-read-back']],
     ['work', 'scratch/20261122t023000z/a', ['restore-test-verify-objects']],
     ['work', 'anything/else', []],
@@ -283,7 +290,7 @@ describe('what is put into the buckets', () => {
       ['evidence', ledgerEntryKey(9)],
       ['evidence', headKey(9)],
       ['vault', rootManifestKey('20261122t023000z')],
-      ['work', 'ledger-projection/1.json.zst'],
+      ['work', LEDGER_PROJECTION_KEY],
       ['work', 'pulse/found-wrong.json'],
     ] as const) {
       expect(await put(bucket, key)).toBe(RESOURCE_DENIES);
@@ -428,7 +435,11 @@ describe('encryption', () => {
 });
 
 describe('keys', () => {
-  const keys = () => [attacked.deployment.vaultKeyArn, attacked.deployment.signingKeyArn, ...Object.values(tenantKeys)];
+  const signing = () => {
+    const { signingKeyArn, ledgerKeyArn, entryKeyArn } = attacked.deployment;
+    return [signingKeyArn, ledgerKeyArn, entryKeyArn];
+  };
+  const keys = () => [attacked.deployment.vaultKeyArn, ...signing(), ...Object.values(tenantKeys)];
 
   it('are never disabled, destroyed or given another policy by a role of Daybreak', async () => {
     for (const KeyId of keys()) {
@@ -479,7 +490,7 @@ describe('keys', () => {
   });
 
   it('are granted by nobody but RDS', async () => {
-    for (const KeyId of keys().filter(key => key !== attacked.deployment.signingKeyArn)) {
+    for (const KeyId of keys().filter(key => !signing().includes(key))) {
       const command = { KeyId, GranteePrincipal: administrator.arn, Operations: ['Decrypt' as const] };
       const grant = (principal: Principal) =>
         attempt(() => attacked.kms(principal).send(new CreateGrantCommand(command)));

@@ -100,10 +100,12 @@ async function allowancesAskedFor(workflow: Workflow): Promise<Map<string, strin
 
 /** An allowance with names for the keys that it holds. */
 function named(allowance: string): string {
-  const { vaultKeyArn, signingKeyArn, tenantIdKeyArn } = account.environment.deployment;
+  const { vaultKeyArn, signingKeyArn, ledgerKeyArn, entryKeyArn, tenantIdKeyArn } = account.environment.deployment;
   let text = allowance
     .replaceAll(vaultKeyArn, 'VAULT_KEY')
     .replaceAll(signingKeyArn, 'SIGNING_KEY')
+    .replaceAll(ledgerKeyArn, 'LEDGER_KEY')
+    .replaceAll(entryKeyArn, 'ENTRY_KEY')
     .replaceAll(tenantIdKeyArn, 'TENANT_ID_KEY');
   for (const arn of sourceKeyArns) text = text.replaceAll(arn, 'SOURCE_KEY');
   return text;

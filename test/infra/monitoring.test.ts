@@ -400,6 +400,7 @@ describe('pulse and its alarms, as time passes', () => {
       'kms:Decrypt',
       'kms:DescribeKey',
       'kms:GenerateDataKey',
+      'kms:GetPublicKey',
       'kms:ListKeys',
       'kms:Verify',
       'rds:DescribeAccountAttributes',

@@ -121,7 +121,7 @@ const TAMPERING: readonly Row[] = [
   ),
   ...[
     [bucket('evidence'), 'ledger/000000000007.json'],
-    [bucket('work'), 'ledger-projection/1.json.zst'],
+    [bucket('work'), 'ledger-projection/2.json.zst'],
   ].flatMap(([bucketName, key]) =>
     each(
       'evidence',

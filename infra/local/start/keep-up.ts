@@ -37,7 +37,7 @@ export async function keepUp(
   for (const bucket of [deployment.vaultBucket, deployment.evidenceBucket, deployment.workBucket])
     display.line(`  aws s3 ls --recursive s3://${bucket}/`);
   display.line(
-    `  npm run daybreak -- evidence verify --evidence-bucket ${deployment.evidenceBucket} --signing-key ${deployment.signingKeyArn}`,
+    `  npm run daybreak -- evidence verify --evidence-bucket ${deployment.evidenceBucket} --ledger-key ${deployment.ledgerKeyArn} --entry-key ${deployment.entryKeyArn}`,
   );
   const certificates = cloud.rds.caFile.split('/').map(encodeURIComponent).join('/');
   const login = `postgresql://${VISITOR}:${password}@${Address}:${Port}/${database.databaseName}?sslmode=verify-full&sslrootcert=${certificates}`;

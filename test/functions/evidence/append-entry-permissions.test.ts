@@ -27,7 +27,13 @@ async function appendWithout(action: string | undefined): Promise<number[]> {
   const createKey = async (request: CreateKeyRequest) =>
     (await keyClient.send(new CreateKeyCommand(request))).KeyMetadata?.Arn ?? '';
   const vaultKeyArn = await createKey({});
-  const signingKeyArn = await createKey({ KeyUsage: 'SIGN_VERIFY', KeySpec: 'ECC_NIST_P256' });
+  const createSigningKey = () => createKey({ KeyUsage: 'SIGN_VERIFY', KeySpec: 'ECC_NIST_P256' });
+  const keys = {
+    vaultKeyArn,
+    signingKeyArn: await createSigningKey(),
+    ledgerKeyArn: await createSigningKey(),
+    entryKeyArn: await createSigningKey(),
+  };
   const encryption = { algorithm: 'aws:kms', keyId: vaultKeyArn } as const;
   const retention = { mode: 'COMPLIANCE', period: { days: 365 } } as const;
   s3.createBucket({ name: 'evidence', objectLock: { defaultRetention: retention }, encryption });
@@ -37,9 +43,8 @@ async function appendWithout(action: string | undefined): Promise<number[]> {
     vaultBucket: 'vault',
     evidenceBucket: 'evidence',
     workBucket: 'work',
-    vaultKeyArn,
-    signingKeyArn,
-    tenantIdKeyArn: signingKeyArn,
+    ...keys,
+    tenantIdKeyArn: keys.signingKeyArn,
   };
   const configuration = SupplierConfiguration.parse(exampleConfiguration);
   const reach = { configuration, ...names, subnetGroupName: 'isolated', stateMachineArns: [] };
@@ -79,7 +84,7 @@ it.each([
   'kms:Decrypt',
   'kms:GenerateDataKey',
   'kms:Sign',
-  'kms:Verify',
+  'kms:GetPublicKey',
 ])('needs %s', async action => {
   await expect(appendWithout(action)).rejects.toThrow(/AccessDenied/);
 });

@@ -1,6 +1,7 @@
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { SignedLedgerHead, SignedLedgerSegment } from '../../../functions/contracts/ledger.ts';
+import { LedgerEntry, SignedLedgerHead, SignedLedgerSegment } from '../../../functions/contracts/ledger.ts';
 import {
   headKey,
   LEDGER_PROJECTION_KEY,
@@ -8,12 +9,18 @@ import {
   segmentKey,
 } from '../../../functions/contracts/vault-layout.ts';
 import { leafHash, treeHash } from '../../../functions/evidence/merkle.ts';
-import { sha256Hex } from '../../../functions/platform/canonical-json.ts';
-import { readPublicKey } from '../../../functions/platform/kms.ts';
-import { readLedgerEntries, readLedgerEntry, readLedgerState } from '../../../functions/platform/ledger.ts';
+import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-json.ts';
+import { readPublicKey, signDocument } from '../../../functions/platform/kms.ts';
+import {
+  readKeptState,
+  readLedgerEntries,
+  readLedgerEntry,
+  readLedgerState,
+} from '../../../functions/platform/ledger.ts';
 import { LedgerBrokenError } from '../../../functions/platform/ledger-entry.ts';
 import { callS3, listVersions, readBytes, readBytesIfThere, writeBytes } from '../../../functions/platform/s3.ts';
 import { hasValidSignature } from '../../../functions/platform/signature.ts';
+import { lose } from '../../../infra/local/s3/damage.ts';
 import { draft, type LocalLedger, openLedger } from './local-ledger.ts';
 
 let ledger: LocalLedger;
@@ -35,9 +42,12 @@ describe('appending', () => {
     const second = await ledger.appendEntry(draft('b', { kind: 'backup.failed', body: { b: 1, a: [null, 'ä'] } }));
     expect([first.sequence, second.sequence]).toEqual([1, 2]);
     const bytes = await ledger.run(() => readBytes('evidence', ledgerEntryKey(2)));
+    const { signature, ...content } = LedgerEntry.parse(JSON.parse(bytes.toString()));
     expect(bytes.toString()).toBe(
-      `{"actor":"workflow/daily-backup","body":{"a":[null,"ä"],"b":1},"eventId":"b","kind":"backup.failed","previousSha256":"${first.entrySha256}","recordedAt":"2026-11-22T03:00:00.000Z","sequence":2,"subject":"school-b","version":1}`,
+      `{"actor":"workflow/daily-backup","body":{"a":[null,"ä"],"b":1},"eventId":"b","kind":"backup.failed","previousSha256":"${first.entrySha256}","recordedAt":"2026-11-22T03:00:00.000Z","sequence":2,"signature":${canonicalJson(signature)},"subject":"school-b","version":2}`,
     );
+    const entryKey = await ledger.run(() => readPublicKey(ledger.deployment.entryKeyArn));
+    expect(hasValidSignature({ document: content, signature }, entryKey)).toBe(true);
     expect(second.entrySha256).toBe(sha256Hex(bytes));
   });
 
@@ -115,15 +125,17 @@ describe('appending', () => {
 describe('the cached state', () => {
   const cached = () => ledger.run(() => readBytesIfThere('work', LEDGER_PROJECTION_KEY));
 
-  it('makes reading cheap: three requests when nothing was appended', async () => {
+  it('makes reading cheap: four requests, and one for a key, when nothing was appended', async () => {
     await ledger.seed(300);
-    expect((await state()).lastSequence).toBe(300);
+    await ledger.appendEntry(draft('a'));
     ledger.requests.length = 0;
-    expect((await state()).lastSequence).toBe(300);
+    expect((await state()).lastSequence).toBe(301);
     expect(ledger.requests).toEqual([
       `s3 GET /work/${LEDGER_PROJECTION_KEY}`,
-      `s3 GET /evidence/${ledgerEntryKey(300)}`,
+      `s3 GET /evidence/${headKey(301)}`,
+      'kms POST /',
       `s3 GET /evidence/${ledgerEntryKey(301)}`,
+      `s3 GET /evidence/${ledgerEntryKey(302)}`,
     ]);
   });
 
@@ -131,16 +143,62 @@ describe('the cached state', () => {
     ['is no zstd', Buffer.from('garbage')],
     ['is empty', Buffer.alloc(0)],
   ])('is folded again when it %s', async (_, content) => {
-    await ledger.seed(3);
+    await ledger.appendEntry(draft('a'));
     const before = await state();
     await ledger.run(() => writeBytes('work', LEDGER_PROJECTION_KEY, content));
     expect(await state()).toEqual(before);
-    expect(await cached()).not.toEqual(content);
+    // Readers keep nothing: who signs keeps what it signed for.
+    expect(await cached()).toEqual(content);
+    await ledger.appendEntry(draft('b'));
+    expect(await ledger.run(() => readKeptState(ledger.deployment))).toEqual({ state: await state() });
+  });
+
+  it('is believed by nobody when it was forged, carried on by no append, and named by verify', async () => {
+    const body = { restoreTestId: '20261122t023000z', recoveryPointId: '20261121t023000z' };
+    await ledger.appendEntry(draft('a', { kind: 'restore-test.completed', body: { ...body, verdict: 'failed' } }));
+    await ledger.appendEntry(
+      draft('b', { kind: 'backup.completed', body: { recoveryPointId: '20261122t023000z', status: 'incomplete' } }),
+    );
+    const honest = await state();
+    const json = zstdDecompressSync((await cached()) ?? Buffer.alloc(0)).toString();
+    const forged = json.replaceAll('"incomplete"', '"good"').replaceAll('"failed"', '"passed"');
+    expect(forged).not.toBe(json);
+    await ledger.run(() => writeBytes('work', LEDGER_PROJECTION_KEY, zstdCompressSync(forged)));
+    expect(await state()).toEqual(honest);
+    expect(ledger.lines.filter(line => line.includes('not what was signed for'))).toHaveLength(1);
+    expect((await ledger.verify()).problems.map(({ reason }) => reason)).toEqual(['kept-state-forged']);
+    await ledger.appendEntry(draft('c'));
+    const after = await state();
+    expect([after.recoveryPoints, after.restoreTests]).toEqual([honest.recoveryPoints, honest.restoreTests]);
+    expect((await ledger.verify()).problems).toEqual([]);
+  });
+
+  it('is not carried on by an append after a hand-written entry', async () => {
+    await ledger.appendEntry(draft('a'));
+    const last = await ledger.run(() => readLedgerEntry('evidence', 1));
+    const body = { restoreTestId: '20261122t023000z', recoveryPointId: null, verdict: 'passed' };
+    const content = { ...draft('b', { kind: 'restore-test.completed', body }), sequence: 2 };
+    const unsigned = { ...content, recordedAt: '2026-11-22T03:00:00.000Z', previousSha256: last?.sha256 };
+    const by = (keyArn: string) => ledger.run(() => signDocument({ ...unsigned, version: 2 }, keyArn));
+    // The keys of heads and of root manifests sign no entry either.
+    for (const keyArn of [undefined, ledger.deployment.ledgerKeyArn, ledger.deployment.signingKeyArn]) {
+      const { s3, append, appendEntry, put } = ledger;
+      const written =
+        keyArn === undefined ? { ...unsigned, version: 1 } : { ...unsigned, version: 2, ...(await by(keyArn)) };
+      const { document: _, ...entry } = written as typeof written & { document?: unknown };
+      await put(ledgerEntryKey(2), canonicalJson(entry));
+      await expect(state()).rejects.toThrow(LedgerBrokenError);
+      await expect(append(draft('c'))).rejects.toThrow(LedgerBrokenError);
+      await expect(appendEntry(draft('c'))).rejects.toThrow(LedgerBrokenError);
+      expect((await ledger.verify()).problems.map(({ reason }) => reason)).toContain('not-by-appender');
+      lose(s3, 'evidence', ledgerEntryKey(2));
+    }
   });
 
   it('is folded again when it stems from another chain', async () => {
-    await ledger.seed(3);
-    await state();
+    await ledger.appendEntry(draft('a'));
+    await ledger.appendEntry(draft('b'));
+    await ledger.append(draft('c'));
     const other = await openLedger();
     await other.appendEntry(draft('elsewhere'));
     const foreign = await other.run(() => readBytes('work', LEDGER_PROJECTION_KEY));
@@ -161,7 +219,7 @@ describe('the cached state', () => {
 describe('signing the head', () => {
   const head = async (sequence: number) =>
     SignedLedgerHead.parse(JSON.parse((await ledger.run(() => readBytes('evidence', headKey(sequence)))).toString()));
-  const publicKey = () => ledger.run(() => readPublicKey(ledger.deployment.signingKeyArn));
+  const publicKey = () => ledger.run(() => readPublicKey(ledger.deployment.ledgerKeyArn));
 
   it('signs every head over the Merkle tree of its segment', async () => {
     const hashes = [];
@@ -247,7 +305,7 @@ describe('closing segments', () => {
     const { document } = await segment(1);
     const leaves = [...entries, last?.bytes ?? Buffer.alloc(0)].map(leafHash);
     expect(document).toEqual({
-      version: 1,
+      version: 2,
       segment: 1,
       firstSequence: 1,
       lastSequence: 1000,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import type { Deployment } from '../../../functions/contracts/configuration.ts';
-import { type LedgerDraft, type LedgerEntry, NO_ENTRY_SHA256 } from '../../../functions/contracts/ledger.ts';
+import { type LedgerDraft, NO_ENTRY_SHA256 } from '../../../functions/contracts/ledger.ts';
 import { ledgerEntryKey } from '../../../functions/contracts/vault-layout.ts';
 import { append } from '../../../functions/evidence/append.ts';
 import { handler } from '../../../functions/evidence/append-entry.ts';
@@ -44,7 +44,7 @@ export async function openLedger(options: { directory?: string } = {}) {
   const keyClient = new KMSClient(clientConfiguration);
   const signingKey = { KeyUsage: 'SIGN_VERIFY', KeySpec: 'ECC_NIST_P256' } as const;
   const { KeyMetadata: vaultKey } = await keyClient.send(new CreateKeyCommand({}));
-  const { KeyMetadata } = await keyClient.send(new CreateKeyCommand(signingKey));
+  const newSigningKey = async () => (await keyClient.send(new CreateKeyCommand(signingKey))).KeyMetadata?.Arn ?? '';
   const deployment: Deployment = {
     accountId,
     region: 'eu-west-2',
@@ -52,7 +52,9 @@ export async function openLedger(options: { directory?: string } = {}) {
     evidenceBucket: 'evidence',
     workBucket: 'work',
     vaultKeyArn: vaultKey?.Arn ?? '',
-    signingKeyArn: KeyMetadata?.Arn ?? '',
+    signingKeyArn: await newSigningKey(),
+    ledgerKeyArn: await newSigningKey(),
+    entryKeyArn: await newSigningKey(),
     tenantIdKeyArn: '',
   };
   const restoreTest = { subnetGroupName: 'isolated', securityGroupId: 'sg-1' };
@@ -129,13 +131,13 @@ export function draft(id: string, part: Partial<LedgerDraft> = {}): LedgerDraft 
   };
 }
 
-/** The stored bytes of a sound chain of entries. */
+/** The stored bytes of a sound chain of entries, as earlier releases left them: nobody signed them. */
 export function chainOf(count: number): Buffer[] {
   const entries: Buffer[] = [];
   let previousSha256 = NO_ENTRY_SHA256;
   for (let sequence = 1; sequence <= count; sequence++) {
     const recordedAt = '2026-11-22T02:59:00.000Z';
-    const entry: LedgerEntry = { ...draft(`seeded/${sequence}`), version: 1, sequence, recordedAt, previousSha256 };
+    const entry = { ...draft(`seeded/${sequence}`), version: 1, sequence, recordedAt, previousSha256 };
     const bytes = Buffer.from(canonicalJson(entry));
     previousSha256 = sha256Hex(bytes);
     entries.push(bytes);

@@ -63,6 +63,7 @@ describe('a sound ledger', () => {
       headCount: 0,
       newestHead: null,
       segmentCount: 0,
+      signedFrom: null,
       unsignedTail: { entryCount: 0, ageMs: 0 },
       first: null,
       problems: [],
@@ -81,6 +82,7 @@ describe('a sound ledger', () => {
       headCount: 5,
       newestHead: { sequence: 5, signedAt: '2026-11-22T03:00:00.000Z' },
       segmentCount: 0,
+      signedFrom: 1,
       unsignedTail: { entryCount: 0, ageMs: 0 },
       first: null,
       problems: [],
@@ -88,14 +90,15 @@ describe('a sound ledger', () => {
     });
   });
 
-  it('costs one request for each object and each thousand listed, and one to KMS', async () => {
+  it('costs one request for each object and each thousand listed, and one to KMS for each key', async () => {
     await ledger.seed(1100);
     await ledger.appendEntry(draft('a'));
     ledger.requests.length = 0;
     const report = await ledger.verify();
     expect([report.verified, report.entryCount, report.headCount, report.segmentCount]).toEqual([true, 1101, 1, 1]);
     const kms = ledger.requests.filter(request => request.startsWith('kms'));
-    expect([ledger.requests.length, kms.length]).toEqual([1101 + 1 + 1 + (2 + 1 + 1) + 1, 1]);
+    // And the kept state, with its head and its entry.
+    expect([ledger.requests.length, kms.length]).toEqual([1101 + 1 + 1 + (2 + 1 + 1) + 4 + 3, 4]);
   });
 
   it('counts what is not yet signed, and takes it for broken after 26 hours', async () => {
@@ -132,14 +135,14 @@ describe('tampering', () => {
 
   it('names an entry whose bytes were changed below S3, by its head', async () => {
     alterBelow(ledgerEntryKey(3), flip);
-    expect(await found()).toEqual(['3 altered']);
+    expect(await found()).toEqual(['3 not-by-appender', '3 altered']);
   });
 
   it('names it by the entry after it where there is no head', async () => {
     await destroy('heads/');
     await ledger.appendEntry(draft('f'));
     alterBelow(ledgerEntryKey(3), flip);
-    expect(await found()).toEqual(['3 altered']);
+    expect(await found()).toEqual(['3 not-by-appender', '3 altered']);
   });
 
   it('names bytes that do not fit their checksum', async () => {
@@ -151,7 +154,7 @@ describe('tampering', () => {
     alterBelow(ledgerEntryKey(3), bytes =>
       Buffer.from(bytes.toString().replace(/"previousSha256":"[^"]*"/, `"previousSha256":"${'a'.repeat(64)}"`)),
     );
-    expect(await found()).toEqual(['3 altered', '3 altered']);
+    expect(await found()).toEqual(['3 altered', '3 not-by-appender', '3 altered']);
   });
 
   it('names an entry that was written over, and goes on with the one that was appended', async () => {
@@ -211,17 +214,17 @@ describe('tampering', () => {
   ])('names an entry that holds %s', async (_, content) => {
     await ledger.put(ledgerEntryKey(6), content);
     await ledger.put(ledgerEntryKey(7), chainOf(7)[6] ?? '');
-    expect(await found()).toEqual(['6 unreadable']);
+    expect(await found()).toEqual(['6 unreadable', '7 not-by-appender']);
   });
 
   it('names an entry that calls itself another one', async () => {
     alterBelow(ledgerEntryKey(5), bytes => Buffer.from(bytes.toString().replace('"sequence":5', '"sequence":6')));
-    expect(await found()).toEqual(['5 altered', '5 altered']);
+    expect(await found()).toEqual(['5 not-by-appender', '5 altered', '5 altered']);
   });
 });
 
 describe('heads and segments', () => {
-  const sign = (document: object) => ledger.run(() => signDocument(document, ledger.deployment.signingKeyArn));
+  const sign = (document: object) => ledger.run(() => signDocument(document, ledger.deployment.ledgerKeyArn));
   const headDocument = async (sequence: number) => JSON.parse((await read(headKey(sequence))).toString()).document;
 
   it('names a head that was signed over another hash', async () => {

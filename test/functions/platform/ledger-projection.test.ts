@@ -11,7 +11,9 @@ import {
 
 const recordedAt = '2026-11-22T03:10:00.000Z';
 
-function entryAfter(state: LedgerProjection, part: Partial<StoredLedgerEntry> = {}): StoredLedgerEntry {
+type Unsigned = Extract<StoredLedgerEntry, { version: 1 }>;
+
+function entryAfter(state: LedgerProjection, part: Partial<Unsigned> = {}): Unsigned {
   return {
     version: 1,
     sequence: state.lastSequence + 1,
@@ -26,7 +28,7 @@ function entryAfter(state: LedgerProjection, part: Partial<StoredLedgerEntry> = 
   };
 }
 
-function foldAll(parts: readonly Partial<StoredLedgerEntry>[]): LedgerProjection {
+function foldAll(parts: readonly Partial<Unsigned>[]): LedgerProjection {
   return parts.reduce<LedgerProjection>((state, part) => {
     const entry = entryAfter(state, part);
     return fold(state, entry, sha256Hex(canonicalJson(entry)));
@@ -45,7 +47,7 @@ const test = (id: string, recoveryPointId: string | null, verdict: string) => ({
 describe('fold', () => {
   it('lets a good recovery point stand whatever a slower run records of it', () => {
     const [good, incomplete] = [backup('20261121t023000z', 'good'), backup('20261121t023000z', 'incomplete')];
-    const statusAfter = (parts: Partial<StoredLedgerEntry>[]) => {
+    const statusAfter = (parts: Partial<Unsigned>[]) => {
       const { recoveryPoints, lastSequence } = foldAll(parts);
       const { status, sequence } = recoveryPoints['20261121t023000z'] ?? {};
       return { status, sequence, lastSequence };

@@ -15,7 +15,8 @@ const MINUTE_MS = 60_000;
 describe('the age of the newest head', () => {
   it('counts from its signature, and is unknown where nothing was signed', async () => {
     const { run, appendEntry, clock, deployment, seed } = await openLedger();
-    const age = (lastSequence: number) => run(() => readHeadAge({ lastSequence }, deployment, clock.now()));
+    const age = (lastSequence: number) =>
+      run(() => readHeadAge({ lastSequence, signedFrom: null }, deployment, clock.now()));
     expect(await age(0)).toBeUndefined();
     await seed(3);
     expect(await age(3)).toBeUndefined();
@@ -27,20 +28,28 @@ describe('the age of the newest head', () => {
   it('does not come from a head that nobody signed, or that stands for another entry', async () => {
     const { run, appendEntry, clock, deployment, put } = await openLedger();
     const first = await appendEntry(draft('one'));
-    const age = () => run(() => readHeadAge({ lastSequence: first.sequence }, deployment, clock.now()));
+    const age = () => run(() => readHeadAge({ lastSequence: first.sequence, signedFrom: 1 }, deployment, clock.now()));
     const head = {
-      version: 1,
+      version: 2,
       sequence: 2,
+      projectionSha256: first.entrySha256,
       entrySha256: first.entrySha256,
       segmentTree: [first.entrySha256],
       signedAt: clock.now().toISOString(),
     };
-    const signed = await run(() => signDocument(head, deployment.signingKeyArn));
+    const signed = await run(() => signDocument(head, deployment.ledgerKeyArn));
 
     await put(headKey(2), 'nothing of the kind');
     await expect(age()).rejects.toThrow('it is no head of this place');
     await put(headKey(2), canonicalJson({ ...signed, document: { ...head, signedAt: '2030-01-01T00:00:00.000Z' } }));
     await expect(age()).rejects.toThrow('its signature does not verify');
+    // The key of root manifests, which signed heads in earlier releases.
+    await put(headKey(2), canonicalJson(await run(() => signDocument(head, deployment.signingKeyArn))));
+    await expect(age()).rejects.toThrow('its signature does not verify');
+    const { projectionSha256: _, ...rest } = head;
+    const earlier = { ...rest, version: 1 };
+    await put(headKey(2), canonicalJson(await run(() => signDocument(earlier, deployment.signingKeyArn))));
+    await expect(age()).rejects.toThrow('it is of an earlier form than its entry');
     await put(headKey(2), canonicalJson(signed));
     await expect(age()).rejects.toThrow(LedgerHeadInvalidError);
     await expect(age()).rejects.toThrow('the ledger holds another entry there');

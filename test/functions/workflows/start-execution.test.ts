@@ -31,6 +31,8 @@ const environment = {
     vaultKeyArn: 'vault-key',
     signingKeyArn: 'signing-key',
     tenantIdKeyArn: 'tenant-id-key',
+    ledgerKeyArn: 'ledger-key',
+    entryKeyArn: 'entry-key',
   }),
 };
 

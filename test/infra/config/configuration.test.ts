@@ -15,6 +15,8 @@ const existing = {
   vaultKeyArn: otherKey.replace(/c$/, 'e'),
   signingKeyArn: otherKey.replace(/c$/, 'd'),
   tenantIdKeyArn: otherKey.replace(/c$/, '8'),
+  ledgerKeyArn: otherKey.replace(/c$/, '1'),
+  entryKeyArn: otherKey.replace(/c$/, '2'),
   logKeyArn: otherKey.replace(/c$/, 'f'),
   trailKeyArn: otherKey.replace(/c$/, '9'),
 };
@@ -435,7 +437,7 @@ describe('the configuration', () => {
       'an existing vault with one key for all',
       { existing: { ...existing, signingKeyArn: existing.vaultKeyArn } },
       [
-        '- existing.signingKeyArn: each is a key of its own: aws kms describe-key of alias/daybreak/vault, alias/daybreak/signing, alias/daybreak/tenant-ids, alias/daybreak/logs and alias/daybreak/trail prints one each',
+        '- existing.signingKeyArn: each key of the vault is another one: aws kms describe-key of alias/daybreak/vault, signing, ledger, entries, tenant-ids, logs and trail prints one each',
         `    existing.signingKeyArn: "${existing.vaultKeyArn}"`,
         `    existing.vaultKeyArn: "${existing.vaultKeyArn}"`,
       ],

@@ -89,7 +89,7 @@ export const TOLERATED: readonly Tolerated[] = [
     roles: ['evidence-append-entry', 'evidence-record-tampering', 'restore-test-choose', 'pulse-read-back'],
     allowance: /\/ledger-projection\/\*/,
     reason: 'The kept fold of the ledger saves time; without it every entry is read again.',
-    isTold: (_answer, lines) => lines.some(line => /ledger projection not (?:cached|usable).*AccessDenied/.test(line)),
+    isTold: (_answer, lines) => lines.some(line => /ledger projection not (?:kept|usable).*AccessDenied/.test(line)),
   },
   {
     roles: ['evidence-append-entry', 'evidence-record-tampering', 'restore-test-choose'],

@@ -24,6 +24,8 @@ import {
   workPrefix,
 } from '../../../functions/contracts/vault-layout.ts';
 import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-json.ts';
+import { signDocument } from '../../../functions/platform/kms.ts';
+import { withRuntime } from '../../../functions/platform/runtime.ts';
 import { lose } from '../../../infra/local/s3/damage.ts';
 import type { AwsRequest } from '../../../infra/local/service.ts';
 import { roleArn, type Step, stepName, type Workflow, workflowName } from '../../../infra/role-names.ts';
@@ -258,7 +260,18 @@ class BadDay {
   /** The ledger has 999 entries, and gets one more. */
   async closeSegment(): Promise<void> {
     const { cloud } = this.#account;
-    const { evidenceBucket, vaultKeyArn } = this.#deployment;
+    const { evidenceBucket, vaultKeyArn, entryKeyArn } = this.#deployment;
+    const clientConfiguration = cloud.clientConfiguration({
+      kind: 'role',
+      arn: roleArn(cloud.accountId, stepName('evidence/append-entry')),
+    });
+    const runtime = {
+      environment: {},
+      clock: cloud.clock,
+      clientConfiguration,
+      writeLine: () => undefined,
+      instances: new Map(),
+    };
     const appender = this.#as('evidence/append-entry');
     const underVaultKey = { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: vaultKeyArn } as const;
     // What was refused today is tried tampering, which goes on being recorded for a while.
@@ -268,8 +281,8 @@ class BadDay {
     const last = await this.#read(evidenceBucket, ledgerEntryKey(written));
     let previousSha256 = sha256Hex(last);
     for (let sequence = written + 1; sequence < SEGMENT_LENGTH; sequence++) {
-      const entry: LedgerEntry = {
-        version: 1,
+      const content: Omit<LedgerEntry, 'signature'> = {
+        version: 2,
         sequence,
         eventId: `backup-failed/${sequence}`,
         kind: 'backup.failed',
@@ -279,7 +292,8 @@ class BadDay {
         recordedAt: cloud.clock.now().toISOString(),
         previousSha256,
       };
-      const Body = Buffer.from(canonicalJson(entry));
+      const { signature } = await withRuntime(runtime, () => signDocument(content, entryKeyArn));
+      const Body = Buffer.from(canonicalJson({ ...content, signature } satisfies LedgerEntry));
       const target = { Bucket: evidenceBucket, Key: ledgerEntryKey(sequence) };
       await appender.send(new PutObjectCommand({ ...target, ...underVaultKey, Body, IfNoneMatch: '*' }));
       previousSha256 = sha256Hex(Body);

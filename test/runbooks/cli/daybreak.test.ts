@@ -37,6 +37,8 @@ function daybreak(parameters: readonly string[], options: { cwd?: string; enviro
   });
 }
 
+const EVIDENCE = 'daybreak-evidence-111122223333-eu-west-2';
+
 describe('daybreak evidence', () => {
   it('verifies the state of a local run: exit code 0', async () => {
     const { exitCode, stdout, stderr } = await daybreak(['evidence', 'verify', local]);
@@ -98,7 +100,7 @@ describe('daybreak evidence', () => {
       AWS_MAX_ATTEMPTS: '1',
     };
     const key = 'arn:aws:kms:eu-west-2:111122223333:key/1';
-    const parameters = ['evidence', 'verify', '--evidence-bucket', 'evidence', '--signing-key', key];
+    const parameters = ['evidence', 'verify', '--evidence-bucket', EVIDENCE, '--ledger-key', key, '--entry-key', key];
     const { exitCode, stdout, stderr } = await daybreak(parameters, { environment });
     expect([exitCode, stdout]).toEqual([3, '']);
     expect(stderr).toMatch(/^daybreak: nothing was found out: RetryableError: .*\n$/);
@@ -110,11 +112,15 @@ describe('daybreak evidence', () => {
     ['a name from the prototype', ['constructor'], 'there is no command "constructor"; see daybreak help'],
     ['no target', ['evidence', 'verify'], 'name a target'],
     ['two targets', ['evidence', 'verify', '--local', '--evidence-bucket', 'b'], 'not both'],
-    ['half a target', ['evidence', 'verify', '--evidence-bucket', 'b'], 'give --signing-key ARN as well'],
+    [
+      'half a target',
+      ['evidence', 'verify', '--evidence-bucket', EVIDENCE],
+      'give --ledger-key ARN and --entry-key ARN',
+    ],
     [
       'a key elsewhere',
-      ['evidence', 'verify', '--evidence-bucket=b', '--signing-key=arn:aws:kms:us-east-1:111122223333:key/1'],
-      '--signing-key: give the ARN of a KMS key in eu-west-2',
+      ['evidence', 'verify', '--evidence-bucket=b', '--entry-key=arn:aws:kms:us-east-1:111122223333:key/1'],
+      '--entry-key: give the ARN of a KMS key in eu-west-2',
     ],
     ['no local state', ['evidence', 'verify', '--local'], '.daybreak: holds no deployment.json; run npm start first'],
     ['an unknown option', ['evidence', 'verify', '--fix'], "Unknown option '--fix'"],

@@ -82,6 +82,8 @@ describe('deploying the assembly to a local cloud', () => {
       vaultKeyArn: keyArnIn(deployed, 'VaultKey'),
       signingKeyArn: keyArnIn(deployed, 'SigningKey'),
       tenantIdKeyArn: keyArnIn(deployed, 'TenantIdKey'),
+      ledgerKeyArn: keyArnIn(deployed, 'LedgerKey'),
+      entryKeyArn: keyArnIn(deployed, 'EntryKey'),
     });
     expect(JSON.parse(DAYBREAK_CONFIGURATION).restoreTest).toMatchObject({ subnetGroupName: 'daybreak-restore-test' });
   });

@@ -26,6 +26,8 @@ const ALIASES = {
   vaultKeyArn: 'vault',
   signingKeyArn: 'signing',
   tenantIdKeyArn: 'tenant-ids',
+  ledgerKeyArn: 'ledger',
+  entryKeyArn: 'entries',
   logKeyArn: 'logs',
   trailKeyArn: 'trail',
 };
