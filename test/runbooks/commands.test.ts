@@ -185,7 +185,8 @@ it('names only functions, workflows, schedules and aliases that are deployed', (
         match => [match[1], SCHEDULES.map(scheduleName)] as const,
       ),
       ...[...text.matchAll(/alias\/daybreak\/(\S+)/g)].map(
-        match => [match[1], ['vault', 'signing', 'ledger', 'entries', 'logs', 'alarms', 'trail', 'tenant/SCHOOL']] as const,
+        match =>
+          [match[1], ['vault', 'signing', 'ledger', 'entries', 'logs', 'alarms', 'trail', 'tenant/SCHOOL']] as const,
       ),
     ];
     return named.filter(([found, known]) => !known.includes(found ?? '')).map(([found]) => `${name}: ${found}`);

@@ -242,7 +242,7 @@ describe('heads and segments', () => {
       .update(await read(ledgerEntryKey(6)))
       .digest('hex');
     await ledger.put(headKey(6), canonicalJson(await sign({ ...(await headDocument(5)), sequence: 6, entrySha256 })));
-    expect(await found()).toEqual(['6 altered']);
+    expect(await found()).toEqual(['6 altered', '6 state-altered']);
   });
 
   it('names a head that the signing key did not sign, that was moved, that is none, and that was written over', async () => {
