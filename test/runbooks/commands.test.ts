@@ -186,7 +186,10 @@ it('names only functions, workflows, schedules and aliases that are deployed', (
       ),
       ...[...text.matchAll(/alias\/daybreak\/(\S+)/g)].map(
         match =>
-          [match[1], ['vault', 'signing', 'ledger', 'entries', 'tenant-ids', 'logs', 'alarms', 'trail', 'tenant/SCHOOL']] as const,
+          [
+            match[1],
+            ['vault', 'signing', 'ledger', 'entries', 'tenant-ids', 'logs', 'alarms', 'trail', 'tenant/SCHOOL'],
+          ] as const,
       ),
     ];
     return named.filter(([found, known]) => !known.includes(found ?? '')).map(([found]) => `${name}: ${found}`);
