@@ -51,6 +51,7 @@ describe('daybreak evidence', () => {
           ' {2}entries {9}3, the newest of 2026-11-22T03:00:00.000Z',
           ' {2}newest hash {5}[0-9a-f]{64}',
           ' {2}signed heads {4}3, the newest over entry 3, of 2026-11-22T03:00:00.000Z',
+          ' {2}signed entries {2}from 1 on',
           ' {2}segments {8}0 closed',
           ' {2}unsigned tail {3}none',
           ' {2}checked at {6}.*Z\n$',
