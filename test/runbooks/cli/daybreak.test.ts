@@ -84,11 +84,12 @@ describe('daybreak evidence', () => {
     expect([text.exitCode, json.exitCode]).toEqual([1, 1]);
     expect(text.stdout).toMatch(/^BROKEN/);
     expect(text.stdout).toContain(
-      'First: entry 2 is not the one that was signed for: its head names another hash (altered)',
+      'First: entry 2 was put there by no appender: its signature is not theirs (not-by-appender)',
     );
+    expect(text.stdout).toContain('entry 2 is not the one that was signed for: its head names another hash (altered)');
     expect(text.stdout).toContain('What to do: runbooks/ledger-broken.md');
     const report: LedgerReport = JSON.parse(json.stdout);
-    expect([report.verified, report.problemCount, report.first?.sequence]).toEqual([false, 1, 2]);
+    expect([report.verified, report.problemCount, report.first?.sequence]).toEqual([false, 2, 2]);
     expect([show.exitCode, show.stdout]).toEqual([1, '']);
     expect(show.stderr).toMatch(/^daybreak: ledger\/000000000003.json: names another hash/);
   });
