@@ -318,7 +318,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       sign(entryKeyArn),
       leaveUndelivered,
     ],
-    'restore-test/choose': [...readLedger, ...readRootManifest],
+    'restore-test/choose': [...readLedger, ...readRootManifest, ...read(evidenceBucket, 'restore-tests/')],
     'restore-test/restore-database': [
       ...readRootManifest,
       describeCopies,
@@ -389,6 +389,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
     'pulse/read-back': [
       ...readLedger,
       ...readRootManifest,
+      ...read(evidenceBucket, 'restore-tests/'),
       ...read(workBucket, 'pulse/'),
       ...write(workBucket, 'pulse/'),
       // What holds an object can be read without reading the object.

@@ -131,6 +131,14 @@ export class VaultStack extends Stack implements VaultKeys {
             arns: [...roles, ...configuration.operatorRoleArns],
           },
         ],
+        // Not the root user either: nothing is restored by signing. It may still change this policy, which is recorded.
+        never: [
+          {
+            sid: 'OnlyItsSigners',
+            actions: ['kms:Sign'],
+            conditions: { ArnNotEquals: { 'aws:PrincipalArn': rolesOf(signers) } },
+          },
+        ],
       }).keyArn;
     const appenders = ['evidence/append-entry', 'evidence/record-tampering'] as const;
     this.signingKeyArn = signingKey('SigningKey', 'signing', 'root manifests', ['backup/complete']);

@@ -121,7 +121,7 @@ async function close(
     ({ instanceId: _instance, rowsWithoutTenant: _count, others: _others, ...database }) => database,
   );
   const results = await readItems(deployment.workBucket, tenantsKey, TenantBackupResult);
-  const items = await readItems(deployment.workBucket, itemsKey(recoveryPointId), TenantItem);
+  const items = await readItems(deployment.workBucket, itemsKey('backup', recoveryPointId), TenantItem);
   const asOfItem = new Map(items.map(item => [placeOf(item), item.asOf]));
   const tenants = [...results].sort(
     (a, b) => compareText(a.bucketId, b.bucketId) || compareText(a.tenant ?? '', b.tenant ?? ''),

@@ -82,9 +82,11 @@ export const handler = step({
       tenantFoldersSha256: await writeFolders(describeFolders(named, postponed), recoveryPointId, deployment),
     });
     const body = Buffer.from(items.map(item => `${JSON.stringify(item)}\n`).join(''));
-    await writeBytes(deployment.workBucket, itemsKey(recoveryPointId), body, { contentType: 'application/jsonl' });
+    await writeBytes(deployment.workBucket, itemsKey('backup', recoveryPointId), body, {
+      contentType: 'application/jsonl',
+    });
     return {
-      itemsKey: itemsKey(recoveryPointId),
+      itemsKey: itemsKey('backup', recoveryPointId),
       itemCount: items.length,
       unlistedBucketIds: buckets.filter(({ isListed }) => !isListed).map(({ bucketId }) => bucketId),
       postponedTenantCount: postponed.length,

@@ -45,7 +45,7 @@ async function plan(
   { recoveryPointId, tenantResultsKey: resultsKey }: Extract<z.output<typeof SettleTenantsInput>, { moment: 'before' }>,
   { workBucket }: Deployment,
 ): Promise<z.input<typeof SettleTenantsOutput>> {
-  const items = await readItems(workBucket, itemsKey(recoveryPointId), TenantItem);
+  const items = await readItems(workBucket, itemsKey('backup', recoveryPointId), TenantItem);
   const results = await Array.fromAsync(readMapResults(workBucket, resultsKey, TenantBackupResult));
   const settling = planSettling(items, results);
   await writeLines(workBucket, settlingItemsKey(recoveryPointId), settling);
@@ -58,7 +58,7 @@ async function close(
 ): Promise<z.input<typeof SettleTenantsOutput>> {
   const { recoveryPointId, settledResultsKey, cursor } = input;
   const { workBucket } = deployment;
-  const items = await readItems(workBucket, itemsKey(recoveryPointId), TenantItem);
+  const items = await readItems(workBucket, itemsKey('backup', recoveryPointId), TenantItem);
   const read = (key: string) => Array.fromAsync(readMapResults(workBucket, key, TenantBackupResult));
   const first = await read(input.tenantResultsKey);
   const results = mergeResults(items, first, settledResultsKey === null ? null : await read(settledResultsKey));

@@ -76,9 +76,14 @@ const HeadContent = z.strictObject({
   signedAt: InstantText,
 });
 
+/** The form of what entries come to (`LedgerProjection`): raised with every change of it. */
+export const LEDGER_STATE_FORM = 3;
+
 /** `heads/<sequence>.json`, without its signature: the ledger as far as this entry, fixed by a signature. */
 export const LedgerHead = HeadContent.extend({
   version: z.literal(2),
+  /** Of the state whose hash this is: a release that knows another form folds the entries, and compares nothing. */
+  stateForm: z.int().min(1),
   /** SHA-256 of the canonical JSON of what the entries up to this one come to (`LedgerProjection`). */
   projectionSha256: Sha256,
 });

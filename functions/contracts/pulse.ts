@@ -27,7 +27,7 @@ export const PULSE_METRICS = {
   PulseCompleted: 'Count',
   /** Checks that could not be made; the log names them. */
   PulseChecksFailed: 'Count',
-  /** 1 when the ledger is not an unbroken chain. */
+  /** 1 when the ledger is not an unbroken chain, or speaks of a restore test whose record is gone or says something else. */
   LedgerBroken: 'Count',
   /**
    * 1 when what is kept of the ledger's state is not what a head was signed for, or, looked at once a day, not what the

@@ -1,4 +1,5 @@
 /** Where everything lies in the three buckets. Every key is built here, and nowhere else. */
+import { LEDGER_STATE_FORM } from './ledger.ts';
 
 /** The KMS alias of a tenant's key. */
 export const tenantKeyAlias = (tenant: string): string => `alias/daybreak/tenant/${tenant}`;
@@ -56,12 +57,13 @@ export const restoreTestRecordKey = (restoreTestId: string): string => `restore-
 /** In the work bucket. */
 /** The cached fold of the ledger. Its name changes with its form, so that a new release never reads an old one. */
 export const LEDGER_PROJECTION_PREFIX = 'ledger-projection/';
-export const LEDGER_PROJECTION_KEY = `${LEDGER_PROJECTION_PREFIX}2.json.zst`;
+export const LEDGER_PROJECTION_KEY = `${LEDGER_PROJECTION_PREFIX}${LEDGER_STATE_FORM}.json.zst`;
 /** What earlier pulses found wrong in their samples. */
 export const FOUND_WRONG_KEY = 'pulse/found-wrong.json';
 export const workPrefix = (id: string): string => `work/${id}/`;
-/** The items (JSONL) of a distributed map. */
-export const itemsKey = (id: string): string => `${workPrefix(id)}items.jsonl`;
+/** The items (JSONL) of a distributed map. A backup and a restore test of the same instant have the same id, and each its own. */
+export const itemsKey = (workflow: 'backup' | 'restore-test', id: string): string =>
+  `${workPrefix(id)}${workflow}-items.jsonl`;
 /** Where the folders of a run's tenants are, when some are not called as the tenant. `sha256` is the file's digest. */
 export const tenantFoldersKey = (id: string, sha256: string): string =>
   `${workPrefix(id)}tenant-folders/${sha256}.json`;

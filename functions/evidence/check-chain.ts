@@ -1,4 +1,5 @@
 import {
+  LEDGER_STATE_FORM,
   type LedgerSegment,
   NO_ENTRY_SHA256,
   SEGMENT_LENGTH,
@@ -114,7 +115,7 @@ export class ChainCheck {
       this.#add(sequence, 'altered', `the head of entry ${sequence} was signed over other entries of its segment`);
       this.#treeKnown = false;
     }
-    if (document.version === 2 && this.#state !== undefined) {
+    if (document.version === 2 && document.stateForm === LEDGER_STATE_FORM && this.#state !== undefined) {
       this.#named = { sequence, projectionSha256: document.projectionSha256, state: this.#state };
     }
   }
@@ -154,6 +155,16 @@ export class ChainCheck {
     if ('why' in kept && kept.why !== 'none' && kept.why !== 'of another ledger') {
       this.#add(null, 'kept-state-forged', `the kept state in the work bucket is ${kept.why}`);
     }
+  }
+
+  /** Takes what is not as the entry says that speaks of it. */
+  unproved(sequence: number, detail: string): void {
+    this.#add(sequence, 'record-differs', detail);
+  }
+
+  /** What the entries come to, as far as they were taken; undefined when they do not follow each other. */
+  get state(): LedgerProjection | undefined {
+    return this.#state;
   }
 
   /** What was found, once everything was taken. */

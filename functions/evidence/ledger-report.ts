@@ -6,6 +6,7 @@ export interface LedgerProblem {
     | 'missing'
     | 'altered'
     | 'not-by-appender'
+    | 'record-differs'
     | 'state-altered'
     | 'kept-state-forged'
     | 'unreadable'

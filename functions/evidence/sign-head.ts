@@ -1,5 +1,5 @@
 import type { Deployment } from '../contracts/configuration.ts';
-import { type LedgerHead, SEGMENT_LENGTH, SignedLedgerHead } from '../contracts/ledger.ts';
+import { LEDGER_STATE_FORM, type LedgerHead, SEGMENT_LENGTH, SignedLedgerHead } from '../contracts/ledger.ts';
 import { HEAD_PREFIX, headKey, ledgerEntryKey } from '../contracts/vault-layout.ts';
 import { canonicalJson } from '../platform/canonical-json.ts';
 import { signDocument } from '../platform/kms.ts';
@@ -58,6 +58,7 @@ export async function signHead(state: LedgerProjection, now: Date, deployment: D
     sequence,
     entrySha256,
     segmentTree: subtrees.map(hash => hash.toString('hex')),
+    stateForm: LEDGER_STATE_FORM,
     projectionSha256,
     signedAt: now.toISOString(),
   };

@@ -2,20 +2,25 @@ import type { KeyObject } from 'node:crypto';
 import type { z } from 'zod';
 import type { Deployment } from '../contracts/configuration.ts';
 import { SEGMENT_LENGTH, SignedLedgerHead, SignedLedgerSegment } from '../contracts/ledger.ts';
+import { SignedRecoveryPoint } from '../contracts/recovery-point.ts';
 import {
   HEAD_PREFIX,
   headKey,
   LEDGER_PREFIX,
   ledgerEntryKey,
+  rootManifestKey,
   SEGMENT_PREFIX,
   segmentKey,
 } from '../contracts/vault-layout.ts';
+import { whyPointDiffers, whyTestDiffers } from '../platform/as-recorded.ts';
+import { sha256Hex } from '../platform/canonical-json.ts';
 import { inOrder } from '../platform/in-order.ts';
 import { readPublicKey } from '../platform/kms.ts';
 import { readKeptState } from '../platform/ledger.ts';
 import { isSignedByAppender, MAXIMUM_ENTRY_BYTES } from '../platform/ledger-entry.ts';
+import type { LedgerProjection } from '../platform/ledger-projection.ts';
 import { parseDocument } from '../platform/parse-document.ts';
-import { describeObject, ObjectAccessDeniedError, readBytes } from '../platform/s3.ts';
+import { describeObject, ObjectAccessDeniedError, readBytes, readBytesIfThere } from '../platform/s3.ts';
 import { hasValidSignature } from '../platform/signature.ts';
 import { ChainCheck, type CheckedDocument } from './check-chain.ts';
 import type { LedgerReport } from './ledger-report.ts';
@@ -25,9 +30,10 @@ const READS_AT_ONCE = { underWay: 64, waiting: 64 };
 
 /**
  * Checks the whole ledger against itself and its keys: every version of every entry, the hash chain, each entry's
- * signature, every head and every segment, the state that the newest head names, and the kept one in the work bucket. It
- * trusts no cache and nothing that it did not read. One request for each object, one for each thousand listed, and one to KMS
- * for each key; the memory that it needs grows with the state alone.
+ * signature, every head and every segment, the state that the newest head names, the kept one in the work bucket, and the
+ * root manifest or record of each recovery point and restore test that the entries come to. It trusts no cache and nothing
+ * that it did not read. One request for each object, one for each thousand listed, and one to KMS for each key; the memory
+ * that it needs grows with the state alone.
  *
  * Heads and segments of version 1 are of earlier releases, signed by `signingKeyArn`; without it they are invalid.
  *
@@ -35,7 +41,7 @@ const READS_AT_ONCE = { underWay: 64, waiting: 64 };
  * on an earlier report.
  */
 export async function verifyLedger(
-  place: Pick<Deployment, 'evidenceBucket' | 'workBucket' | 'ledgerKeyArn' | 'entryKeyArn'> & {
+  place: Pick<Deployment, 'vaultBucket' | 'evidenceBucket' | 'workBucket' | 'ledgerKeyArn' | 'entryKeyArn'> & {
     signingKeyArn?: string;
   },
   now: Date,
@@ -76,7 +82,48 @@ export async function verifyLedger(
     check.missing(signedSequence);
   }
   check.keptState(await readKeptState(place));
+  if (check.state !== undefined) {
+    for await (const { sequence, detail } of findUnproved(place, check.state, now)) check.unproved(sequence, detail);
+  }
   return check.report(now);
+}
+
+/** Recovery points and restore tests that are not as their entries say. */
+async function* findUnproved(
+  { vaultBucket, evidenceBucket }: Pick<Deployment, 'vaultBucket' | 'evidenceBucket'>,
+  state: LedgerProjection,
+  now: Date,
+): AsyncGenerator<{ sequence: number; detail: string }> {
+  const points = inOrder(
+    Object.values(state.recoveryPoints),
+    async recorded => {
+      const bytes = await readBytesIfThere(vaultBucket, rootManifestKey(recorded.recoveryPointId));
+      const recoveryPoint = bytes && parseDocument(SignedRecoveryPoint, bytes)?.document;
+      if (bytes !== undefined && recoveryPoint === undefined) return { recorded, why: 'it is no root manifest' };
+      const found = bytes && recoveryPoint && { recoveryPoint, sha256: sha256Hex(bytes) };
+      return { recorded, why: whyPointDiffers(found, recorded, state, now) };
+    },
+    READS_AT_ONCE,
+  );
+  for await (const { recorded, why } of points) {
+    if (why === undefined) continue;
+    yield {
+      sequence: recorded.sequence,
+      detail: `the root manifest of recovery point ${recorded.recoveryPointId} is not as entry ${recorded.sequence} says: ${why}`,
+    };
+  }
+  const tests = inOrder(
+    Object.values(state.restoreTests),
+    async recorded => ({ recorded, why: await whyTestDiffers(evidenceBucket, recorded, state) }),
+    READS_AT_ONCE,
+  );
+  for await (const { recorded, why } of tests) {
+    if (why === undefined) continue;
+    yield {
+      sequence: recorded.sequence,
+      detail: `restore test ${recorded.restoreTestId} is not as entry ${recorded.sequence} says: ${why}`,
+    };
+  }
 }
 
 /** Undefined for what cannot be the content of an entry, a head or a segment: nothing, too much, or damaged. */

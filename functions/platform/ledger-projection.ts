@@ -14,6 +14,16 @@ const RecordedRecoveryPoint = z.strictObject({
   rootManifestSha256: Sha256.nullable(),
 });
 
+const RecordedRestoreTest = z.strictObject({
+  restoreTestId: RestoreTestId,
+  recoveryPointId: RecoveryPointId.nullable(),
+  verdict: Verdict,
+  recordedAt: InstantText,
+  sequence: z.int(),
+  /** Of `restore-tests/<id>.json`. */
+  recordSha256: Sha256.nullable(),
+});
+
 /** A run that ended without a result. */
 const RecordedFailure = z.strictObject({
   kind: z.enum(['backup.failed', 'restore-test.failed']),
@@ -38,16 +48,7 @@ export const LedgerProjection = z
     /** The first entry that an appender signed: all after it have to be. */
     signedFrom: z.int().nullable(),
     recoveryPoints: z.record(RecoveryPointId, RecordedRecoveryPoint),
-    restoreTests: z.record(
-      RestoreTestId,
-      z.strictObject({
-        restoreTestId: RestoreTestId,
-        recoveryPointId: RecoveryPointId.nullable(),
-        verdict: Verdict,
-        recordedAt: InstantText,
-        sequence: z.int(),
-      }),
-    ),
+    restoreTests: z.record(RestoreTestId, RecordedRestoreTest),
     /** The newest 100, oldest first. */
     failures: z.array(RecordedFailure),
     /** Sequences (the newest 100) of entries of a known kind whose body this release does not understand. */
@@ -81,6 +82,7 @@ const RestoreTestCompleted = z.looseObject({
   restoreTestId: RestoreTestId,
   recoveryPointId: RecoveryPointId.nullable(),
   verdict: Verdict,
+  recordSha256: Sha256.nullish(),
 });
 
 /**
@@ -141,9 +143,9 @@ function foldBackup(state: LedgerProjection, entry: StoredLedgerEntry): LedgerPr
 function foldRestoreTest(state: LedgerProjection, entry: StoredLedgerEntry): LedgerProjection {
   const { data: body } = RestoreTestCompleted.safeParse(entry.body);
   if (body === undefined) return notUnderstood(state, entry);
-  const { restoreTestId, recoveryPointId, verdict } = body;
+  const { restoreTestId, recoveryPointId, verdict, recordSha256 = null } = body;
   const { recordedAt, sequence } = entry;
-  const recorded = { restoreTestId, recoveryPointId, verdict, recordedAt, sequence };
+  const recorded = { restoreTestId, recoveryPointId, verdict, recordedAt, sequence, recordSha256 };
   return { ...state, restoreTests: { ...state.restoreTests, [restoreTestId]: recorded } };
 }
 

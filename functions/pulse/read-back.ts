@@ -35,6 +35,7 @@ import { readHeadAge } from './read-head-age.ts';
 import { chooseVaultKeys, findNotLocked } from './read-locks.ts';
 import { type RootManifests, readRootManifests } from './read-root-manifests.ts';
 import { readTamperWatch } from './read-tamper-watch.ts';
+import { readTestRecords, type TestRecords } from './read-test-records.ts';
 import { readTls } from './read-tls.ts';
 import { rotateSample } from './rotate-sample.ts';
 
@@ -66,6 +67,7 @@ export const handler = step({
     const isAfresh = isTimeToFoldAfresh(now);
     const ledger = readLedgerState(deployment);
     const manifests = ledger.then(state => readRootManifests(state, deployment, now));
+    const records = ledger.then(state => readTestRecords(state, deployment, now));
     // What depends on them says so below; what does not goes on without them.
     const newest = manifests.then(
       found => found.newest,
@@ -78,7 +80,13 @@ export const handler = step({
     await Promise.all([
       check('ledger', async () => {
         try {
-          return { LedgerBroken: 0, ...assessLedger(await ledger, now) };
+          const state = await ledger;
+          const [points, tests] = await Promise.all([manifests, records]);
+          const unproved = {
+            recoveryPoints: new Set([...points.altered, ...points.unread].map(one => one.recoveryPointId)),
+            restoreTests: new Set([...tests.altered, ...tests.unread].map(one => one.restoreTestId)),
+          };
+          return { LedgerBroken: tests.altered.length > 0 ? 1 : 0, ...assessLedger(state, unproved, now) };
         } catch (error) {
           if (!(error instanceof LedgerBrokenError)) throw error;
           log('error', 'the ledger is broken', { error: describeError(error) });
@@ -95,6 +103,7 @@ export const handler = step({
         return age === undefined ? {} : { LedgerHeadAge: age };
       }),
       check('root-manifests', async () => reportManifests(await manifests)),
+      check('test-records', async () => reportRecords(await records)),
       check('snapshots', async () => readSnapshots((await manifests).snapshots)),
       check('keys', async () => {
         const known = (await newest)?.tenants.flatMap(({ tenant }) => (tenant === null ? [] : [tenant])) ?? [];
@@ -154,6 +163,15 @@ function reportManifests({ altered, unread }: RootManifests): PulseValues {
   const [first] = unread;
   if (first !== undefined) throw first.error;
   return { RootManifestsAltered: altered.length };
+}
+
+function reportRecords({ altered, unread }: TestRecords): PulseValues {
+  for (const { restoreTestId, reason } of altered) {
+    log('error', 'a restore test is not what the ledger says', { restoreTestId, reason });
+  }
+  const [first] = unread;
+  if (first !== undefined) throw first.error;
+  return {};
 }
 
 async function readSnapshots(expected: readonly ExpectedSnapshot[]): Promise<PulseValues> {

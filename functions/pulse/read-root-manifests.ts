@@ -1,5 +1,6 @@
 import type { Deployment } from '../contracts/configuration.ts';
 import type { RecoveryPoint } from '../contracts/recovery-point.ts';
+import { whyPointDiffers } from '../platform/as-recorded.ts';
 import { inOrder } from '../platform/in-order.ts';
 import type { LedgerProjection } from '../platform/ledger-projection.ts';
 import { RootManifestInvalidError, readRootManifest } from '../platform/root-manifest.ts';
@@ -20,8 +21,6 @@ export interface RootManifests {
 
 type Recorded = LedgerProjection['recoveryPoints'][string];
 
-/** A manifest may be written and not recorded yet: a rerun that closes its recovery point anew. */
-const RECORDED_WITHIN_MS = 60 * 60 * 1000;
 const READ_AT_ONCE = 8;
 
 /**
@@ -29,12 +28,12 @@ const READ_AT_ONCE = 8;
  * other, in turn, every time.
  */
 export async function readRootManifests(
-  { recoveryPoints }: Pick<LedgerProjection, 'recoveryPoints'>,
+  state: Pick<LedgerProjection, 'recoveryPoints' | 'signedFrom'>,
   deployment: Deployment,
   now: Date,
 ): Promise<RootManifests> {
   const known = oncePerRuntime(readRootManifests, () => new Map<string, readonly ExpectedSnapshot[]>());
-  const recorded = Object.values(recoveryPoints).sort((a, b) => (a.recoveryPointId < b.recoveryPointId ? -1 : 1));
+  const recorded = Object.values(state.recoveryPoints).sort((a, b) => (a.recoveryPointId < b.recoveryPointId ? -1 : 1));
   const newestId = recorded.at(-1)?.recoveryPointId;
   const turn = rotateSample(recorded, 1, now)[0]?.recoveryPointId;
   const read = async (point: Recorded) => {
@@ -45,7 +44,7 @@ export async function readRootManifests(
     }
     try {
       const found = await readRootManifest(deployment, recoveryPointId);
-      const reason = whyAltered(found, rootManifestSha256, now);
+      const reason = whyPointDiffers(found, point, state, now);
       if (found === undefined || reason !== undefined)
         return { recoveryPointId, snapshots: standing, reason: reason ?? 'it is gone' };
       const snapshots = snapshotsOf(found.recoveryPoint);
@@ -68,17 +67,6 @@ export async function readRootManifests(
       'error' in result ? [{ recoveryPointId: result.recoveryPointId, error: result.error }] : [],
     ),
   };
-}
-
-function whyAltered(
-  found: { recoveryPoint: RecoveryPoint; sha256: string } | undefined,
-  recordedSha256: string | null,
-  now: Date,
-): string | undefined {
-  if (found === undefined) return 'it is gone';
-  if (recordedSha256 === null || found.sha256 === recordedSha256) return undefined;
-  const closedMs = now.getTime() - Date.parse(found.recoveryPoint.completedAt);
-  return closedMs < RECORDED_WITHIN_MS ? undefined : 'its hash is not the one that the ledger recorded';
 }
 
 function snapshotsOf({ databases }: RecoveryPoint): ExpectedSnapshot[] {

@@ -4,10 +4,16 @@ import type { RecoveryPoint } from '../contracts/recovery-point.ts';
 import { ChooseInput, ChooseOutput } from '../contracts/restore-test.ts';
 import type { Finding } from '../contracts/restore-test-record.ts';
 import { rootManifestKey } from '../contracts/vault-layout.ts';
+import { isOfEarlierRelease, whyTestDiffers } from '../platform/as-recorded.ts';
 import { handler as step } from '../platform/handler.ts';
+import { inOrder } from '../platform/in-order.ts';
 import { readLedgerState } from '../platform/ledger.ts';
+import type { LedgerProjection } from '../platform/ledger-projection.ts';
+import { log } from '../platform/log.ts';
 import { RootManifestInvalidError, readRootManifest } from '../platform/root-manifest.ts';
 import { chooseRecoveryPoint } from './choose-recovery-point.ts';
+
+const READ_AT_ONCE = 8;
 
 /** Chooses the recovery point to test, and checks that its root manifest is the one that was signed and recorded. */
 export const handler = step({
@@ -18,12 +24,11 @@ export const handler = step({
     const allObjects = (objects ?? configuration.restoreTest.objectsPerTenant) === 'all';
     const ledger = await readLedgerState(deployment);
     const recoveryPoints = Object.values(ledger.recoveryPoints);
-    const history = { recoveryPoints, restoreTests: Object.values(ledger.restoreTests) };
+    const history = { recoveryPoints, restoreTests: await readProvedTests(deployment, ledger) };
     const { recoveryPointId, reason } = chooseRecoveryPoint(history, { restoreTestId, requestedId });
     const nothing = { restoreTestId, recoveryPointId, recoveryPointStatus: null, snapshots: [], allObjects };
     if (recoveryPointId === null) return { ...nothing, reason, findings: [] };
-    const recordedSha256 = ledger.recoveryPoints[recoveryPointId]?.rootManifestSha256 ?? null;
-    const checked = await checkRootManifest(deployment, recoveryPointId, recordedSha256);
+    const checked = await checkRootManifest(deployment, recoveryPointId, ledger);
     if ('finding' in checked) {
       const { finding } = checked;
       return { ...nothing, reason: finding.detail, findings: [finding] };
@@ -46,10 +51,22 @@ function databasesBySnapshot({ databases }: RecoveryPoint): Map<string, string[]
   return found;
 }
 
+/** What the ledger tells of a test keeps no recovery point from being tested, unless the test's record says the same. */
+async function readProvedTests({ evidenceBucket }: Deployment, ledger: LedgerProjection) {
+  const read = async (test: LedgerProjection['restoreTests'][string]) => {
+    const reason = await whyTestDiffers(evidenceBucket, test, ledger);
+    if (reason === undefined) return [test];
+    log('error', 'a restore test is not what the ledger says', { restoreTestId: test.restoreTestId, reason });
+    return [];
+  };
+  const limits = { underWay: READ_AT_ONCE, waiting: READ_AT_ONCE };
+  return (await Array.fromAsync(inOrder(Object.values(ledger.restoreTests), read, limits))).flat();
+}
+
 async function checkRootManifest(
   deployment: Deployment,
   recoveryPointId: string,
-  recordedSha256: string | null,
+  { recoveryPoints, signedFrom }: LedgerProjection,
 ): Promise<
   { recoveryPointStatus: RecoveryPoint['status']; databaseIds: Map<string, string[]> } | { finding: Finding }
 > {
@@ -59,7 +76,13 @@ async function checkRootManifest(
   try {
     const manifest = await readRootManifest(deployment, recoveryPointId);
     if (manifest === undefined) return altered('manifest-altered', 'the root manifest is missing');
-    if (recordedSha256 !== null && manifest.sha256 !== recordedSha256) {
+    const recorded = recoveryPoints[recoveryPointId];
+    const isRecorded =
+      recorded !== undefined &&
+      (recorded.rootManifestSha256 === null
+        ? isOfEarlierRelease(recorded, signedFrom)
+        : manifest.sha256 === recorded.rootManifestSha256);
+    if (!isRecorded) {
       return altered('manifest-altered', 'the root manifest is not the one that the ledger recorded');
     }
     return {

@@ -111,7 +111,7 @@ function notStarted({ chosen, failure }: z.output<typeof ConcludeInput>): string
 /** Reads the tenants' results one by one, and keeps of all of them no more findings than the record does. */
 async function sumUpObjects(workBucket: string, input: z.output<typeof ConcludeInput>) {
   if (input.objectResultsKey === null) return null;
-  const items = await readItems(workBucket, itemsKey(input.restoreTestId), ObjectTestItem);
+  const items = await readItems(workBucket, itemsKey('restore-test', input.restoreTestId), ObjectTestItem);
   const sum = {
     expectedItems: items.length,
     resultCount: 0,

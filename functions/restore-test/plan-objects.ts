@@ -32,7 +32,9 @@ export const handler = step({
       },
     );
     const body = Buffer.from(items.map(item => `${JSON.stringify(item)}\n`).join(''));
-    await writeBytes(deployment.workBucket, itemsKey(restoreTestId), body, { contentType: 'application/jsonl' });
-    return { itemsKey: itemsKey(restoreTestId), itemCount: items.length };
+    await writeBytes(deployment.workBucket, itemsKey('restore-test', restoreTestId), body, {
+      contentType: 'application/jsonl',
+    });
+    return { itemsKey: itemsKey('restore-test', restoreTestId), itemCount: items.length };
   },
 });

@@ -12,12 +12,19 @@ export async function verifyEvidence(parameters: string[]): Promise<number> {
   const options = { ...TARGET_OPTIONS, json: { type: 'boolean' } } as const;
   const { values } = parse(() => parseArgs({ args: withLocalDefault(parameters), options }));
   const target = readTarget(values);
-  const { evidenceBucket, workBucket } = target;
+  const { vaultBucket, evidenceBucket, workBucket } = target;
   const { ledgerKeyArn, entryKeyArn, signingKeyArn } = target.keys;
   if (ledgerKeyArn === undefined || entryKeyArn === undefined) {
     throw new UsageError('--evidence-bucket: to verify, give --ledger-key ARN and --entry-key ARN as well');
   }
-  const place = { evidenceBucket, workBucket, ledgerKeyArn, entryKeyArn, ...(signingKeyArn && { signingKeyArn }) };
+  const place = {
+    vaultBucket,
+    evidenceBucket,
+    workBucket,
+    ledgerKeyArn,
+    entryKeyArn,
+    ...(signingKeyArn && { signingKeyArn }),
+  };
   const [{ verifyLedger }, { describeReport }] = await Promise.all([
     import('../../functions/evidence/verify-ledger.ts'),
     import('./describe-report.ts'),

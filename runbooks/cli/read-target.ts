@@ -7,6 +7,7 @@ import { UsageError } from './usage.ts';
 export interface Target {
   /** How messages call it. */
   readonly name: string;
+  readonly vaultBucket: string;
   readonly evidenceBucket: string;
   readonly workBucket: string;
   /** Those that the operator named; a local run has its own. */
@@ -75,8 +76,8 @@ export function readTarget(values: { [option in keyof typeof TARGET_OPTIONS]?: s
   }
   const [, rest] = /^daybreak-evidence-(.+)$/.exec(evidenceBucket) ?? [];
   if (rest === undefined) throw new UsageError('--evidence-bucket: its name begins with daybreak-evidence-');
-  const workBucket = `daybreak-work-${rest}`;
-  return { name: `s3://${evidenceBucket}`, evidenceBucket, workBucket, keys: Object.fromEntries(named), local: null };
+  const others = { vaultBucket: `daybreak-vault-${rest}`, workBucket: `daybreak-work-${rest}` };
+  return { name: `s3://${evidenceBucket}`, evidenceBucket, ...others, keys: Object.fromEntries(named), local: null };
 }
 
 function readLocal(directory: string): Target {
@@ -89,8 +90,9 @@ function readLocal(directory: string): Target {
   refuseWhileInUse(directory);
   try {
     const deployment = Deployment.parse(JSON.parse(readFileSync(path, 'utf8')));
-    const { evidenceBucket, workBucket, accountId } = deployment;
-    return { name: directory, evidenceBucket, workBucket, keys: deployment, local: { directory, accountId } };
+    const { vaultBucket, evidenceBucket, workBucket, accountId } = deployment;
+    const local = { directory, accountId };
+    return { name: directory, vaultBucket, evidenceBucket, workBucket, keys: deployment, local };
   } catch {
     throw new UsageError(`--local ${directory}: deployment.json is damaged; run npm start again`);
   }

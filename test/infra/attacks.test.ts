@@ -232,9 +232,11 @@ describe('the ledger', () => {
       'evidence-record-tampering',
     ]);
     for (const keyArn of [signingKeyArn, ledgerKeyArn, entryKeyArn]) {
-      for (const principal of [widened, administrator, operator]) {
-        expect(await attacked.judge(principal, 'kms:Sign', keyArn)).toBe(RESOURCE_SILENT);
+      for (const principal of [widened, administrator, operator, attacked.cloud.root]) {
+        expect(await attacked.judge(principal, 'kms:Sign', keyArn)).toBe(RESOURCE_DENIES);
       }
+      // Which locks nobody out of the key.
+      expect(await attacked.judge(attacked.cloud.root, 'kms:PutKeyPolicy', keyArn)).toBe(ALLOWED);
     }
   });
 });
@@ -265,7 +267,7 @@ describe('what is put into the buckets', () => {
     ['vault', 'shared/objects/a', ['backup-back-up-tenant']],
     ['vault', tenantNameKey('a'), ['backup-list-tenants']],
     ['vault', 'anything/else', []],
-    ['work', 'work/20261122t023000z/items.jsonl', workers],
+    ['work', 'work/20261122t023000z/backup-items.jsonl', workers],
     ['work', 'work/tenant-keys/oak.json', [...workers, 'tenants-ensure-key']],
     ['work', LEDGER_PROJECTION_KEY, ['evidence-append-entry']],
     ['work', 'pulse/found-wrong.json', ['pulse-read-back']],

@@ -19,6 +19,7 @@ import {
   ledgerEntryKey,
   manifestKey,
   objectKey,
+  restoreTestRecordKey,
   rootManifestKey,
   tenantKeyAlias,
   vaultSnapshotId,
@@ -82,8 +83,8 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
   const clients = cloud.clientConfiguration(cloud.root);
   const s3 = new S3Client(clients);
   /** Objects are put by the role that writes them. */
-  const as = (step: Step) =>
-    new S3Client(cloud.clientConfiguration({ kind: 'role', arn: roleArn(account, stepName(step)) }));
+  const role = (step: Step) => ({ kind: 'role', arn: roleArn(account, stepName(step)) }) as const;
+  const as = (step: Step) => new S3Client(cloud.clientConfiguration(role(step)));
   const keys = new KMSClient(clients);
   const rds = new RDSClient(clients);
   const invoke = async (step: Step, payload: unknown) => {
@@ -134,7 +135,13 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
       }
       const recoveryPoint = rootManifest(recoveryPointId, takenAt, deployment.vaultKeyArn);
       const signed = await withRuntime(
-        { environment: {}, clock, clientConfiguration: clients, writeLine: () => undefined, instances: new Map() },
+        {
+          environment: {},
+          clock,
+          clientConfiguration: cloud.clientConfiguration(role('backup/complete')),
+          writeLine: () => undefined,
+          instances: new Map(),
+        },
         () => signDocument(recoveryPoint, deployment.signingKeyArn),
       );
       const Body = canonicalJson(signed);
@@ -147,12 +154,22 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
         body: { recoveryPointId, status: 'good', rootManifestSha256: sha256Hex(Body) },
       });
     },
-    test: (restoreTestId: string, verdict: string) =>
-      append({
-        eventId: `restore-test/${restoreTestId}`,
+    /** What a restore test leaves behind: its record, where it has one, and the entry. */
+    test: async (restoreTestId: string, verdict: string, record: { verdict: string } | 'none' = { verdict }) => {
+      const said = { restoreTestId, recoveryPointId: null, verdict };
+      const Body = canonicalJson({ ...said, ...(record !== 'none' && record) });
+      if (record !== 'none') {
+        const Key = restoreTestRecordKey(restoreTestId);
+        const under = { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: deployment.vaultKeyArn } as const;
+        const target = { Bucket: deployment.evidenceBucket, Key, ...under };
+        await as('restore-test/conclude').send(new PutObjectCommand({ ...target, Body, IfNoneMatch: '*' }));
+      }
+      return append({
+        eventId: `restore-test/${restoreTestId}/${verdict}`,
         kind: 'restore-test.completed',
-        body: { restoreTestId, recoveryPointId: null, verdict },
-      }),
+        body: { ...said, recordSha256: sha256Hex(Body) },
+      });
+    },
   };
 }
 
@@ -305,6 +322,29 @@ describe('pulse and its alarms, as time passes', () => {
     await cloud.close();
   });
 
+  it('believe no passed test without its record, and none whose record says something else', async () => {
+    const { until, test, lastValue, sounding, cloud } = await deploy('unproved', []);
+    await test('20261122t080000z', 'passed', 'none');
+    // Before the first pulse every alarm sounds; these do not end with it.
+    await until('2026-11-22T08:16:00Z');
+    expect(sounding().sort()).toEqual([
+      'ledger-broken',
+      'no-good-recovery-point',
+      'no-passed-restore-test',
+      'pager',
+      'restore-test-failed',
+    ]);
+    expect(lastValue('NewestPassedRestoreTestAge')).toBeUndefined();
+    expect(lastValue('FailedRestoreTests')).toBe(1);
+    await until('2026-11-22T08:18:00Z');
+    await test('20261122t081700z', 'passed');
+    await test('20261122t081800z', 'passed', { verdict: 'failed' });
+    await until('2026-11-22T08:31:00Z');
+    expect(lastValue('NewestPassedRestoreTestAge')).toBe(13 * MINUTE_MS);
+    expect(lastValue('LedgerBroken')).toBe(1);
+    await cloud.close();
+  });
+
   it('see what was done to snapshots, keys, locks, manifests and schedules, and that it was undone', async () => {
     const { until, backUp, test, cloud, deployment, s3, keys, rds, lastValue } = await deploy('damage', [FIRST]);
     await backUp(FIRST);
@@ -389,6 +429,8 @@ describe('pulse and its alarms, as time passes', () => {
     expect(await until('2026-11-22T09:16:00Z')).toEqual([
       '22T09:02 +tamper-objects',
       '22T09:04 -tamper-snapshot-deleted',
+      // To its age it is a backup that failed.
+      '22T09:16 +backup-failed',
       '22T09:16 +root-manifest-altered',
     ]);
 

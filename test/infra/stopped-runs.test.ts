@@ -1,9 +1,13 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { UNDELIVERED_QUEUE } from '../../functions/contracts/tampering.ts';
+import { rootManifestKey } from '../../functions/contracts/vault-layout.ts';
+import { canonicalJson, sha256Hex } from '../../functions/platform/canonical-json.ts';
 import { PermanentError } from '../../functions/platform/errors.ts';
+import { signDocument } from '../../functions/platform/kms.ts';
+import { withRuntime } from '../../functions/platform/runtime.ts';
 import type { BusEvent } from '../../infra/local/events/service.ts';
 import { stepName, workflowName } from '../../infra/role-names.ts';
-import { AttackedAccount, account } from './attacks-account.ts';
+import { AttackedAccount, account, step } from './attacks-account.ts';
 
 const RECORDER = stepName('evidence/append-entry');
 const MINUTE_MS = 60_000;
@@ -47,6 +51,23 @@ async function stopped(workflow: 'daily-backup' | 'restore-test' | 'remove-aband
   return execution;
 }
 
+/** What a good backup of nothing leaves in the vault. Returns its hash. */
+async function putManifest(recoveryPointId: string): Promise<string> {
+  const { cloud, deployment } = own;
+  const at = cloud.clock.now().toISOString();
+  const nothing = { databases: [], tenants: [], reasons: [] };
+  const document = { version: 1, recoveryPointId, scheduledAt, completedAt: at, status: 'good', ...nothing };
+  const role = step('backup/complete');
+  const runtime = { environment: {}, clock: cloud.clock, writeLine: () => undefined, instances: new Map() };
+  const signed = await withRuntime({ ...runtime, clientConfiguration: cloud.clientConfiguration(role) }, () =>
+    signDocument(document, deployment.signingKeyArn),
+  );
+  const Body = canonicalJson(signed);
+  const under = { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: deployment.vaultKeyArn } as const;
+  await own.put(role, 'vault', rootManifestKey(recoveryPointId), { Body, ...under, IfNoneMatch: '*' });
+  return sha256Hex(Body);
+}
+
 const statusChange = (detail: Record<string, unknown>): BusEvent => ({
   source: 'aws.states',
   'detail-type': 'Step Functions Execution Status Change',
@@ -69,7 +90,7 @@ describe('a run that ends without a word', () => {
     const entries = await own.ledger();
     expect(entries).toEqual([
       {
-        version: 1,
+        version: 2,
         sequence: 1,
         recordedAt: '2026-11-22T02:00:00.000Z',
         previousSha256: '0'.repeat(64),
@@ -78,6 +99,7 @@ describe('a run that ends without a word', () => {
         actor: `workflow/${workflow}`,
         subject: 'one',
         body: { error: 'ABORTED' },
+        signature: { keyArn: own.deployment.entryKeyArn, algorithm: 'ECDSA_SHA_256', value: expect.any(String) },
       },
     ]);
     expect(JSON.stringify([entries, own.cloud.lambda.linesOf(RECORDER)])).not.toContain('Oliver');
@@ -140,7 +162,11 @@ describe('a run that ends without a word', () => {
       cloud.alarms.changes().flatMap(({ alarm, to, at }) => (alarm === 'daybreak-backup-failed' ? [[to, at]] : []));
     expect(heard().at(-1)).toEqual(['ALARM', new Date('2026-11-22T02:31:00.000Z')]);
     // The execution is redriven, and then good.
-    const body = { recoveryPointId: '20261122t020000z', status: 'good', rootManifestSha256: null };
+    const body = {
+      recoveryPointId: '20261122t020000z',
+      status: 'good',
+      rootManifestSha256: await putManifest('20261122t020000z'),
+    };
     const draft = { eventId: 'backup/x', kind: 'backup.completed', actor: 'workflow/daily-backup', subject: 'x', body };
     await cloud.lambda.invoke(RECORDER, { draft }, cloud.root);
     await minutes(15);

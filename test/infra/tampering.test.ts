@@ -248,8 +248,10 @@ const ELSEWHERE: readonly Row[] = [
     'evidence',
     'PutObject',
     {
-      requestParameters: { bucketName: bucket('work'), key: 'work/20261122t023000z/items.jsonl' },
-      resources: [{ type: 'AWS::S3::Object', ARN: `arn:aws:s3:::${bucket('work')}/work/20261122t023000z/items.jsonl` }],
+      requestParameters: { bucketName: bucket('work'), key: 'work/20261122t023000z/backup-items.jsonl' },
+      resources: [
+        { type: 'AWS::S3::Object', ARN: `arn:aws:s3:::${bucket('work')}/work/20261122t023000z/backup-items.jsonl` },
+      ],
       category: 'Data',
     },
   ],

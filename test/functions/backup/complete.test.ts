@@ -144,7 +144,7 @@ beforeEach(async () => {
   rds.reset();
   rds.on(DescribeDBSnapshotsCommand).resolves({ DBSnapshots: [snapshotOf(40)] });
   await putFingerprints(at(35), at(45));
-  await cloud.put('work', itemsKey(recoveryPointId), items.map(item => `${JSON.stringify(item)}\n`).join(''));
+  await cloud.put('work', itemsKey('backup', recoveryPointId), items.map(item => `${JSON.stringify(item)}\n`).join(''));
   await putResults(whole);
 });
 

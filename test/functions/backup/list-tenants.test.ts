@@ -27,7 +27,7 @@ beforeEach(() => {
 });
 
 async function itemsOf(id: string): Promise<TenantItem[]> {
-  const text = (await cloud.get('work', itemsKey(id))).toString();
+  const text = (await cloud.get('work', itemsKey('backup', id))).toString();
   return text
     .split('\n')
     .slice(0, -1)

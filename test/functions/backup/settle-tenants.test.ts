@@ -298,7 +298,7 @@ describe('settle-tenants', () => {
     await upload('schools/oak/1');
     await upload('schools/ash/1');
     await backUp();
-    const items = (await cloud.get('work', itemsKey(recoveryPointId))).toString().split('\n');
+    const items = (await cloud.get('work', itemsKey('backup', recoveryPointId))).toString().split('\n');
     const first = (await cloud.get('work', 'work/results/first/SUCCEEDED_0.jsonl')).toString().trim().split('\n');
     expect(items.slice(0, -1)).toHaveLength(3);
     const results = first.map(line => JSON.parse(line)).filter(({ tenant }) => tenant !== 'ash');

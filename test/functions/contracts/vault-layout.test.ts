@@ -49,7 +49,7 @@ describe.each([
   [
     'keys in the work bucket',
     fc.oneof(
-      named('items', fc.tuple(id), layout.itemsKey),
+      named('items', fc.tuple(fc.constantFrom('backup' as const, 'restore-test' as const), id), layout.itemsKey),
       named('progress', fc.tuple(id, databaseId, moment), layout.fingerprintProgressKey),
       named(
         'test',

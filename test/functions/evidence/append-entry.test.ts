@@ -6,6 +6,7 @@ import {
   headKey,
   LEDGER_PROJECTION_KEY,
   ledgerEntryKey,
+  restoreTestRecordKey,
   segmentKey,
 } from '../../../functions/contracts/vault-layout.ts';
 import { leafHash, treeHash } from '../../../functions/evidence/merkle.ts';
@@ -154,11 +155,13 @@ describe('the cached state', () => {
   });
 
   it('is believed by nobody when it was forged, carried on by no append, and named by verify', async () => {
-    const body = { restoreTestId: '20261122t023000z', recoveryPointId: '20261121t023000z' };
-    await ledger.appendEntry(draft('a', { kind: 'restore-test.completed', body: { ...body, verdict: 'failed' } }));
-    await ledger.appendEntry(
-      draft('b', { kind: 'backup.completed', body: { recoveryPointId: '20261122t023000z', status: 'incomplete' } }),
-    );
+    const record = { restoreTestId: '20261122t050000z', recoveryPointId: '20261122t023000z', verdict: 'failed' };
+    await ledger.put(restoreTestRecordKey(record.restoreTestId), canonicalJson(record));
+    const test = { ...record, recordSha256: sha256Hex(canonicalJson(record)) };
+    await ledger.appendEntry(draft('a', { kind: 'restore-test.completed', body: test }));
+    const rootManifestSha256 = await ledger.putManifest({ status: 'incomplete' });
+    const point = { recoveryPointId: '20261122t023000z', status: 'incomplete', rootManifestSha256 };
+    await ledger.appendEntry(draft('b', { kind: 'backup.completed', body: point }));
     const honest = await state();
     const json = zstdDecompressSync((await cached()) ?? Buffer.alloc(0)).toString();
     const forged = json.replaceAll('"incomplete"', '"good"').replaceAll('"failed"', '"passed"');

@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import type { Deployment } from '../../../functions/contracts/configuration.ts';
 import { type LedgerDraft, NO_ENTRY_SHA256 } from '../../../functions/contracts/ledger.ts';
-import { ledgerEntryKey } from '../../../functions/contracts/vault-layout.ts';
+import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
+import { ledgerEntryKey, rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
 import { append } from '../../../functions/evidence/append.ts';
 import { handler } from '../../../functions/evidence/append-entry.ts';
 import { verifyLedger } from '../../../functions/evidence/verify-ledger.ts';
 import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-json.ts';
+import { signDocument } from '../../../functions/platform/kms.ts';
 import { type Runtime, withRuntime } from '../../../functions/platform/runtime.ts';
 import { writeBytes } from '../../../functions/platform/s3.ts';
 import { LocalClock } from '../../../infra/local/clock.ts';
@@ -31,6 +33,7 @@ export async function openLedger(options: { directory?: string } = {}) {
   const s3 = new LocalS3({ clock, authorizer, keys: kms, accountId, ...directory('s3') });
   const retention = { mode: 'GOVERNANCE', period: { days: 365 } } as const;
   s3.createBucket({ name: 'evidence', versioning: 'Enabled', objectLock: { defaultRetention: retention } });
+  s3.createBucket({ name: 'vault', versioning: 'Enabled' });
   s3.createBucket({ name: 'work' });
 
   const requests: string[] = [];
@@ -92,6 +95,13 @@ export async function openLedger(options: { directory?: string } = {}) {
       }>,
     verify: () => run(() => verifyLedger(deployment, clock.now())),
     put: (key: string, content: string | Buffer) => run(() => writeBytes('evidence', key, Buffer.from(content))),
+    /** Puts a recovery point's signed root manifest into the vault. Returns its hash. */
+    putManifest: (part: Partial<RecoveryPoint>, keyArn = deployment.signingKeyArn) =>
+      run(async () => {
+        const bytes = Buffer.from(canonicalJson(await signDocument({ ...MANIFEST, ...part }, keyArn)));
+        await writeBytes('vault', rootManifestKey(MANIFEST.recoveryPointId), bytes);
+        return sha256Hex(bytes);
+      }),
     /** Stores entries 1 to `count` as they would have been appended, without heads and segments. */
     seed: async (count: number) => {
       const entries = chainOf(count);
@@ -118,6 +128,17 @@ export async function openLedger(options: { directory?: string } = {}) {
 }
 
 export type LocalLedger = Awaited<ReturnType<typeof openLedger>>;
+
+const MANIFEST: RecoveryPoint = {
+  version: 1,
+  recoveryPointId: '20261122t023000z',
+  scheduledAt: '2026-11-22T02:30:00.000Z',
+  completedAt: '2026-11-22T02:40:00.000Z',
+  status: 'good',
+  databases: [],
+  tenants: [],
+  reasons: [],
+};
 
 /** A draft of the event `id`. */
 export function draft(id: string, part: Partial<LedgerDraft> = {}): LedgerDraft {

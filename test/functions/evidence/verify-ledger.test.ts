@@ -1,11 +1,26 @@
 import { createHash } from 'node:crypto';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { headKey, ledgerEntryKey, segmentKey } from '../../../functions/contracts/vault-layout.ts';
-import { canonicalJson } from '../../../functions/platform/canonical-json.ts';
+import {
+  headKey,
+  ledgerEntryKey,
+  restoreTestRecordKey,
+  rootManifestKey,
+  segmentKey,
+} from '../../../functions/contracts/vault-layout.ts';
+import { extendTree, leafHash } from '../../../functions/evidence/merkle.ts';
+import { verifyLedger } from '../../../functions/evidence/verify-ledger.ts';
+import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-json.ts';
 import { RetryableError } from '../../../functions/platform/errors.ts';
 import { signDocument } from '../../../functions/platform/kms.ts';
-import { callS3, listVersions, ObjectAccessDeniedError, readBytes } from '../../../functions/platform/s3.ts';
+import {
+  callS3,
+  listVersions,
+  ObjectAccessDeniedError,
+  readBytes,
+  writeBytes,
+} from '../../../functions/platform/s3.ts';
+import { lose } from '../../../infra/local/s3/damage.ts';
 import type { AwsResponse } from '../../../infra/local/service.ts';
 import { chainOf, draft, type LocalLedger, openLedger } from './local-ledger.ts';
 
@@ -293,5 +308,104 @@ describe('what cannot be reached', () => {
       return { status: 500, headers: {}, body: '<Error><Code>InternalError</Code><Message>no</Message></Error>' };
     });
     await expect(ledger.verify()).rejects.toThrow(RetryableError);
+  });
+});
+
+describe('what entries speak of', () => {
+  const restoreTestId = '20261122t050000z';
+  const recoveryPointId = '20261122t023000z';
+  const record = { restoreTestId, recoveryPointId, verdict: 'passed' };
+  const stored = canonicalJson(record);
+  const passed = (recordSha256: string | null) =>
+    draft('t', { kind: 'restore-test.completed', body: { ...record, recordSha256 } });
+  const why = async () => {
+    const { problems } = await ledger.verify();
+    return problems.map(({ reason, detail }) => `${reason}: ${detail.replace(/^.* says: /, '')}`);
+  };
+
+  it('is there, has the hash, and says the same', async () => {
+    await ledger.put(restoreTestRecordKey(restoreTestId), stored);
+    await ledger.appendEntry(passed(sha256Hex(stored)));
+    expect(await why()).toEqual([]);
+  });
+
+  it.each([
+    ['is not there', undefined, sha256Hex(stored), 'its record is gone'],
+    [
+      'is another',
+      canonicalJson({ ...record, more: 1 }),
+      sha256Hex(stored),
+      'the hash of its record is not the one that the ledger recorded',
+    ],
+    [
+      'failed',
+      canonicalJson({ ...record, verdict: 'failed' }),
+      undefined,
+      'its record says something else than the ledger',
+    ],
+    [
+      'is of another test',
+      canonicalJson({ ...record, restoreTestId: 'x' }),
+      undefined,
+      'its record says something else than the ledger',
+    ],
+    ['is no record', '[', undefined, 'its record says something else than the ledger'],
+    ['is named by no hash', stored, null, 'the ledger names no hash of its record'],
+  ])('is named where it %s', async (_, content, recordSha256, expected) => {
+    if (content !== undefined) await ledger.put(restoreTestRecordKey(restoreTestId), content);
+    await ledger.appendEntry(passed(recordSha256 === undefined ? sha256Hex(content ?? '') : recordSha256));
+    expect(await why()).toEqual([`record-differs: ${expected}`]);
+  });
+
+  it('is a root manifest for a recovery point', async () => {
+    const rootManifestSha256 = await ledger.putManifest({ status: 'incomplete' });
+    const bytes = await ledger.run(() => readBytes('vault', rootManifestKey(recoveryPointId)));
+    lose(ledger.s3, 'vault', rootManifestKey(recoveryPointId));
+    const write = (content: Buffer) => ledger.run(() => writeBytes('vault', rootManifestKey(recoveryPointId), content));
+    const body = { recoveryPointId, status: 'good', rootManifestSha256 };
+    await ledger.appendEntry(draft('b', { kind: 'backup.completed', body }));
+    expect(await why()).toEqual(['record-differs: it is gone']);
+    await write(bytes);
+    expect(await why()).toEqual(['record-differs: it says incomplete, and the ledger not']);
+    await write(Buffer.from('{}'));
+    expect(await why()).toEqual(['record-differs: it is no root manifest']);
+    await ledger.appendEntry(draft('c', { kind: 'backup.completed', body: { ...body, status: 'incomplete' } }));
+    await write(bytes);
+    // A good point is never superseded.
+    expect(await why()).toEqual(['record-differs: it says incomplete, and the ledger not']);
+  });
+});
+
+describe('a ledger that an earlier release began', () => {
+  const signEarlier = (document: object) => ledger.run(() => signDocument(document, ledger.deployment.signingKeyArn));
+  const verifyWithout = () =>
+    ledger.run(() => {
+      const { signingKeyArn: _, ...place } = ledger.deployment;
+      return verifyLedger(place, ledger.clock.now());
+    });
+  const earlierHead = async (sequence: number, entries: readonly Buffer[]) => ({
+    version: 1,
+    sequence,
+    entrySha256: sha256Hex(entries[sequence - 1] ?? ''),
+    segmentTree: entries
+      .slice(0, sequence)
+      .reduce<readonly Buffer[]>((tree, bytes, index) => extendTree(tree, leafHash(bytes), index), [])
+      .map(hash => hash.toString('hex')),
+    signedAt: '2026-11-22T02:59:00.000Z',
+  });
+
+  it('is verified across the change, with the key that signed its heads, and goes on with signed entries', async () => {
+    const entries = await ledger.seed(3);
+    const head = await earlierHead(3, entries);
+    await ledger.put(headKey(3), canonicalJson(await signEarlier(head)));
+    expect(await found()).toEqual([]);
+    const { sequence } = await ledger.appendEntry(draft('a'));
+    const report = await ledger.verify();
+    expect([sequence, report.verified, report.headCount, report.signedFrom]).toEqual([4, true, 2, 4]);
+    expect((await verifyWithout()).problems.map(({ reason }) => reason)).toEqual(['head-invalid']);
+    // What the earlier key signs at or after the first signed entry counts for nothing.
+    await ledger.append(draft('b'));
+    await ledger.put(headKey(5), canonicalJson(await signEarlier({ ...head, sequence: 5 })));
+    expect(await found()).toEqual(['5 head-invalid']);
   });
 });

@@ -41,7 +41,7 @@ const backup = (id: string, status: string, more: object = {}) => ({
 });
 const test = (id: string, recoveryPointId: string | null, verdict: string) => ({
   kind: 'restore-test.completed',
-  body: { restoreTestId: id, recoveryPointId, verdict, rowCoveragePercent: 99.5 },
+  body: { restoreTestId: id, recoveryPointId, verdict, rowCoveragePercent: 99.5, recordSha256: 'b'.repeat(64) },
 });
 
 describe('fold', () => {
@@ -80,6 +80,7 @@ describe('fold', () => {
         verdict: 'passed',
         recordedAt,
         sequence: 3,
+        recordSha256: 'b'.repeat(64),
       },
       '20261122t060000z': {
         restoreTestId: '20261122t060000z',
@@ -87,6 +88,7 @@ describe('fold', () => {
         verdict: 'could-not-start',
         recordedAt,
         sequence: 4,
+        recordSha256: 'b'.repeat(64),
       },
     });
     expect(state.lastSequence).toBe(4);

@@ -32,12 +32,20 @@ function storyOf(events: readonly Event[]): Story {
     } else if (what === 'backup.failed' || what === 'restore-test.failed') {
       story.failures.push({ kind: what, subject: id, recordedAt, sequence });
     } else {
-      story.restoreTests[id] = { restoreTestId: id, recoveryPointId: null, verdict: what, recordedAt, sequence };
+      story.restoreTests[id] = {
+        restoreTestId: id,
+        recoveryPointId: null,
+        verdict: what,
+        recordedAt,
+        sequence,
+        recordSha256: null,
+      };
     }
   });
   return story;
 }
 
+const NOTHING_UNPROVED = { recoveryPoints: new Set<string>(), restoreTests: new Set<string>() };
 const nothingWrong = { FailedBackups: 0, FailedRestoreTests: 0, InconclusiveRestoreTests: 0 };
 
 describe('what the ledger tells', () => {
@@ -96,14 +104,32 @@ describe('what the ledger tells', () => {
       },
     ],
   ])('tells %s', (_name, events, expected) => {
-    expect(assessLedger(storyOf(events), NOW)).toEqual(expected);
+    expect(assessLedger(storyOf(events), NOTHING_UNPROVED, NOW)).toEqual(expected);
+  });
+
+  it('takes what is unproved neither for good nor for passed, but for gone wrong', () => {
+    const events: Event[] = [
+      ['good', '2026-11-23T02:30:00.000Z'],
+      ['passed', '2026-11-23T03:00:00.000Z'],
+      ['failed', '2026-11-23T04:00:00.000Z'],
+      ['good', '2026-11-24T02:30:00.000Z'],
+      ['passed', '2026-11-24T03:00:00.000Z'],
+    ];
+    const unproved = { recoveryPoints: new Set(['20261124t023000z']), restoreTests: new Set(['20261124t030000z']) };
+    expect(assessLedger(storyOf(events), unproved, NOW)).toEqual({
+      NewestGoodRecoveryPointAge: 24.5 * HOUR_MS,
+      NewestPassedRestoreTestAge: 24 * HOUR_MS,
+      FailedBackups: 1,
+      FailedRestoreTests: 2,
+      InconclusiveRestoreTests: 0,
+    });
   });
 
   it('does not let a point that names a later instant look newer than its record', () => {
     const story = storyOf([['good', '2027-01-01T00:00:00.000Z']]);
     const [point] = Object.values(story.recoveryPoints);
     if (point !== undefined) point.recordedAt = '2026-11-23T03:00:00.000Z';
-    expect(assessLedger(story, NOW).NewestGoodRecoveryPointAge).toBe(24 * HOUR_MS);
+    expect(assessLedger(story, NOTHING_UNPROVED, NOW).NewestGoodRecoveryPointAge).toBe(24 * HOUR_MS);
   });
 
   it('reads the instant back that an id was made from', () => {

@@ -1,9 +1,13 @@
 import { DeleteObjectCommand, PutObjectRetentionCommand } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
+import { LEDGER_STATE_FORM } from '../../../functions/contracts/ledger.ts';
 import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
 import { headKey, rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
+import { signHead } from '../../../functions/evidence/sign-head.ts';
 import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-json.ts';
 import { signDocument } from '../../../functions/platform/kms.ts';
+import { keepLedgerState, readLedgerState } from '../../../functions/platform/ledger.ts';
+import { isKeptStateForged, isTimeToFoldAfresh } from '../../../functions/pulse/check-kept-state.ts';
 import { LedgerHeadInvalidError, readHeadAge } from '../../../functions/pulse/read-head-age.ts';
 import { findNotLocked } from '../../../functions/pulse/read-locks.ts';
 import { readRootManifests } from '../../../functions/pulse/read-root-manifests.ts';
@@ -32,6 +36,7 @@ describe('the age of the newest head', () => {
     const head = {
       version: 2,
       sequence: 2,
+      stateForm: LEDGER_STATE_FORM,
       projectionSha256: first.entrySha256,
       entrySha256: first.entrySha256,
       segmentTree: [first.entrySha256],
@@ -46,7 +51,7 @@ describe('the age of the newest head', () => {
     // The key of root manifests, which signed heads in earlier releases.
     await put(headKey(2), canonicalJson(await run(() => signDocument(head, deployment.signingKeyArn))));
     await expect(age()).rejects.toThrow('its signature does not verify');
-    const { projectionSha256: _, ...rest } = head;
+    const { projectionSha256: _, stateForm: _form, ...rest } = head;
     const earlier = { ...rest, version: 1 };
     await put(headKey(2), canonicalJson(await run(() => signDocument(earlier, deployment.signingKeyArn))));
     await expect(age()).rejects.toThrow('it is of an earlier form than its entry');
@@ -97,7 +102,7 @@ describe('root manifests', () => {
         }),
       ),
     );
-    const read = () => readRootManifests({ recoveryPoints }, deployment, clock.now());
+    const read = () => readRootManifests({ recoveryPoints, signedFrom: 1 }, deployment, clock.now());
     return { ...runtime, write, read };
   }
 
@@ -161,4 +166,37 @@ it('objects that are gone, hidden or under no lock are found, and those under a 
   const keys = ['held', 'hidden', 'free', 'never-there'];
   const found = await run(() => findNotLocked('vault', keys, clock.now()));
   expect(found).toEqual(['hidden', 'free', 'never-there']);
+});
+
+describe('the kept state of the ledger', () => {
+  it('is forged where no head names it, and folded afresh once a day it is what the entries come to', async () => {
+    const { run, appendEntry, deployment, append } = await openLedger();
+    const isForged = (afresh: boolean) => run(() => isKeptStateForged(deployment, afresh));
+    expect(await isForged(true)).toBe(false);
+    await appendEntry(draft('one'));
+    // Not kept yet, and no difference.
+    await append(draft('two'));
+    expect([await isForged(false), await isForged(true)]).toEqual([false, false]);
+    const kept = await run(() => readLedgerState(deployment));
+    const forged = { ...kept, lastRecordedAt: '2030-01-01T00:00:00.000Z' };
+    await run(() => keepLedgerState(deployment.workBucket, forged));
+    expect(await isForged(false)).toBe(true);
+  });
+
+  it('is found out by the fold of the day, where an appender signed for another one than the entries come to', async () => {
+    const { run, append, deployment, clock } = await openLedger();
+    const { state } = await append(draft('one', { kind: 'restore-test.failed' }));
+    const forged = { ...state, failures: [] };
+    await run(async () => {
+      await signHead(forged, clock.now(), deployment);
+      await keepLedgerState(deployment.workBucket, forged);
+    });
+    const isForged = (afresh: boolean) => run(() => isKeptStateForged(deployment, afresh));
+    expect([await isForged(false), await isForged(true)]).toEqual([false, true]);
+  });
+
+  it('is folded afresh in one quarter of an hour of each day', () => {
+    const quarters = Array.from({ length: 96 }, (_, index) => new Date(Date.UTC(2026, 10, 22, 0, 7 + 15 * index)));
+    expect(quarters.filter(isTimeToFoldAfresh).map(at => at.toISOString())).toEqual(['2026-11-22T05:07:00.000Z']);
+  });
 });

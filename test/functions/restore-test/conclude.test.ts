@@ -48,7 +48,7 @@ beforeEach(async () => {
   const file = `work/${restoreTestId}/results/run/SUCCEEDED_0.jsonl`;
   const names = { bucketId: 'uploads', tenant: 'oak' };
   const item = { restoreTestId, recoveryPointId, ...names, manifestSha256: 'a'.repeat(64), sampleSize: null };
-  await cloud.put('work', itemsKey(restoreTestId), `${JSON.stringify(item)}\n`);
+  await cloud.put('work', itemsKey('restore-test', restoreTestId), `${JSON.stringify(item)}\n`);
   await cloud.put(
     'work',
     file,
@@ -100,7 +100,7 @@ describe('conclude', () => {
     const first = { ...kept, version: 1, databases: [{ ...earlier, notChecked: ['public.cache: unlogged'] }] };
     cloud = stepRuntime();
     await cloud.put('evidence', restoreTestRecordKey(restoreTestId), JSON.stringify(first));
-    await cloud.put('work', itemsKey(restoreTestId), '');
+    await cloud.put('work', itemsKey('restore-test', restoreTestId), '');
     const files = { SUCCEEDED: [], FAILED: [], PENDING: [] };
     await cloud.put('work', objectResultsKey, JSON.stringify({ DestinationBucket: 'work', ResultFiles: files }));
     expect(await cloud.invoke(handler, passing)).toMatchObject({ verdict: 'passed' });
@@ -154,7 +154,7 @@ describe('conclude', () => {
   it('takes no result that is there twice for the one of another tenant', async () => {
     const item = { restoreTestId, recoveryPointId, bucketId: 'uploads', manifestSha256: 'a'.repeat(64), sampleSize: 1 };
     const lines = ['oak', 'elm'].map(tenant => `${JSON.stringify({ ...item, tenant })}\n`);
-    await cloud.put('work', itemsKey(restoreTestId), lines.join(''));
+    await cloud.put('work', itemsKey('restore-test', restoreTestId), lines.join(''));
     const file = `work/${restoreTestId}/results/run/SUCCEEDED_0.jsonl`;
     const result = (await cloud.get('work', file)).toString();
     await cloud.put('work', file, result + result);
@@ -165,7 +165,7 @@ describe('conclude', () => {
   it('misses a tenant whose child left no result', async () => {
     const item = { restoreTestId, recoveryPointId, bucketId: 'uploads', manifestSha256: 'a'.repeat(64), sampleSize: 1 };
     const lines = ['oak', 'elm'].map(tenant => `${JSON.stringify({ ...item, tenant })}\n`);
-    await cloud.put('work', itemsKey(restoreTestId), lines.join(''));
+    await cloud.put('work', itemsKey('restore-test', restoreTestId), lines.join(''));
     expect(await cloud.invoke(handler, passing)).toMatchObject({ verdict: 'inconclusive' });
     expect((await record()).reasons).toEqual(["1 tenants' objects were not compared"]);
   });

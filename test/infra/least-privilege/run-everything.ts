@@ -188,7 +188,7 @@ class BadDay {
     const lines = (values: readonly unknown[]) => values.map(value => `${JSON.stringify(value)}\n`).join('');
     const file = `${workPrefix(UNKNOWN)}results/vanished/SUCCEEDED_0.jsonl`;
     const tenantResultsKey = `${workPrefix(UNKNOWN)}results/vanished/manifest.json`;
-    await this.#put('backup/list-tenants', workBucket, itemsKey(UNKNOWN), lines(items));
+    await this.#put('backup/list-tenants', workBucket, itemsKey('backup', UNKNOWN), lines(items));
     await this.#put('backup/list-tenants', workBucket, file, lines(results));
     const ResultFiles = { SUCCEEDED: [{ Key: file }], FAILED: [], PENDING: [] };
     await this.#put(

@@ -6,7 +6,7 @@ import { type ContractedStep, failure, runWorkflow, type ScriptedStep, STARTED_A
 const recoveryPointId = '20261122t023000z';
 const scheduledAt = '2026-11-22T02:30:00.000Z';
 const endpoint = { host: 'db.example', port: 5432 };
-const itemsKey = `work/${recoveryPointId}/items.jsonl`;
+const itemsKey = `work/${recoveryPointId}/backup-items.jsonl`;
 const asOf = '2026-11-22T02:41:00.000Z';
 const item = (tenant: string | null) => ({
   recoveryPointId,

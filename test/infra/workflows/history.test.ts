@@ -5,7 +5,7 @@ import { runWorkflow } from './workflow-run.ts';
 
 const recoveryPointId = '20261122t023000z';
 const scheduledAt = '2026-11-22T02:30:00.000Z';
-const itemsKey = `work/${recoveryPointId}/items.jsonl`;
+const itemsKey = `work/${recoveryPointId}/backup-items.jsonl`;
 const HOUR_MS = 60 * 60 * 1000;
 const CALL_MS = HOUR_MS / 4;
 

@@ -7,7 +7,7 @@ const QUARTER_MS = 15 * 60 * 1000;
 const restoreTestId = '20261205t043000z';
 const recoveryPointId = '20261205t023000z';
 const scheduledAt = '2026-12-05T04:30:00.000Z';
-const itemsKey = `work/${restoreTestId}/items.jsonl`;
+const itemsKey = `work/${restoreTestId}/restore-test-items.jsonl`;
 const item = (tenant: string) => ({
   restoreTestId,
   recoveryPointId,

@@ -15,7 +15,11 @@ let ledger: LocalLedger;
 beforeAll(async () => {
   ledger = await openLedger({ directory });
   await ledger.appendEntry(draft('a'));
-  const body = { recoveryPointId: '20261122t023000z', status: 'good', rootManifestSha256: null };
+  const body = {
+    recoveryPointId: '20261122t023000z',
+    status: 'good',
+    rootManifestSha256: await ledger.putManifest({ status: 'good' }),
+  };
   await ledger.appendEntry(draft('b', { kind: 'backup.completed', subject: 'evil\u001b[31m', body }));
   await ledger.appendEntry(draft('c'));
   writeFileSync(join(directory, 'deployment.json'), JSON.stringify(ledger.deployment));

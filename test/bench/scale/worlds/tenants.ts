@@ -87,7 +87,7 @@ export async function preparePlan(items: number): Promise<Prepared> {
 export async function prepareComplete(items: number): Promise<Prepared> {
   const cloud = stepRuntime();
   const item = (tenant: string) => ({ recoveryPointId, bucketId, tenant, previousManifestSha256: sha256 });
-  await cloud.put('work', itemsKey(recoveryPointId), jsonLines(names(items).map(item)));
+  await cloud.put('work', itemsKey('backup', recoveryPointId), jsonLines(names(items).map(item)));
   const tenantsKey = tenantResultsKey(recoveryPointId);
   await cloud.put('work', tenantsKey, jsonLines(names(items).map(result)));
   return prepared(cloud, {
@@ -112,7 +112,7 @@ export async function prepareConclude(items: number): Promise<Prepared> {
     manifestSha256: sha256,
     sampleSize: null,
   });
-  await cloud.put('work', itemsKey(restoreTestId), jsonLines(names(items).map(item)));
+  await cloud.put('work', itemsKey('restore-test', restoreTestId), jsonLines(names(items).map(item)));
   const verified = (tenant: string) => ({
     bucketId,
     tenant,

@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import type { RecoveryPoint } from '../contracts/recovery-point.ts';
+import { restoreTestRecordKey } from '../contracts/vault-layout.ts';
+import { sha256Hex } from './canonical-json.ts';
+import type { LedgerProjection } from './ledger-projection.ts';
+import { parseDocument } from './parse-document.ts';
+import { readBytesIfThere } from './s3.ts';
+
+type State = Pick<LedgerProjection, 'recoveryPoints' | 'restoreTests' | 'signedFrom'>;
+type RecordedPoint = State['recoveryPoints'][string];
+type RecordedTest = State['restoreTests'][string];
+
+/** A manifest may be written and not recorded yet: a rerun that closes its recovery point anew. */
+const RECORDED_WITHIN_MS = 60 * 60 * 1000;
+
+/** What a record of any version says of itself; its hash stands for the rest. */
+const TestRecord = z.looseObject({
+  restoreTestId: z.string(),
+  recoveryPointId: z.string().nullable(),
+  verdict: z.string(),
+});
+
+/**
+ * Why the ledger's word about a recovery point is not to be believed; undefined where its root manifest is there, has the
+ * hash that was recorded, and says the same.
+ * @param found its root manifest.
+ */
+export function whyPointDiffers(
+  found: { recoveryPoint: RecoveryPoint; sha256: string } | undefined,
+  recorded: RecordedPoint,
+  { signedFrom }: Pick<State, 'signedFrom'>,
+  now: Date,
+): string | undefined {
+  if (found === undefined) return 'it is gone';
+  const { recoveryPoint, sha256 } = found;
+  if (recorded.rootManifestSha256 === null) {
+    return isOfEarlierRelease(recorded, signedFrom) ? undefined : 'the ledger names no hash of it';
+  }
+  if (sha256 === recorded.rootManifestSha256) {
+    if (recoveryPoint.recoveryPointId !== recorded.recoveryPointId) return 'it is of another recovery point';
+    return recoveryPoint.status === recorded.status ? undefined : `it says ${recoveryPoint.status}, and the ledger not`;
+  }
+  const closedMs = now.getTime() - Date.parse(recoveryPoint.completedAt);
+  return closedMs < RECORDED_WITHIN_MS ? undefined : 'its hash is not the one that the ledger recorded';
+}
+
+/** The same for a restore test: its record in the evidence bucket is read. */
+export async function whyTestDiffers(
+  evidenceBucket: string,
+  recorded: RecordedTest,
+  { signedFrom }: Pick<State, 'signedFrom'>,
+): Promise<string | undefined> {
+  const { restoreTestId, recordSha256, recoveryPointId, verdict } = recorded;
+  if (recordSha256 === null) {
+    return isOfEarlierRelease(recorded, signedFrom) ? undefined : 'the ledger names no hash of its record';
+  }
+  const bytes = await readBytesIfThere(evidenceBucket, restoreTestRecordKey(restoreTestId));
+  if (bytes === undefined) return 'its record is gone';
+  if (sha256Hex(bytes) !== recordSha256) return 'the hash of its record is not the one that the ledger recorded';
+  const record = parseDocument(TestRecord, bytes);
+  const saysTheSame =
+    record?.restoreTestId === restoreTestId && record.recoveryPointId === recoveryPointId && record.verdict === verdict;
+  return saysTheSame ? undefined : 'its record says something else than the ledger';
+}
+
+/** Whether an entry that names no hash may be without one: in this release each names one, and is signed. */
+export function isOfEarlierRelease({ sequence }: { sequence: number }, signedFrom: number | null): boolean {
+  return signedFrom === null || sequence < signedFrom;
+}
