@@ -76,7 +76,7 @@ describe('against the local cloud, over HTTPS, with the permissions that it asks
   it('nothing differs', () => {
     expect(named(result.report, 'different')).toEqual([]);
     expect(result.exitCode).toBe(0);
-    expect(named(result.report, 'same')).toHaveLength(66);
+    expect(named(result.report, 'same')).toHaveLength(67);
   });
 
   it('what the local cloud does not implement is named, and nothing else is left out but RDS', () => {
@@ -98,7 +98,7 @@ describe('against the local cloud, over HTTPS, with the permissions that it asks
     expect(cloud.scheduler.listSchedules()).toEqual([]);
     expect(cleanUp.left).toEqual([]);
     expect(cleanUp.unseen).toEqual([]);
-    expect(cleanUp.pending).toHaveLength(9);
+    expect(cleanUp.pending).toHaveLength(11);
     expect(cleanUp.pending[0]).toMatch(/^key arn:aws:kms:.* is deleted by KMS on \d{4}-\d\d-\d\d; until then/);
   });
 

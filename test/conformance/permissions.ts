@@ -70,6 +70,7 @@ export function permissionPolicy(options: { rds: boolean; roleArn: string | unde
           'kms:EnableKey',
           'kms:Encrypt',
           'kms:GenerateDataKey',
+          'kms:GenerateMac',
           'kms:GetPublicKey',
           'kms:ListGrants',
           'kms:ReEncryptFrom',

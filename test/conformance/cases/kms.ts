@@ -8,6 +8,7 @@ import {
   DisableKeyCommand,
   EnableKeyCommand,
   EncryptCommand,
+  GenerateMacCommand,
   GetPublicKeyCommand,
   ListGrantsCommand,
   ListResourceTagsCommand,
@@ -82,6 +83,44 @@ export const kmsCases: readonly ConformanceCase[] = [
         same: await verified(digestOf('document')),
         other: await verified(digestOf('another document')),
         short: await verified(Buffer.from('short')),
+      };
+    },
+  },
+  {
+    service: 'KMS',
+    name: 'an HMAC of a text is always the same, another under another key, and takes 1 to 4,096 bytes',
+    restsOn: 'functions/platform/tenant-names.ts: an id is found again by its HMAC, which nobody else can compute',
+    page: kmsApi('GenerateMac'),
+    expected: {
+      byteCount: 32,
+      again: true,
+      otherText: false,
+      otherKey: false,
+      longest: 'done',
+      tooLong: '400 ValidationException',
+      empty: '400 ValidationException',
+      keyThatEncrypts: '400 InvalidKeyUsageException',
+    },
+    observe: async scratch => {
+      const specification = { KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' } as const;
+      const [first, second] = [await scratch.key('mac', specification), await scratch.key('other-mac', specification)];
+      const mac = async (Message: Uint8Array, KeyId = first) => {
+        const { Mac } = await scratch.kms.send(
+          new GenerateMacCommand({ KeyId, Message, MacAlgorithm: 'HMAC_SHA_256' }),
+        );
+        return Buffer.from(Mac ?? []).toString('hex');
+      };
+      const text = digestOf('an id');
+      const known = await mac(text);
+      return {
+        byteCount: known.length / 2,
+        again: (await mac(text)) === known,
+        otherText: (await mac(digestOf('another id'))) === known,
+        otherKey: (await mac(text, second)) === known,
+        longest: await answer(mac(Buffer.alloc(4096))),
+        tooLong: await answer(mac(Buffer.alloc(4097))),
+        empty: await answer(mac(Buffer.alloc(0))),
+        keyThatEncrypts: await answer(mac(text, await scratch.key('first'))),
       };
     },
   },
