@@ -152,7 +152,7 @@ describe('list-tenants', () => {
     expect(folders.flatMap(({ folders }) => folders).sort()).toEqual([...ids].sort());
     expect(folders.map(({ name }) => name).sort()).toEqual(names.filter(name => name !== 'oakfield'));
     for (const said of [JSON.stringify(items), JSON.stringify(cloud.lines), (await cloud.list('work')).join()]) {
-      for (const id of ['a b', 'stmarys', '\u00C4', 'A\u0308', '🏫', 'xxx']) expect(said).not.toContain(id);
+      for (const id of ['a b', 'stmarys', '\u00C4', 'A\u0308', '🏫', 'x'.repeat(30)]) expect(said).not.toContain(id);
     }
 
     cloud.requests.length = 0;
