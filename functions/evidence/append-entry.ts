@@ -12,7 +12,7 @@ export const handler = stepHandler({
   run: async ({ draft }, { now, deployment }) => {
     const { sequence, entrySha256, state } = await append(draft, now, deployment);
     if (await signHead(state, now, deployment)) await keepLedgerState(deployment.workBucket, state);
-    await closeSegments(state.lastSequence, now, deployment);
+    await closeSegments(state, now, deployment);
     return { sequence, entrySha256 };
   },
 });

@@ -9,7 +9,7 @@ import { readLedgerEntry, readLedgerState, readOn } from '../platform/ledger.ts'
 import { MAXIMUM_ENTRY_BYTES } from '../platform/ledger-entry.ts';
 import { fold, type LedgerProjection, sequencesOfEvent } from '../platform/ledger-projection.ts';
 import { log } from '../platform/log.ts';
-import { currentRuntime } from '../platform/runtime.ts';
+import { currentRuntime, oncePerRuntime } from '../platform/runtime.ts';
 import { PreconditionFailedError, writeBytes } from '../platform/s3.ts';
 
 /** Other appends won every time. */
@@ -35,7 +35,8 @@ export interface AppendedEntry {
  */
 export async function append(draft: LedgerDraft, now: Date, deployment: Deployment): Promise<AppendedEntry> {
   const { evidenceBucket, vaultKeyArn, entryKeyArn } = deployment;
-  let state = await readLedgerState(deployment);
+  const folded = oncePerRuntime(append, () => new Map<string, LedgerProjection>());
+  let state = await readState(folded.get(evidenceBucket), deployment);
   for (let attempt = 1; attempt <= MAXIMUM_ATTEMPTS; attempt++) {
     const recorded = await findRecorded(evidenceBucket, state, draft);
     if (recorded !== undefined) return { ...recorded, state };
@@ -67,9 +68,22 @@ export async function append(draft: LedgerDraft, now: Date, deployment: Deployme
       continue;
     }
     const entrySha256 = sha256Hex(bytes);
-    return { sequence: entry.sequence, entrySha256, state: fold(state, entry, entrySha256) };
+    const next = fold(state, entry, entrySha256);
+    folded.set(evidenceBucket, next);
+    return { sequence: entry.sequence, entrySha256, state: next };
   }
   throw new LedgerBusyError(`ledger: ${MAXIMUM_ATTEMPTS} attempts to append lost to other appends; run it again`);
+}
+
+/**
+ * Goes on from what this runtime folded itself, while the ledger holds its last entry. Who records an attack signs no head and
+ * keeps no state: it would fold every entry since the newest head anew for each event, and an attack is many.
+ */
+async function readState(folded: LedgerProjection | undefined, deployment: Deployment): Promise<LedgerProjection> {
+  const last = folded && (await readLedgerEntry(deployment.evidenceBucket, folded.lastSequence));
+  return folded !== undefined && last?.sha256 === folded.lastEntrySha256
+    ? readOn(deployment, folded)
+    : readLedgerState(deployment);
 }
 
 async function findRecorded(

@@ -3,7 +3,7 @@ import { LEDGER_STATE_FORM, type LedgerHead, SEGMENT_LENGTH, SignedLedgerHead } 
 import { HEAD_PREFIX, headKey, ledgerEntryKey } from '../contracts/vault-layout.ts';
 import { canonicalJson } from '../platform/canonical-json.ts';
 import { signDocument } from '../platform/kms.ts';
-import { hashState, readLedgerEntries, readSignedHead } from '../platform/ledger.ts';
+import { hashState, readLedgerEntries, readLedgerEntry, readSignedHead, standsFor } from '../platform/ledger.ts';
 import { LedgerBrokenError } from '../platform/ledger-entry.ts';
 import type { LedgerProjection } from '../platform/ledger-projection.ts';
 import { parseDocument } from '../platform/parse-document.ts';
@@ -19,7 +19,6 @@ import { extendTree, leafHash } from './merkle.ts';
 export async function signHead(state: LedgerProjection, now: Date, deployment: Deployment): Promise<boolean> {
   const { evidenceBucket, vaultKeyArn, ledgerKeyArn } = deployment;
   const { lastSequence: sequence, lastEntrySha256 } = state;
-  const projectionSha256 = hashState(state);
   const segmentStart = sequence - ((sequence - 1) % SEGMENT_LENGTH);
   const heads = await listHeads(evidenceBucket, segmentStart);
   if (heads.includes(headKey(sequence))) {
@@ -29,9 +28,18 @@ export async function signHead(state: LedgerProjection, now: Date, deployment: D
         `${headKey(sequence)}: signed for another entry than the ledger holds there; see runbooks/ledger-broken.md`,
       );
     }
-    return (await readSignedHead(deployment, sequence))?.projectionSha256 === projectionSha256;
+    return standsFor(await readSignedHead(deployment, sequence), state);
   }
-  if (heads.some(key => key > headKey(sequence))) return false;
+  if (heads.some(key => key > headKey(sequence))) {
+    // Either another append has gone on from here, or this one has filled the place of an entry that is gone.
+    const next = await readLedgerEntry(evidenceBucket, sequence + 1);
+    if (next?.entry.previousSha256 !== lastEntrySha256) {
+      throw new LedgerBrokenError(
+        `${ledgerEntryKey(sequence + 1)}: does not follow entry ${sequence}, though a head stands at a later one; see runbooks/ledger-broken.md`,
+      );
+    }
+    return false;
+  }
 
   const newest = heads.at(-1);
   const base = newest === undefined ? undefined : await readSignedHead(deployment, sequenceOf(newest));
@@ -59,7 +67,7 @@ export async function signHead(state: LedgerProjection, now: Date, deployment: D
     entrySha256,
     segmentTree: subtrees.map(hash => hash.toString('hex')),
     stateForm: LEDGER_STATE_FORM,
-    projectionSha256,
+    projectionSha256: hashState(state),
     signedAt: now.toISOString(),
   };
   const signed = await signDocument(head, ledgerKeyArn);

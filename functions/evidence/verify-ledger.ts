@@ -35,7 +35,8 @@ const READS_AT_ONCE = { underWay: 64, waiting: 64 };
  * that it did not read. One request for each object, one for each thousand listed, and one to KMS for each key; the memory
  * that it needs grows with the state alone.
  *
- * Heads and segments of version 1 are of earlier releases, signed by `signingKeyArn`; without it they are invalid.
+ * `signingKeyArn` is the key of root manifests, and signed heads and segments of version 1 in earlier releases. Without it these
+ * are invalid, and a root manifest is as recorded only where its hash is.
  *
  * What it cannot see: entries taken off the end together with their heads. Compare the newest head with one that stands
  * on an earlier report.
@@ -83,7 +84,8 @@ export async function verifyLedger(
   }
   check.keptState(await readKeptState(place));
   if (check.state !== undefined) {
-    for await (const { sequence, detail } of findUnproved(place, check.state, now)) check.unproved(sequence, detail);
+    const unproved = findUnproved(place, check.state, earlierKey, now);
+    for await (const { sequence, detail } of unproved) check.unproved(sequence, detail);
   }
   return check.report(now);
 }
@@ -92,16 +94,24 @@ export async function verifyLedger(
 async function* findUnproved(
   { vaultBucket, evidenceBucket }: Pick<Deployment, 'vaultBucket' | 'evidenceBucket'>,
   state: LedgerProjection,
+  manifestKey: KeyObject | undefined,
   now: Date,
 ): AsyncGenerator<{ sequence: number; detail: string }> {
   const points = inOrder(
     Object.values(state.recoveryPoints),
     async recorded => {
       const bytes = await readBytesIfThere(vaultBucket, rootManifestKey(recorded.recoveryPointId));
-      const recoveryPoint = bytes && parseDocument(SignedRecoveryPoint, bytes)?.document;
-      if (bytes !== undefined && recoveryPoint === undefined) return { recorded, why: 'it is no root manifest' };
-      const found = bytes && recoveryPoint && { recoveryPoint, sha256: sha256Hex(bytes) };
-      return { recorded, why: whyPointDiffers(found, recorded, state, now) };
+      if (bytes === undefined) return { recorded, why: whyPointDiffers(undefined, recorded, state, now) };
+      const signed = parseDocument(SignedRecoveryPoint, bytes);
+      if (signed === undefined) return { recorded, why: 'it is no root manifest' };
+      const sha256 = sha256Hex(bytes);
+      if (manifestKey === undefined && sha256 !== recorded.rootManifestSha256) {
+        return { recorded, why: 'without the key of root manifests nobody can tell who signed it' };
+      }
+      if (manifestKey !== undefined && !hasValidSignature(signed, manifestKey)) {
+        return { recorded, why: 'the key of root manifests did not sign it' };
+      }
+      return { recorded, why: whyPointDiffers({ recoveryPoint: signed.document, sha256 }, recorded, state, now) };
     },
     READS_AT_ONCE,
   );

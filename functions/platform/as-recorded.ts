@@ -10,7 +10,7 @@ type State = Pick<LedgerProjection, 'recoveryPoints' | 'restoreTests' | 'signedF
 type RecordedPoint = State['recoveryPoints'][string];
 type RecordedTest = State['restoreTests'][string];
 
-/** A manifest may be written and not recorded yet: a rerun that closes its recovery point anew. */
+/** A manifest may be written and not recorded yet: a rerun closes a recovery point anew that was incomplete. */
 const RECORDED_WITHIN_MS = 60 * 60 * 1000;
 
 /** What a record of any version says of itself; its hash stands for the rest. */
@@ -23,7 +23,7 @@ const TestRecord = z.looseObject({
 /**
  * Why the ledger's word about a recovery point is not to be believed; undefined where its root manifest is there, has the
  * hash that was recorded, and says the same.
- * @param found its root manifest.
+ * @param found its root manifest, whose signature was verified.
  */
 export function whyPointDiffers(
   found: { recoveryPoint: RecoveryPoint; sha256: string } | undefined,
@@ -40,8 +40,9 @@ export function whyPointDiffers(
     if (recoveryPoint.recoveryPointId !== recorded.recoveryPointId) return 'it is of another recovery point';
     return recoveryPoint.status === recorded.status ? undefined : `it says ${recoveryPoint.status}, and the ledger not`;
   }
-  const closedMs = now.getTime() - Date.parse(recoveryPoint.completedAt);
-  return closedMs < RECORDED_WITHIN_MS ? undefined : 'its hash is not the one that the ledger recorded';
+  const closedMs = Math.abs(now.getTime() - Date.parse(recoveryPoint.completedAt));
+  const isUnrecorded = recorded.status === 'incomplete' && closedMs < RECORDED_WITHIN_MS;
+  return isUnrecorded ? undefined : 'its hash is not the one that the ledger recorded';
 }
 
 /** The same for a restore test: its record in the evidence bucket is read. */

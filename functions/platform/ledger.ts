@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import type { Deployment } from '../contracts/configuration.ts';
-import { type LedgerHead, SignedLedgerHead } from '../contracts/ledger.ts';
+import { LEDGER_STATE_FORM, type LedgerHead, SignedLedgerHead } from '../contracts/ledger.ts';
 import { headKey, LEDGER_PROJECTION_KEY, ledgerEntryKey } from '../contracts/vault-layout.ts';
 import { canonicalJson, sha256Hex } from './canonical-json.ts';
 import { describeError } from './errors.ts';
@@ -23,6 +23,8 @@ import { isDeleteMarker, ObjectNotFoundError, readBytesIfThere, readChunks, read
 import { hasValidSignature } from './signature.ts';
 
 const WIDEST_READ = 64;
+/** Of a state, uncompressed: what millions of entries come to. Somebody else's may be made to fill the memory. */
+const LARGEST_STATE_BYTES = 64 * 1024 * 1024;
 
 /** Where the ledger lies, and whose signatures it bears. */
 export type LedgerPlace = Pick<Deployment, 'evidenceBucket' | 'workBucket' | 'ledgerKeyArn' | 'entryKeyArn'>;
@@ -145,6 +147,11 @@ export function hashState(state: LedgerProjection): string {
   return sha256Hex(canonicalJson(state));
 }
 
+/** Whether a head stands for exactly this state. */
+export function standsFor(head: LedgerHead | undefined, state: LedgerProjection): head is LedgerHead {
+  return head?.stateForm === LEDGER_STATE_FORM && head.projectionSha256 === hashState(state);
+}
+
 /** Keeps a state that a signed head stands for, for the next reader. One that cannot be kept costs time, nothing else. */
 export async function keepLedgerState(workBucket: string, state: LedgerProjection): Promise<void> {
   try {
@@ -165,13 +172,14 @@ export async function readKeptState(place: LedgerPlace): Promise<KeptState> {
   try {
     const stored = await readBytesIfThere(place.workBucket, LEDGER_PROJECTION_KEY);
     if (stored === undefined) return { why: 'none' };
-    state = LedgerProjection.parse(JSON.parse((await promisify(zstdDecompress)(stored)).toString('utf8')));
+    const content = await promisify(zstdDecompress)(stored, { maxOutputLength: LARGEST_STATE_BYTES });
+    state = LedgerProjection.parse(JSON.parse(content.toString('utf8')));
   } catch (error) {
     log('warn', 'ledger projection not usable, folding again', { error: describeError(error) });
     return { why: 'unreadable' };
   }
   const head = await readSignedHead(place, state.lastSequence);
-  if (head?.projectionSha256 !== hashState(state)) {
+  if (!standsFor(head, state)) {
     log('error', 'ledger projection is not what was signed for, folding again', { sequence: state.lastSequence });
     return { why: 'not signed for' };
   }

@@ -44,5 +44,8 @@ export async function readHeadAge(
   if (!isSigned) throw invalid('its signature does not verify');
   const entry = await readLedgerEntry(evidenceBucket, sequence);
   if (entry?.sha256 !== signed.document.entrySha256) throw invalid('the ledger holds another entry there');
+  if (sequence > lastSequence && (await readLedgerEntry(evidenceBucket, lastSequence + 1)) === undefined) {
+    throw invalid(`ledger entry ${lastSequence + 1} is missing before it`);
+  }
   return Math.max(0, now.getTime() - Date.parse(signed.document.signedAt));
 }

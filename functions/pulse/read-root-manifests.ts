@@ -21,39 +21,61 @@ export interface RootManifests {
 
 type Recorded = LedgerProjection['recoveryPoints'][string];
 
+/** What a root manifest was found to be when it was read last. */
+interface Standing {
+  readonly snapshots: readonly ExpectedSnapshot[];
+  readonly isRight: boolean;
+}
+
+/** One reading: what was found, why it is not what was recorded, or what came instead. */
+interface Reading {
+  readonly recoveryPointId: string;
+  readonly snapshots: readonly ExpectedSnapshot[] | undefined;
+  readonly recoveryPoint?: RecoveryPoint;
+  readonly reason?: string;
+  readonly error?: unknown;
+}
+
 const READ_AT_ONCE = 8;
 
 /**
  * Reads root manifests back and compares them with the ledger: each one once in a function's lifetime, the newest and one
- * other, in turn, every time.
+ * other, in turn, every time; one that was not right, every time.
  */
 export async function readRootManifests(
   state: Pick<LedgerProjection, 'recoveryPoints' | 'signedFrom'>,
   deployment: Deployment,
   now: Date,
 ): Promise<RootManifests> {
-  const known = oncePerRuntime(readRootManifests, () => new Map<string, readonly ExpectedSnapshot[]>());
+  const known = oncePerRuntime(readRootManifests, () => new Map<string, Standing>());
   const recorded = Object.values(state.recoveryPoints).sort((a, b) => (a.recoveryPointId < b.recoveryPointId ? -1 : 1));
   const newestId = recorded.at(-1)?.recoveryPointId;
   const turn = rotateSample(recorded, 1, now)[0]?.recoveryPointId;
-  const read = async (point: Recorded) => {
-    const { recoveryPointId, rootManifestSha256 } = point;
-    const standing = known.get(rootManifestSha256 ?? '');
-    if (standing !== undefined && recoveryPointId !== newestId && recoveryPointId !== turn) {
-      return { recoveryPointId, snapshots: standing };
+  const read = async (point: Recorded): Promise<Reading> => {
+    const { recoveryPointId } = point;
+    const said = JSON.stringify(point);
+    const standing = known.get(said);
+    const snapshots = standing?.snapshots;
+    if (standing?.isRight && recoveryPointId !== newestId && recoveryPointId !== turn) {
+      return { recoveryPointId, snapshots };
     }
+    const altered = (reason: string) => {
+      if (standing !== undefined) known.set(said, { ...standing, isRight: false });
+      return { recoveryPointId, snapshots, reason };
+    };
     try {
       const found = await readRootManifest(deployment, recoveryPointId);
       const reason = whyPointDiffers(found, point, state, now);
-      if (found === undefined || reason !== undefined)
-        return { recoveryPointId, snapshots: standing, reason: reason ?? 'it is gone' };
-      const snapshots = snapshotsOf(found.recoveryPoint);
-      known.set(found.sha256, snapshots);
-      return { recoveryPointId, snapshots, recoveryPoint: found.recoveryPoint };
+      if (found === undefined || reason !== undefined) return altered(reason ?? 'it is gone');
+      const { recoveryPoint } = found;
+      const named = snapshotsOf(recoveryPoint);
+      // Another one, of a rerun, is read until it is recorded.
+      const isRight = point.rootManifestSha256 === null || found.sha256 === point.rootManifestSha256;
+      known.set(said, { snapshots: named, isRight });
+      return { recoveryPointId, snapshots: named, recoveryPoint };
     } catch (error) {
-      if (error instanceof RootManifestInvalidError)
-        return { recoveryPointId, snapshots: standing, reason: error.message };
-      return { recoveryPointId, snapshots: standing, error };
+      if (error instanceof RootManifestInvalidError) return altered(error.message);
+      return { recoveryPointId, snapshots, error };
     }
   };
   const results = await Array.fromAsync(inOrder(recorded, read, { underWay: READ_AT_ONCE, waiting: READ_AT_ONCE }));

@@ -1,7 +1,12 @@
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { LedgerEntry, SignedLedgerHead, SignedLedgerSegment } from '../../../functions/contracts/ledger.ts';
+import {
+  LEDGER_STATE_FORM,
+  LedgerEntry,
+  SignedLedgerHead,
+  SignedLedgerSegment,
+} from '../../../functions/contracts/ledger.ts';
 import {
   headKey,
   LEDGER_PROJECTION_KEY,
@@ -9,10 +14,13 @@ import {
   restoreTestRecordKey,
   segmentKey,
 } from '../../../functions/contracts/vault-layout.ts';
+import { append } from '../../../functions/evidence/append.ts';
 import { leafHash, treeHash } from '../../../functions/evidence/merkle.ts';
 import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-json.ts';
 import { readPublicKey, signDocument } from '../../../functions/platform/kms.ts';
 import {
+  hashState,
+  keepLedgerState,
   readKeptState,
   readLedgerEntries,
   readLedgerEntry,
@@ -21,7 +29,7 @@ import {
 import { LedgerBrokenError } from '../../../functions/platform/ledger-entry.ts';
 import { callS3, listVersions, readBytes, readBytesIfThere, writeBytes } from '../../../functions/platform/s3.ts';
 import { hasValidSignature } from '../../../functions/platform/signature.ts';
-import { lose } from '../../../infra/local/s3/damage.ts';
+import { lose, tamper } from '../../../infra/local/s3/damage.ts';
 import { draft, type LocalLedger, openLedger } from './local-ledger.ts';
 
 let ledger: LocalLedger;
@@ -174,6 +182,69 @@ describe('the cached state', () => {
     const after = await state();
     expect([after.recoveryPoints, after.restoreTests]).toEqual([honest.recoveryPoints, honest.restoreTests]);
     expect((await ledger.verify()).problems).toEqual([]);
+  });
+
+  it('is believed by no head that names another form of it', async () => {
+    const { state: honest } = await ledger.append(draft('a', { kind: 'restore-test.failed' }));
+    const forged = { ...honest, failures: [] };
+    const sha256 = honest.lastEntrySha256;
+    const stands = { version: 2, sequence: 1, entrySha256: sha256, segmentTree: [sha256] };
+    const head = { ...stands, projectionSha256: hashState(forged), signedAt: '2026-11-22T03:00:00.000Z' };
+    const keep = async (stateForm: number) => {
+      const signed = await ledger.run(() => signDocument({ ...head, stateForm }, ledger.deployment.ledgerKeyArn));
+      await ledger.put(headKey(1), canonicalJson(signed));
+      await ledger.run(() => keepLedgerState('work', forged));
+    };
+    await keep(LEDGER_STATE_FORM);
+    expect(await state()).toEqual(forged);
+    await keep(LEDGER_STATE_FORM + 1);
+    expect(await ledger.run(() => readKeptState(ledger.deployment))).toEqual({ why: 'not signed for' });
+    expect(await state()).toEqual(honest);
+  });
+
+  it('is unreadable, and no reader runs out of memory, where it is larger than any', async () => {
+    await ledger.appendEntry(draft('a'));
+    const honest = await state();
+    const json = zstdDecompressSync((await cached()) ?? Buffer.alloc(0));
+    const bomb = zstdCompressSync(Buffer.concat([Buffer.alloc(64 * 1024 * 1024, ' '), json]));
+    await ledger.run(() => writeBytes('work', LEDGER_PROJECTION_KEY, bomb));
+    expect(await ledger.run(() => readKeptState(ledger.deployment))).toEqual({ why: 'unreadable' });
+    expect(await state()).toEqual(honest);
+  });
+
+  it('of an earlier moment hides no entry that is gone: no head is signed where later ones stand', async () => {
+    await ledger.appendEntry(draft('a'));
+    const earlier = (await cached()) ?? Buffer.alloc(0);
+    // What records tampering signs no head.
+    await ledger.append(draft('b'));
+    for (const id of ['c', 'd']) await ledger.appendEntry(draft(id));
+    await ledger.run(() => writeBytes('work', LEDGER_PROJECTION_KEY, earlier));
+    expect((await state()).lastSequence).toBe(4);
+    lose(ledger.s3, 'evidence', ledgerEntryKey(2));
+    await expect(ledger.appendEntry(draft('e'))).rejects.toThrow(LedgerBrokenError);
+    expect(await ledger.run(() => readBytesIfThere('evidence', headKey(5)))).toBeUndefined();
+  });
+
+  it('is not needed by a function that goes on: what it folded itself costs no more the longer nobody signs a head', async () => {
+    const { run, clock, deployment, requests } = ledger;
+    const costs = await run(async () => {
+      const counts: number[] = [];
+      for (const id of 'abcdefghijkl') {
+        requests.length = 0;
+        await append(draft(id), clock.now(), deployment);
+        counts.push(requests.filter(request => request.startsWith('s3')).length);
+      }
+      return counts;
+    });
+    expect(new Set(costs.slice(1))).toEqual(new Set([3]));
+    // Another function appends, and this one's last entry is replaced meanwhile.
+    await run(async () => {
+      await append(draft('m'), clock.now(), deployment);
+      await ledger.append(draft('n'));
+      expect((await append(draft('o'), clock.now(), deployment)).sequence).toBe(15);
+      await tamper(ledger.s3, 'evidence', ledgerEntryKey(15), bytes => Buffer.from(`${bytes}`.replace('-o', '-x')));
+      await expect(append(draft('p'), clock.now(), deployment)).rejects.toThrow(LedgerBrokenError);
+    });
   });
 
   it('is not carried on by an append after a hand-written entry', async () => {
@@ -334,5 +405,20 @@ describe('closing segments', () => {
     expect((await segment(1)).document.lastSequence).toBe(1000);
     const report = await ledger.verify();
     expect([report.problems, report.entryCount, report.segmentCount]).toEqual([[], 1001, 1]);
+  });
+
+  it('closes none over an entry that is not the one which later entries follow', async () => {
+    await ledger.seed(999);
+    await state();
+    ledger.intercept((request, next) => {
+      if (request.method === 'PUT' && request.path.includes('/segments/')) throw new Error('killed');
+      return next();
+    });
+    for (const id of ['a', 'b']) await expect(ledger.appendEntry(draft(id))).rejects.toThrow();
+    ledger.intercept((_request, next) => next());
+    const alter = (bytes: Buffer) => Buffer.from(bytes.toString().replace('school-a', 'school-x'));
+    await tamper(ledger.s3, 'evidence', ledgerEntryKey(1000), alter);
+    await expect(ledger.appendEntry(draft('c'))).rejects.toThrow(LedgerBrokenError);
+    expect(await ledger.run(() => readBytesIfThere('evidence', segmentKey(1)))).toBeUndefined();
   });
 });

@@ -376,6 +376,55 @@ describe('what entries speak of', () => {
   });
 });
 
+describe('a root manifest that is not the recorded one', () => {
+  const recoveryPointId = '20261122t023000z';
+  const completedAt = '2026-11-22T02:55:00.000Z';
+  const why = async (place = ledger.deployment as Parameters<typeof verifyLedger>[0]) => {
+    const { problems } = await ledger.run(() => verifyLedger(place, ledger.clock.now()));
+    return problems.map(({ reason, detail }) => `${reason}: ${detail.replace(/^.* says: /, '')}`);
+  };
+  const ANOTHER = 'record-differs: its hash is not the one that the ledger recorded';
+  beforeEach(async () => {
+    const rootManifestSha256 = await ledger.putManifest({ status: 'incomplete' });
+    const body = { recoveryPointId, status: 'incomplete', rootManifestSha256 };
+    await ledger.appendEntry(draft('b', { kind: 'backup.completed', body }));
+  });
+
+  it('is of a rerun that has not recorded it yet, and for an hour', async () => {
+    await ledger.putManifest({ completedAt });
+    expect(await why()).toEqual([]);
+    await ledger.clock.advance(55 * 60_000);
+    expect(await why()).toEqual([ANOTHER]);
+  });
+
+  it('is named where its own time has not come', async () => {
+    await ledger.putManifest({ completedAt: '2999-01-01T00:00:00.000Z' });
+    expect(await why()).toEqual([ANOTHER]);
+  });
+
+  it('is named where the recorded one was good, which nothing supersedes', async () => {
+    const rootManifestSha256 = await ledger.putManifest({});
+    const body = { recoveryPointId, status: 'good', rootManifestSha256 };
+    await ledger.appendEntry(draft('c', { kind: 'backup.completed', body }));
+    await ledger.putManifest({ completedAt });
+    expect(await why()).toEqual([ANOTHER]);
+  });
+
+  it('is named where the key of root manifests did not sign it', async () => {
+    await ledger.putManifest({ completedAt }, ledger.deployment.entryKeyArn);
+    expect(await why()).toEqual(['record-differs: the key of root manifests did not sign it']);
+  });
+
+  it('is believed by nobody who has not that key', async () => {
+    const { signingKeyArn: _, ...place } = ledger.deployment;
+    expect(await why(place)).toEqual([]);
+    await ledger.putManifest({ completedAt });
+    expect(await why(place)).toEqual([
+      'record-differs: without the key of root manifests nobody can tell who signed it',
+    ]);
+  });
+});
+
 describe('a ledger that an earlier release began', () => {
   const signEarlier = (document: object) => ledger.run(() => signDocument(document, ledger.deployment.signingKeyArn));
   const verifyWithout = () =>

@@ -1,16 +1,18 @@
-import { DeleteObjectCommand, PutObjectRetentionCommand } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, GetObjectCommand, PutObjectRetentionCommand } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
 import { LEDGER_STATE_FORM } from '../../../functions/contracts/ledger.ts';
 import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
-import { headKey, rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
+import { headKey, ledgerEntryKey, rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
 import { signHead } from '../../../functions/evidence/sign-head.ts';
 import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-json.ts';
 import { signDocument } from '../../../functions/platform/kms.ts';
 import { keepLedgerState, readLedgerState } from '../../../functions/platform/ledger.ts';
+import type { LedgerProjection } from '../../../functions/platform/ledger-projection.ts';
 import { isKeptStateForged, isTimeToFoldAfresh } from '../../../functions/pulse/check-kept-state.ts';
 import { LedgerHeadInvalidError, readHeadAge } from '../../../functions/pulse/read-head-age.ts';
 import { findNotLocked } from '../../../functions/pulse/read-locks.ts';
 import { readRootManifests } from '../../../functions/pulse/read-root-manifests.ts';
+import { lose } from '../../../infra/local/s3/damage.ts';
 import { stepRuntime } from '../../fixtures/step-runtime.ts';
 import { draft, openLedger } from '../evidence/local-ledger.ts';
 
@@ -61,6 +63,18 @@ describe('the age of the newest head', () => {
   });
 });
 
+it('the newest head stands for no state that ends before it, because an entry between them is gone', async () => {
+  const { run, appendEntry, deployment, clock, s3 } = await openLedger();
+  await appendEntry(draft('one'));
+  const earlier = await run(() => readLedgerState(deployment));
+  for (const id of ['two', 'three']) await appendEntry(draft(id));
+  const age = () => run(() => readHeadAge(earlier, deployment, clock.now()));
+  // What was appended meanwhile is no break.
+  expect(await age()).toBe(0);
+  lose(s3, 'evidence', ledgerEntryKey(2));
+  await expect(age()).rejects.toThrow('ledger entry 2 is missing');
+});
+
 describe('root manifests', () => {
   const IDS = ['20261120t023000z', '20261121t023000z', '20261122t023000z'] as const;
 
@@ -90,7 +104,7 @@ describe('root manifests', () => {
       await put('vault', rootManifestKey(recoveryPointId), body);
       return sha256Hex(body);
     };
-    const recoveryPoints = Object.fromEntries(
+    const recoveryPoints: LedgerProjection['recoveryPoints'] = Object.fromEntries(
       await Promise.all(
         IDS.map(async (recoveryPointId, index) => {
           const rootManifestSha256 = await write(recoveryPointId, `2026-11-2${index}T02:40:00.000Z`);
@@ -103,7 +117,7 @@ describe('root manifests', () => {
       ),
     );
     const read = () => readRootManifests({ recoveryPoints, signedFrom: 1 }, deployment, clock.now());
-    return { ...runtime, write, read };
+    return { ...runtime, write, read, recoveryPoints };
   }
 
   it('name the snapshots, each read once in a lifetime, the newest and one other every time', async () => {
@@ -138,10 +152,50 @@ describe('root manifests', () => {
   });
 
   it('are not altered while a rerun has written one and not recorded it yet', async () => {
-    const { run, read, write } = await vault();
+    const { run, read, write, recoveryPoints } = await vault();
+    const [, , point] = Object.values(recoveryPoints);
+    if (point !== undefined) point.status = 'incomplete';
     await write(IDS[2], '2026-11-22T07:30:00.000Z');
     const { altered, newest } = await run(read);
     expect([altered, newest?.completedAt]).toEqual([[], '2026-11-22T07:30:00.000Z']);
+    // One of a time that has not come would be never altered.
+    await write(IDS[2], '2999-11-22T07:30:00.000Z');
+    expect((await run(read)).altered).toHaveLength(1);
+    // A good one is superseded by none.
+    if (point !== undefined) point.status = 'good';
+    await write(IDS[2], '2026-11-22T07:30:00.000Z');
+    expect((await run(read)).altered).toHaveLength(1);
+  });
+
+  it('stay altered once they were found to be, also when it is the turn of another', async () => {
+    const { run, read, put, clock } = await vault();
+    await run(async () => {
+      expect((await read()).altered).toEqual([]);
+      await put('vault', rootManifestKey(IDS[0]), '{}');
+      const counts: number[] = [];
+      for (let pulse = 0; pulse < 6; pulse++) {
+        counts.push((await read()).altered.length);
+        await clock.advance(15 * MINUTE_MS);
+      }
+      expect(counts).toEqual([...counts].sort());
+      expect(counts.at(-1)).toBe(1);
+    });
+  });
+
+  it('are of another recovery point, also where they are known by their hash', async () => {
+    const { run, read, put, client, clock, recoveryPoints } = await vault();
+    const [first] = Object.values(recoveryPoints);
+    const recoveryPointId = '20261119t023000z';
+    const { Body } = await client.send(new GetObjectCommand({ Bucket: 'vault', Key: rootManifestKey(IDS[0]) }));
+    await put('vault', rootManifestKey(recoveryPointId), (await Body?.transformToString()) ?? '');
+    await run(async () => {
+      await read();
+      if (first !== undefined) recoveryPoints[recoveryPointId] = { ...first, recoveryPointId };
+      for (let pulse = 0; pulse < 4; pulse++) {
+        expect((await read()).altered.map(one => one.recoveryPointId)).toEqual([recoveryPointId]);
+        await clock.advance(15 * MINUTE_MS);
+      }
+    });
   });
 
   it('that cannot be read now hide no other', async () => {
