@@ -82,7 +82,9 @@ export async function verifyLedger(
   ) {
     check.missing(signedSequence);
   }
-  check.keptState(await readKeptState(place));
+  const kept = await readKeptState(place);
+  if ('error' in kept) throw kept.error;
+  check.keptState(kept);
   if (check.state !== undefined) {
     const unproved = findUnproved(place, check.state, earlierKey, now);
     for await (const { sequence, detail } of unproved) check.unproved(sequence, detail);

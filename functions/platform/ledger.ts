@@ -164,14 +164,22 @@ export async function keepLedgerState(workBucket: string, state: LedgerProjectio
 /** The kept fold, or why there is none to go by. */
 export type KeptState =
   | { readonly state: LedgerProjection }
-  | { readonly why: 'none' | 'unreadable' | 'not signed for' | 'of another ledger' };
+  | { readonly why: 'none' | 'unreadable' | 'not signed for' | 'of another ledger' }
+  /** Nobody can tell now: S3 or KMS did not give it out. */
+  | { readonly why: 'not read'; readonly error: unknown };
 
 /** Reads the kept fold, and believes it only where a signed head names its hash, and the ledger holds that head's entry. */
 export async function readKeptState(place: LedgerPlace): Promise<KeptState> {
+  let stored: Buffer | undefined;
+  try {
+    stored = await readBytesIfThere(place.workBucket, LEDGER_PROJECTION_KEY);
+  } catch (error) {
+    log('warn', 'ledger projection not usable, folding again', { error: describeError(error) });
+    return { why: 'not read', error };
+  }
+  if (stored === undefined) return { why: 'none' };
   let state: LedgerProjection;
   try {
-    const stored = await readBytesIfThere(place.workBucket, LEDGER_PROJECTION_KEY);
-    if (stored === undefined) return { why: 'none' };
     const content = await promisify(zstdDecompress)(stored, { maxOutputLength: LARGEST_STATE_BYTES });
     state = LedgerProjection.parse(JSON.parse(content.toString('utf8')));
   } catch (error) {

@@ -14,9 +14,11 @@ export function isTimeToFoldAfresh(now: Date): boolean {
 /**
  * Whether what is kept of the ledger's state is another than a head was signed for, or, with `afresh`, than the entries come
  * to: then an appender signed for a state that it should not have.
+ * @throws when what is kept cannot be read now: that is no forgery.
  */
 export async function isKeptStateForged(place: LedgerPlace, afresh: boolean): Promise<boolean> {
   const kept = await readKeptState(place);
+  if ('error' in kept) throw kept.error;
   if ('why' in kept) return kept.why !== 'none';
   if (!afresh) return false;
   const [fromKept, fromEntries] = await Promise.all([readOn(place, kept.state), readOn(place, EMPTY_PROJECTION)]);

@@ -294,9 +294,9 @@ describe('heads and segments', () => {
 describe('what cannot be reached', () => {
   beforeEach(appendFive);
 
-  it('is no verdict: S3 refuses', async () => {
+  it.each(['/ledger/', '/ledger-projection/'])('is no verdict: S3 refuses what lies under %s', async place => {
     ledger.intercept(async (request, next) => {
-      if (!request.path.includes('/ledger/')) return next();
+      if (!request.path.includes(place)) return next();
       return { status: 403, headers: {}, body: '<Error><Code>AccessDenied</Code><Message>no</Message></Error>' };
     });
     await expect(ledger.verify()).rejects.toThrow(ObjectAccessDeniedError);

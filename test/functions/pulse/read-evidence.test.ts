@@ -237,6 +237,17 @@ describe('the kept state of the ledger', () => {
     expect(await isForged(false)).toBe(true);
   });
 
+  it('is not called forged where it cannot be read', async () => {
+    const { run, appendEntry, deployment, intercept } = await openLedger();
+    await appendEntry(draft('one'));
+    intercept((request, next) => {
+      if (request.path.includes('/ledger-projection/')) throw new Error('the connection broke');
+      return next();
+    });
+    await expect(run(() => isKeptStateForged(deployment, false))).rejects.toThrow();
+    expect((await run(() => readLedgerState(deployment))).lastSequence).toBe(1);
+  });
+
   it('is found out by the fold of the day, where an appender signed for another one than the entries come to', async () => {
     const { run, append, deployment, clock } = await openLedger();
     const { state } = await append(draft('one', { kind: 'restore-test.failed' }));
