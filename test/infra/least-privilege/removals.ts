@@ -1,3 +1,4 @@
+import { currentRuntime } from '../../../functions/platform/runtime.ts';
 import type { LocalCloud } from '../../../infra/local/cloud.ts';
 import { AccessDenied } from '../../../infra/local/service.ts';
 import { roleArn } from '../../../infra/role-names.ts';
@@ -126,6 +127,8 @@ export class Removals {
     const lines: string[] = [];
     const stop = this.#cloud.lambda.onLine((name, line) => name === role && lines.push(line));
     this.#attempts.set(this.#arn(role), attempt);
+    // A cold start: what an earlier attempt was allowed to read helps this one no more.
+    currentRuntime().instances.clear();
     let outcome: Outcome;
     try {
       outcome = { kind: 'answered', payload: await next() };

@@ -81,6 +81,8 @@ class BadDay {
   /** What vanishes as soon as it is looked at, and is there again at the next call. */
   readonly #vanishing = new Map<string, string>();
   #isAbandoning = false;
+  /** What was kept of the ledger when it was hidden last. */
+  #keptState: Buffer | undefined;
 
   constructor(account: Account, removals: Removals) {
     this.#account = account;
@@ -369,12 +371,11 @@ class BadDay {
       case stepName('tenants/ensure-key'):
         await this.#ageClaim((event as { tenant: string | null }).tenant);
         break;
-      // An event is recorded once, but whoever folds the ledger anew keeps the fold each time.
       case stepName('evidence/append-entry'):
       case stepName('evidence/record-tampering'):
       case stepName('restore-test/choose'):
       case stepName('pulse/read-back'):
-        if (!this.#wasRefused(functionName, KEPT_PROJECTION)) await this.#remove(workBucket, LEDGER_PROJECTION_KEY);
+        await this.#hideKeptState(functionName);
         break;
       case stepName('restore-test/verify-database'):
         if (this.#isAbandoning) this.#stopExecutions();
@@ -396,6 +397,21 @@ class BadDay {
   #wasRefused(role: string, allowance: RegExp): boolean {
     const name = role.startsWith('daybreak-') ? role : stepName(role as Step);
     return this.#removals.refusals.some(refusal => refusal.role === name && allowance.test(refusal.allowance));
+  }
+
+  // Each reader finds none until it was refused to know that, then one; an append keeps none for an event that is recorded.
+  async #hideKeptState(functionName: string): Promise<void> {
+    const { workBucket } = this.#deployment;
+    const isAppender = functionName === stepName('evidence/append-entry');
+    if (!this.#wasRefused(functionName, isAppender ? KEPT_PROJECTION : LISTED_WORK)) {
+      const { keys } = this.#account.cloud.s3.core.store.buckets.get(workBucket) ?? {};
+      const isKept = [...(keys?.values() ?? [])].some(({ key }) => key === LEDGER_PROJECTION_KEY);
+      if (!isKept) return;
+      this.#keptState = await this.#read(workBucket, LEDGER_PROJECTION_KEY);
+      await this.#remove(workBucket, LEDGER_PROJECTION_KEY);
+    } else if (!isAppender && this.#keptState !== undefined) {
+      await this.#put('evidence/append-entry', workBucket, LEDGER_PROJECTION_KEY, this.#keptState);
+    }
   }
 
   #forgetNames(): void {
@@ -444,7 +460,7 @@ class BadDay {
     return new S3Client(cloud.clientConfiguration({ kind: 'role', arn: roleArn(cloud.accountId, stepName(step)) }));
   }
 
-  async #put(writer: Step, Bucket: string, Key: string, Body: string): Promise<void> {
+  async #put(writer: Step, Bucket: string, Key: string, Body: string | Buffer): Promise<void> {
     await this.#as(writer).send(new PutObjectCommand({ Bucket, Key, Body }));
   }
 
