@@ -27,6 +27,7 @@ import { publishMetrics } from '../platform/metrics.ts';
 import { findSnapshot, takenAt as snapshotTakenAt, tagSnapshot } from '../platform/rds.ts';
 import { readRootManifest } from '../platform/root-manifest.ts';
 import { PreconditionFailedError, readBytes, writeBytes } from '../platform/s3.ts';
+import { refuseLateClosing } from '../platform/scheduled-instant.ts';
 import { checkMoments } from './check-moments.ts';
 import { checkVaultCopy } from './check-vault-copy.ts';
 import { findMoments } from './find-moments.ts';
@@ -42,7 +43,8 @@ const GIB = 1024 ** 3;
  * Closes a recovery point: reads back each snapshot and fingerprint, gathers the tenants' results, judges, signs and
  * writes the root manifest, and reads it back. A good one that is there already stands; an incomplete one is superseded
  * by a new version, so that a rerun can finish it. Of two runs at the same time neither supersedes what it has not read.
- * @throws SnapshotGoneError when what the one that is there names as proved is there no more: a new version would hide it.
+ * @throws SnapshotGoneError when what the one that is there names as proved is there no more: a new version would hide it;
+ * ScheduledInstantError when it is too late to name a snapshot, which may be being removed.
  */
 export const handler = step({
   input: CompleteInput,
@@ -51,6 +53,7 @@ export const handler = step({
     const { recoveryPointId, scheduledAt } = input;
     const existing = await readRootManifest(deployment, recoveryPointId);
     if (existing !== undefined) await requireProvedSnapshots(existing.recoveryPoint);
+    if (existing?.recoveryPoint.status !== 'good') refuseLateClosing(instantOfId(recoveryPointId), now);
     const closed =
       existing?.recoveryPoint.status === 'good'
         ? existing

@@ -22,6 +22,11 @@ export class PermanentError extends DaybreakError {
   readonly retryable = false;
 }
 
+/** Whether the same step may succeed if it is run again. */
+export function isRetryable(error: unknown): boolean {
+  return error instanceof DaybreakError && error.retryable;
+}
+
 /**
  * Who was refused which action, from a service's own words; never the resource, which may be the name of a school's file.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html

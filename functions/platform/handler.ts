@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Configuration, Deployment } from '../contracts/configuration.ts';
 import { addMs } from './clock.ts';
-import { DaybreakError, describeError, PermanentError, RetryableError } from './errors.ts';
+import { describeError, isRetryable, PermanentError, RetryableError } from './errors.ts';
 import { log } from './log.ts';
 import { currentRuntime, oncePerRuntime } from './runtime.ts';
 
@@ -57,10 +57,6 @@ export function handler<I extends z.ZodType, O extends z.ZodType>(step: {
       throw error;
     }
   };
-}
-
-function isRetryable(error: unknown): boolean {
-  return error instanceof DaybreakError && error.retryable;
 }
 
 /**

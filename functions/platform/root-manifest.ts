@@ -3,9 +3,12 @@ import { rootManifestKey } from '../contracts/vault-layout.ts';
 import { sha256Hex } from './canonical-json.ts';
 import { PermanentError } from './errors.ts';
 import { verifyDocument } from './kms.ts';
-import { readWholeIfThere } from './s3.ts';
+import { isDeleteMarker, ObjectNotFoundError, readWhole } from './s3.ts';
 
-/** A root manifest that cannot be trusted: not readable as one, for another recovery point, or its signature does not fit. */
+/**
+ * A root manifest that cannot be trusted: hidden by a delete marker, not readable as one, for another recovery point, or its
+ * signature does not fit.
+ */
 export class RootManifestInvalidError extends PermanentError {}
 
 /**
@@ -18,14 +21,21 @@ export async function readRootManifest(
   recoveryPointId: string,
 ): Promise<{ recoveryPoint: RecoveryPoint; sha256: string; eTag: string } | undefined> {
   const key = rootManifestKey(recoveryPointId);
-  const stored = await readWholeIfThere(deployment.vaultBucket, key);
-  if (stored === undefined) return undefined;
-  const { bytes, eTag } = stored;
   const invalid = (what: string, cause?: unknown) =>
     new RootManifestInvalidError(
       `${key}: ${what}; do not restore from it; compare its versions in the vault bucket and see who wrote them`,
       { cause },
     );
+  let stored: { bytes: Buffer; eTag: string };
+  try {
+    stored = await readWhole(deployment.vaultBucket, key);
+  } catch (error) {
+    if (!(error instanceof ObjectNotFoundError)) throw error;
+    // Object Lock does not stop a delete marker, and what was hidden so is there.
+    if (isDeleteMarker(error)) throw invalid('it is hidden by a delete marker', error);
+    return undefined;
+  }
+  const { bytes, eTag } = stored;
   const parsed = SignedRecoveryPoint.safeParse(parseJson(bytes));
   if (!parsed.success) throw invalid('it is not a root manifest', parsed.error);
   if (!(await verifyDocument(parsed.data, deployment.signingKeyArn))) throw invalid('its signature does not verify');

@@ -92,22 +92,14 @@ export async function readBytes(bucket: string, key: string, options: { versionI
   return (await readWhole(bucket, key, options)).bytes;
 }
 
-/** What `readWhole` returns, or undefined where there is no such object. */
-export async function readWholeIfThere(
-  bucket: string,
-  key: string,
-): Promise<{ bytes: Buffer; eTag: string } | undefined> {
+/** What `readBytes` returns, or undefined where there is no such object. */
+export async function readBytesIfThere(bucket: string, key: string): Promise<Buffer | undefined> {
   try {
-    return await readWhole(bucket, key);
+    return await readBytes(bucket, key);
   } catch (error) {
     if (error instanceof ObjectNotFoundError) return undefined;
     throw error;
   }
-}
-
-/** What `readBytes` returns, or undefined where there is no such object. */
-export async function readBytesIfThere(bucket: string, key: string): Promise<Buffer | undefined> {
-  return (await readWholeIfThere(bucket, key))?.bytes;
 }
 
 /**

@@ -8,7 +8,16 @@ export class ScheduledInstantError extends PermanentError {}
 export const CLOCK_SKEW_MS = 5 * 60_000;
 
 /** EventBridge Scheduler delivers for up to a day, and a backup runs for up to 22 hours: with some room, two days. */
-const LATEST_BACKUP_MS = 48 * 60 * 60_000;
+export const LATEST_BACKUP_MS = 48 * 60 * 60_000;
+
+/** A backup that begins as late as it may has ended 22 hours later: with some room, three days but one hour. */
+export const LATEST_CLOSING_MS = 71 * 60 * 60_000;
+
+/**
+ * From then on after its instant, a recovery point is what its root manifest says, or is none: who closes it began to
+ * before `LATEST_CLOSING_MS` and, as functions end after 15 minutes, has ended.
+ */
+export const CLOSED_FOR_GOOD_MS = 72 * 60 * 60_000;
 
 /**
  * Refuses an instant that has not come yet. What is done now under the name of a later instant would be found there when
@@ -30,6 +39,20 @@ export function refuseOtherDay(scheduledAt: string, now: Date): void {
   if (parseInstant(scheduledAt).getTime() < now.getTime() - LATEST_BACKUP_MS) {
     throw new ScheduledInstantError(
       `${scheduledAt} is more than 48 hours ago: a backup now would not be of that day; back up for the present instant`,
+    );
+  }
+}
+
+/**
+ * Refuses to copy a snapshot for, or close, a recovery point of an instant that every run of it has long ended for, but for
+ * one that was redriven (Step Functions allows it for 14 days): what it would name may be being removed.
+ * https://docs.aws.amazon.com/step-functions/latest/apireference/API_RedriveExecution.html
+ * @throws ScheduledInstantError
+ */
+export function refuseLateClosing(scheduledAt: string, now: Date): void {
+  if (parseInstant(scheduledAt).getTime() < now.getTime() - LATEST_CLOSING_MS) {
+    throw new ScheduledInstantError(
+      `${scheduledAt} is more than 71 hours ago: its recovery point takes nothing more; back up for the present instant`,
     );
   }
 }

@@ -205,6 +205,25 @@ describe('complete', () => {
     expect((await stored()).recoveryPoint.status).toBe('good');
   });
 
+  it('names no snapshot any more, however late it was redriven, once one may be being removed', async () => {
+    await putResults(whole.slice(1));
+    await cloud.clock.advance(71 * 60 * 60_000);
+    expect(await complete()).toMatchObject({ status: 'incomplete' });
+    await cloud.clock.advance(1);
+    await putResults(whole);
+    await expect(complete()).rejects.toMatchObject({
+      name: 'ScheduledInstantError',
+      message: expect.stringContaining('more than 71 hours ago'),
+    });
+    expect((await stored()).recoveryPoint.status).toBe('incomplete');
+  });
+
+  it('stands by a good one for ever', async () => {
+    const first = await complete();
+    await cloud.clock.advance(13 * 24 * 60 * 60_000);
+    expect(await complete()).toEqual(first);
+  });
+
   it('takes no snapshot for proved that is older than the instant which its age is told by', async () => {
     await putFingerprints(at(20), at(45));
     rds.on(DescribeDBSnapshotsCommand).resolves({ DBSnapshots: [snapshotOf(24)] });

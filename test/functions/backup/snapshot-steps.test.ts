@@ -308,6 +308,16 @@ describe('copy-snapshot', () => {
     expect(rds.commandCalls(CopyDBSnapshotCommand)).toHaveLength(1);
   });
 
+  it('copies nothing that no root manifest can name any more', async () => {
+    withSnapshots({ [intermediate]: { Status: 'available' } });
+    rds.on(CopyDBSnapshotCommand).resolves({});
+    await callStep(copySnapshot, ref, new Date('2026-11-25T01:30:00.000Z'));
+    expect(rds.commandCalls(CopyDBSnapshotCommand)).toHaveLength(1);
+    const redriven = callStep(copySnapshot, ref, new Date('2026-11-25T01:30:00.001Z'));
+    await expect(redriven).rejects.toMatchObject({ name: 'ScheduledInstantError' });
+    expect(rds.commandCalls(CopyDBSnapshotCommand)).toHaveLength(1);
+  });
+
   it('names a missing source', async () => {
     withSnapshots({});
     await expect(callStep(copySnapshot, ref)).rejects.toThrow(

@@ -137,14 +137,14 @@ describe('root manifests', () => {
     });
   });
 
-  it('are altered when they are gone, unreadable as such, or of another hash than was recorded', async () => {
+  it('are altered when they are hidden, unreadable as such, or of another hash than was recorded', async () => {
     const { run, read, put, write, client } = await vault();
     await client.send(new DeleteObjectCommand({ Bucket: 'vault', Key: rootManifestKey(IDS[0]) }));
     await put('vault', rootManifestKey(IDS[1]), '{}');
     await write(IDS[2], '2026-11-22T02:50:00.000Z');
     const { altered, newest, snapshots } = await run(read);
     expect(altered.map(({ reason }) => reason.replace(/; do not.*/, ''))).toEqual([
-      'it is gone',
+      `${rootManifestKey(IDS[0])}: it is hidden by a delete marker`,
       `${rootManifestKey(IDS[1])}: it is not a root manifest`,
       'its hash is not the one that the ledger recorded',
     ]);

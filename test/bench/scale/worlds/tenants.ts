@@ -1,19 +1,22 @@
 import type { z } from 'zod';
 import type { CompleteInput } from '../../../../functions/contracts/daily-backup.ts';
+import { idOfInstant } from '../../../../functions/contracts/identifiers.ts';
 import type { TenantBackupResult } from '../../../../functions/contracts/object-manifest.ts';
 import type { RecoveryPoint } from '../../../../functions/contracts/recovery-point.ts';
 import { itemsKey, rootManifestKey, tenantResultsKey } from '../../../../functions/contracts/vault-layout.ts';
 import { canonicalJson } from '../../../../functions/platform/canonical-json.ts';
+import { systemClock } from '../../../../functions/platform/clock.ts';
 import { keepWithin } from '../../../../functions/restore-test/keep-within.ts';
 import { BUDGETS } from '../../../../infra/steps/budgets.ts';
 import { stepRuntime, type TestRuntime } from '../../../fixtures/step-runtime.ts';
 import type { Prepared } from '../loads.ts';
 import { openWorld } from '../world.ts';
 
-const recoveryPointId = '20261122t023000z';
+// Steps are measured under the machine's clock, and a recovery point is closed within some days.
+const scheduledAt = `${systemClock.now().toISOString().slice(0, 13)}:00:00.000Z`;
+const recoveryPointId = idOfInstant(scheduledAt);
 const earlierId = '20261121t023000z';
 const restoreTestId = '20261201t060000z';
-const scheduledAt = '2026-11-22T02:30:00.000Z';
 const sha256 = 'a'.repeat(64);
 const bucketId = 'uploads';
 const names = (count: number) =>
