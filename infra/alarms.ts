@@ -237,6 +237,16 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       urgent: false,
     },
     {
+      id: 'unproved-snapshot-left',
+      meaning: 'A snapshot that no recovery point names is older than the janitor lets one become.',
+      metric: 'OldestUnprovedSnapshotAge',
+      // Those without a time of their own are removed last, five days after their instant, by a janitor that comes every hour.
+      limit: { most: 5 * DAY_MS + 2 * HOUR_MS },
+      command: findings('no recovery point names a snapshot'),
+      runbook: 'unproved-snapshot-left.md',
+      urgent: false,
+    },
+    {
       id: 'quota-nearly-used',
       meaning: `More than ${QUOTA_USE_LIMIT_PERCENT} % of a quota is used: manual snapshots, database instances or KMS keys.`,
       metric: 'HighestQuotaUse',

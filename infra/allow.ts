@@ -18,7 +18,7 @@ export const WILDCARD_REASONS: readonly { readonly resource: RegExp; readonly re
   },
   {
     resource: /^arn:aws:rds:[^*]+:snapshot:\*$/,
-    reason: 'Which snapshots are there, and how many the quota leaves, is found by listing; the role changes none.',
+    reason: 'Which snapshots are there, and how many the quota leaves, is found by listing, which changes none.',
   },
   {
     resource: /^arn:aws:rds:[^*]+:db:daybreak-test-\*$/,

@@ -110,6 +110,12 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
   const vaultCopies = databases.map(({ id }) => rds('snapshot', `daybreak-${id}-${ANY_RECOVERY_POINT}`));
   const describeCopies: Permission = { actions: ['rds:DescribeDBSnapshots'], resources: vaultCopies };
   const describeSnapshots: Permission = { ...describeCopies, resources: [...intermediates, ...vaultCopies] };
+  // The tags are those that it has: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonrds.html
+  const deleteSnapshots = (resources: readonly string[], purpose: string): Permission => ({
+    actions: ['rds:DeleteDBSnapshot'],
+    resources,
+    conditions: { StringEquals: { [`aws:ResourceTag/${PURPOSE_TAG}`]: purpose } },
+  });
   const listTestInstances: Permission = { actions: ['rds:DescribeDBInstances'], resources: [rds('db', '*')] };
   const deleteTestInstances: Permission = {
     actions: ['rds:DeleteDBInstance'],
@@ -198,11 +204,7 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       describeSnapshots,
       { actions: ['rds:CopyDBSnapshot'], resources: [...intermediates, ...vaultCopies] },
       tagAtCreation(vaultCopies, SNAPSHOT_PURPOSES.unproved, RECOVERY_POINT_TAG),
-      {
-        actions: ['rds:DeleteDBSnapshot'],
-        resources: vaultCopies,
-        conditions: { StringEquals: { [`aws:ResourceTag/${PURPOSE_TAG}`]: SNAPSHOT_PURPOSES.unproved } },
-      },
+      deleteSnapshots(vaultCopies, SNAPSHOT_PURPOSES.unproved),
       ...letRdsUse(vaultKeyArn, ...databaseKeyArns),
     ],
     'backup/delete-intermediate': [describeSnapshots, { actions: ['rds:DeleteDBSnapshot'], resources: intermediates }],
@@ -269,6 +271,13 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       ...write(vaultBucket, 'recovery-points/'),
       ...read(workBucket, 'work/'),
       sign(signingKeyArn),
+    ],
+    'backup/remove-unproved': [
+      { actions: ['rds:DescribeDBSnapshots'], resources: [rds('snapshot', '*')] },
+      ...readRootManifest,
+      // What a root manifest names as proved has another purpose, and no role takes that back.
+      deleteSnapshots(intermediates, SNAPSHOT_PURPOSES.intermediate),
+      deleteSnapshots(vaultCopies, SNAPSHOT_PURPOSES.unproved),
     ],
     'tenants/ensure-key': [
       { actions: ['kms:ListAliases', 'kms:ListKeys'], resources: ['*'] },

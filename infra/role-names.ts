@@ -10,6 +10,7 @@ export const STEPS = [
   'backup/back-up-tenant',
   'backup/settle-tenants',
   'backup/complete',
+  'backup/remove-unproved',
   'tenants/ensure-key',
   'evidence/append-entry',
   'evidence/record-tampering',

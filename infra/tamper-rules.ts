@@ -61,7 +61,12 @@ export function tamperRules(configuration: SupplierConfiguration, keyArns: reado
       eventNames: ['DeleteDBSnapshot'],
       touches: [request({ dBSnapshotIdentifier: snapshots })],
       // The first two replace one that failed. RDS has no lock, so pulse compares what is there with what was signed.
-      expected: ['backup/create-snapshot', 'backup/copy-snapshot', 'backup/delete-intermediate'],
+      expected: [
+        'backup/create-snapshot',
+        'backup/copy-snapshot',
+        'backup/delete-intermediate',
+        'backup/remove-unproved',
+      ],
     },
     {
       id: 'snapshot-changed',

@@ -3,6 +3,8 @@ import { InstantText, RecoveryPointId, Sha256, TenantName } from './identifiers.
 import { LedgerDraft } from './ledger.ts';
 import { TenantBackupResult } from './object-manifest.ts';
 import { DatabaseRecoveryPoint } from './recovery-point.ts';
+import { RemovalOutput } from './removal.ts';
+import { SNAPSHOT_PURPOSES } from './vault-layout.ts';
 
 /** Input of the `daily-backup` workflow. The recovery point's id comes from it, so a rerun finishes the same one. */
 export const DailyBackupInput = z.strictObject({ scheduledAt: InstantText });
@@ -60,6 +62,27 @@ export const DescribeSnapshotOutput = z.strictObject({
 /** `backup/delete-intermediate`: only once the copy was read back as available and encrypted under the vault key. */
 export const DeleteIntermediateInput = InstanceRef;
 export const DeleteIntermediateOutput = z.strictObject({});
+
+/** A snapshot that is to be removed: this one, not another that came to have its name. */
+export const PlannedRemoval = z.strictObject({
+  snapshotId: z.string(),
+  recoveryPointId: RecoveryPointId,
+  purpose: z.enum([SNAPSHOT_PURPOSES.intermediate, SNAPSHOT_PURPOSES.unproved]),
+  createdAt: InstantText.nullable(),
+  reason: z.string(),
+});
+export type PlannedRemoval = z.infer<typeof PlannedRemoval>;
+
+/**
+ * `backup/remove-unproved`: plans what of the snapshots that backups left is to be removed, and then, in a call of its own,
+ * removes of that what is still to be removed. So a call that was killed half-way is repeated with the same plan, and has
+ * all of it recorded that is gone.
+ */
+export const RemoveUnprovedInput = z.discriminatedUnion('moment', [
+  z.strictObject({ moment: z.literal('plan') }),
+  z.strictObject({ moment: z.literal('remove'), planned: z.array(PlannedRemoval) }),
+]);
+export const RemoveUnprovedOutput = RemovalOutput.extend({ planned: z.array(PlannedRemoval) });
 
 /** What one iteration over databases returns; `failure` is the error's name. */
 export const DatabaseOutcome = z.strictObject({ databaseId: z.string(), failure: z.string().nullable() });

@@ -10,6 +10,7 @@ export const LedgerKind = z.enum([
   'restore-test.failed',
   'tenant-key.created',
   'restored-instance.removed',
+  'unproved-snapshot.removed',
   'tampering.seen',
   'tampering.refused',
   'upgrade.seen',

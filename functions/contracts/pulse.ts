@@ -63,6 +63,11 @@ export const PULSE_METRICS = {
   TamperWatchStopped: 'Count',
   /** Of the instances that restore tests made; 0 when there is none. */
   OldestRestoredInstanceAge: 'Milliseconds',
+  /**
+   * Of the snapshots that are named or tagged as Daybreak's and that no recovery point of the ledger names; 0 when there is
+   * none. While a snapshot has no time of its own, since its recovery point's instant.
+   */
+  OldestUnprovedSnapshotAge: 'Milliseconds',
   SnapshotQuotaUsed: 'Percent',
   InstanceQuotaUsed: 'Percent',
   KeyQuotaUsed: 'Percent',

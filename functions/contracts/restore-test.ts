@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { DatabaseEndpoint } from './daily-backup.ts';
 import { InstantText, RecoveryPointId, RestoreTestId, Sha256 } from './identifiers.ts';
 import { LedgerDraft } from './ledger.ts';
+import { RemovalOutput } from './removal.ts';
 import { DatabaseVerification, Finding, ObjectVerification, PhaseTiming, Verdict } from './restore-test-record.ts';
 
 /** Input of the `restore-test` workflow; without a recovery point it takes the newest that was not yet tested. */
@@ -134,8 +135,4 @@ export const ConcludeOutput = z.strictObject({ verdict: Verdict, recordKey: z.st
 
 /** `restore-test/remove-abandoned`: the janitor. A draft for each abandoned instance whose deletion has begun. */
 export const RemoveAbandonedInput = z.looseObject({});
-export const RemoveAbandonedOutput = z.strictObject({
-  drafts: z.array(LedgerDraft),
-  /** The name of the first error that kept an instance from being removed. */
-  failure: z.string().nullable(),
-});
+export const RemoveAbandonedOutput = RemovalOutput;

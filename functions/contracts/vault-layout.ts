@@ -99,11 +99,12 @@ export const scratchPrefix = (restoreTestId: string): string => `scratch/${resto
  * named after one of its databases (`databaseThatNames`). No two names of different things are the same, as long as no
  * database's id begins like the intermediate snapshots', which `DatabaseConfiguration` sees to.
  */
-export const INTERMEDIATE_SNAPSHOT_PREFIX = 'daybreak-intermediate-';
+export const SNAPSHOT_PREFIX = 'daybreak-';
+export const INTERMEDIATE_SNAPSHOT_PREFIX = `${SNAPSHOT_PREFIX}intermediate-`;
 export const intermediateSnapshotId = (recoveryPointId: string, databaseId: string): string =>
   `${INTERMEDIATE_SNAPSHOT_PREFIX}${databaseId}-${recoveryPointId}`;
 export const vaultSnapshotId = (recoveryPointId: string, databaseId: string): string =>
-  `daybreak-${databaseId}-${recoveryPointId}`;
+  `${SNAPSHOT_PREFIX}${databaseId}-${recoveryPointId}`;
 export const RESTORE_TEST_INSTANCE_PREFIX = 'daybreak-test-';
 export const restoreTestInstanceId = (restoreTestId: string, databaseId: string): string =>
   `${RESTORE_TEST_INSTANCE_PREFIX}${databaseId}-${restoreTestId.replace('t', '').slice(0, 14)}`;

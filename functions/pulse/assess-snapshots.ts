@@ -1,3 +1,6 @@
+import { instantOfId, RecoveryPointId } from '../contracts/identifiers.ts';
+import { SNAPSHOT_PREFIX, SNAPSHOT_PURPOSES } from '../contracts/vault-layout.ts';
+
 /** A snapshot as the signed root manifest of a recovery point names it. */
 export interface ExpectedSnapshot {
   readonly id: string;
@@ -13,6 +16,15 @@ export interface FoundSnapshot {
   readonly takenAt: Date | undefined;
   /** The accounts that may restore it. */
   readonly sharedWith: readonly string[];
+}
+
+/** A snapshot of the account, whoever made it. */
+export interface ListedSnapshot {
+  readonly id: string;
+  /** When this one was made, a copy too; undefined while it is not. */
+  readonly createdAt: Date | undefined;
+  readonly purpose: string | undefined;
+  readonly recoveryPointId: string | undefined;
 }
 
 /** Something wrong with one snapshot. */
@@ -56,4 +68,24 @@ export function assessSnapshots(
 /** How many snapshots have a problem of this kind. */
 export function countSnapshots(problems: readonly SnapshotProblem[], kind: SnapshotProblem['problem']): number {
   return new Set(problems.filter(({ problem }) => problem === kind).map(({ snapshotId }) => snapshotId)).size;
+}
+
+/**
+ * The snapshots that a backup made, by name or tag, and that no recovery point names, with their ages: what runs leave, and
+ * the janitor removes before it is old.
+ */
+export function findUnproved(
+  expected: readonly ExpectedSnapshot[],
+  listed: readonly ListedSnapshot[],
+  now: Date,
+): { readonly snapshotId: string; readonly ageMs: number }[] {
+  const named = new Set(expected.map(({ id }) => id));
+  const purposes: readonly (string | undefined)[] = Object.values(SNAPSHOT_PURPOSES);
+  return listed
+    .filter(({ id, purpose }) => !named.has(id) && (id.startsWith(SNAPSHOT_PREFIX) || purposes.includes(purpose)))
+    .map(({ id, createdAt, recoveryPointId }) => {
+      const point = RecoveryPointId.safeParse(recoveryPointId);
+      const sinceMs = createdAt?.getTime() ?? (point.success ? Date.parse(instantOfId(point.data)) : Number.NaN);
+      return { snapshotId: id, ageMs: Number.isNaN(sinceMs) ? 0 : Math.max(0, now.getTime() - sinceMs) };
+    });
 }

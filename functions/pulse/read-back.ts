@@ -9,7 +9,12 @@ import {
   ReadBackOutput,
 } from '../contracts/pulse.ts';
 import { SCHEDULES, scheduleName } from '../contracts/schedules.ts';
-import { RESTORE_TEST_INSTANCE_PREFIX, tenantKeyAlias } from '../contracts/vault-layout.ts';
+import {
+  PURPOSE_TAG,
+  RECOVERY_POINT_TAG,
+  RESTORE_TEST_INSTANCE_PREFIX,
+  tenantKeyAlias,
+} from '../contracts/vault-layout.ts';
 import { describeError } from '../platform/errors.ts';
 import { handler as step } from '../platform/handler.ts';
 import { sendHeartbeat } from '../platform/heartbeat.ts';
@@ -23,12 +28,13 @@ import {
   listManualSnapshots,
   listSnapshotShares,
   readDatabaseQuotas,
+  tagOf,
   takenAt,
 } from '../platform/rds.ts';
 import { isScheduleEnabled } from '../platform/scheduler.ts';
 import { assessLedger } from './assess-ledger.ts';
 import { assessQuotas, type Quota } from './assess-quotas.ts';
-import { assessSnapshots, countSnapshots, type ExpectedSnapshot } from './assess-snapshots.ts';
+import { assessSnapshots, countSnapshots, findUnproved } from './assess-snapshots.ts';
 import { isKeptStateForged, isTimeToFoldAfresh } from './check-kept-state.ts';
 import { NOTHING_WRONG, readFoundWrong, writeFoundWrong } from './found-wrong.ts';
 import { readHeadAge } from './read-head-age.ts';
@@ -104,7 +110,7 @@ export const handler = step({
       }),
       check('root-manifests', async () => reportManifests(await manifests)),
       check('test-records', async () => reportRecords(await records)),
-      check('snapshots', async () => readSnapshots((await manifests).snapshots)),
+      check('snapshots', async () => readSnapshots(await manifests, now)),
       check('keys', async () => {
         const known = (await newest)?.tenants.flatMap(({ tenant }) => (tenant === null ? [] : [tenant])) ?? [];
         const tenants = [...new Set(known)].sort();
@@ -174,7 +180,7 @@ function reportRecords({ altered, unread }: TestRecords): PulseValues {
   return {};
 }
 
-async function readSnapshots(expected: readonly ExpectedSnapshot[]): Promise<PulseValues> {
+async function readSnapshots({ snapshots: expected, unread }: RootManifests, now: Date): Promise<PulseValues> {
   const listed = new Map(
     (await listManualSnapshots()).map(snapshot => [snapshot.DBSnapshotIdentifier ?? '', snapshot]),
   );
@@ -197,7 +203,22 @@ async function readSnapshots(expected: readonly ExpectedSnapshot[]): Promise<Pul
   for (const { snapshotId, problem, reason } of problems) {
     log('error', 'a snapshot is not as it should be', { snapshotId, problem, reason });
   }
+  const unproved = findUnproved(
+    expected,
+    [...listed].map(([id, snapshot]) => ({
+      id,
+      createdAt: snapshot.SnapshotCreateTime,
+      purpose: tagOf(snapshot, PURPOSE_TAG),
+      recoveryPointId: tagOf(snapshot, RECOVERY_POINT_TAG),
+    })),
+    now,
+  );
+  for (const { snapshotId, ageMs } of unproved) {
+    log('info', 'no recovery point names a snapshot', { snapshotId, ageMs });
+  }
   return {
+    // What a root manifest names that could not be read is not left behind.
+    ...(unread.length === 0 && { OldestUnprovedSnapshotAge: Math.max(0, ...unproved.map(({ ageMs }) => ageMs)) }),
     SnapshotsMissing: countSnapshots(problems, 'missing'),
     SnapshotsAltered: countSnapshots(problems, 'altered'),
     SnapshotsShared: countSnapshots(problems, 'shared'),

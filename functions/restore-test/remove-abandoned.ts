@@ -5,11 +5,12 @@ import { handler as step } from '../platform/handler.ts';
 import { log } from '../platform/log.ts';
 import { publishMetrics } from '../platform/metrics.ts';
 import { deleteInstance, listInstances, tagOf } from '../platform/rds.ts';
+import { summarizeFailures } from '../platform/removal-failure.ts';
 import { findAbandoned, type InstanceFacts } from './find-abandoned.ts';
 
 /**
  * The janitor: deletes instances that a dead restore test left, and never one that a restore test did not make. One that
- * cannot be deleted keeps none of the others, and its error is named in the end. A rerun drafts the same entries for what
+ * cannot be deleted keeps none of the others, and is named in the end, so that the workflow tries again. A rerun drafts the same entries for what
  * an earlier one began to delete: RDS cannot be told to stop deleting an instance.
  */
 export const handler = step({
@@ -30,7 +31,7 @@ export const handler = step({
       now,
     );
     const going: InstanceFacts[] = [];
-    const failures: string[] = [];
+    const failures: { left: string; error: unknown }[] = [];
     for (const { instance, action, reason } of decisions) {
       const { instanceId } = instance;
       log('info', action === 'keep' ? 'keeping an instance' : 'removing an abandoned instance', { instanceId, reason });
@@ -40,11 +41,11 @@ export const handler = step({
         going.push(instance);
       } catch (error) {
         log('error', 'an abandoned instance was not removed', { instanceId, error: describeError(error) });
-        failures.push(error instanceof Error ? error.name : 'Error');
+        failures.push({ left: instanceId, error });
       }
     }
     publishMetrics({ Workflow: 'restore-test' }, { AbandonedInstances: { unit: 'Count', value: going.length } });
-    return { drafts: going.map(draftRemoval), failure: failures[0] ?? null };
+    return { drafts: going.map(draftRemoval), failure: summarizeFailures(failures) };
   },
 });
 

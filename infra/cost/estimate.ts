@@ -54,7 +54,7 @@ const FILES_PER_LISTING = 1000;
 const KEY_REQUESTS_PER_RESTORED_FILE = 4;
 // Assumed: compare them with the first bill.
 const FUNCTION_SECONDS = { pulse: 10, perSchool: 10, perDatabaseGb: 20, perRun: 120 };
-const TRANSITIONS = { perSchool: 9, perDatabase: 60, perRun: 20, janitor: 5 };
+const TRANSITIONS = { perSchool: 9, perDatabase: 60, perRun: 20, janitor: 14 };
 const LOG_GB_PER_MONTH = 0.2;
 const EMAILS_PER_MONTH = 100;
 const TAMPER_EVENTS_PER_MONTH = 1000;

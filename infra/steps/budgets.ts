@@ -55,6 +55,7 @@ export const BUDGETS: Readonly<Record<Step, Budget>> = {
     { memoryMib: 2048, spoolMib: 4096 },
   ),
   'backup/complete': long({ items: 10_000, of: 'tenants', bytes: GIB, payloadBytes: 64 * KIB }, { memoryMib: 2048 }),
+  'backup/remove-unproved': short({ items: 1000, of: 'manual snapshots', bytes: 16 * MIB, payloadBytes: 64 * KIB }),
   'tenants/ensure-key': short({ items: 1, of: 'tenants', bytes: MIB, payloadBytes: 2 * KIB }),
   'evidence/append-entry': long({ items: 20_000, of: 'ledger entries', bytes: 32 * MIB, payloadBytes: 16 * KIB }),
   'evidence/record-tampering': long({ items: 1, of: 'events', bytes: 32 * MIB, payloadBytes: 256 * KIB }),

@@ -525,6 +525,7 @@ describe('the monitoring stack', () => {
       'ledger-state-forged': '> 0 for 1',
       'ledger-unsigned': `> ${(26 / 24) * day} for 1`,
       'restored-instance-left': `> ${(26 / 24) * day} for 1`,
+      'unproved-snapshot-left': `> ${(5 + 2 / 24) * day} for 1`,
       'quota-nearly-used': '> 85 for 1',
     });
   });

@@ -677,11 +677,23 @@ describe('settings and ways out', () => {
       'backup-create-snapshot',
       'backup-delete-intermediate',
     ]);
+    const left = { 'aws:ResourceTag/daybreak:purpose': 'intermediate' };
+    expect(await attacked.whoMay('rds:DeleteDBSnapshot', snapshot('intermediate-wellbeing'), left)).toEqual([
+      'backup-create-snapshot',
+      'backup-delete-intermediate',
+      'backup-remove-unproved',
+    ]);
     // It replaces a copy that failed or proves nothing. RDS has no lock, and no condition key for a snapshot's status.
     const unproved = { 'aws:ResourceTag/daybreak:purpose': 'unproved-copy' };
     expect(await attacked.whoMay('rds:DeleteDBSnapshot', snapshot('wellbeing'), unproved)).toEqual([
       'backup-copy-snapshot',
+      'backup-remove-unproved',
     ]);
+    expect(await attacked.whoMay('rds:DeleteDBSnapshot', snapshot('wellbeing'), left)).toEqual([]);
+    expect(await attacked.whoMay('rds:DeleteDBSnapshot', snapshot('formerly'), unproved)).toEqual([]);
+    const foreign = `arn:aws:rds:eu-west-2:${account}:snapshot:before-migration-20261122t023000z`;
+    for (const tags of [left, unproved])
+      expect(await attacked.whoMay('rds:DeleteDBSnapshot', foreign, tags)).toEqual([]);
     const proved = { 'aws:ResourceTag/daybreak:purpose': 'recovery-point' };
     expect(await attacked.whoMay('rds:DeleteDBSnapshot', snapshot('wellbeing'), proved)).toEqual([]);
     expect(await attacked.whoMay('rds:DeleteDBSnapshot', snapshot('wellbeing'))).toEqual([]);

@@ -5,7 +5,7 @@ import { STEPS, stepName, WORKFLOWS, type Workflow, workflowName } from '../../i
 import { type Account, createAccount, PART_BYTES } from './least-privilege/account.ts';
 import { findException, TOLERATED, UNUSED, whyNotRefused } from './least-privilege/exceptions.ts';
 import { type Refusal, Removals } from './least-privilege/removals.ts';
-import { abandonRestoreTest, runEverything } from './least-privilege/run-everything.ts';
+import { abandonRestoreTest, leaveSnapshots, runEverything } from './least-privilege/run-everything.ts';
 import { runWorkflow, stepsOf } from './least-privilege/run-workflow.ts';
 
 const MINUTES = 60_000;
@@ -29,6 +29,16 @@ const JANITOR = [
     'lambda:InvokeFunction on arn:aws:lambda:eu-west-2:111122223333:function:daybreak-evidence-append-entry',
   ],
 ] as const;
+const SNAPSHOT_JANITOR = [
+  [
+    'daybreak-remove-abandoned',
+    'lambda:InvokeFunction on arn:aws:lambda:eu-west-2:111122223333:function:daybreak-backup-remove-unproved',
+  ],
+  ['daybreak-backup-remove-unproved', 'rds:DescribeDBSnapshots on '],
+  ['daybreak-backup-remove-unproved', 'kms:Verify on '],
+  ['daybreak-backup-remove-unproved', 'rds:DeleteDBSnapshot on arn:aws:rds:eu-west-2:111122223333:snapshot:daybreak-i'],
+] as const;
+const ALL_JANITORS = [...JANITOR, ...SNAPSHOT_JANITOR];
 const janitor: { status: string; text: string }[] = [];
 /** Without each of the scheduler's allowances: the schedules that could not call what they call, with the reason. */
 const scheduled: { allowance: string; failures: string[] }[] = [];
@@ -48,6 +58,11 @@ beforeAll(async () => {
   await abandonRestoreTest(account, removals);
   // What is left to the janitor is gone after the last of these, whose record it cannot write.
   for (const [role, allowance] of JANITOR) {
+    const wanted = removals.allowancesOf(role).find(one => one.startsWith(allowance)) ?? allowance;
+    janitor.push(await withdrawn(role, wanted, () => runWorkflow(account, 'remove-abandoned')));
+  }
+  await leaveSnapshots(account, removals);
+  for (const [role, allowance] of SNAPSHOT_JANITOR) {
     const wanted = removals.allowancesOf(role).find(one => one.startsWith(allowance)) ?? allowance;
     janitor.push(await withdrawn(role, wanted, () => runWorkflow(account, 'remove-abandoned')));
   }
@@ -191,11 +206,11 @@ describe('the workflow remove-abandoned', () => {
     const allowed = removals.allowancesOf('daybreak-remove-abandoned');
     const needed = allowed.filter(one => findException(UNUSED, 'daybreak-remove-abandoned', one) === undefined);
     expect(needed).toEqual(
-      JANITOR.flatMap(([role, allowance]) => (role === 'daybreak-remove-abandoned' ? allowance : [])).sort(),
+      ALL_JANITORS.flatMap(([role, allowance]) => (role === 'daybreak-remove-abandoned' ? allowance : [])).sort(),
     );
   });
 
-  it.each(JANITOR.map(([role, allowance], index) => ({ role, allowance, index })))(
+  it.each(ALL_JANITORS.map(([role, allowance], index) => ({ role, allowance, index })))(
     'fails, and says why, when $role lacks $allowance',
     ({ index }) => {
       expect(janitor[index]).toMatchObject({

@@ -484,6 +484,7 @@ describe('pulse and its alarms, as time passes', () => {
       '22T09:01 +snapshot-altered',
       '22T09:01 +snapshot-shared',
       '22T09:01 +schedule-stopped',
+      '22T09:01 +unproved-snapshot-left',
       '22T09:01 +pager',
     ]);
     await cloud.close();

@@ -170,6 +170,7 @@ export const NOT_MEASURED = {
   'restore-test/choose': 'reads the ledger as `evidence/append-entry` does',
   'restore-test/restore-database': 'a few calls of RDS',
   'restore-test/describe-instance': 'one call of RDS',
+  'backup/remove-unproved': 'a listing of RDS, and two calls for each snapshot that was left',
   'restore-test/remove-abandoned': 'one call of RDS for each instance',
   'workflows/start-execution': 'one call of Step Functions',
   'pulse/read-back':

@@ -4,7 +4,12 @@ import { idOfInstant, instantOfId } from '../../../functions/contracts/identifie
 import { assessLedger } from '../../../functions/pulse/assess-ledger.ts';
 import { isHeld } from '../../../functions/pulse/assess-lock.ts';
 import { assessQuotas } from '../../../functions/pulse/assess-quotas.ts';
-import { assessSnapshots, countSnapshots, type FoundSnapshot } from '../../../functions/pulse/assess-snapshots.ts';
+import {
+  assessSnapshots,
+  countSnapshots,
+  type FoundSnapshot,
+  findUnproved,
+} from '../../../functions/pulse/assess-snapshots.ts';
 import { PULSE_INTERVAL_MS, rotateNameStart, rotateSample } from '../../../functions/pulse/rotate-sample.ts';
 
 const NOW = new Date('2026-11-24T03:00:00.000Z');
@@ -174,6 +179,29 @@ describe('what RDS tells of snapshots', () => {
   it('names no account in its reasons', () => {
     const [problem] = assessSnapshots([expected], [{ ...sound, sharedWith: ['999988887777'] }]);
     expect(problem?.reason).toBe('1 other accounts may restore it');
+  });
+});
+
+describe('snapshots that no recovery point names', () => {
+  const named = { id: 'daybreak-app-1', takenAt: '2026-11-22T02:31:00.000Z', kmsKeyArn: 'vault' };
+  const listed = {
+    id: named.id,
+    createdAt: new Date(0),
+    purpose: 'recovery-point',
+    recoveryPointId: '20261122t023000z',
+  };
+  const made = new Date(NOW.getTime() - HOUR_MS);
+  it.each<[string, Partial<typeof listed> | { createdAt: undefined; recoveryPointId?: string }, number | undefined]>([
+    ['not one that is named', {}, undefined],
+    ['not somebody’s own', { id: 'mine', purpose: 'before-migration' }, undefined],
+    ['one of our name, whatever its tags', { id: 'daybreak-2', purpose: 'mine', createdAt: made }, HOUR_MS],
+    ['one of our tags, whatever its name', { id: 'mine', purpose: 'intermediate', createdAt: made }, HOUR_MS],
+    ['one that says it is proved', { id: 'daybreak-app-2', createdAt: made }, HOUR_MS],
+    ['one that is not made yet, by its instant', { id: 'daybreak-app-2', createdAt: undefined }, 48.5 * HOUR_MS],
+    ['one of no time at all', { id: 'daybreak-app-2', createdAt: undefined, recoveryPointId: 'x' }, 0],
+  ])('are told with their ages: %s', (_name, difference, ageMs) => {
+    const one = { ...listed, ...difference };
+    expect(findUnproved([named], [one], NOW)).toEqual(ageMs === undefined ? [] : [{ snapshotId: one.id, ageMs }]);
   });
 });
 

@@ -359,7 +359,7 @@ describe('remove-abandoned', () => {
       .on(DeleteDBInstanceCommand, { DBInstanceIdentifier: 'daybreak-test-a-261201030000' })
       .rejects(new InvalidDBInstanceStateFault(metadata));
     expect((await callStep(removeAbandoned, {}, new Date('2026-12-03T03:00:00Z'))).output).toMatchObject({
-      failure: 'DatabaseResourceBusyError',
+      failure: { error: 'DatabaseResourceBusyError', left: ['daybreak-test-a-261201030000'], passing: true },
       drafts: [{ subject: 'daybreak-test-b-261201030000' }],
     });
     expect(rds.commandCalls(DeleteDBInstanceCommand)).toHaveLength(2);

@@ -101,7 +101,18 @@ export const TOLERATED: readonly Tolerated[] = [
     roles: ['restore-test-remove-abandoned'],
     allowance: /^rds:DeleteDBInstance on /,
     reason: 'An instance that cannot be deleted keeps none of the others; its error ends the workflow.',
-    isTold: answer => (answer as { failure: string | null }).failure === 'DatabaseServiceAccessDeniedError',
+    isTold: answer =>
+      (answer as { failure: { error: string } | null }).failure?.error === 'DatabaseServiceAccessDeniedError',
+  },
+  {
+    roles: ['backup-remove-unproved'],
+    allowance: /^(?:rds:DeleteDBSnapshot|s3:GetObject|s3:ListBucket|kms:Decrypt|kms:Verify) on /,
+    reason:
+      'A snapshot that cannot be deleted, or whose root manifest cannot be read, is kept, and keeps none of the others; the error ends the workflow.',
+    isTold: (answer, lines) =>
+      ((answer as { failure: { error: string } | null }).failure?.error.endsWith('AccessDeniedError') ?? false) ||
+      // While it plans, it says so in the log alone: the call that removes fails over it.
+      lines.some(line => /a root manifest cannot be read.*AccessDenied/.test(line)),
   },
   {
     roles: ['pulse-read-back'],

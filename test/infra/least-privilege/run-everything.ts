@@ -1,5 +1,10 @@
 import { DescribeKeyCommand, DisableKeyCommand, EnableKeyCommand, KMSClient } from '@aws-sdk/client-kms';
-import { DeleteDBSnapshotCommand, RDSClient } from '@aws-sdk/client-rds';
+import {
+  CreateDBSnapshotCommand,
+  DeleteDBSnapshotCommand,
+  DescribeDBSnapshotsCommand,
+  RDSClient,
+} from '@aws-sdk/client-rds';
 import {
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
@@ -11,11 +16,16 @@ import {
 import { idOfInstant } from '../../../functions/contracts/identifiers.ts';
 import { type LedgerEntry, SEGMENT_LENGTH } from '../../../functions/contracts/ledger.ts';
 import {
+  INTERMEDIATE_SNAPSHOT_PREFIX,
+  intermediateSnapshotId,
   itemsKey,
   LEDGER_PREFIX,
   LEDGER_PROJECTION_KEY,
   ledgerEntryKey,
+  PURPOSE_TAG,
+  RECOVERY_POINT_TAG,
   rootManifestKey,
+  SNAPSHOT_PURPOSES,
   scratchPrefix,
   TENANT_NAME_PREFIX,
   tenantKeyAlias,
@@ -73,6 +83,11 @@ export async function abandonRestoreTest(account: Account, removals: Removals): 
   await new BadDay(account, removals).abandonRestoreTest();
 }
 
+/** What backups left is old enough when this returns, for the janitor to find. */
+export async function leaveSnapshots(account: Account, removals: Removals): Promise<void> {
+  await new BadDay(account, removals).leaveSnapshots();
+}
+
 class BadDay {
   readonly #account: Account;
   readonly #removals: Removals;
@@ -126,6 +141,82 @@ class BadDay {
     await cloud.rds.settle();
     for (const { name } of cloud.scheduler.listSchedules()) cloud.scheduler.deleteSchedule(name);
     await cloud.clock.advance(25 * 60 * MINUTES);
+  }
+
+  /**
+   * Runs died with their copy, and with their first snapshot, each after another, and the janitor removes what they left. In
+   * the end another one has left its first snapshot.
+   */
+  async leaveSnapshots(): Promise<void> {
+    const { cloud } = this.#account;
+    const root = new RDSClient(cloud.clientConfiguration(cloud.root));
+    const { DBSnapshots = [] } = await root.send(new DescribeDBSnapshotsCommand({ SnapshotType: 'manual' }));
+    // What earlier events left is of both kinds, of which one would go while the other is refused.
+    for (const { DBSnapshotIdentifier } of DBSnapshots) {
+      if (DBSnapshotIdentifier?.startsWith(INTERMEDIATE_SNAPSHOT_PREFIX)) {
+        await root.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier }));
+      }
+    }
+    const closed = await this.#backUp();
+    await cloud.clock.advance(MINUTES);
+    const recoveryPointId = idOfInstant(cloud.clock.now().toISOString());
+    for (const step of ['backup/create-snapshot', 'backup/copy-snapshot', 'backup/delete-intermediate'] as const) {
+      const event = { recoveryPointId, instanceId: SOURCE_INSTANCE };
+      await this.#invoke(step, step === 'backup/delete-intermediate' ? event : { ...event, measuredAt: null });
+      await cloud.rds.settle();
+      await cloud.clock.advance(10 * MINUTES);
+    }
+    await this.#removeLeft(vaultSnapshotId(recoveryPointId, 'school'));
+    const leaveFirst = async () => {
+      await root.send(
+        new CreateDBSnapshotCommand({
+          DBInstanceIdentifier: SOURCE_INSTANCE,
+          DBSnapshotIdentifier: intermediateSnapshotId(closed, 'school'),
+          Tags: [
+            { Key: PURPOSE_TAG, Value: SNAPSHOT_PURPOSES.intermediate },
+            { Key: RECOVERY_POINT_TAG, Value: closed },
+          ],
+        }),
+      );
+      await cloud.rds.settle();
+    };
+    await leaveFirst();
+    await this.#removeLeft(intermediateSnapshotId(closed, 'school'));
+    await leaveFirst();
+    await cloud.clock.advance(4 * 24 * 60 * MINUTES);
+  }
+
+  /** The janitor comes when it is old enough. @throws Error when it does not take this snapshot, and no other. */
+  async #removeLeft(snapshotId: string): Promise<void> {
+    const { cloud } = this.#account;
+    const root = new RDSClient(cloud.clientConfiguration(cloud.root));
+    const list = async () => {
+      const { DBSnapshots = [] } = await root.send(new DescribeDBSnapshotsCommand({ SnapshotType: 'manual' }));
+      return DBSnapshots.map(({ DBSnapshotIdentifier = '' }) => DBSnapshotIdentifier);
+    };
+    const before = await list();
+    await cloud.clock.advance(4 * 24 * 60 * MINUTES);
+    const { status, text } = await runWorkflow(this.#account, 'remove-abandoned');
+    if (status !== 'SUCCEEDED') throw new Error(`the janitor ended as ${status}: ${text}`);
+    const after = await list();
+    const gone = before.filter(id => !after.includes(id));
+    if (!gone.includes(snapshotId)) throw new Error(`the janitor left ${snapshotId}`);
+    const [wrong] = gone.filter(id => this.#isNamed(id));
+    if (wrong !== undefined) throw new Error(`the janitor took ${wrong}, which a root manifest names`);
+  }
+
+  /** Whether a snapshot is a copy of a recovery point that has a root manifest. */
+  #isNamed(snapshotId: string): boolean {
+    const { keys } = this.#account.cloud.s3.core.store.buckets.get(this.#deployment.vaultBucket) ?? {};
+    const roots = [...(keys?.values() ?? [])].map(({ key }) => key);
+    const [, id] = /^daybreak-school-(\d{8}t\d{6}z)$/.exec(snapshotId) ?? [];
+    return id !== undefined && roots.includes(rootManifestKey(id));
+  }
+
+  async #backUp(): Promise<string> {
+    const { scheduledAt, status, text } = await runWorkflow(this.#account, 'daily-backup');
+    if (status !== 'SUCCEEDED') throw new Error(`the backup ended as ${status}: ${text}`);
+    return idOfInstant(scheduledAt);
   }
 
   /** Runs before this one took a snapshot and copied it, without having measured the database. */

@@ -10,6 +10,7 @@ import type { Account } from './account.ts';
 
 /** How a run of a workflow ended. */
 interface End {
+  readonly scheduledAt: string;
   readonly status: string;
   /** Why: see `describeEnd`. */
   readonly text: string;
@@ -49,7 +50,7 @@ export async function runWorkflow(account: Account, workflow: Workflow): Promise
   }
   const recorded = kinds.find(kind => /^(?:backup|restore-test)\./.test(kind));
   const text = await describeEnd(account, workflow, execution, input.scheduledAt);
-  return { status: execution.status, text, recorded };
+  return { scheduledAt: input.scheduledAt, status: execution.status, text, recorded };
 }
 
 /** An execution's error and cause, the reasons in the root manifest or record that it left, and every error on its way. */

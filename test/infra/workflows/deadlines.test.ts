@@ -1,4 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import {
+  CLOCK_SKEW_MS,
+  CLOSED_FOR_GOOD_MS,
+  LATEST_BACKUP_MS,
+  LATEST_CLOSING_MS,
+} from '../../../functions/platform/scheduled-instant.ts';
 import type { Step } from '../../../infra/role-names.ts';
 import { BUDGETS, DAILY_BACKUP, GRACE_MINUTES, RESTORE_TEST } from '../../../infra/steps/budgets.ts';
 import { DEFINITIONS } from '../../../infra/workflows/definitions.ts';
@@ -148,6 +154,15 @@ describe('the daily backup', () => {
     expect(minutes.partHours + worstOf(parts) + DRAIN_MINUTES + CLOSING_MINUTES).toBeLessThan(minutes.closedHours);
     const last = [Complete, Record, RecordFailure].reduce((sum, task) => sum + worstMinutes(task as State), 0);
     expect(minutes.closedHours + last).toBeLessThan(minutes.timeoutHours);
+  });
+
+  it('has no run left that closes a recovery point, redriven or not, when the janitor may judge its snapshots', () => {
+    const latestEndMs = LATEST_BACKUP_MS + minutes.timeoutHours * 60_000 + CLOCK_SKEW_MS;
+    expect(latestEndMs).toBeLessThan(LATEST_CLOSING_MS);
+    const longestCallMs =
+      Math.max(...(['backup/complete', 'backup/copy-snapshot'] as const).map(step => BUDGETS[step].timeoutMinutes)) *
+      60_000;
+    expect(LATEST_CLOSING_MS + longestCallMs + CLOCK_SKEW_MS).toBeLessThan(CLOSED_FOR_GOOD_MS);
   });
 
   it('leaves a step that stops by itself time to say so', () => {

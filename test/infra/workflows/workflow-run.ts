@@ -23,6 +23,7 @@ const CONTRACTS: Record<
   'backup/back-up-tenant': [dailyBackup.BackUpTenantInput, dailyBackup.BackUpTenantOutput],
   'backup/settle-tenants': [dailyBackup.SettleTenantsInput, dailyBackup.SettleTenantsOutput],
   'backup/complete': [dailyBackup.CompleteInput, dailyBackup.CompleteOutput],
+  'backup/remove-unproved': [dailyBackup.RemoveUnprovedInput, dailyBackup.RemoveUnprovedOutput],
   'tenants/ensure-key': [dailyBackup.EnsureKeyInput, dailyBackup.EnsureKeyOutput],
   'evidence/append-entry': [dailyBackup.AppendEntryInput, dailyBackup.AppendEntryOutput],
   'restore-test/choose': [restoreTest.ChooseInput, restoreTest.ChooseOutput],
