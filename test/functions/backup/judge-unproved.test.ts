@@ -186,7 +186,7 @@ describe('what a backup left', () => {
     ],
     [
       'an intermediate that is tagged as a copy',
-      'its name and its tags do not agree',
+      'its database is not configured',
       { ...intermediate, purpose: 'unproved-copy' },
     ],
     [
@@ -208,7 +208,7 @@ describe('what a backup left', () => {
     ],
     [
       'a name with two dashes',
-      'its name and its tags do not agree',
+      'its database is not configured',
       { ...copy, snapshotId: `daybreak--${recoveryPointId}` },
     ],
   ])('is kept: %s', (_name, reason, snapshot, context) => {
