@@ -215,6 +215,8 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       ...read(vaultBucket, 'fingerprints/', 'tenant-names/'),
       ...write(vaultBucket, 'tenant-names/'),
       { actions: ['kms:GenerateMac'], resources: [tenantIdKeyArn] },
+      // What it listed before, and the items of that.
+      ...read(workBucket, 'work/'),
       ...write(workBucket, 'work/'),
     ],
     'backup/back-up-tenant': [

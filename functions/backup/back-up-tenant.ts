@@ -8,7 +8,12 @@ import {
   type TenantPass,
 } from '../contracts/daily-backup.ts';
 import { isPlainId } from '../contracts/identifiers.ts';
-import { NotCoveredObject, nothingBackedUp, type TenantBackupResult } from '../contracts/object-manifest.ts';
+import {
+  NotCoveredObject,
+  nothingBackedUp,
+  type ObjectManifestLine,
+  type TenantBackupResult,
+} from '../contracts/object-manifest.ts';
 import { TenantFolders } from '../contracts/tenant-names.ts';
 import { manifestKey, notCoveredKey, tenantFoldersKey, unfinishedManifestKey } from '../contracts/vault-layout.ts';
 import { sha256Hex } from '../platform/canonical-json.ts';
@@ -31,7 +36,7 @@ import {
   ObjectNotFoundError,
   readBytes,
 } from '../platform/s3.ts';
-import { type ComparedObject, compareListing, settleListing } from './compare-listing.ts';
+import { type ComparedObject, compareListing, isSameContent, settleListing } from './compare-listing.ts';
 import { type CopyOutcome, type CopyTask, copyToVault } from './copy-to-vault.ts';
 import { listAsOf } from './list-as-of.ts';
 import { readNamingSecret } from './object-name.ts';
@@ -63,10 +68,11 @@ export class TenantFoldersAlteredError extends PermanentError {}
  *
  * Of a bucket that keeps versions the objects are those of the snapshot's moment. Of another they are those that either of
  * two listings saw, the second after all tenants' first (`TenantPass`): a file that was moved meanwhile to where the first
- * had already looked is found by the second, and one that was copied and is gone stays. Where the content of a key changed in
- * between, that of the second is taken, for it may be another file that was moved there. What was listed and was gone before
- * it could be copied is named as `vanished`, because the restored rows may name it too. A file that moves twice within one
- * backup, each time just ahead of the listing, is seen by neither; only a bucket's versions help against that.
+ * had already looked is found by the second, and one that was copied and is gone stays, and is marked so. Where the content of
+ * a key changed in between, that of the second is taken, for it may be another file that was moved there; the other one is
+ * named as `replaced`, with where the vault has it. What was listed and was gone before it could be copied is named as
+ * `vanished`, because the restored rows may name it too. So whatever a listing saw is saved or named. A file that moves twice
+ * within one backup, each time just ahead of the listing, is seen by neither; only a bucket's versions help against that.
  *
  * Built for 20 million objects of one tenant in one bucket: a manifest of so many is written in one call, and two of them fit
  * on its disk. Listing and copying go on over any number of calls, in the same memory whatever the number of objects.
@@ -232,7 +238,10 @@ function walkItem(
 
 type Gathered =
   | Exclude<ComparedObject, { kind: 'new' }>
-  | { readonly kind: 'tried'; readonly key: string; readonly object: ListedObject; readonly outcome: CopyOutcome }
+  | (Omit<Extract<ComparedObject, { kind: 'new' }>, 'kind'> & {
+      readonly kind: 'tried';
+      readonly outcome: Exclude<CopyOutcome, { kind: 'out-of-time' }>;
+    })
   | { readonly kind: 'out-of-time' };
 
 /** Adds everything listed to the manifest, in order. Returns false when it stopped for time. */
@@ -275,49 +284,79 @@ async function add(
     case 'passed':
       return;
     case 'unchanged':
-    case 'kept':
       progress.objectCount++;
       progress.byteCount += gathered.sizeBytes;
-      if (gathered.kind === 'kept' && gathered.line.tagsUnread) {
-        await addNotCovered(manifest, progress, { key: gathered.key, reason: 'tags-refused' });
-      }
       await manifest.addLine(gathered.text);
+      return;
+    case 'kept':
+      await addKept(manifest, progress, gathered.line);
       return;
     case 'not-covered':
       await addNotCovered(manifest, progress, gathered.object);
       return;
     case 'tried':
-      await addOutcome(manifest, progress, gathered.object, gathered.outcome);
+      await addOutcome(manifest, progress, gathered);
   }
 }
 
 async function addOutcome(
   manifest: UnfinishedManifest,
   progress: TenantBackupResult,
-  { key, eTag, sizeBytes }: ListedObject,
-  outcome: CopyOutcome,
+  { key, object, before, outcome }: Extract<Gathered, { kind: 'tried' }>,
 ): Promise<void> {
+  const listed = { eTag: object.eTag, sizeBytes: object.sizeBytes };
+  const isCovered = before !== null && isSameContent(before.line, listed);
   switch (outcome.kind) {
-    case 'out-of-time':
-      return;
+    // What the first pass has stays where there is nothing to take in its place.
     case 'vanished':
-      await addNotCovered(manifest, progress, { key, reason: 'vanished', content: { eTag, sizeBytes } });
+      if (before !== null) await addKept(manifest, progress, before.line);
+      if (!isCovered) await addNotCovered(manifest, progress, { key, reason: 'vanished', content: listed });
       return;
     case 'not-covered':
       progress.recopiedObjectCount += outcome.recopied;
+      if (isCovered) await addLine(manifest, progress, before.line);
+      else if (before !== null) await addKept(manifest, progress, before.line);
       await addNotCovered(manifest, progress, { key, reason: outcome.reason });
       return;
     case 'covered':
       progress.recopiedObjectCount += outcome.recopied;
-      progress.objectCount++;
-      progress.byteCount += outcome.line.sizeBytes;
       if (outcome.written) {
         progress.copiedObjectCount++;
         progress.copiedByteCount += outcome.line.sizeBytes;
       }
-      if (outcome.line.tagsUnread) await addNotCovered(manifest, progress, { key, reason: 'tags-refused' });
-      await manifest.addLine(outcome.line);
+      await addLine(manifest, progress, outcome.line);
+      if (before !== null && !isSameContent(before.line, outcome.line)) {
+        const { eTag, sizeBytes } = before.line;
+        await addNotCovered(manifest, progress, {
+          ...{ key, reason: 'replaced', content: { eTag, sizeBytes }, line: before.line },
+        });
+      }
+      // In a bucket that keeps versions it is the one that was listed.
+      if (!isCovered && !isSameContent(listed, outcome.line)) {
+        await addNotCovered(manifest, progress, { key, reason: 'replaced', content: listed });
+      }
   }
+}
+
+/** Keeps what the first pass has, and says that it is no longer there. */
+async function addKept(
+  manifest: UnfinishedManifest,
+  progress: TenantBackupResult,
+  line: ObjectManifestLine,
+): Promise<void> {
+  progress.goneObjectCount = (progress.goneObjectCount ?? 0) + 1;
+  await addLine(manifest, progress, { ...line, gone: true });
+}
+
+async function addLine(
+  manifest: UnfinishedManifest,
+  progress: TenantBackupResult,
+  line: ObjectManifestLine,
+): Promise<void> {
+  progress.objectCount++;
+  progress.byteCount += line.sizeBytes;
+  if (line.tagsUnread) await addNotCovered(manifest, progress, { key: line.key, reason: 'tags-refused' });
+  await manifest.addLine(line);
 }
 
 async function addNotCovered(

@@ -7,23 +7,30 @@ import { keyOf, type Passed } from './walk-bucket.ts';
 /** A listing came in another order than S3 promises, so that it cannot be compared with a manifest. */
 export class ListingOutOfOrderError extends PermanentError {}
 
+/** It is no longer listed as the first pass found it, and has a line of that. */
+export interface KeptObject {
+  readonly kind: 'kept';
+  readonly key: string;
+  readonly text: string;
+  readonly line: ObjectManifestLine;
+}
+
 export type ComparedObject =
   /** It is listed as it was when the manifest's line of this text was written. */
   | { readonly kind: 'unchanged'; readonly key: string; readonly sizeBytes: number; readonly text: string }
-  /** To be copied: new or changed, or its tags could not be read then. */
-  | { readonly kind: 'new'; readonly key: string; readonly object: ListedObject }
-  /** It is no longer listed, and its line of the first pass stays. */
-  | {
-      readonly kind: 'kept';
-      readonly key: string;
-      readonly sizeBytes: number;
-      readonly text: string;
-      readonly line: ObjectManifestLine;
-    }
+  /** To be copied: new or changed, or its tags could not be read then. `before`: what the first pass covered under this key. */
+  | { readonly kind: 'new'; readonly key: string; readonly object: ListedObject; readonly before: KeptObject | null }
+  /** Nothing is listed under its key, and its line stays. */
+  | KeptObject
   /** It is no longer listed, and the first pass could not cover it. */
   | { readonly kind: 'not-covered'; readonly key: string; readonly object: NotCoveredObject }
   /** Nothing more comes up to and with this key. */
   | { readonly kind: 'passed'; readonly key: string };
+
+interface Content {
+  readonly eTag: string;
+  readonly sizeBytes: number;
+}
 
 type ManifestLines = AsyncIterable<{ line: ObjectManifestLine; text: string }>;
 
@@ -36,7 +43,9 @@ export async function* compareListing(
   previous: ManifestLines,
 ): AsyncGenerator<Extract<ComparedObject, { kind: 'unchanged' | 'new' | 'passed' }>> {
   for await (const compared of settleListing(listing, { lines: previous, notCovered: none(), after: undefined })) {
-    if (compared.kind !== 'kept' && compared.kind !== 'not-covered') yield compared;
+    // An earlier run covered what was there then.
+    if (compared.kind === 'new') yield { ...compared, before: null };
+    else if (compared.kind !== 'kept' && compared.kind !== 'not-covered') yield compared;
   }
 }
 
@@ -61,7 +70,8 @@ export async function* settleListing(
     let lastKey: string | undefined;
     for await (const listed of listing) {
       const key = keyOf(listed);
-      if (lastKey !== undefined && compareKeys(lastKey, key) >= 0) {
+      const order = lastKey === undefined ? -1 : compareKeys(lastKey, key);
+      if (order > 0 || (order === 0 && 'key' in listed)) {
         throw new ListingOutOfOrderError('the listing of a bucket came out of order; run the backup again');
       }
       lastKey = key;
@@ -71,13 +81,14 @@ export async function* settleListing(
         yield { kind: 'passed', key };
         continue;
       }
-      let compared: ComparedObject = { kind: 'new', key, object: listed };
+      let before: KeptObject | null = null;
       for (; !entry.done && entry.value.key === key; entry = await past.next()) {
-        if (entry.value.kind === 'kept' && isUnchanged(listed, entry.value.line)) {
-          compared = { kind: 'unchanged', key, sizeBytes: listed.sizeBytes, text: entry.value.text };
-        }
+        if (entry.value.kind === 'kept') before = entry.value;
+        else if (isOther(entry.value.object, listed)) yield entry.value;
       }
-      yield compared;
+      if (before !== null && isUnchanged(listed, before.line)) {
+        yield { kind: 'unchanged', key, sizeBytes: listed.sizeBytes, text: before.text };
+      } else yield { kind: 'new', key, object: listed, before };
     }
     for (; !entry.done; entry = await past.next()) yield entry.value;
   } finally {
@@ -87,15 +98,17 @@ export async function* settleListing(
 
 type Past = Extract<ComparedObject, { kind: 'kept' | 'not-covered' }>;
 
-/** A key that has both is one whose tags could not be read, which its line says too. */
+/** Of each key its line first. That its tags could not be read is named beside it, and stands in it too. */
 async function* mergeByKey(lines: ManifestLines, notCovered: AsyncIterable<NotCoveredObject>): AsyncGenerator<Past> {
   const named = notCovered[Symbol.asyncIterator]();
   try {
     let next = await named.next();
     for await (const { line, text } of lines) {
       for (; !next.done && compareKeys(next.value.key, line.key) < 0; next = await named.next()) yield name(next.value);
-      if (!next.done && next.value.key === line.key) next = await named.next();
-      yield { kind: 'kept', key: line.key, sizeBytes: line.sizeBytes, text, line };
+      yield { kind: 'kept', key: line.key, text, line };
+      for (; !next.done && next.value.key === line.key; next = await named.next()) {
+        if (next.value.reason !== 'tags-refused') yield name(next.value);
+      }
     }
     for (; !next.done; next = await named.next()) yield name(next.value);
   } finally {
@@ -107,9 +120,26 @@ const name = (object: NotCoveredObject): Past => ({ kind: 'not-covered', key: ob
 
 async function* none(): AsyncGenerator<never> {}
 
+/** Whether what the first pass named is gone although its key is listed: another content stands there. */
+function isOther({ reason, content }: NotCoveredObject, listed: ListedObject): boolean {
+  if (reason === 'replaced') return true;
+  return reason === 'vanished' && content !== undefined && !isSameContent(content, listed);
+}
+
+/** The same content: the same ETag and size. S3 gives no other word on what is gone. */
+export function isSameContent(a: Content, b: Content): boolean {
+  return contentOf(a) === contentOf(b);
+}
+
+/** A key for a content. */
+export function contentOf({ eTag, sizeBytes }: Content): string {
+  return `${eTag} ${sizeBytes}`;
+}
+
 function isUnchanged(object: ListedObject, line: ObjectManifestLine): boolean {
   return (
     line.tagsUnread === undefined &&
+    line.gone === undefined &&
     object.eTag === line.eTag &&
     object.sizeBytes === line.sizeBytes &&
     object.lastModified === line.lastModified &&

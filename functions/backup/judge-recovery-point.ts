@@ -1,5 +1,18 @@
-import type { TenantBackupResult } from '../contracts/object-manifest.ts';
+import type { NotCoveredReason, TenantBackupResult } from '../contracts/object-manifest.ts';
 import type { DatabaseRecoveryPoint, RecoveryPoint } from '../contracts/recovery-point.ts';
+
+/** Whether a recovery point in which there is such an object lacks something. */
+const LACKS: Readonly<Record<NotCoveredReason, boolean>> = {
+  'encrypted-with-customer-key': true,
+  archived: true,
+  'access-denied': true,
+  'tags-refused': true,
+  'kept-changing': true,
+  'copy-failed': true,
+  vanished: true,
+  // The newest content of its key is there, which is all that a bucket without versions can have of a file in use.
+  replaced: false,
+};
 
 /**
  * Decides whether a recovery point is good: everything configured is in it, whole. Whatever is missing is a reason, and
@@ -41,7 +54,7 @@ export function judgeRecoveryPoint(parts: {
       ...(result.failure === null ? [] : [`${nameTenant(result)}: ${result.failure}`]),
       ...(result.failure === null && result.manifestSha256 === null ? [`${nameTenant(result)}: no manifest`] : []),
       ...Object.entries(result.notCovered)
-        .filter(([, count]) => count > 0)
+        .filter(([reason, count]) => count > 0 && LACKS[reason as NotCoveredReason])
         .map(
           ([reason, count]) =>
             `${nameTenant(result)}: ${count} ${count === 1 ? 'object' : 'objects'} not covered: ${reason}`,

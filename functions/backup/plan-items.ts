@@ -1,6 +1,6 @@
 import type { TenantItem } from '../contracts/daily-backup.ts';
 import type { TenantName } from '../contracts/identifiers.ts';
-import type { TenantBackupResult } from '../contracts/object-manifest.ts';
+import { placeOf, type TenantBackupResult } from '../contracts/object-manifest.ts';
 
 /** What is known of one bucket before its objects are listed. */
 export interface BucketTenants {
@@ -47,4 +47,21 @@ export function planItems(known: {
       };
     });
   });
+}
+
+/**
+ * The items of a run that lists once more: those that it has, which stay as they are but for where folders are, and beside
+ * them those that are new.
+ */
+export function addItems(known: readonly TenantItem[], planned: readonly TenantItem[]): TenantItem[] {
+  const byPlace = new Map(known.map(item => [placeOf(item), item]));
+  const places = new Set(planned.map(placeOf));
+  const { tenantFoldersSha256 = null } = planned[0] ?? {};
+  return [
+    ...planned.map(item => {
+      const same = byPlace.get(placeOf(item));
+      return same === undefined ? item : { ...same, tenantFoldersSha256 };
+    }),
+    ...known.filter(item => !places.has(placeOf(item))).map(item => ({ ...item, tenantFoldersSha256 })),
+  ];
 }

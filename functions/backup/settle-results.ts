@@ -1,78 +1,87 @@
-import type { TenantItem } from '../contracts/daily-backup.ts';
+import type { TenantItem, TenantPass } from '../contracts/daily-backup.ts';
 import {
   type NotCoveredObject,
   nothingBackedUp,
   placeOf,
   type TenantBackupResult,
 } from '../contracts/object-manifest.ts';
+import { contentOf } from './compare-listing.ts';
 
-/** What a settling item is: a tenant's place in the second pass, and what the first one came to. */
+/** What is to be done for one item beside the first pass over those that were known then. */
 export interface SettlingItem {
   readonly item: TenantItem;
-  readonly pass: { readonly kind: 'settle'; readonly result: TenantBackupResult };
+  readonly pass: TenantPass;
 }
 
 /**
- * Who is listed once more: those in buckets that keep no versions, but for whom the first pass failed. What failed is named,
- * and has no manifest to settle.
+ * What is still to be done: an item that has no result at all gets its first pass, as it came later or its child left none;
+ * one in a bucket that keeps no versions is listed once more, but where its first pass failed. What failed is named, and has
+ * no manifest to settle.
+ * @param settled what further passes came to so far.
  */
-export function planSettling(items: readonly TenantItem[], results: readonly TenantBackupResult[]): SettlingItem[] {
+export function planSettling(
+  items: readonly TenantItem[],
+  results: readonly TenantBackupResult[],
+  settled: readonly TenantBackupResult[],
+): SettlingItem[] {
   const first = byPlace(results);
-  return items.flatMap(item => {
-    const result = first.get(placeOf(item));
-    if (item.asOf !== null || result === undefined || result.failure !== null) return [];
-    return [{ item, pass: { kind: 'settle', result } }];
+  const further = byPlace(settled);
+  return items.flatMap((item): SettlingItem[] => {
+    const place = placeOf(item);
+    if (further.has(place)) return [];
+    const result = first.get(place);
+    if (result === undefined) return [{ item, pass: { kind: 'first' } }];
+    return item.asOf === null && result.failure === null ? [{ item, pass: { kind: 'settle', result } }] : [];
   });
 }
 
 /**
- * One result for each item: that of its second pass where it had one, else that of its first. A child execution that left
- * none is named by the failure `NoResultError`; what the first pass stored stays, and so does the newest earlier manifest.
- * @param settled null where there was no second pass.
+ * One result for each item: that of its last pass. What is still to be done is named by the failure `NoResultError`: its
+ * child execution left none, or there was no more time for it; what the first pass stored stays, and so does the newest
+ * earlier manifest.
  */
 export function mergeResults(
   items: readonly TenantItem[],
   results: readonly TenantBackupResult[],
-  settled: readonly TenantBackupResult[] | null,
+  settled: readonly TenantBackupResult[],
 ): TenantBackupResult[] {
-  const first = byPlace(results);
-  const second = byPlace(settled ?? []);
-  const settling = new Set(settled === null ? [] : planSettling(items, results).map(({ item }) => placeOf(item)));
+  const last = byPlace([...results, ...settled]);
+  const undone = new Set(planSettling(items, results, settled).map(({ item }) => placeOf(item)));
   return items.map(item => {
     const { bucketId, tenant, previousManifestSha256, partialManifestSha256 } = item;
     const place = placeOf(item);
-    const result = first.get(place);
-    if (result === undefined) {
-      return {
-        bucketId,
-        tenant,
-        ...nothingBackedUp(),
-        previousManifestSha256,
-        ...(partialManifestSha256 && { partialManifestSha256 }),
-        failure: 'NoResultError',
-      };
-    }
-    if (!settling.has(place)) return result;
-    return second.get(place) ?? { ...result, failure: 'NoResultError' };
+    const result = last.get(place) ?? {
+      bucketId,
+      tenant,
+      ...nothingBackedUp(),
+      previousManifestSha256,
+      ...(partialManifestSha256 && { partialManifestSha256 }),
+      failure: null,
+    };
+    return undone.has(place) ? { ...result, failure: 'NoResultError' } : result;
   });
 }
 
-/** The same content: the same ETag and size. S3 gives no other word on what is gone. */
-export function contentOf({ eTag, sizeBytes }: { eTag: string; sizeBytes: number }): string {
-  return `${eTag} ${sizeBytes}`;
+/** How often a content left a key, and came to one, while tenants were backed up. */
+export interface Moves {
+  readonly left: number;
+  readonly came: number;
 }
 
 /**
- * Takes what was found under another key off a tenant's list of what is not covered.
- * @param isSaved whether a manifest holds this content.
+ * Takes what was found under another key off a tenant's list of what is not covered. Of several files of one content each has
+ * to be found, else all of them stay: nobody can say which is which.
+ * @param movesOf of a content, in all buckets.
  */
 export function withoutSaved(
   notCovered: readonly NotCoveredObject[],
-  isSaved: (content: string) => boolean,
+  movesOf: (content: string) => Moves,
 ): NotCoveredObject[] {
-  return notCovered.filter(
-    ({ reason, content }) => reason !== 'vanished' || content === undefined || !isSaved(contentOf(content)),
-  );
+  return notCovered.filter(({ reason, content }) => {
+    if (reason !== 'vanished' || content === undefined) return true;
+    const { left, came } = movesOf(contentOf(content));
+    return came < left;
+  });
 }
 
 function byPlace(results: readonly TenantBackupResult[]): Map<string, TenantBackupResult> {

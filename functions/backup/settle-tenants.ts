@@ -3,7 +3,7 @@ import type { Deployment } from '../contracts/configuration.ts';
 import { SettleTenantsInput, SettleTenantsOutput, TenantItem } from '../contracts/daily-backup.ts';
 import { NotCoveredObject, TenantBackupResult } from '../contracts/object-manifest.ts';
 import {
-  foundContentsKey,
+  countedMovesKey,
   itemsKey,
   manifestKey,
   notCoveredKey,
@@ -19,18 +19,21 @@ import { readItems, readMapResults } from '../platform/map-results.ts';
 import { openLines, readManifest, storeLines } from '../platform/object-manifest.ts';
 import { readBytes, writeBytes } from '../platform/s3.ts';
 import { CLOCK_SKEW_MS } from '../platform/scheduled-instant.ts';
-import { contentOf, mergeResults, planSettling, withoutSaved } from './settle-results.ts';
+import { contentOf } from './compare-listing.ts';
+import { type Moves, mergeResults, planSettling, withoutSaved } from './settle-results.ts';
 
 const LINES_BETWEEN_LOOKS_AT_THE_TIME = 10_000;
 
 /**
  * Settles what moved in buckets that keep no versions while their tenants were backed up.
  *
- * Before the second pass it plans it. After it, what a listing saw and nothing could copy any more is looked for in every
- * manifest: the same content under another key, of another tenant or bucket too, is what was moved, and is taken off the
- * list. A move makes a new file: one of the same content that lay there before is another, and says nothing of what is gone. What is found nowhere stays named with its count, and makes the recovery point incomplete: it was there after the
- * snapshots, so that restored rows may name it, and nothing has it. Content is told by ETag and size. Under SSE-KMS a moved
- * file gets another ETag: there it stays named although it may be saved.
+ * Before a further pass it plans it. After the last one, what a listing saw and nothing could copy any more is looked for in
+ * every manifest: the same content under another key, of another tenant or bucket too, is what was moved, and is taken off the
+ * list. A move makes a new file: one of the same content that lay there before is another, and says nothing of what is gone.
+ * Of several files of one content, as many have to have come somewhere as left their keys: what was copied and is gone counts
+ * with what could not be. What is found nowhere stays named with its count, and makes the recovery point incomplete: it was
+ * there after the snapshots, so that restored rows may name it, and nothing has it. Content is told by ETag and size. Under
+ * SSE-KMS a moved file gets another ETag: there it stays named although it may be saved.
  *
  * Manifests are read only where something vanished: some 20 seconds for each million of their lines.
  */
@@ -42,12 +45,12 @@ export const handler = step({
 });
 
 async function plan(
-  { recoveryPointId, tenantResultsKey: resultsKey }: Extract<z.output<typeof SettleTenantsInput>, { moment: 'before' }>,
+  input: Extract<z.output<typeof SettleTenantsInput>, { moment: 'before' }>,
   { workBucket }: Deployment,
 ): Promise<z.input<typeof SettleTenantsOutput>> {
-  const items = await readItems(workBucket, itemsKey('backup', recoveryPointId), TenantItem);
-  const results = await Array.fromAsync(readMapResults(workBucket, resultsKey, TenantBackupResult));
-  const settling = planSettling(items, results);
+  const { recoveryPointId } = input;
+  const { items, first, further } = await readPasses(workBucket, input);
+  const settling = planSettling(items, first, further);
   await writeLines(workBucket, settlingItemsKey(recoveryPointId), settling);
   return { moment: 'before', itemsKey: settlingItemsKey(recoveryPointId), itemCount: settling.length };
 }
@@ -56,33 +59,44 @@ async function close(
   input: Extract<z.output<typeof SettleTenantsInput>, { moment: 'after' }>,
   { deployment, timeIsShort }: StepContext,
 ): Promise<z.input<typeof SettleTenantsOutput>> {
-  const { recoveryPointId, settledResultsKey, cursor } = input;
-  const { workBucket } = deployment;
-  const items = await readItems(workBucket, itemsKey('backup', recoveryPointId), TenantItem);
-  const read = (key: string) => Array.fromAsync(readMapResults(workBucket, key, TenantBackupResult));
-  const first = await read(input.tenantResultsKey);
-  const results = mergeResults(items, first, settledResultsKey === null ? null : await read(settledResultsKey));
-  const settled = new Set(planSettling(items, first).map(({ item: { bucketId } }) => bucketId));
+  const { recoveryPointId, cursor } = input;
+  const { vaultBucket, workBucket } = deployment;
+  const { items, first, further } = await readPasses(workBucket, input);
+  const results = mergeResults(items, first, further);
+  const withoutVersions = new Set(items.filter(({ asOf }) => asOf === null).map(({ bucketId }) => bucketId));
   const named = new Map<TenantBackupResult, NotCoveredObject[]>();
   for (const result of results) {
-    const isConcerned = settled.has(result.bucketId) && (result.notCovered.vanished ?? 0) > 0;
-    if (isConcerned) named.set(result, await readNotCovered(result, deployment));
+    const { vanished = 0, replaced = 0 } = result.notCovered;
+    if (!withoutVersions.has(result.bucketId) || vanished + replaced === 0) continue;
+    named.set(result, await readNotCovered(result, vaultBucket));
   }
-  const vanished = sinceWhen(named);
-  const found = cursor === null ? new Set<string>() : await readFound(workBucket, recoveryPointId);
-  const next = await search(results, cursor ?? 0, vanished, found, deployment, timeIsShort);
-  if (next !== undefined) {
-    const body = Buffer.from(JSON.stringify([...found]));
-    await writeBytes(workBucket, foundContentsKey(recoveryPointId), body, { contentType: 'application/json' });
-    return { moment: 'after', tenantsKey: null, cursor: next };
+  const count = cursor === null ? new MoveCount() : await MoveCount.resume(workBucket, recoveryPointId);
+  const since = sinceWhen(named);
+  if (since.size > 0 && !(await countMoves(results, since, count, vaultBucket, timeIsShort))) {
+    await count.keep(workBucket, recoveryPointId);
+    return { moment: 'after', tenantsKey: null, cursor: count.manifestCount };
   }
+  for (const { content } of [...named.values()].flat())
+    if (content) count.add(contentOf(content), { left: 1, came: 0 });
   const final: TenantBackupResult[] = [];
   for (const result of results) {
     const notCovered = named.get(result);
-    final.push(notCovered === undefined ? result : await takeOff(result, notCovered, found, deployment));
+    final.push(notCovered === undefined ? result : await takeOff(result, notCovered, count, deployment));
   }
   await writeLines(workBucket, tenantResultsKey(recoveryPointId), final);
   return { moment: 'after', tenantsKey: tenantResultsKey(recoveryPointId), cursor: null };
+}
+
+async function readPasses(
+  workBucket: string,
+  input: { recoveryPointId: string; tenantResultsKey: string; settledResultsKeys: readonly string[] },
+): Promise<{ items: TenantItem[]; first: TenantBackupResult[]; further: TenantBackupResult[] }> {
+  const read = (key: string) => Array.fromAsync(readMapResults(workBucket, key, TenantBackupResult));
+  const items = await readItems(workBucket, itemsKey('backup', input.recoveryPointId), TenantItem);
+  const first = await read(input.tenantResultsKey);
+  const further: TenantBackupResult[] = [];
+  for (const key of input.settledResultsKeys) further.push(...(await read(key)));
+  return { items, first, further };
 }
 
 /** The contents that vanished, and when the first listing that saw each began: what it was moved to is not older. */
@@ -100,49 +114,97 @@ function sinceWhen(named: ReadonlyMap<TenantBackupResult, readonly NotCoveredObj
   return since;
 }
 
-/**
- * Looks for contents in the manifests from the `from`th on, until all are found.
- * @param vanished since when each may have been moved.
- * @param found gets what is found.
- * @returns the manifest to go on with when it stopped for time; undefined when it is done.
- */
-async function search(
-  results: readonly TenantBackupResult[],
-  from: number,
-  vanished: ReadonlyMap<string, Date>,
-  found: Set<string>,
-  { vaultBucket }: Deployment,
-  timeIsShort: () => boolean,
-): Promise<number | undefined> {
-  for (const [index, { tenant, manifestSha256 }] of results.entries()) {
-    if (found.size === vanished.size) return undefined;
-    if (index < from || manifestSha256 === null) continue;
-    if (timeIsShort()) return index;
-    const key = manifestKey(tenant, manifestSha256);
-    const lines = await openLines(vaultBucket, key, manifestSha256);
-    try {
-      let count = 0;
-      for await (const { line } of readManifest(lines, key)) {
-        const content = contentOf(line);
-        const since = vanished.get(content);
-        if (since !== undefined && parseInstant(line.lastModified) >= since) found.add(content);
-        if (++count % LINES_BETWEEN_LOOKS_AT_THE_TIME === 0 && timeIsShort()) return index;
-      }
-    } finally {
-      await lines.close();
-    }
+const KeptCount = z.strictObject({
+  manifestCount: z.int(),
+  moves: z.array(z.tuple([z.string(), z.int(), z.int()])),
+});
+
+/** How often contents left and came, counted manifest by manifest. */
+class MoveCount {
+  readonly #moves = new Map<string, Moves>();
+  /** So many manifests are counted. */
+  manifestCount = 0;
+
+  /** Goes on from what was kept last: a call that is run again counts nothing twice. */
+  static async resume(workBucket: string, recoveryPointId: string): Promise<MoveCount> {
+    const stored = await readBytes(workBucket, countedMovesKey(recoveryPointId));
+    const { manifestCount, moves } = KeptCount.parse(JSON.parse(stored.toString('utf8')));
+    const count = new MoveCount();
+    count.manifestCount = manifestCount;
+    for (const [content, left, came] of moves) count.add(content, { left, came });
+    return count;
   }
-  return undefined;
+
+  async keep(workBucket: string, recoveryPointId: string): Promise<void> {
+    const kept: z.input<typeof KeptCount> = {
+      manifestCount: this.manifestCount,
+      moves: [...this.#moves].map(([content, { left, came }]) => [content, left, came]),
+    };
+    const body = Buffer.from(JSON.stringify(kept));
+    await writeBytes(workBucket, countedMovesKey(recoveryPointId), body, { contentType: 'application/json' });
+  }
+
+  of(content: string): Moves {
+    return this.#moves.get(content) ?? { left: 0, came: 0 };
+  }
+
+  add(content: string, { left, came }: Moves): void {
+    const before = this.of(content);
+    this.#moves.set(content, { left: before.left + left, came: before.came + came });
+  }
+
+  addAll(other: MoveCount): void {
+    for (const [content, moves] of other.#moves) this.add(content, moves);
+  }
+}
+
+/**
+ * Counts in the manifests that are not counted yet how often contents left the key of a line, and how often they came to one.
+ * @param since the contents, and from when on each may have been moved.
+ * @returns false when it stopped for time.
+ */
+async function countMoves(
+  results: readonly TenantBackupResult[],
+  since: ReadonlyMap<string, Date>,
+  count: MoveCount,
+  vaultBucket: string,
+  timeIsShort: () => boolean,
+): Promise<boolean> {
+  for (const { tenant, manifestSha256 } of results.slice(count.manifestCount)) {
+    if (timeIsShort()) return false;
+    const ofManifest = new MoveCount();
+    if (manifestSha256 !== null) {
+      const key = manifestKey(tenant, manifestSha256);
+      const lines = await openLines(vaultBucket, key, manifestSha256);
+      try {
+        let lineCount = 0;
+        for await (const { line } of readManifest(lines, key)) {
+          const content = contentOf(line);
+          const from = since.get(content);
+          if (from !== undefined) {
+            const came = parseInstant(line.lastModified) >= from ? 1 : 0;
+            ofManifest.add(content, { left: line.gone ? 1 : 0, came });
+          }
+          if (++lineCount % LINES_BETWEEN_LOOKS_AT_THE_TIME === 0 && timeIsShort()) return false;
+        }
+      } finally {
+        await lines.close();
+      }
+    }
+    count.addAll(ofManifest);
+    count.manifestCount++;
+  }
+  return true;
 }
 
 /** The result without what was found, and the list of the rest stored beside the tenant's manifests. */
 async function takeOff(
   result: TenantBackupResult,
   notCovered: readonly NotCoveredObject[],
-  found: ReadonlySet<string>,
+  count: MoveCount,
   deployment: Deployment,
 ): Promise<TenantBackupResult> {
-  const rest = withoutSaved(notCovered, content => found.has(content));
+  const rest = withoutSaved(notCovered, content => count.of(content));
   if (rest.length === notCovered.length) return result;
   const { notCoveredSha256: _, ...others } = result;
   const { vanished = 0, ...reasons } = result.notCovered;
@@ -163,7 +225,7 @@ async function takeOff(
 
 async function readNotCovered(
   { tenant, notCoveredSha256 }: TenantBackupResult,
-  { vaultBucket }: Deployment,
+  vaultBucket: string,
 ): Promise<NotCoveredObject[]> {
   if (notCoveredSha256 === undefined) return [];
   const lines = await openLines(vaultBucket, notCoveredKey(tenant, notCoveredSha256), notCoveredSha256);
@@ -172,11 +234,6 @@ async function readNotCovered(
   } finally {
     await lines.close();
   }
-}
-
-async function readFound(workBucket: string, recoveryPointId: string): Promise<Set<string>> {
-  const stored = await readBytes(workBucket, foundContentsKey(recoveryPointId));
-  return new Set(z.array(z.string()).parse(JSON.parse(stored.toString('utf8'))));
 }
 
 /** @throws TenantKeyUnusableError */

@@ -47,6 +47,11 @@ export class VersionChoice {
     }
   }
 
+  /** Whether no older version can change what is chosen. */
+  get isMade(): boolean {
+    return this.#isDone;
+  }
+
   /** The version chosen of those that were added since the last call, which begins anew; undefined where there was none. */
   take(): ListedVersion | undefined {
     const chosen = this.#atMoment ?? this.#later;

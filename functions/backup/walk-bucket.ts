@@ -10,7 +10,7 @@ export type List = (
 ) => AsyncGenerator<{
   objects: ListedObject[];
   commonPrefixes: string[];
-  /** Where the page has no objects: up to and with this key, which was not named before, there is none. */
+  /** Where the page has no objects: up to and with this key there is no other one. */
   passedTo?: string | undefined;
 }>;
 
@@ -20,7 +20,7 @@ export interface Passed {
 }
 
 /** The last key that can follow a prefix's keys, but for keys that begin with this very character behind the prefix. */
-const LAST_CHARACTER = '\u{10FFFF}';
+export const LAST_CHARACTER = '\u{10FFFF}';
 
 /** Objects below a prefix after `afterKey`, in the order of their keys. */
 async function* walkPrefix(

@@ -89,20 +89,27 @@ export const DatabaseOutcome = z.strictObject({ databaseId: z.string(), failure:
 
 /**
  * `backup/list-tenants`: as soon as the snapshots are available. Writes the items of the distributed map to the work bucket
- * (`itemsKey`).
+ * (`itemsKey`). Called again with its cursor it goes on where it stopped for time; where it was done, it lists once more what
+ * keeps no versions, and adds to the items what came meanwhile. Items only ever come.
  */
 export const ListTenantsInput = z.strictObject({
   recoveryPointId: RecoveryPointId,
   /** The moment of the snapshots, of several the last one's; null where there is none: then that of the listing. */
   asOf: InstantText.nullable().default(null),
+  cursor: Sha256.nullable().default(null),
 });
 export const ListTenantsOutput = z.strictObject({
-  itemsKey: z.string(),
+  /** Null where it stopped for time. */
+  itemsKey: z.string().nullable(),
   itemCount: z.int(),
-  /** Buckets that could not be listed: they may hold tenants that nothing else knows. */
+  /** Buckets that could not be listed, or are not yet: they may hold tenants that nothing else knows. */
   unlistedBucketIds: z.array(z.string()),
+  /** Buckets of which it can list only what is there now: what is there later, only listing again can tell. */
+  bucketIdsWithoutVersions: z.array(z.string()),
   /** New tenants beyond the most that one run gives keys to: they have no item, and the next run begins with them. */
   postponedTenantCount: z.int(),
+  /** The digest of what it has listed (`folderListingKey`). */
+  cursor: Sha256,
 });
 
 /**
@@ -173,9 +180,9 @@ export const BackUpTenantOutput = z.strictObject({
 });
 
 /**
- * `backup/settle-tenants`: `before` the second pass it writes that pass's items to the work bucket, none where every bucket
- * keeps versions. `after` it, it gathers the results of both, and looks for what vanished; called again with the cursor until
- * there is none.
+ * `backup/settle-tenants`: `before` a further pass it writes to the work bucket the items that are still to be done: those to be
+ * settled, and those that have no result yet. `after` the last one it gathers the results of all, and looks for what vanished;
+ * called again with the cursor until there is none.
  */
 export const SettleTenantsInput = z.discriminatedUnion('moment', [
   z.strictObject({
@@ -183,13 +190,14 @@ export const SettleTenantsInput = z.discriminatedUnion('moment', [
     recoveryPointId: RecoveryPointId,
     /** The result writer's manifest in the work bucket (`ResultWriterDetails.Key`). */
     tenantResultsKey: z.string(),
+    /** Those of the further passes so far. */
+    settledResultsKeys: z.array(z.string()),
   }),
   z.strictObject({
     moment: z.literal('after'),
     recoveryPointId: RecoveryPointId,
     tenantResultsKey: z.string(),
-    /** That of the second pass; null where there was none. */
-    settledResultsKey: z.string().nullable(),
+    settledResultsKeys: z.array(z.string()),
     /** How many manifests are searched. */
     cursor: z.int().nullable(),
   }),

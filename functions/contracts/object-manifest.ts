@@ -33,12 +33,18 @@ export const ObjectManifestLine = z.strictObject({
   sha256: Sha256.optional(),
   /** For content over 5 GB: S3 then keeps a SHA-256 of each part, not of the whole. */
   parts: z.object({ partSizeBytes: z.int(), sha256: z.array(Sha256) }).optional(),
+  /**
+   * The content was no longer under this key when the bucket, which keeps no versions, was listed again: it was moved or
+   * deleted meanwhile. It is here all the same, because restored rows may name it.
+   */
+  gone: z.literal(true).optional(),
 });
 export type ObjectManifestLine = z.infer<typeof ObjectManifestLine>;
 
 /**
  * Why an object is not in a recovery point; `tags-refused`: it is, but its tags are not; `vanished`: it was listed, and gone
- * before it could be copied.
+ * before it could be copied; `replaced`: what is in the recovery point under its key was written over it meanwhile, in a bucket
+ * that keeps no versions.
  */
 export const NotCoveredReason = z.enum([
   'encrypted-with-customer-key',
@@ -48,18 +54,21 @@ export const NotCoveredReason = z.enum([
   'kept-changing',
   'copy-failed',
   'vanished',
+  'replaced',
 ]);
 export type NotCoveredReason = z.infer<typeof NotCoveredReason>;
 
 /**
  * An object that could not be backed up, or not whole: a line of `not-covered`, kept beside the manifest, under the same key,
- * in the order of the keys.
+ * in the order of the keys. A key may have several.
  */
 export const NotCoveredObject = z.strictObject({
   key: z.string(),
   reason: NotCoveredReason,
-  /** What its content was, where it vanished: the same may be found under another key. */
+  /** What its content was, where it vanished or was replaced: the same may be found under another key. */
   content: z.strictObject({ eTag: z.string(), sizeBytes: z.int() }).optional(),
+  /** Where it was replaced after it had been copied: its own line, by which the vault has it. */
+  line: ObjectManifestLine.optional(),
 });
 export type NotCoveredObject = z.infer<typeof NotCoveredObject>;
 
@@ -84,6 +93,11 @@ export const TenantBackupResult = z.strictObject({
   byteCount: z.int(),
   copiedObjectCount: z.int(),
   copiedByteCount: z.int(),
+  /**
+   * Lines of the manifest that are marked `gone`; absent where there is none. Where files left, others may have moved so often
+   * that no listing saw them, which only a bucket's versions help against.
+   */
+  goneObjectCount: z.int().optional(),
   /** How often an object changed while it was copied and was copied again. */
   recopiedObjectCount: z.int(),
   notCovered: z.partialRecord(NotCoveredReason, z.int()),

@@ -67,12 +67,14 @@ export const itemsKey = (workflow: 'backup' | 'restore-test', id: string): strin
 /** Where the folders of a run's tenants are, when some are not called as the tenant. `sha256` is the file's digest. */
 export const tenantFoldersKey = (id: string, sha256: string): string =>
   `${workPrefix(id)}tenant-folders/${sha256}.json`;
+/** What folders a run has listed so far. `sha256` is the file's digest. */
+export const folderListingKey = (id: string, sha256: string): string => `${workPrefix(id)}folders/${sha256}.json`;
 /** The items (JSONL) of the second pass over tenants. */
 export const settlingItemsKey = (id: string): string => `${workPrefix(id)}settling.jsonl`;
 /** What backing up each tenant came to in the end (JSONL). */
 export const tenantResultsKey = (id: string): string => `${workPrefix(id)}tenants.jsonl`;
-/** Contents that vanished somewhere and were found in a manifest, between two calls. */
-export const foundContentsKey = (id: string): string => `${workPrefix(id)}found-contents.json`;
+/** How often contents that vanished somewhere left and came, as far as manifests are counted, between two calls. */
+export const countedMovesKey = (id: string): string => `${workPrefix(id)}counted-moves.json`;
 /** Progress of one database's fingerprint between two calls. */
 export const fingerprintProgressKey = (id: string, databaseId: string, moment: string): string =>
   `${workPrefix(id)}fingerprints/${databaseId}/${moment}.json.zst`;

@@ -97,7 +97,7 @@ export async function* listVersionPages(
   bucket: string,
   prefix: string,
   options: ListOptions = {},
-): AsyncGenerator<{ versions: ListedVersion[]; commonPrefixes: string[] }> {
+): AsyncGenerator<{ versions: ListedVersion[]; commonPrefixes: string[]; isLast: boolean }> {
   let keyMarker = options.startAfter;
   let versionMarker: string | undefined;
   for (;;) {
@@ -117,6 +117,7 @@ export async function* listVersionPages(
     yield {
       versions: mergeVersions((page.Versions ?? []).map(describe), (page.DeleteMarkers ?? []).map(describe)),
       commonPrefixes: (page.CommonPrefixes ?? []).map(({ Prefix }) => decodeListed(Prefix ?? '')),
+      isLast: !page.IsTruncated,
     };
     if (!page.IsTruncated) return;
     if (page.NextKeyMarker === undefined) throw endless(bucket);

@@ -100,8 +100,10 @@ export const DAILY_BACKUP = {
   snapshotHours: 8,
   /** Every database was measured again and copied, and every tenant's objects were backed up. */
   partHours: 14.5,
-  /** Tenants in buckets without versions were listed once more. */
+  /** Tenants in buckets without versions were listed once more, and what came meanwhile was backed up. */
   settledHours: 16,
+  /** So often tenants are backed up that came later: each time may bring more. What comes after the last one is named. */
+  settlingPasses: 5,
   closedHours: 18,
   /** Before the next day's run begins. */
   timeoutHours: 22,

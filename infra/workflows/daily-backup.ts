@@ -405,26 +405,46 @@ function copySnapshot(references: WorkflowReferences): States {
 }
 
 /**
- * Backs up every tenant's objects, and once all are, settles what moved meanwhile in buckets that keep no versions. The
+ * Backs up every tenant's objects. Once all are, tenants are listed again, and what moved meanwhile in buckets that keep no
+ * versions is settled: so often that listing finds no tenant any more that nothing was done for, up to a few times. The
  * branch's output says where the results are, or why there are none.
  */
 function backUpFiles(references: WorkflowReferences): States {
   // The id is spliced into the string literal that the expression holds.
   const results = (name: string) => `{% '${workPrefix("' & $plan.recoveryPointId & '")}${name}' %}`;
+  const listed = {
+    listing: '{% $states.result.Payload.cursor %}',
+    unlistedBucketIds: '{% $states.result.Payload.unlistedBucketIds %}',
+    postponedTenantCount: '{% $states.result.Payload.postponedTenantCount %}',
+  };
   return {
-    StartAt: 'ListTenants',
+    StartAt: 'BeginFiles',
     States: {
+      BeginFiles: { Type: 'Pass', Assign: { listing: null }, Next: 'ListTenants' },
       ListTenants: invoke(references, 'backup/list-tenants', {
-        Payload: { recoveryPointId: '{% $plan.recoveryPointId %}', asOf: '{% $asOf %}' },
+        Payload: { recoveryPointId: '{% $plan.recoveryPointId %}', asOf: '{% $asOf %}', cursor: '{% $listing %}' },
         Assign: {
+          ...listed,
           itemsKey: '{% $states.result.Payload.itemsKey %}',
-          unlistedBucketIds: '{% $states.result.Payload.unlistedBucketIds %}',
-          postponedTenantCount: '{% $states.result.Payload.postponedTenantCount %}',
+          bucketIdsWithoutVersions: '{% $states.result.Payload.bucketIdsWithoutVersions %}',
         },
         endsAt: 'partEndsAt',
-        Catch: catchAll('FilesFailed', 'filesFailure'),
-        Next: 'BackUpTenants',
+        Catch: catchLate('ListingTimedOut', 'FilesFailed', 'filesFailure'),
+        Next: 'AreTenantsListed',
       }),
+      AreTenantsListed: {
+        Type: 'Choice',
+        Choices: [
+          { Condition: '{% $states.input.itemsKey != null %}', Next: 'BackUpTenants' },
+          { Condition: isPast('partEndsAt'), Next: 'ListingTimedOut' },
+        ],
+        Default: 'ListTenants',
+      },
+      ListingTimedOut: {
+        Type: 'Pass',
+        Assign: { filesFailure: 'FilesTimedOutError', filesFailureCause: 'tenants were not listed in time' },
+        Next: 'FilesFailed',
+      },
       BackUpTenants: mapOverLines({
         workBucket: references.workBucket,
         itemsKey: '{% $itemsKey %}',
@@ -438,27 +458,59 @@ function backUpFiles(references: WorkflowReferences): States {
         processor: backUpTenant(references, 'Tenant'),
         Assign: {
           tenantResultsKey: '{% $states.result.ResultWriterDetails.Key %}',
-          settledResultsKey: null,
+          settledResultsKeys: [],
           cursor: null,
         },
         Catch: catchAll('FilesFailed', 'filesFailure'),
-        Next: 'PlanSettling',
+        Next: 'ListTenantsAgain',
       }),
+      ListTenantsAgain: invoke(references, 'backup/list-tenants', {
+        Payload: { recoveryPointId: '{% $plan.recoveryPointId %}', asOf: '{% $asOf %}', cursor: '{% $listing %}' },
+        Assign: listed,
+        endsAt: 'settleEndsAt',
+        Catch: catchAll('NotListedAgain', 'listingFailure'),
+        Next: 'AreTenantsListedAgain',
+      }),
+      AreTenantsListedAgain: {
+        Type: 'Choice',
+        Choices: [
+          { Condition: '{% $states.input.itemsKey != null %}', Next: 'PlanSettling' },
+          { Condition: isPast('settleEndsAt'), Next: 'CloseTenants' },
+        ],
+        Default: 'ListTenantsAgain',
+      },
+      // What came is not known then, and the recovery point says so.
+      NotListedAgain: {
+        Type: 'Pass',
+        Assign: {
+          unlistedBucketIds: '{% [$distinct($append($unlistedBucketIds, $bucketIdsWithoutVersions))] %}',
+        },
+        Next: 'PlanSettling',
+      },
       PlanSettling: invoke(references, 'backup/settle-tenants', {
         Payload: {
           moment: 'before',
           recoveryPointId: '{% $plan.recoveryPointId %}',
           tenantResultsKey: '{% $tenantResultsKey %}',
+          settledResultsKeys: '{% [$settledResultsKeys] %}',
         },
         Assign: { settlingItemsKey: '{% $states.result.Payload.itemsKey %}' },
         endsAt: 'settleEndsAt',
         Catch: catchAll('FilesFailed', 'filesFailure'),
         Next: 'IsAnyToSettle',
       }),
+      // What is left to be done is named when the tenants are closed.
       IsAnyToSettle: {
         Type: 'Choice',
-        Choices: [{ Condition: '{% $states.input.itemCount > 0 %}', Next: 'SettleTenants' }],
-        Default: 'CloseTenants',
+        Choices: [
+          { Condition: '{% $states.input.itemCount = 0 %}', Next: 'CloseTenants' },
+          {
+            Condition: `{% $count([$settledResultsKeys]) >= ${DAILY_BACKUP.settlingPasses} %}`,
+            Next: 'CloseTenants',
+          },
+          { Condition: isPast('settleEndsAt'), Next: 'CloseTenants' },
+        ],
+        Default: 'SettleTenants',
       },
       SettleTenants: mapOverLines({
         workBucket: references.workBucket,
@@ -472,16 +524,16 @@ function backUpFiles(references: WorkflowReferences): States {
         resultsPrefix: results('settled'),
         maxConcurrency: DAILY_BACKUP.tenantsAtOnce,
         processor: backUpTenant(references, 'SettledTenant'),
-        Assign: { settledResultsKey: '{% $states.result.ResultWriterDetails.Key %}' },
+        Assign: { settledResultsKeys: '{% [$settledResultsKeys, $states.result.ResultWriterDetails.Key] %}' },
         Catch: catchAll('FilesFailed', 'filesFailure'),
-        Next: 'CloseTenants',
+        Next: 'ListTenantsAgain',
       }),
       CloseTenants: invoke(references, 'backup/settle-tenants', {
         Payload: {
           moment: 'after',
           recoveryPointId: '{% $plan.recoveryPointId %}',
           tenantResultsKey: '{% $tenantResultsKey %}',
-          settledResultsKey: '{% $settledResultsKey %}',
+          settledResultsKeys: '{% [$settledResultsKeys] %}',
           cursor: '{% $cursor %}',
         },
         Assign: { cursor: '{% $states.result.Payload.cursor %}' },

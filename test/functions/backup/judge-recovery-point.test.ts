@@ -24,6 +24,11 @@ describe('judgeRecoveryPoint', () => {
     expect(judgeRecoveryPoint(whole)).toEqual({ status: 'good', reasons: [] });
   });
 
+  it('calls it good where a newer content of a file was taken, and counts that', () => {
+    const tenants = whole.tenants.map(tenant => ({ ...tenant, notCovered: { replaced: 2 } }));
+    expect(judgeRecoveryPoint({ ...whole, tenants })).toEqual({ status: 'good', reasons: [] });
+  });
+
   it.each([
     [
       'an empty configuration',

@@ -1,13 +1,15 @@
 import { zstdCompressSync } from 'node:zlib';
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { beginListing, continueListing, isDone } from '../../../functions/backup/list-folders.ts';
 import { handler } from '../../../functions/backup/list-tenants.ts';
-import { planItems } from '../../../functions/backup/plan-items.ts';
+import { addItems, planItems } from '../../../functions/backup/plan-items.ts';
 import type { TenantItem } from '../../../functions/contracts/daily-backup.ts';
 import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
-import { TenantFolders } from '../../../functions/contracts/tenant-names.ts';
+import { TenantFolders, type TenantIdComparison } from '../../../functions/contracts/tenant-names.ts';
 import {
   fingerprintKey,
+  folderListingKey,
   itemsKey,
   rootManifestKey,
   tenantFoldersKey,
@@ -85,16 +87,14 @@ async function putRootManifest(id: string, results: RecoveryPoint['tenants'], fo
   await cloud.put('vault', rootManifestKey(id), forge?.(text) ?? text);
 }
 
+const fingerprintOf = (names: string[], comparison: TenantIdComparison = 'exact') => {
+  const comparedAs = (id: string) => (comparison === 'ignores-case' ? id.toLowerCase() : id);
+  const tenants = names.map(id => ({ id, comparedAs: comparedAs(id) }));
+  return zstdCompressSync(JSON.stringify({ root: { comparison, tenants, rowsWithoutId: 0 } }));
+};
+
 const putFingerprint = (names: string[]) =>
-  cloud.put(
-    'vault',
-    fingerprintKey(recoveryPointId, 'app', 'before'),
-    zstdCompressSync(
-      JSON.stringify({
-        root: { comparison: 'exact', tenants: names.map(id => ({ id, comparedAs: id })), rowsWithoutId: 0 },
-      }),
-    ),
-  );
+  cloud.put('vault', fingerprintKey(recoveryPointId, 'app', 'before'), fingerprintOf(names));
 
 describe('list-tenants', () => {
   it('finds the tenants of a bucket by their prefixes', async () => {
@@ -306,7 +306,206 @@ describe('list-tenants', () => {
   });
 });
 
+describe('list-tenants, again', () => {
+  const list = (cursor: string | null, id = recoveryPointId) =>
+    cloud.invoke(handler, { recoveryPointId: id, asOf, cursor });
+  const placesOf = async () => (await itemsOf(recoveryPointId)).map(({ bucketId, tenant }) => [bucketId, tenant]);
+  it('adds the folders that came, and takes no item away', async () => {
+    await cloud.put('school-uploads', 'schools/oakfield/a', 'x');
+    await cloud.put('school-uploads', 'schools/leaving/a', 'x');
+    const first = await list(null);
+    const before = await itemsOf(recoveryPointId);
+    await cloud.remove('school-uploads', 'schools/leaving/a');
+    await cloud.put('school-uploads', 'schools/new/a', 'x');
+    const second = await list(first.cursor);
+    expect(second).toMatchObject({ itemCount: 4, unlistedBucketIds: [], bucketIdsWithoutVersions: ['uploads'] });
+    const after = await itemsOf(recoveryPointId);
+    expect(after.map(({ tenant }) => tenant)).toEqual([null, 'leaving', 'new', 'oakfield']);
+    expect(after.filter(({ tenant }) => tenant !== 'new')).toEqual(before);
+    await list(second.cursor);
+    expect(await itemsOf(recoveryPointId)).toEqual(after);
+  });
+
+  it('adds a tenant that a database came to know, and one without files', async () => {
+    await putFingerprint(['oakfield']);
+    const { cursor } = await list(null);
+    await cloud.put(
+      'vault',
+      fingerprintKey(recoveryPointId, 'app', 'after'),
+      fingerprintOf(['oakfield', 'signed-up', 'a b']),
+    );
+    await cloud.put('school-uploads', 'schools/a b/f', 'x');
+    await list(cursor);
+    const items = await itemsOf(recoveryPointId);
+    const [, odd] = items.map(({ tenant }) => tenant);
+    expect(items.map(({ tenant }) => tenant)).toEqual([null, odd, 'oakfield', 'signed-up']);
+    expect((await readFolders(items)).tenants).toEqual([{ name: odd, folders: ['a b'] }]);
+  });
+
+  it('tells everyone of a folder that came for a tenant that is known', async () => {
+    const key = fingerprintKey(recoveryPointId, 'app', 'before');
+    await cloud.put('vault', key, fingerprintOf(['Oak'], 'ignores-case'));
+    await cloud.put('school-uploads', 'schools/Oak/a', 'x');
+    const { cursor } = await list(null);
+    const [, before] = await itemsOf(recoveryPointId);
+    await cloud.put('school-uploads', 'schools/OAK/a', 'x');
+    await cloud.remove('school-uploads', 'schools/Oak/a');
+    await list(cursor);
+    const items = await itemsOf(recoveryPointId);
+    expect(items.map(({ tenant }) => tenant)).toEqual([null, before?.tenant]);
+    expect((await readFolders(items)).tenants).toEqual([
+      { name: before?.tenant, folders: expect.arrayContaining(['OAK', 'Oak']) },
+    ]);
+  });
+
+  it('lets in as many new tenants in a run as in one listing, and none of them out again', async () => {
+    const names = Array.from({ length: 999 }, (_, index) => `school-${index}`);
+    await putFingerprint(names);
+    const first = await list(null);
+    expect(first).toMatchObject({ itemCount: 1000, postponedTenantCount: 0 });
+    for (const key of ['schools/a-first/x', 'schools/z-last/x']) await cloud.put('school-uploads', key, 'x');
+    const second = await list(first.cursor);
+    expect(second).toMatchObject({ itemCount: 1001, postponedTenantCount: 1 });
+    expect((await placesOf()).slice(0, 2)).toEqual([
+      ['uploads', null],
+      ['uploads', 'a-first'],
+    ]);
+    expect(await list(second.cursor)).toMatchObject({ itemCount: 1001, postponedTenantCount: 1 });
+  });
+
+  it('lists nothing once more that keeps versions', async () => {
+    cloud = stepRuntime({
+      buckets: [{ id: 'uploads', name: 'school-uploads', tenantPrefix: 'schools/{tenant}/', versioning: 'Enabled' }],
+    });
+    await cloud.put('school-uploads', 'schools/oakfield/a', 'x');
+    const { cursor, bucketIdsWithoutVersions } = await list(null);
+    expect(bucketIdsWithoutVersions).toEqual([]);
+    cloud.requests.length = 0;
+    await cloud.put('school-uploads', 'schools/new/a', 'x');
+    await list(cursor);
+    expect(cloud.requests.filter(request => request.includes('school-uploads'))).toEqual([]);
+    expect(await placesOf()).toEqual([
+      ['uploads', null],
+      ['uploads', 'oakfield'],
+    ]);
+  });
+
+  it('calls a bucket unlisted for good that could not be listed once', async () => {
+    await cloud.put('school-uploads', 'schools/oakfield/a', 'x');
+    cloud.intercept(async (request, next) =>
+      request.path.startsWith('/school-uploads')
+        ? { status: 403, headers: {}, body: '<Error><Code>AccessDenied</Code></Error>' }
+        : next(),
+    );
+    const { cursor, unlistedBucketIds } = await list(null);
+    expect(unlistedBucketIds).toEqual(['uploads']);
+    cloud.intercept(undefined);
+    expect(await list(cursor)).toMatchObject({ itemCount: 2, unlistedBucketIds: ['uploads'] });
+  });
+
+  it.each([
+    ['without versions', undefined],
+    ['with versions', 'Enabled' as const],
+  ])('goes on where it stopped for time, and comes to the same: a bucket %s', async (_what, versioning) => {
+    const bucket = { name: 'school-uploads', tenantPrefix: 'schools/{tenant}/', ...(versioning && { versioning }) };
+    cloud = stepRuntime({ buckets: [{ id: 'uploads', ...bucket }], startsAt: new Date('2026-11-22T02:00:00.000Z') });
+    const folders = Array.from({ length: 7 }, (_, index) => `school-${index}`);
+    for (const folder of folders) await cloud.put('school-uploads', `schools/${folder}/x`, 'x');
+    for (const key of ['schools/direct', 'schools/school-3', 'schools/zz']) await cloud.put('school-uploads', key, 'x');
+    for (let count = 0; count < 3; count++) await cloud.put('school-uploads', 'schools/direct', `${count}`);
+    await cloud.clock.advance(50 * 60_000);
+    if (versioning) await cloud.remove('school-uploads', 'schools/school-2/x');
+    cloud.intercept(inPagesOf(2));
+    const whole = await listFolders(() => false);
+    expect(whole.calls).toBe(1);
+    expect(new Set(whole.folders)).toEqual(new Set(folders));
+    expect(whole.asOf).toBe(versioning ? asOf : null);
+    const paged = await listFolders(() => true);
+    expect(paged).toEqual({ ...whole, calls: paged.calls, folders: expect.arrayContaining(whole.folders) });
+    expect(paged.folders).toHaveLength(whole.folders.length);
+    expect(paged.calls).toBeGreaterThan(5);
+  });
+
+  /** Lists in as many calls as it takes. Time is looked at behind each page, and before the first one. */
+  async function listFolders(isShort: () => boolean) {
+    let listing = beginListing(['uploads'], asOf);
+    let calls = 0;
+    for (; !isDone(listing); calls++) {
+      expect(calls).toBeLessThan(60);
+      let looks = 0;
+      const rest = JSON.parse(JSON.stringify(listing));
+      listing = await cloud.run(() => continueListing(rest, cloud.configuration, () => looks++ > 0 && isShort()));
+    }
+    const [bucket] = listing.buckets;
+    return { calls, folders: bucket?.folders ?? [], asOf: bucket?.asOf, isListed: bucket?.isListed };
+  }
+
+  it('finds the tenants in a call of its own where listing took several', async () => {
+    await cloud.put('school-uploads', 'schools/oakfield/a', 'x');
+    const stopped = await cloud.run(() =>
+      handler({ recoveryPointId, asOf }, { getRemainingTimeInMillis: () => 60_000 }),
+    );
+    expect(stopped).toMatchObject({ itemsKey: null, itemCount: 0, unlistedBucketIds: ['uploads'] });
+    const listed = await list(stopped.cursor);
+    expect(listed).toMatchObject({ itemsKey: null, unlistedBucketIds: [] });
+    expect(await list(listed.cursor)).toMatchObject({ itemsKey: itemsKey('backup', recoveryPointId), itemCount: 2 });
+  });
+
+  it('believes no listing but the one that it wrote', async () => {
+    const { cursor } = await list(null);
+    const key = folderListingKey(recoveryPointId, cursor);
+    const text = (await cloud.get('work', key)).toString();
+    await cloud.put('work', key, text.replace('"folders":[]', '"folders":["forged"]'));
+    await expect(list(cursor)).rejects.toMatchObject({ name: 'FolderListingAlteredError' });
+    expect(await placesOf()).toEqual([['uploads', null]]);
+  });
+
+  it('comes to the same when it was killed at any request and is run again', async () => {
+    await putFingerprint(['a b']);
+    await cloud.put('school-uploads', 'schools/oakfield/a', 'x');
+    const { cursor } = await list(null);
+    await cloud.put('school-uploads', 'schools/new/a', 'x');
+    let killedAt = 0;
+    let expected: unknown;
+    for (let isKilled = true; isKilled; ) {
+      killedAt++;
+      let count = 0;
+      cloud.intercept(async (_request, next) => {
+        const answer = await next();
+        if (++count === killedAt) throw new Error('the process was killed');
+        return answer;
+      });
+      isKilled = await list(cursor).then(
+        () => false,
+        () => true,
+      );
+      cloud.intercept(undefined);
+      await list(cursor);
+      const items = (await itemsOf(recoveryPointId)).map(item => ({ ...item, tenantFoldersSha256: null }));
+      expected ??= items;
+      expect(items).toEqual(expected);
+      expect(items).toHaveLength(4);
+    }
+    expect(killedAt).toBeGreaterThan(6);
+  });
+});
+
 describe('the items', () => {
+  it('that are known stay, whatever is planned anew', () => {
+    const item = (tenant: string | null, more: Partial<TenantItem> = {}): TenantItem => ({
+      ...{ recoveryPointId, bucketId: 'uploads', tenant, previousManifestSha256: null, partialManifestSha256: null },
+      ...{ asOf: null, tenantFoldersSha256: hash('f'), ...more },
+    });
+    const known = [item(null), item('a', { previousManifestSha256: hash('1') }), item('gone')];
+    const planned = [null, 'a', 'b'].map(tenant => item(tenant, { tenantFoldersSha256: hash('e'), asOf }));
+    expect(addItems(known, planned)).toEqual([
+      item(null, { tenantFoldersSha256: hash('e') }),
+      item('a', { tenantFoldersSha256: hash('e'), previousManifestSha256: hash('1') }),
+      item('b', { tenantFoldersSha256: hash('e'), asOf }),
+      item('gone', { tenantFoldersSha256: hash('e') }),
+    ]);
+  });
+
   it('keep buckets apart', () => {
     const items = planItems({
       recoveryPointId,

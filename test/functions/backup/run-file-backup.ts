@@ -9,6 +9,7 @@ import {
   type TenantBackupResult,
 } from '../../../functions/contracts/object-manifest.ts';
 import { manifestKey, notCoveredKey, tenantKeyAlias } from '../../../functions/contracts/vault-layout.ts';
+import { DAILY_BACKUP } from '../../../infra/steps/budgets.ts';
 import type { TestRuntime } from '../../fixtures/step-runtime.ts';
 
 /** The key of a tenant, made at first sight as `tenants/ensure-key` does. */
@@ -26,7 +27,18 @@ export async function runFileBackup(
   keys: Map<string, string>,
   { recoveryPointId = '20261122t023000z', asOf = null as string | null } = {},
 ): Promise<TenantBackupResult[]> {
-  const { itemsKey } = await cloud.invoke(listTenants, { recoveryPointId, asOf });
+  let cursor: string | null = null;
+  const list = async () => {
+    for (;;) {
+      const output: Awaited<ReturnType<typeof listTenants>> = await cloud.invoke(listTenants, {
+        recoveryPointId,
+        asOf,
+        cursor,
+      });
+      cursor = output.cursor;
+      if (output.itemsKey !== null) return output.itemsKey;
+    }
+  };
   const readLines = async (key: string) =>
     (await cloud.get('work', key))
       .toString()
@@ -42,20 +54,24 @@ export async function runFileBackup(
     }
     return writeResults(cloud, name, results);
   };
-  const items: TenantItem[] = await readLines(itemsKey);
+  const items: TenantItem[] = await readLines(await list());
   const tenantResultsKey = await runPass(
     'first',
     items.map(item => ({ item, pass: { kind: 'first' } })),
   );
-  const planned = await cloud.invoke(settleTenants, { moment: 'before', recoveryPointId, tenantResultsKey });
-  if (planned.moment !== 'before') throw new Error('it planned nothing');
-  const settledResultsKey = planned.itemCount === 0 ? null : await runPass('settle', await readLines(planned.itemsKey));
+  const settledResultsKeys: string[] = [];
+  while (settledResultsKeys.length < DAILY_BACKUP.settlingPasses) {
+    await list();
+    const planned = await cloud.invoke(settleTenants, {
+      ...{ moment: 'before', recoveryPointId, tenantResultsKey, settledResultsKeys },
+    });
+    if (planned.moment !== 'before') throw new Error('it planned nothing');
+    if (planned.itemCount === 0) break;
+    const name = `settle-${settledResultsKeys.length + 1}`;
+    settledResultsKeys.push(await runPass(name, await readLines(planned.itemsKey)));
+  }
   const closed = await cloud.invoke(settleTenants, {
-    moment: 'after',
-    recoveryPointId,
-    tenantResultsKey,
-    settledResultsKey,
-    cursor: null,
+    ...{ moment: 'after', recoveryPointId, tenantResultsKey, settledResultsKeys, cursor: null },
   });
   if (closed.moment !== 'after' || closed.tenantsKey === null) throw new Error('it was not closed');
   return readLines(closed.tenantsKey);

@@ -2,15 +2,17 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { handler as settleTenants } from '../../../functions/backup/settle-tenants.ts';
-import type { TenantBackupResult } from '../../../functions/contracts/object-manifest.ts';
+import type { NotCoveredObject, TenantBackupResult } from '../../../functions/contracts/object-manifest.ts';
 import { itemsKey, manifestKey } from '../../../functions/contracts/vault-layout.ts';
 import { inPagesOf, stepRuntime, type TestRuntime } from '../../fixtures/step-runtime.ts';
 import { type Move, move, moveMeanwhile } from './mover.ts';
 import { readLines, readNamed, runFileBackup, writeResults } from './run-file-backup.ts';
+import { runMovingBackup } from './run-moving-backup.ts';
 
 const BUCKET = 'school-uploads';
 const recoveryPointId = '20261122t023000z';
 const sha256 = (content: string) => createHash('sha256').update(content).digest('hex');
+const md5 = (content: string) => createHash('md5').update(content).digest('hex');
 
 let cloud: TestRuntime;
 let keys: Map<string, string>;
@@ -25,10 +27,23 @@ beforeEach(() => start());
 const upload = (key: string, body = key) => cloud.put(BUCKET, key, body);
 const backUp = () => runFileBackup(cloud, keys);
 
+/** Backs up, and does something between the first pass and the next. */
+const backUpWith = (then: () => Promise<unknown>) => {
+  let isDone = false;
+  const invoke: TestRuntime['invoke'] = async (handler, event) => {
+    if (handler === (settleTenants as unknown) && !isDone) {
+      isDone = true;
+      await then();
+    }
+    return cloud.invoke(handler, event);
+  };
+  return runFileBackup({ ...cloud, invoke }, keys);
+};
+
 /** Every content in any manifest, with the keys that it has there, and all that is named. */
 async function saved(results: readonly TenantBackupResult[]) {
   const contents = new Map<string, string[]>();
-  const named: { key: string; reason: string }[] = [];
+  const named: NotCoveredObject[] = [];
   for (const result of results) {
     for (const { key, sha256: digest = '' } of await readLines(cloud, result)) {
       contents.set(digest, [...(contents.get(digest) ?? []), key]);
@@ -80,20 +95,8 @@ describe('a file that moves while a bucket without versions is backed up', () =>
         path.startsWith(`/${BUCKET}`) && 'list-type' in query && JSON.stringify(query).includes('schools/oak/'),
       () => move(cloud, BUCKET, { from: 'schools/oak/missed', to: 'schools/ash/found' }),
     );
-    // Between the passes: what was copied is moved.
-    const original = cloud.invoke;
-    let invocations = 0;
-    const results = await runFileBackup(
-      {
-        ...cloud,
-        invoke: async (handler, event) => {
-          if (handler === (settleTenants as unknown) && invocations++ === 0) {
-            await move(cloud, BUCKET, { from: 'schools/oak/copied', to: 'schools/ash/copied' });
-          }
-          return original(handler, event);
-        },
-      },
-      keys,
+    const results = await backUpWith(() =>
+      move(cloud, BUCKET, { from: 'schools/oak/copied', to: 'schools/ash/copied' }),
     );
     const { contents, named } = await saved(results);
     expect(contents.get(sha256('schools/oak/missed'))).toEqual(['schools/ash/found']);
@@ -140,14 +143,34 @@ describe('a file that moves while a bucket without versions is backed up', () =>
     expect(contents.get(sha256('schools/oak/z'))).toEqual(['schools/oak/a']);
   });
 
+  it('is found in the folder of a school that was not there when tenants were listed', async () => {
+    for (const key of ['schools/ash/1', 'schools/oak/moving']) await upload(key);
+    beforeSourceRequest(
+      (path, query) =>
+        path.startsWith(`/${BUCKET}`) &&
+        'list-type' in query &&
+        'delimiter' in query &&
+        !('prefix' in query && query.prefix),
+      () => move(cloud, BUCKET, { from: 'schools/oak/moving', to: 'schools/new/moved' }),
+    );
+    const results = await backUp();
+    const { contents, named } = await saved(results);
+    expect(contents.get(sha256('schools/oak/moving'))).toEqual(['schools/new/moved']);
+    expect(named).toEqual([]);
+    expect(results.map(({ tenant, failure }) => [tenant, failure])).toEqual([
+      [null, null],
+      ['ash', null],
+      ['new', null],
+      ['oak', null],
+    ]);
+  });
+
   it('costs one listing of each tenant and one reading of its manifest where nothing moved', async () => {
     for (const key of ['schools/ash/1', 'schools/oak/1', 'other/1']) await upload(key);
     const first = await backUp();
     cloud.requests.length = 0;
     expect(await backUp()).toEqual(first.map(result => ({ ...result, copiedObjectCount: 0, copiedByteCount: 0 })));
-    const settling = cloud.requests.slice(
-      cloud.requests.findLastIndex(request => request.endsWith('/settling.jsonl')) + 1,
-    );
+    const settling = cloud.requests.slice(cloud.requests.findIndex(request => request.endsWith('/settling.jsonl')) + 1);
     expect(settling.filter(request => !/\/work\/|\?list-type/.test(request)).sort()).toEqual(
       [
         ...first.map(({ tenant, manifestSha256 }) => `s3 GET /vault/${manifestKey(tenant, manifestSha256 ?? '')}`),
@@ -155,31 +178,172 @@ describe('a file that moves while a bucket without versions is backed up', () =>
     );
     const listings = cloud.requests.filter(request => request.startsWith(`s3 GET /${BUCKET}/?list-type`));
     expect(listings).toHaveLength(
-      // The prefixes once; the two schools, and twice what belongs to none: its top level, and the one prefix there.
-      1 + 2 * (2 + 3),
+      // The prefixes before each pass and after the last; the two schools, and what belongs to none: its top level, and the
+      // one prefix there.
+      3 + 2 * (2 + 3),
     );
+  });
+
+  it('is found in the folder of a school that came when the others were already settled', async () => {
+    for (const key of ['schools/ash/1', 'schools/oak/moving']) await upload(key);
+    let listings = 0;
+    cloud.intercept(async (request, next) => {
+      const lists = (school: string) => 'list-type' in request.query && request.query.prefix === `schools/${school}/`;
+      // Each time just ahead: to where the first pass has looked already, and from there before the second one looks.
+      if (lists('oak') && listings++ === 0) {
+        await move(cloud, BUCKET, { from: 'schools/oak/moving', to: 'schools/ash/moved' });
+      }
+      if (lists('ash') && listings === 1) {
+        await move(cloud, BUCKET, { from: 'schools/ash/moved', to: 'schools/new/moved' });
+      }
+      return next();
+    });
+    const results = await backUp();
+    const { contents, named } = await saved(results);
+    expect(contents.get(sha256('schools/oak/moving'))).toEqual(['schools/new/moved']);
+    expect(named).toEqual([]);
+    expect(cloud.lines.filter(({ level }) => level === 'error')).toEqual([]);
+  });
+
+  it('is marked and counted where it left, and lies where it came', async () => {
+    for (const key of ['schools/ash/1', 'schools/oak/copied']) await upload(key);
+    const results = await backUpWith(() =>
+      move(cloud, BUCKET, { from: 'schools/oak/copied', to: 'schools/ash/copied' }),
+    );
+    const lines = await Promise.all(results.map(result => readLines(cloud, result)));
+    expect(lines.flat().map(({ key, gone }) => [key, gone])).toEqual([
+      ['schools/ash/1', undefined],
+      ['schools/ash/copied', undefined],
+      ['schools/oak/copied', true],
+    ]);
+    expect(results.map(({ tenant, goneObjectCount }) => [tenant, goneObjectCount])).toEqual([
+      [null, undefined],
+      ['ash', undefined],
+      ['oak', 1],
+    ]);
+  });
+
+  it('is named where another one was written over it, with where the vault has it', async () => {
+    for (const key of ['schools/oak/latest', 'schools/oak/same']) await upload(key);
+    const results = await backUpWith(async () => {
+      await upload('schools/oak/latest', 'newer');
+      await upload('schools/oak/same', 'schools/oak/same');
+    });
+    const { contents, named } = await saved(results);
+    expect(contents.get(sha256('newer'))).toEqual(['schools/oak/latest']);
+    expect(contents.get(sha256('schools/oak/same'))).toEqual(['schools/oak/same']);
+    expect(named).toEqual([
+      {
+        ...{ key: 'schools/oak/latest', reason: 'replaced' },
+        content: { eTag: `"${md5('schools/oak/latest')}"`, sizeBytes: 18 },
+        line: expect.objectContaining({ sha256: sha256('schools/oak/latest') }),
+      },
+    ]);
+    expect(results.map(({ tenant, notCovered }) => [tenant, notCovered])).toEqual([
+      [null, {}],
+      ['oak', { replaced: 1 }],
+    ]);
+  });
+
+  it('is named where another one was written over it before it could be copied', async () => {
+    await upload('schools/oak/latest');
+    beforeSourceRequest(
+      (path, _query, method) => method === 'HEAD' && path === `/${BUCKET}/schools/oak/latest`,
+      () => upload('schools/oak/latest', 'newer'),
+    );
+    const { contents, named } = await saved(await backUp());
+    expect([...contents.values()]).toEqual([['schools/oak/latest']]);
+    expect(named).toMatchObject([
+      { key: 'schools/oak/latest', reason: 'replaced', content: { eTag: `"${md5('schools/oak/latest')}"` } },
+    ]);
+  });
+
+  it('stays as the first pass found it where what was written over it is gone at once', async () => {
+    await upload('schools/oak/latest');
+    let isListed = false;
+    const results = await backUpWith(async () => {
+      await upload('schools/oak/latest', 'newer');
+      cloud.intercept(async (request, next) => {
+        isListed ||= request.query.prefix === 'schools/oak/';
+        if (isListed && request.method === 'HEAD') await cloud.remove(BUCKET, 'schools/oak/latest');
+        return next();
+      });
+    });
+    const { contents, named } = await saved(results);
+    expect(contents.get(sha256('schools/oak/latest'))).toEqual(['schools/oak/latest']);
+    expect(named).toMatchObject([
+      { key: 'schools/oak/latest', reason: 'vanished', content: { eTag: `"${md5('newer')}"` } },
+    ]);
+  });
+
+  it('stays named although another one has its name by now', async () => {
+    await upload('schools/oak/reused');
+    beforeSourceRequest(
+      (path, _query, method) => method === 'HEAD' && path === `/${BUCKET}/schools/oak/reused`,
+      () => cloud.remove(BUCKET, 'schools/oak/reused'),
+    );
+    const { contents, named } = await saved(await backUpWith(() => upload('schools/oak/reused', 'another')));
+    expect([...contents.keys()]).toEqual([sha256('another')]);
+    expect(named).toMatchObject([{ key: 'schools/oak/reused', reason: 'vanished' }]);
+  });
+
+  describe('and has the content of another one', () => {
+    /** Two of the same content vanish before they can be copied, and come back under `found`. */
+    const loseTwins = (found: readonly string[]) => {
+      const twins = ['schools/oak/twin', 'schools/elm/twin'];
+      cloud.intercept(async (request, next) => {
+        const key = request.method === 'HEAD' ? twins.find(twin => request.path === `/${BUCKET}/${twin}`) : undefined;
+        const to = key && found[twins.indexOf(key)];
+        if (key !== undefined) twins[twins.indexOf(key)] = '';
+        if (to) await move(cloud, BUCKET, { from: `${key}`, to });
+        else if (key !== undefined) await cloud.remove(BUCKET, key);
+        return next();
+      });
+      return Promise.all([upload('schools/ash/1'), ...twins.map(key => upload(key, 'twin'))]);
+    };
+
+    it('is found where both are', async () => {
+      await loseTwins(['schools/ash/a', 'schools/ash/b']);
+      expect((await saved(await backUp())).named).toEqual([]);
+    });
+
+    it('stays named with the other one where one alone is, because nobody can say which', async () => {
+      await loseTwins(['schools/ash/a']);
+      const { contents, named } = await saved(await backUp());
+      expect(contents.get(sha256('twin'))).toEqual(['schools/ash/a']);
+      expect(named.map(({ key, reason }) => [key, reason])).toEqual([
+        ['schools/elm/twin', 'vanished'],
+        ['schools/oak/twin', 'vanished'],
+      ]);
+    });
+
+    it('is not found in one that was copied and moved since', async () => {
+      for (const key of ['schools/ash/copied', 'schools/oak/deleted']) await upload(key, 'twin');
+      await cloud.clock.advance(60 * 60_000);
+      beforeSourceRequest(
+        (path, _query, method) => method === 'HEAD' && path === `/${BUCKET}/schools/oak/deleted`,
+        () => cloud.remove(BUCKET, 'schools/oak/deleted'),
+      );
+      const results = await backUpWith(() =>
+        move(cloud, BUCKET, { from: 'schools/ash/copied', to: 'schools/ash/moved' }),
+      );
+      const { contents, named } = await saved(results);
+      expect(contents.get(sha256('twin'))).toEqual(['schools/ash/copied', 'schools/ash/moved']);
+      expect(named.map(({ key }) => key)).toEqual(['schools/oak/deleted']);
+    });
   });
 
   it('keeps what the first pass named and is gone', async () => {
     await cloud.put(BUCKET, 'schools/oak/cold', 'x', { StorageClass: 'GLACIER' });
     await upload('schools/oak/warm');
-    const original = cloud.invoke;
-    const results = await runFileBackup(
-      {
-        ...cloud,
-        invoke: async (handler, event) => {
-          if (handler === (settleTenants as unknown)) await cloud.remove(BUCKET, 'schools/oak/cold');
-          return original(handler, event);
-        },
-      },
-      keys,
-    );
+    const results = await backUpWith(() => cloud.remove(BUCKET, 'schools/oak/cold'));
     expect(await saved(results)).toMatchObject({ named: [{ key: 'schools/oak/cold', reason: 'archived' }] });
   });
 
   it('is in a manifest, or named, when it moves once, whatever else moves', async () => {
     const place = fc.constantFrom('schools/oak/a/', 'schools/oak/z/', 'schools/ash/', 'schools/elm/', 'board/');
-    const file = fc.record({ from: place, to: place, at: fc.nat({ max: 30 }) });
+    const newPlace = fc.constantFrom('schools/a-new/', 'schools/pine/');
+    const file = fc.record({ from: place, to: fc.oneof(place, newPlace), at: fc.nat({ max: 30 }) });
     await fc.assert(
       fc.asyncProperty(
         fc.array(file, { minLength: 1, maxLength: 6 }),
@@ -207,7 +371,7 @@ describe('a file that moves while a bucket without versions is backed up', () =>
           }
         },
       ),
-      { numRuns: 8 },
+      { numRuns: 6 },
     );
   });
 });
@@ -232,6 +396,18 @@ describe('a mover that runs all the time', () => {
   });
 });
 
+describe('files that move all the time, also into new schools and over one another', () => {
+  it.each([
+    ['once each, without versions', 1, { movesEach: 1, share: 0.4 }],
+    ['again and again, without versions', 2, { movesEach: 100, share: 0.5 }],
+    ['again and again, with versions', 3, { versioning: 'Enabled' as const, movesEach: 100, share: 0.5 }],
+  ])('are each saved or named: %s', async (_what, seed, options) => {
+    const { files, moves } = await runMovingBackup(seed, options);
+    expect(files).toBeGreaterThan(0);
+    expect(moves).toBeGreaterThan(10);
+  });
+});
+
 describe('settle-tenants', () => {
   it('goes on with the next manifest where it stopped for time, and finds the same', async () => {
     for (const key of ['schools/ash/1', 'schools/oak/moving', 'schools/pine/1']) await upload(key);
@@ -246,7 +422,7 @@ describe('settle-tenants', () => {
       moment: 'after',
       recoveryPointId,
       tenantResultsKey: 'work/results/first/manifest.json',
-      settledResultsKey: 'work/results/settle/manifest.json',
+      settledResultsKeys: ['work/results/settle-1/manifest.json'],
     };
     const output = await cloud.run(() => settleTenants({ ...input, cursor: null }, stopping));
     expect(output).toMatchObject({ tenantsKey: null, cursor: 0 });
@@ -270,7 +446,7 @@ describe('settle-tenants', () => {
       moment: 'after',
       recoveryPointId,
       tenantResultsKey: 'work/results/first/manifest.json',
-      settledResultsKey: 'work/results/settle/manifest.json',
+      settledResultsKeys: ['work/results/settle-1/manifest.json'],
       cursor: null,
     };
     let killedAt = 0;
@@ -306,7 +482,7 @@ describe('settle-tenants', () => {
       moment: 'after',
       recoveryPointId,
       tenantResultsKey: await writeResults(cloud, 'some', results),
-      settledResultsKey: await writeResults(cloud, 'none', []),
+      settledResultsKeys: [await writeResults(cloud, 'none', [])],
       cursor: null,
     })) as { tenantsKey: string };
     const final = (await cloud.get('work', tenantsKey))

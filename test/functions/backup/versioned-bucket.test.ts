@@ -15,6 +15,7 @@ import {
   backUpTenant as callWithin,
   TENANT_BACKUP_LIMITS,
 } from '../../../functions/backup/back-up-tenant.ts';
+import { listAsOf } from '../../../functions/backup/list-as-of.ts';
 import { handler as listTenants } from '../../../functions/backup/list-tenants.ts';
 import { BackUpTenantInput } from '../../../functions/contracts/daily-backup.ts';
 import { ObjectManifestLine, type TenantBackupResult } from '../../../functions/contracts/object-manifest.ts';
@@ -263,6 +264,79 @@ describe('a bucket that keeps versions', () => {
     }
   });
 
+  describe('of which one key has a great many versions', () => {
+    const listPages = (asOf: string, versionsOfAKey?: number) => {
+      cloud.requests.length = 0;
+      cloud.intercept(inPagesOf(5));
+      return cloud.run(() => Array.fromAsync(listAsOf(asOf, versionsOfAKey)(BUCKET, 'schools/oakfield/')));
+    };
+    const listed = (pages: Awaited<ReturnType<typeof listPages>>) =>
+      pages.flatMap(({ objects }) => objects.map(({ key, eTag }) => [key.slice(-1), eTag]));
+    const eTag = (body: string) => `"${createHash('md5').update(body).digest('hex')}"`;
+
+    it('reads of those before the moment none but the one that it takes', async () => {
+      for (const name of ['a', 'c']) await upload(`schools/oakfield/${name}`, name);
+      for (let count = 1; count <= 60; count++) await upload('schools/oakfield/b', `${count}`);
+      await pass(5 * MINUTE);
+      const asOf = now();
+      await pass(5 * MINUTE);
+      for (let count = 61; count <= 68; count++) await upload('schools/oakfield/b', `${count}`);
+      expect(listed(await listPages(asOf))).toEqual([
+        ['a', eTag('a')],
+        ['b', eTag('60')],
+        ['c', eTag('c')],
+      ]);
+      expect(cloud.requests).toHaveLength(3);
+    });
+
+    it('says while it reads those after the moment how far it came, and gives up in the end without saying the name', async () => {
+      await upload('schools/oakfield/a', 'a');
+      await upload('schools/oakfield/b', 'b');
+      await pass(5 * MINUTE);
+      const asOf = now();
+      await pass(5 * MINUTE);
+      for (let count = 1; count <= 30; count++) await upload('schools/oakfield/b', `${count}`);
+      await upload('schools/oakfield/c', 'c');
+      const pages = await listPages(asOf, 40);
+      expect(listed(pages)).toEqual([
+        ['a', eTag('a')],
+        ['b', eTag('b')],
+      ]);
+      expect(pages.slice(1, 6).map(({ passedTo }) => passedTo?.slice(-1))).toEqual(['a', 'a', 'a', 'a', 'a']);
+      const failed = await listPages(asOf, 20).catch((error: Error) => error);
+      const digest = sha256('schools/oakfield/b').slice(0, 16);
+      expect(failed).toMatchObject({ name: 'TooManyVersionsError', message: expect.stringContaining(digest) });
+      expect(String(failed)).not.toContain('oakfield/b');
+    });
+
+    it('has it backed up in calls that stop while they read', async () => {
+      for (const name of ['a', 'b']) await upload(`schools/oakfield/${name}`, name);
+      await pass(5 * MINUTE);
+      const asOf = now();
+      await pass(5 * MINUTE);
+      for (let count = 1; count <= 40; count++) await upload('schools/oakfield/b', `${count}`);
+      const item = { recoveryPointId, bucketId: 'uploads', tenant: 'oakfield', previousManifestSha256: null, asOf };
+      let input = BackUpTenantInput.parse({ item, keyArn, cursor: null });
+      for (let calls = 1; ; calls++) {
+        let pages = 0;
+        cloud.intercept((request, next) => {
+          if ('versions' in request.query) pages++;
+          return inPagesOf(5)(request, next);
+        });
+        // The first call stops in the middle of the key; a later one has the time for all of it.
+        const context = { ...cloud.context, timeIsShort: () => calls === 1 && pages > 3 };
+        const { result, cursor } = await cloud.run(() => callWithin(input, context, TENANT_BACKUP_LIMITS));
+        if (calls === 1) expect(pages).toBe(4);
+        if (result !== null) {
+          expect(await contents(result as TenantBackupResult)).toEqual({ a: sha256('a'), b: sha256('b') });
+          expect(calls).toBe(3);
+          return;
+        }
+        input = BackUpTenantInput.parse({ ...input, cursor });
+      }
+    });
+  });
+
   it('gives what a replay of everything that happened gives, in pages of any size', async () => {
     const event = fc.record({
       key: fc.constantFrom('a', 'a/b', 'a0', 'c'),
@@ -308,7 +382,7 @@ describe('a bucket that keeps versions', () => {
 describe('list-tenants of a bucket that keeps versions', () => {
   async function listItems(asOf?: string) {
     const { itemsKey } = await cloud.invoke(listTenants, { recoveryPointId, asOf: asOf ?? null });
-    const lines = (await cloud.get('work', itemsKey)).toString().split('\n').slice(0, -1);
+    const lines = (await cloud.get('work', itemsKey ?? '')).toString().split('\n').slice(0, -1);
     return lines.map(line => JSON.parse(line)).map(item => [item.tenant, item.asOf]);
   }
 

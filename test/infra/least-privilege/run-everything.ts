@@ -291,7 +291,12 @@ class BadDay {
       JSON.stringify({ DestinationBucket: workBucket, ResultFiles }),
     );
     const step = 'backup/settle-tenants';
-    const after = { moment: 'after', recoveryPointId: UNKNOWN, tenantResultsKey, settledResultsKey: tenantResultsKey };
+    const after = {
+      moment: 'after',
+      recoveryPointId: UNKNOWN,
+      tenantResultsKey,
+      settledResultsKeys: [tenantResultsKey],
+    };
     // Time is short from one minute before the end.
     const timeout = cloud.lambda.limitTime(stepName(step), MINUTES);
     const { cursor } = (await this.#invoke(step, { ...after, cursor: null })) as { cursor: unknown };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { TenantBackupResult } from '../../../functions/contracts/object-manifest.ts';
+import { DAILY_BACKUP } from '../../../infra/steps/budgets.ts';
 import { dailyBackup } from '../../../infra/workflows/daily-backup.ts';
 import { type ContractedStep, failure, runWorkflow, type ScriptedStep, STARTED_AT } from './workflow-run.ts';
 
@@ -35,6 +36,14 @@ const draft = {
   subject: recoveryPointId,
   body: {},
 };
+const listed = {
+  itemsKey,
+  itemCount: 2,
+  unlistedBucketIds: ['closed'],
+  bucketIdsWithoutVersions: ['uploads'],
+  postponedTenantCount: 0,
+  cursor: 'd'.repeat(64),
+};
 const available = { available: true, progressPercent: 100, takenAt: '2026-11-22T02:40:00.000Z' };
 const HOUR_MS = 60 * 60 * 1000;
 const QUARTER_MS = HOUR_MS / 4;
@@ -67,7 +76,7 @@ const allGoesWell: Record<string, ScriptedStep> = {
     snapshotId === 'daybreak-intermediate-two' ? { ...available, takenAt: asOf } : available,
   'backup/copy-snapshot': ({ instanceId }) => ({ snapshotId: `daybreak-${instanceId}` }),
   'backup/delete-intermediate': () => ({}),
-  'backup/list-tenants': () => ({ itemsKey, itemCount: 2, unlistedBucketIds: ['closed'], postponedTenantCount: 0 }),
+  'backup/list-tenants': () => listed,
   'tenants/ensure-key': ({ tenant }) => ({ keyArn: `key of ${tenant}`, draft: null }),
   'backup/back-up-tenant': ({ item: { tenant } }) => ({ result: result(tenant), cursor: null }),
   'backup/settle-tenants': ({ moment }) =>
@@ -129,7 +138,7 @@ describe('the daily backup', () => {
       result(null),
     ]);
     expect(settled?.tenantResultsKey).toMatch(/^work\/20261122t023000z\/results\/[^/]+\/manifest\.json$/);
-    expect(closed).toMatchObject({ moment: 'after', settledResultsKey: null, cursor: null });
+    expect(closed).toMatchObject({ moment: 'after', settledResultsKeys: [], cursor: null });
     expect(complete).toMatchObject({ tenantsKey: 'work/20261122t023000z/tenants.jsonl' });
     expect(inputsOf('evidence/append-entry')).toEqual([{ draft }]);
   });
@@ -156,13 +165,13 @@ describe('the daily backup', () => {
     expect(created).toHaveLength(2);
     expect(created).toContainEqual({ recoveryPointId, instanceId: 'one', measuredAt: '2026-11-22T02:32:00.000Z' });
     expect(created).toContainEqual({ recoveryPointId, instanceId: 'two', measuredAt: '2026-11-22T02:34:00.000Z' });
-    const listed = calls.find(({ step }) => step === 'backup/list-tenants');
+    const first = calls.find(({ step }) => step === 'backup/list-tenants');
     const describedAtMs = calls
       .filter(({ input }) => JSON.stringify(input).includes('"daybreak-intermediate-'))
       .map(({ atMs }) => atMs);
-    expect(listed?.input).toEqual({ recoveryPointId, asOf });
-    expect(listed?.atMs).toBeGreaterThan(0);
-    expect(listed?.atMs).toBe(Math.max(...describedAtMs));
+    expect(first?.input).toEqual({ recoveryPointId, asOf, cursor: null });
+    expect(first?.atMs).toBeGreaterThan(0);
+    expect(first?.atMs).toBe(Math.max(...describedAtMs));
     expect(order.lastIndexOf('backup/back-up-tenant')).toBeLessThan(order.lastIndexOf('backup/copy-snapshot'));
   });
 
@@ -299,10 +308,12 @@ describe('the daily backup', () => {
   });
 
   describe('settles what moved meanwhile', () => {
-    const settles: ScriptedStep = ({ moment, cursor }) =>
+    const settles: ScriptedStep = ({ moment, cursor, settledResultsKeys }) =>
       moment === 'before'
-        ? { moment, itemsKey: settlingKey, itemCount: 1 }
+        ? { moment, itemsKey: settlingKey, itemCount: settledResultsKeys.length === 0 ? 1 : 0 }
         : { moment, tenantsKey: cursor === 3 ? 'work/20261122t023000z/tenants.jsonl' : null, cursor: cursor ?? 3 };
+    const lastKeys = (inputs: unknown[]) =>
+      (inputs.at(-1) as { settledResultsKeys: string[] } | undefined)?.settledResultsKeys ?? [];
 
     it('in a second pass, with what the first one came to', async () => {
       const { execution, inputsOf, mapResults } = await run({
@@ -319,10 +330,17 @@ describe('the daily backup', () => {
         [null, { kind: 'first' }],
         ['oak', { kind: 'settle', result: result('oak') }],
       ]);
-      const [, closed, again] = inputsOf('backup/settle-tenants') as { settledResultsKey: string; cursor: unknown }[];
-      const settled = (await mapResults(closed?.settledResultsKey ?? '')).map(line => TenantBackupResult.parse(line));
+      const inputs = inputsOf('backup/settle-tenants') as { moment: string; cursor: unknown }[];
+      expect(inputs.map(({ moment, cursor }) => [moment, cursor])).toEqual([
+        ['before', undefined],
+        ['before', undefined],
+        ['after', null],
+        ['after', 3],
+      ]);
+      const [key = '', ...others] = lastKeys(inputs);
+      expect(others).toEqual([]);
+      const settled = (await mapResults(key)).map(line => TenantBackupResult.parse(line));
       expect(settled.map(({ tenant, copiedObjectCount }) => [tenant, copiedObjectCount])).toEqual([['oak', 9]]);
-      expect([closed?.cursor, again?.cursor]).toEqual([null, 3]);
       expect(inputsOf('backup/complete')).toMatchObject([{ tenantsKey: 'work/20261122t023000z/tenants.jsonl' }]);
     });
 
@@ -333,9 +351,88 @@ describe('the daily backup', () => {
           pass.kind === 'settle' ? failure('ListingOutOfOrderError') : { result: result(tenant), cursor: null },
       });
       expect(execution.status).toBe('SUCCEEDED');
-      const [, closed] = inputsOf('backup/settle-tenants') as { settledResultsKey: string }[];
-      const settled = (await mapResults(closed?.settledResultsKey ?? '')).map(line => TenantBackupResult.parse(line));
+      const [key = ''] = lastKeys(inputsOf('backup/settle-tenants'));
+      const settled = (await mapResults(key)).map(line => TenantBackupResult.parse(line));
       expect(settled).toEqual([{ ...result('oak'), failure: 'ListingOutOfOrderError' }]);
+    });
+
+    it('lists tenants once more before each pass, and after the last one', async () => {
+      const { execution, calls } = await run({
+        'backup/list-tenants': (_input, call) => ({ ...listed, cursor: `${call}`.repeat(64) }),
+        'backup/settle-tenants': settles,
+      });
+      expect(execution.status).toBe('SUCCEEDED');
+      const order = calls.flatMap(({ step, input }) => {
+        if (step === 'backup/list-tenants') return [`list ${(input as { cursor: string | null }).cursor?.[0]}`];
+        if (step === 'backup/back-up-tenant') return [(input as { pass: { kind: string } }).pass.kind];
+        return step === 'backup/settle-tenants' ? [(input as { moment: string }).moment] : [];
+      });
+      const steps = ['list undefined', 'first', 'first', 'list 1', 'before', 'settle', 'list 2', 'before'];
+      expect(order).toEqual([...steps, 'after', 'after']);
+    });
+
+    it('so often and no more, whatever comes', async () => {
+      const { execution, inputsOf } = await run({
+        'backup/settle-tenants': input =>
+          input.moment === 'before'
+            ? { ...(settles(input, 1, async () => {}) as object), itemCount: 1 }
+            : settles(input, 1, async () => {}),
+      });
+      expect(execution.status).toBe('SUCCEEDED');
+      expect(lastKeys(inputsOf('backup/settle-tenants'))).toHaveLength(DAILY_BACKUP.settlingPasses);
+      expect(inputsOf('backup/list-tenants')).toHaveLength(2 + DAILY_BACKUP.settlingPasses);
+    });
+
+    it('and says of which buckets it does not know what came, where they cannot be listed again', async () => {
+      const { execution, inputsOf } = await run({
+        'backup/list-tenants': (_input, call) =>
+          call === 1
+            ? { ...listed, unlistedBucketIds: ['closed', 'uploads'], bucketIdsWithoutVersions: ['uploads', 'exports'] }
+            : failure('WrongError'),
+        'backup/settle-tenants': settles,
+      });
+      expect(execution.status).toBe('SUCCEEDED');
+      expect(inputsOf('backup/back-up-tenant')).toHaveLength(3);
+      expect(inputsOf('backup/complete')).toMatchObject([{ unlistedBucketIds: ['closed', 'uploads', 'exports'] }]);
+    });
+  });
+
+  describe('lists many tenants', () => {
+    const stopping =
+      (from: number): ScriptedStep =>
+      async (_input, call, takeTime) => {
+        if (call < from) return { ...listed, cursor: `${call}`.slice(-1).repeat(64) };
+        await takeTime(QUARTER_MS);
+        return {
+          ...listed,
+          itemsKey: null,
+          unlistedBucketIds: ['closed', 'uploads'],
+          cursor: `${call}`.slice(-1).repeat(64),
+        };
+      };
+
+    it('in as many calls as it takes, each with the cursor of the one before', async () => {
+      const { execution, inputsOf } = await run({
+        'backup/list-tenants': (_input, call) => ({
+          ...listed,
+          itemsKey: call % 3 === 0 ? itemsKey : null,
+          cursor: `${call}`.repeat(64),
+        }),
+      });
+      expect(execution.status).toBe('SUCCEEDED');
+      const inputs = inputsOf('backup/list-tenants') as { cursor: string | null }[];
+      expect(inputs.map(({ cursor }) => cursor?.[0])).toEqual([undefined, '1', '2', '3', '4', '5']);
+    });
+
+    it('until it is too late for a recovery point', async () => {
+      const { execution } = await run({ 'backup/list-tenants': stopping(1) });
+      expect(execution).toMatchObject({ status: 'FAILED', error: 'FilesTimedOutError' });
+    });
+
+    it('again until it is too late for that, and says so', async () => {
+      const { execution, inputsOf } = await run({ 'backup/list-tenants': stopping(2) });
+      expect(execution.status).toBe('SUCCEEDED');
+      expect(inputsOf('backup/complete')).toMatchObject([{ unlistedBucketIds: ['closed', 'uploads'] }]);
     });
   });
 

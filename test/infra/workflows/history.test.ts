@@ -46,7 +46,10 @@ async function run(instances: number, hours: { snapshot: number; copy: number; m
         takenAt: scheduledAt,
       }),
       'backup/delete-intermediate': () => ({}),
-      'backup/list-tenants': () => ({ itemsKey, itemCount: 0, unlistedBucketIds: [], postponedTenantCount: 0 }),
+      'backup/list-tenants': () => ({
+        ...{ itemsKey, itemCount: 0, unlistedBucketIds: [], bucketIdsWithoutVersions: [], postponedTenantCount: 0 },
+        cursor: 'd'.repeat(64),
+      }),
       'backup/settle-tenants': ({ moment }) =>
         moment === 'before'
           ? { moment, itemsKey, itemCount: 0 }
