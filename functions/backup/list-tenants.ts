@@ -49,8 +49,8 @@ export class FolderListingAlteredError extends PermanentError {}
 export const handler = step({
   input: ListTenantsInput,
   output: ListTenantsOutput,
-  run: async ({ recoveryPointId, asOf, cursor }, { now, configuration, deployment, timeIsShort }) => {
-    const before = cursor === null ? undefined : await readListing(deployment, recoveryPointId, cursor);
+  run: async ({ recoveryPointId, asOf, listing: sha256 }, { now, configuration, deployment, timeIsShort }) => {
+    const before = sha256 === null ? undefined : await readListing(deployment, recoveryPointId, sha256);
     const begun =
       before === undefined
         ? beginListing(
@@ -68,7 +68,7 @@ export const handler = step({
         itemCount: 0,
         ...describeBuckets(listing),
         postponedTenantCount: listing.postponedTenantCount,
-        cursor: await writeListing(deployment, recoveryPointId, listing),
+        listing: await writeListing(deployment, recoveryPointId, listing),
       };
     }
     const { items, postponedTenantCount } = await findItems(recoveryPointId, listing, { configuration, deployment });
@@ -82,7 +82,7 @@ export const handler = step({
       itemCount: items.length,
       ...describeBuckets(written),
       postponedTenantCount,
-      cursor: await writeListing(deployment, recoveryPointId, written),
+      listing: await writeListing(deployment, recoveryPointId, written),
     };
   },
 });

@@ -89,14 +89,15 @@ export const DatabaseOutcome = z.strictObject({ databaseId: z.string(), failure:
 
 /**
  * `backup/list-tenants`: as soon as the snapshots are available. Writes the items of the distributed map to the work bucket
- * (`itemsKey`). Called again with its cursor it goes on where it stopped for time; where it was done, it lists once more what
+ * (`itemsKey`). Called again with its listing it goes on where it stopped for time; where it was done, it lists once more what
  * keeps no versions, and adds to the items what came meanwhile. Items only ever come.
  */
 export const ListTenantsInput = z.strictObject({
   recoveryPointId: RecoveryPointId,
   /** The moment of the snapshots, of several the last one's; null where there is none: then that of the listing. */
   asOf: InstantText.nullable().default(null),
-  cursor: Sha256.nullable().default(null),
+  /** What the call before this one listed; null for the first one. */
+  listing: Sha256.nullable().default(null),
 });
 export const ListTenantsOutput = z.strictObject({
   /** Null where it stopped for time. */
@@ -108,8 +109,8 @@ export const ListTenantsOutput = z.strictObject({
   bucketIdsWithoutVersions: z.array(z.string()),
   /** New tenants beyond the most that one run gives keys to: they have no item, and the next run begins with them. */
   postponedTenantCount: z.int(),
-  /** The digest of what it has listed (`folderListingKey`). */
-  cursor: Sha256,
+  /** The digest of what it has listed so far (`folderListingKey`), whether it is done or not. */
+  listing: Sha256,
 });
 
 /**

@@ -413,7 +413,7 @@ function backUpFiles(references: WorkflowReferences): States {
   // The id is spliced into the string literal that the expression holds.
   const results = (name: string) => `{% '${workPrefix("' & $plan.recoveryPointId & '")}${name}' %}`;
   const listed = {
-    listing: '{% $states.result.Payload.cursor %}',
+    listing: '{% $states.result.Payload.listing %}',
     unlistedBucketIds: '{% $states.result.Payload.unlistedBucketIds %}',
     postponedTenantCount: '{% $states.result.Payload.postponedTenantCount %}',
   };
@@ -422,7 +422,7 @@ function backUpFiles(references: WorkflowReferences): States {
     States: {
       BeginFiles: { Type: 'Pass', Assign: { listing: null }, Next: 'ListTenants' },
       ListTenants: invoke(references, 'backup/list-tenants', {
-        Payload: { recoveryPointId: '{% $plan.recoveryPointId %}', asOf: '{% $asOf %}', cursor: '{% $listing %}' },
+        Payload: { recoveryPointId: '{% $plan.recoveryPointId %}', asOf: '{% $asOf %}', listing: '{% $listing %}' },
         Assign: {
           ...listed,
           itemsKey: '{% $states.result.Payload.itemsKey %}',
@@ -465,7 +465,7 @@ function backUpFiles(references: WorkflowReferences): States {
         Next: 'ListTenantsAgain',
       }),
       ListTenantsAgain: invoke(references, 'backup/list-tenants', {
-        Payload: { recoveryPointId: '{% $plan.recoveryPointId %}', asOf: '{% $asOf %}', cursor: '{% $listing %}' },
+        Payload: { recoveryPointId: '{% $plan.recoveryPointId %}', asOf: '{% $asOf %}', listing: '{% $listing %}' },
         Assign: listed,
         endsAt: 'settleEndsAt',
         Catch: catchAll('NotListedAgain', 'listingFailure'),

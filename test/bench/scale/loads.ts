@@ -5,7 +5,14 @@ import type { World } from './world.ts';
 import { prepareFingerprint, prepareHydration, prepareVerification } from './worlds/databases.ts';
 import { prepareAppend } from './worlds/ledger.ts';
 import { prepareInventory, prepareNew, prepareRestore, prepareTearDown, prepareUnchanged } from './worlds/objects.ts';
-import { prepareComplete, prepareConclude, prepareList, preparePlan } from './worlds/tenants.ts';
+import {
+  prepareComplete,
+  prepareConclude,
+  prepareList,
+  prepareListAgain,
+  preparePlan,
+  prepareSettle,
+} from './worlds/tenants.ts';
 
 /** What a step meets, made ready: the job, and the local cloud in which it runs. */
 export interface Prepared {
@@ -77,6 +84,13 @@ export const LOADS: readonly RunnableLoad[] = [
     prepare: prepareList,
   },
   {
+    step: 'backup/list-tenants',
+    what: 'the same once more',
+    items: builtFor('backup/list-tenants'),
+    time: 'one-call',
+    prepare: prepareListAgain,
+  },
+  {
     step: 'backup/back-up-tenant',
     what: 'unchanged objects',
     items: SOME_OBJECTS,
@@ -105,6 +119,13 @@ export const LOADS: readonly RunnableLoad[] = [
     items: 400_000,
     time: 'one-call',
     part: 'assemble',
+  },
+  {
+    step: 'backup/settle-tenants',
+    what: 'results of two passes',
+    items: builtFor('backup/settle-tenants'),
+    time: 'one-call',
+    prepare: prepareSettle,
   },
   {
     step: 'backup/complete',
@@ -164,7 +185,6 @@ export const NOT_MEASURED = {
   'backup/describe-snapshot': 'one call of RDS',
   'backup/copy-snapshot': 'a few calls of RDS',
   'backup/delete-intermediate': 'two calls of RDS',
-  'backup/settle-tenants': 'lists again what `backup/back-up-tenant` lists, and reads manifests as it does',
   'tenants/ensure-key': 'a few calls of KMS',
   'evidence/record-tampering': 'one event, appended as `evidence/append-entry` does',
   'restore-test/choose': 'reads the ledger as `evidence/append-entry` does',

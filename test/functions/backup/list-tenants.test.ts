@@ -307,8 +307,7 @@ describe('list-tenants', () => {
 });
 
 describe('list-tenants, again', () => {
-  const list = (cursor: string | null, id = recoveryPointId) =>
-    cloud.invoke(handler, { recoveryPointId: id, asOf, cursor });
+  const list = (listing: string | null) => cloud.invoke(handler, { recoveryPointId, asOf, listing });
   const placesOf = async () => (await itemsOf(recoveryPointId)).map(({ bucketId, tenant }) => [bucketId, tenant]);
   it('adds the folders that came, and takes no item away', async () => {
     await cloud.put('school-uploads', 'schools/oakfield/a', 'x');
@@ -317,25 +316,25 @@ describe('list-tenants, again', () => {
     const before = await itemsOf(recoveryPointId);
     await cloud.remove('school-uploads', 'schools/leaving/a');
     await cloud.put('school-uploads', 'schools/new/a', 'x');
-    const second = await list(first.cursor);
+    const second = await list(first.listing);
     expect(second).toMatchObject({ itemCount: 4, unlistedBucketIds: [], bucketIdsWithoutVersions: ['uploads'] });
     const after = await itemsOf(recoveryPointId);
     expect(after.map(({ tenant }) => tenant)).toEqual([null, 'leaving', 'new', 'oakfield']);
     expect(after.filter(({ tenant }) => tenant !== 'new')).toEqual(before);
-    await list(second.cursor);
+    await list(second.listing);
     expect(await itemsOf(recoveryPointId)).toEqual(after);
   });
 
   it('adds a tenant that a database came to know, and one without files', async () => {
     await putFingerprint(['oakfield']);
-    const { cursor } = await list(null);
+    const { listing } = await list(null);
     await cloud.put(
       'vault',
       fingerprintKey(recoveryPointId, 'app', 'after'),
       fingerprintOf(['oakfield', 'signed-up', 'a b']),
     );
     await cloud.put('school-uploads', 'schools/a b/f', 'x');
-    await list(cursor);
+    await list(listing);
     const items = await itemsOf(recoveryPointId);
     const [, odd] = items.map(({ tenant }) => tenant);
     expect(items.map(({ tenant }) => tenant)).toEqual([null, odd, 'oakfield', 'signed-up']);
@@ -346,11 +345,11 @@ describe('list-tenants, again', () => {
     const key = fingerprintKey(recoveryPointId, 'app', 'before');
     await cloud.put('vault', key, fingerprintOf(['Oak'], 'ignores-case'));
     await cloud.put('school-uploads', 'schools/Oak/a', 'x');
-    const { cursor } = await list(null);
+    const { listing } = await list(null);
     const [, before] = await itemsOf(recoveryPointId);
     await cloud.put('school-uploads', 'schools/OAK/a', 'x');
     await cloud.remove('school-uploads', 'schools/Oak/a');
-    await list(cursor);
+    await list(listing);
     const items = await itemsOf(recoveryPointId);
     expect(items.map(({ tenant }) => tenant)).toEqual([null, before?.tenant]);
     expect((await readFolders(items)).tenants).toEqual([
@@ -364,13 +363,13 @@ describe('list-tenants, again', () => {
     const first = await list(null);
     expect(first).toMatchObject({ itemCount: 1000, postponedTenantCount: 0 });
     for (const key of ['schools/a-first/x', 'schools/z-last/x']) await cloud.put('school-uploads', key, 'x');
-    const second = await list(first.cursor);
+    const second = await list(first.listing);
     expect(second).toMatchObject({ itemCount: 1001, postponedTenantCount: 1 });
     expect((await placesOf()).slice(0, 2)).toEqual([
       ['uploads', null],
       ['uploads', 'a-first'],
     ]);
-    expect(await list(second.cursor)).toMatchObject({ itemCount: 1001, postponedTenantCount: 1 });
+    expect(await list(second.listing)).toMatchObject({ itemCount: 1001, postponedTenantCount: 1 });
   });
 
   it('lists nothing once more that keeps versions', async () => {
@@ -378,11 +377,11 @@ describe('list-tenants, again', () => {
       buckets: [{ id: 'uploads', name: 'school-uploads', tenantPrefix: 'schools/{tenant}/', versioning: 'Enabled' }],
     });
     await cloud.put('school-uploads', 'schools/oakfield/a', 'x');
-    const { cursor, bucketIdsWithoutVersions } = await list(null);
+    const { listing, bucketIdsWithoutVersions } = await list(null);
     expect(bucketIdsWithoutVersions).toEqual([]);
     cloud.requests.length = 0;
     await cloud.put('school-uploads', 'schools/new/a', 'x');
-    await list(cursor);
+    await list(listing);
     expect(cloud.requests.filter(request => request.includes('school-uploads'))).toEqual([]);
     expect(await placesOf()).toEqual([
       ['uploads', null],
@@ -397,10 +396,10 @@ describe('list-tenants, again', () => {
         ? { status: 403, headers: {}, body: '<Error><Code>AccessDenied</Code></Error>' }
         : next(),
     );
-    const { cursor, unlistedBucketIds } = await list(null);
+    const { listing, unlistedBucketIds } = await list(null);
     expect(unlistedBucketIds).toEqual(['uploads']);
     cloud.intercept(undefined);
-    expect(await list(cursor)).toMatchObject({ itemCount: 2, unlistedBucketIds: ['uploads'] });
+    expect(await list(listing)).toMatchObject({ itemCount: 2, unlistedBucketIds: ['uploads'] });
   });
 
   it.each([
@@ -446,24 +445,24 @@ describe('list-tenants, again', () => {
       handler({ recoveryPointId, asOf }, { getRemainingTimeInMillis: () => 60_000 }),
     );
     expect(stopped).toMatchObject({ itemsKey: null, itemCount: 0, unlistedBucketIds: ['uploads'] });
-    const listed = await list(stopped.cursor);
+    const listed = await list(stopped.listing);
     expect(listed).toMatchObject({ itemsKey: null, unlistedBucketIds: [] });
-    expect(await list(listed.cursor)).toMatchObject({ itemsKey: itemsKey('backup', recoveryPointId), itemCount: 2 });
+    expect(await list(listed.listing)).toMatchObject({ itemsKey: itemsKey('backup', recoveryPointId), itemCount: 2 });
   });
 
   it('believes no listing but the one that it wrote', async () => {
-    const { cursor } = await list(null);
-    const key = folderListingKey(recoveryPointId, cursor);
+    const { listing } = await list(null);
+    const key = folderListingKey(recoveryPointId, listing);
     const text = (await cloud.get('work', key)).toString();
     await cloud.put('work', key, text.replace('"folders":[]', '"folders":["forged"]'));
-    await expect(list(cursor)).rejects.toMatchObject({ name: 'FolderListingAlteredError' });
+    await expect(list(listing)).rejects.toMatchObject({ name: 'FolderListingAlteredError' });
     expect(await placesOf()).toEqual([['uploads', null]]);
   });
 
   it('comes to the same when it was killed at any request and is run again', async () => {
     await putFingerprint(['a b']);
     await cloud.put('school-uploads', 'schools/oakfield/a', 'x');
-    const { cursor } = await list(null);
+    const { listing } = await list(null);
     await cloud.put('school-uploads', 'schools/new/a', 'x');
     let killedAt = 0;
     let expected: unknown;
@@ -475,12 +474,12 @@ describe('list-tenants, again', () => {
         if (++count === killedAt) throw new Error('the process was killed');
         return answer;
       });
-      isKilled = await list(cursor).then(
+      isKilled = await list(listing).then(
         () => false,
         () => true,
       );
       cloud.intercept(undefined);
-      await list(cursor);
+      await list(listing);
       const items = (await itemsOf(recoveryPointId)).map(item => ({ ...item, tenantFoldersSha256: null }));
       expected ??= items;
       expect(items).toEqual(expected);

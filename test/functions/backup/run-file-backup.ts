@@ -27,15 +27,15 @@ export async function runFileBackup(
   keys: Map<string, string>,
   { recoveryPointId = '20261122t023000z', asOf = null as string | null } = {},
 ): Promise<TenantBackupResult[]> {
-  let cursor: string | null = null;
+  let listing: string | null = null;
   const list = async () => {
     for (;;) {
       const output: Awaited<ReturnType<typeof listTenants>> = await cloud.invoke(listTenants, {
         recoveryPointId,
         asOf,
-        cursor,
+        listing,
       });
-      cursor = output.cursor;
+      listing = output.listing;
       if (output.itemsKey !== null) return output.itemsKey;
     }
   };

@@ -42,7 +42,7 @@ const listed = {
   unlistedBucketIds: ['closed'],
   bucketIdsWithoutVersions: ['uploads'],
   postponedTenantCount: 0,
-  cursor: 'd'.repeat(64),
+  listing: 'd'.repeat(64),
 };
 const available = { available: true, progressPercent: 100, takenAt: '2026-11-22T02:40:00.000Z' };
 const HOUR_MS = 60 * 60 * 1000;
@@ -169,7 +169,7 @@ describe('the daily backup', () => {
     const describedAtMs = calls
       .filter(({ input }) => JSON.stringify(input).includes('"daybreak-intermediate-'))
       .map(({ atMs }) => atMs);
-    expect(first?.input).toEqual({ recoveryPointId, asOf, cursor: null });
+    expect(first?.input).toEqual({ recoveryPointId, asOf, listing: null });
     expect(first?.atMs).toBeGreaterThan(0);
     expect(first?.atMs).toBe(Math.max(...describedAtMs));
     expect(order.lastIndexOf('backup/back-up-tenant')).toBeLessThan(order.lastIndexOf('backup/copy-snapshot'));
@@ -358,12 +358,12 @@ describe('the daily backup', () => {
 
     it('lists tenants once more before each pass, and after the last one', async () => {
       const { execution, calls } = await run({
-        'backup/list-tenants': (_input, call) => ({ ...listed, cursor: `${call}`.repeat(64) }),
+        'backup/list-tenants': (_input, call) => ({ ...listed, listing: `${call}`.repeat(64) }),
         'backup/settle-tenants': settles,
       });
       expect(execution.status).toBe('SUCCEEDED');
       const order = calls.flatMap(({ step, input }) => {
-        if (step === 'backup/list-tenants') return [`list ${(input as { cursor: string | null }).cursor?.[0]}`];
+        if (step === 'backup/list-tenants') return [`list ${(input as { listing: string | null }).listing?.[0]}`];
         if (step === 'backup/back-up-tenant') return [(input as { pass: { kind: string } }).pass.kind];
         return step === 'backup/settle-tenants' ? [(input as { moment: string }).moment] : [];
       });
@@ -401,27 +401,27 @@ describe('the daily backup', () => {
     const stopping =
       (from: number): ScriptedStep =>
       async (_input, call, takeTime) => {
-        if (call < from) return { ...listed, cursor: `${call}`.slice(-1).repeat(64) };
+        if (call < from) return { ...listed, listing: `${call}`.slice(-1).repeat(64) };
         await takeTime(QUARTER_MS);
         return {
           ...listed,
           itemsKey: null,
           unlistedBucketIds: ['closed', 'uploads'],
-          cursor: `${call}`.slice(-1).repeat(64),
+          listing: `${call}`.slice(-1).repeat(64),
         };
       };
 
-    it('in as many calls as it takes, each with the cursor of the one before', async () => {
+    it('in as many calls as it takes, each with the listing of the one before', async () => {
       const { execution, inputsOf } = await run({
         'backup/list-tenants': (_input, call) => ({
           ...listed,
           itemsKey: call % 3 === 0 ? itemsKey : null,
-          cursor: `${call}`.repeat(64),
+          listing: `${call}`.repeat(64),
         }),
       });
       expect(execution.status).toBe('SUCCEEDED');
-      const inputs = inputsOf('backup/list-tenants') as { cursor: string | null }[];
-      expect(inputs.map(({ cursor }) => cursor?.[0])).toEqual([undefined, '1', '2', '3', '4', '5']);
+      const inputs = inputsOf('backup/list-tenants') as { listing: string | null }[];
+      expect(inputs.map(({ listing }) => listing?.[0])).toEqual([undefined, '1', '2', '3', '4', '5']);
     });
 
     it('until it is too late for a recovery point', async () => {

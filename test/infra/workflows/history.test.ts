@@ -48,7 +48,7 @@ async function run(instances: number, hours: { snapshot: number; copy: number; m
       'backup/delete-intermediate': () => ({}),
       'backup/list-tenants': () => ({
         ...{ itemsKey, itemCount: 0, unlistedBucketIds: [], bucketIdsWithoutVersions: [], postponedTenantCount: 0 },
-        cursor: 'd'.repeat(64),
+        listing: 'd'.repeat(64),
       }),
       'backup/settle-tenants': ({ moment }) =>
         moment === 'before'

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
-import type { CompleteInput } from '../../../../functions/contracts/daily-backup.ts';
+import { handler as listTenants } from '../../../../functions/backup/list-tenants.ts';
+import type { CompleteInput, SettleTenantsInput } from '../../../../functions/contracts/daily-backup.ts';
 import { idOfInstant } from '../../../../functions/contracts/identifiers.ts';
 import type { TenantBackupResult } from '../../../../functions/contracts/object-manifest.ts';
 import type { RecoveryPoint } from '../../../../functions/contracts/recovery-point.ts';
@@ -73,12 +74,38 @@ const jsonLines = (values: readonly unknown[]) => values.map(value => `${JSON.st
 
 /** Tenants that have files, and that the recovery point of the day before knows. */
 export async function prepareList(items: number): Promise<Prepared> {
+  return prepared(await withFiles(items), { recoveryPointId });
+}
+
+/** The same, which have been listed. */
+export async function prepareListAgain(items: number): Promise<Prepared> {
+  const cloud = await withFiles(items);
+  const { listing } = await cloud.invoke(listTenants, { recoveryPointId });
+  return prepared(cloud, { recoveryPointId, listing });
+}
+
+async function withFiles(items: number): Promise<TestRuntime> {
   const cloud = stepRuntime();
   const keys = names(items).map(name => `schools/${name}/report.pdf`);
   await cloud.put('school-uploads', keys[0] ?? '', 'x');
   cloud.clone('school-uploads', keys[0] ?? '', keys.slice(1));
   await putRootManifest(cloud, earlierId, items);
-  return prepared(cloud, { recoveryPointId });
+  return cloud;
+}
+
+/** Every tenant was listed twice, and nothing vanished. */
+export async function prepareSettle(items: number): Promise<Prepared> {
+  const cloud = stepRuntime();
+  const item = (tenant: string) => ({ recoveryPointId, bucketId, tenant, previousManifestSha256: sha256 });
+  await cloud.put('work', itemsKey('backup', recoveryPointId), jsonLines(names(items).map(item)));
+  const tenantResultsKey = await putResults(cloud, recoveryPointId, names(items).map(result));
+  return prepared(cloud, {
+    moment: 'after',
+    recoveryPointId,
+    tenantResultsKey,
+    settledResultsKeys: [tenantResultsKey],
+    cursor: null,
+  } satisfies z.input<typeof SettleTenantsInput>);
 }
 
 export async function preparePlan(items: number): Promise<Prepared> {
