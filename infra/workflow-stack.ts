@@ -1,5 +1,5 @@
 import { Stack, Tags } from 'aws-cdk-lib';
-import type { ISecurityGroup } from 'aws-cdk-lib/aws-ec2';
+import type { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { ManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
@@ -90,7 +90,7 @@ export class WorkflowStack extends Stack {
       ]),
     );
     const guardrails = this.#createGuardrails(account);
-    const placed = (group: ISecurityGroup) => ({
+    const placed = (group: SecurityGroup) => ({
       vpc: isolation.vpc,
       vpcSubnets: isolation.vpcSubnets,
       securityGroups: [group],

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { Duration, RemovalPolicy, Size } from 'aws-cdk-lib';
-import type { ISecurityGroup, IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
+import type { CfnSecurityGroup, IVpc, SecurityGroup, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
 
-import { type IManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { type CfnPolicy, type IManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 
 import { Architecture, type CfnFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
@@ -40,7 +40,7 @@ export interface StepLambdaProps {
   /** Who calls it: a workflow waits for the answer, a schedule and rules do not. */
   readonly calledBy: 'workflow' | 'schedule' | 'rules';
   /** Present for the steps that talk to PostgreSQL. */
-  readonly placement?: { vpc: IVpc; vpcSubnets: SubnetSelection; securityGroups: ISecurityGroup[] } | undefined;
+  readonly placement?: { vpc: IVpc; vpcSubnets: SubnetSelection; securityGroups: SecurityGroup[] } | undefined;
 }
 
 /** Why a function has no dead-letter queue of its own. */
@@ -74,7 +74,10 @@ export class StepLambda extends Construct {
       managedPolicies: [props.guardrails],
     });
     for (const permission of merge(props.permissions)) addPermission(this.role, permission);
-    if (placement !== undefined) allowNetworkInterfaces(this.role, functionName);
+    if (placement !== undefined) {
+      allowNetworkInterfaces(this.role, functionName);
+      for (const group of placement.securityGroups) goBeforePolicy(group, this.role);
+    }
     const logGroup = new LogGroup(this, 'Log', {
       retention: RetentionDays.THIRTEEN_MONTHS,
       removalPolicy: RemovalPolicy.RETAIN,
@@ -164,6 +167,17 @@ function allowNetworkInterfaces(role: Role, functionName: string): void {
     resources: ['*'],
     conditions: { ArnLike: { 'lambda:SourceFunctionArn': `arn:aws:lambda:*:*:function:${functionName}` } },
   });
+}
+
+/**
+ * Has CloudFormation delete the group before the role's policy. A function that is deleted leaves its network interfaces for
+ * a while, Lambda takes them away under the policy, and without that they would hold the group for ever.
+ * https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
+ * https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-dependson.html
+ */
+function goBeforePolicy(group: SecurityGroup, role: Role): void {
+  const policy = role.node.findChild('DefaultPolicy').node.defaultChild as CfnPolicy;
+  (group.node.defaultChild as CfnSecurityGroup).addResourceDependency(policy);
 }
 
 // The same permission asked for by two reasons is written once, and one for nothing (no database configured) not at all.

@@ -20,7 +20,7 @@ import {
 } from './attacks-account.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: templates are JSON; the assertions say what is in them.
-type Resources = Record<string, { Type: string; Properties: any }>;
+type Resources = Record<string, { Type: string; Properties: any; DependsOn?: string[] }>;
 
 const directory = mkdtempSync(join(tmpdir(), 'daybreak-network-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -76,11 +76,15 @@ const ARN = {
 const role = (name: string) => `arn:aws:iam::${account}:role/daybreak-${name}`;
 
 describe('the security groups', () => {
+  let resources: Resources;
+  beforeAll(() => {
+    resources = synthesize('groups');
+  });
   // CloudFormation knows no group without a rule for the way out: this one leads nowhere.
   const NO_WAY_OUT = '255.255.255.255/32 icmp:252';
 
   it('lead the reader to the live database, the verifier to restored ones, and nothing out of those', () => {
-    expect(rulesOf(synthesize('rules'))).toEqual([
+    expect(rulesOf(resources)).toEqual([
       'into KmsGroup <- Verifier tcp:443-443',
       'into Restored <- Verifier tcp:5432-5432',
       'into sg-0000000000000000a <- Reader tcp:5432-5432',
@@ -95,7 +99,6 @@ describe('the security groups', () => {
   });
 
   it('are one to a function, and restored databases get theirs', () => {
-    const resources = synthesize('placement');
     const groupOf = (name: string) => {
       const [, found] =
         ofType(resources, 'AWS::Lambda::Function').find(
@@ -114,6 +117,26 @@ describe('the security groups', () => {
     expect(JSON.stringify(restore?.Properties.Environment.Variables.DAYBREAK_CONFIGURATION)).toMatch(
       /securityGroupId\\":\\"",\{"Fn::GetAtt":\["IsolationRestored\w+","GroupId"\]\}/,
     );
+  });
+
+  it('of functions are deleted before the policy under which Lambda takes their interfaces away', () => {
+    const inVpc = ofType(resources, 'AWS::Lambda::Function').filter(([, { Properties }]) => Properties.VpcConfig);
+    expect(inVpc).toHaveLength(3);
+    for (const [id, { Properties }] of inVpc) {
+      const [role] = Properties.Role['Fn::GetAtt'];
+      const policies = ofType(resources, 'AWS::IAM::Policy').filter(
+        ([, { Properties: policy }]) =>
+          policy.Roles.some((one: { Ref: string }) => one.Ref === role) &&
+          policy.PolicyDocument.Statement.some(
+            ({ Effect, Action }: { Effect: string; Action: string[] }) =>
+              Effect === 'Allow' && Action.includes('ec2:DeleteNetworkInterface'),
+          ),
+      );
+      expect(policies, id).toHaveLength(1);
+      for (const group of Properties.VpcConfig.SecurityGroupIds) {
+        expect(resources[group['Fn::GetAtt'][0]]?.DependsOn, id).toContain(policies[0]?.[0]);
+      }
+    }
   });
 
   it('use the groups of the VPC’s own KMS endpoint where it has one', () => {
