@@ -192,12 +192,15 @@ export class VaultStack extends Stack implements VaultKeys {
     const { vault, account } = configuration;
     const props = { bucketName, versioned: true, objectLockEnabled: true };
     const bucket = this.#createBucket('Vault', configuration, props);
-    // The lock rolls on until what needs an object lets it go; writers set no lock headers themselves.
+    // The lock rolls on until what needs an object lets it go; writers set no lock headers themselves. One page demands a
+    // default period of each default retention, and another takes a hold alone. Beside a hold of the same length it changes
+    // nothing: as long as the hold is on, the date that it rolls on is the later one.
+    // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DefaultRetention.html
+    // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ObjectLockRule.html
+    const days = vault.eventHoldDays;
     cfnBucket(bucket).objectLockConfiguration = {
       objectLockEnabled: 'Enabled',
-      rule: {
-        defaultRetention: { mode: vault.lockMode.toUpperCase(), defaultEventHold: { days: vault.eventHoldDays } },
-      },
+      rule: { defaultRetention: { mode: vault.lockMode.toUpperCase(), days, defaultEventHold: { days } } },
     };
     denyOtherEncryption(bucket);
     denyNamingOtherKeys(bucket, account);

@@ -166,7 +166,7 @@ describe('an endpoint that is not right', () => {
         }),
       'default event hold',
       [
-        'S3: a bucket takes a default event hold without a default period, and gives it back',
+        'S3: a bucket takes a default event hold beside a default period of the same length, and gives both back',
         'S3: a put, a copy and an upload in parts without lock headers fall under the default event hold',
       ],
     ],

@@ -183,7 +183,8 @@ export class Scratch {
       await this.s3.send(new PutBucketVersioningCommand({ Bucket: name, VersioningConfiguration }));
     }
     if (options.eventHoldDays !== undefined) {
-      const DefaultRetention = { Mode: 'GOVERNANCE', DefaultEventHold: { Days: options.eventHoldDays } } as const;
+      const Days = options.eventHoldDays;
+      const DefaultRetention = { Mode: 'GOVERNANCE', Days, DefaultEventHold: { Days } } as const;
       await this.s3.send(
         new PutObjectLockConfigurationCommand({
           Bucket: name,

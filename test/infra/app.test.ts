@@ -88,7 +88,7 @@ describe('the vault stack', () => {
 
   it('locks the vault by event hold, and the evidence for years', () => {
     const { ObjectLockConfiguration: lock } = named(vault, 'AWS::S3::Bucket', 'BucketName', bucket('vault')).Properties;
-    expect(lock.Rule.DefaultRetention).toEqual({ Mode: 'GOVERNANCE', DefaultEventHold: { Days: 35 } });
+    expect(lock.Rule.DefaultRetention).toEqual({ Mode: 'GOVERNANCE', Days: 35, DefaultEventHold: { Days: 35 } });
     const evidence = named(vault, 'AWS::S3::Bucket', 'BucketName', bucket('evidence')).Properties;
     expect(evidence.ObjectLockConfiguration.Rule.DefaultRetention).toEqual({ Mode: 'GOVERNANCE', Years: 7 });
     const work = named(vault, 'AWS::S3::Bucket', 'BucketName', bucket('work')).Properties;

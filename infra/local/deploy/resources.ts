@@ -142,14 +142,18 @@ export class ResourceCreator {
       const name = properties.BucketName;
       const [encryption] = properties.BucketEncryption.ServerSideEncryptionConfiguration;
       const retention = properties.ObjectLockConfiguration?.Rule.DefaultRetention;
-      const period = retention && readPeriod(retention);
-      const eventHold = retention?.DefaultEventHold && readPeriod(retention.DefaultEventHold);
       const definition = {
         name,
         ...(properties.VersioningConfiguration && { versioning: properties.VersioningConfiguration.Status }),
         ...(properties.ObjectLockEnabled && {
           objectLock: retention
-            ? { defaultRetention: { mode: retention.Mode, ...(period && { period }), ...(eventHold && { eventHold }) } }
+            ? {
+                defaultRetention: {
+                  mode: retention.Mode,
+                  period: readPeriod(retention, name),
+                  ...(retention.DefaultEventHold && { eventHold: readPeriod(retention.DefaultEventHold, name) }),
+                },
+              }
             : {},
         }),
         encryption: {
@@ -403,7 +407,8 @@ function read<T extends z.ZodType>(
   };
 }
 
-function readPeriod({ Days, Years }: z.output<typeof Period>): { days: number } | { years: number } | undefined {
+function readPeriod({ Days, Years }: z.output<typeof Period>, bucket: string): { days: number } | { years: number } {
   if (Days !== undefined) return { days: Days };
-  return Years === undefined ? undefined : { years: Years };
+  if (Years === undefined) throw new TemplateError(`${bucket}: a default retention or hold without Days and Years`);
+  return { years: Years };
 }

@@ -5,7 +5,7 @@ import { type BucketDefinition, bucketArn } from './bucket.ts';
 import { invalidArgument, malformedXml, S3Error } from './errors.ts';
 import { bucketOf, type Exchange, flag, isoDate, query } from './exchange.ts';
 import { listResponse, ownerNode } from './listing.ts';
-import type { RetentionPeriod } from './object-lock.ts';
+import { periodDays, type RetentionPeriod } from './object-lock.ts';
 import { readTagList, type Tags } from './tags.ts';
 import { onlyChild, readFields, writeXml, type XmlNode } from './xml.ts';
 
@@ -162,7 +162,7 @@ export async function getObjectLockConfiguration(exchange: Exchange): Promise<Aw
   const { defaultRetention: rule } = objectLock;
   const retention: (XmlNode | undefined)[] = [
     rule === undefined ? undefined : ['Mode', rule.mode],
-    ...(rule?.period === undefined ? [] : periodNodes(rule.period)),
+    ...(rule === undefined ? [] : periodNodes(rule.period)),
     rule?.eventHold === undefined ? undefined : ['DefaultEventHold', periodNodes(rule.eventHold)],
   ];
   return {
@@ -179,7 +179,7 @@ export function periodNodes(period: RetentionPeriod): XmlNode[] {
   return 'days' in period ? [['Days', period.days]] : [['Years', period.years]];
 }
 
-/** @throws S3Error where a default retention has no period and no event hold, as S3 refuses it. */
+/** @throws S3Error where a default retention has a period out of bounds, or an event hold that is longer than its period. */
 export function checkDefinition({ name, versioning, objectLock }: BucketDefinition): void {
   checkBucketName(name);
   if (objectLock === undefined) return;
@@ -187,12 +187,12 @@ export function checkDefinition({ name, versioning, objectLock }: BucketDefiniti
     throw new S3Error(409, 'InvalidBucketState', 'Object Lock needs versioning Enabled');
   }
   const rule = objectLock.defaultRetention;
-  if (rule !== undefined && rule.period === undefined && rule.eventHold === undefined) throw malformedXml();
-  for (const period of [rule?.period, rule?.eventHold]) {
-    if (period === undefined) continue;
+  if (rule === undefined) return;
+  for (const period of [rule.period, rule.eventHold ?? rule.period]) {
     const [number, maximum] = 'days' in period ? [period.days, 36_500] : [period.years, 100];
     if (!Number.isInteger(number) || number < 1 || number > maximum) {
       throw invalidArgument('Days', String(number), 'Default retention period must be a positive integer value.');
     }
   }
+  if (rule.eventHold !== undefined && periodDays(rule.eventHold) > periodDays(rule.period)) throw malformedXml();
 }

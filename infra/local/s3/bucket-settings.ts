@@ -146,10 +146,10 @@ function readDefaultRetention(rule: XmlElement): DefaultRetention {
   const hold = onlyChild(retention, 'DefaultEventHold');
   const period = readPeriod(retention);
   const eventHold = hold === undefined ? undefined : readPeriod(hold);
-  if (hold !== undefined && eventHold === undefined) throw malformedXml();
+  if (period === undefined || (hold !== undefined && eventHold === undefined)) throw malformedXml();
   return {
     mode: Mode,
-    ...(period === undefined ? {} : { period }),
+    period,
     ...(eventHold === undefined ? {} : { eventHold }),
   };
 }

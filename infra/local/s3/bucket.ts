@@ -17,10 +17,15 @@ export interface BucketDefinition {
   readonly tags?: Readonly<Record<string, string>>;
 }
 
-/** `Rule.DefaultRetention` of the bucket's Object Lock configuration: a period, an event hold, or both. */
+/**
+ * `Rule.DefaultRetention` of the bucket's Object Lock configuration: a period, and beside it an event hold or none. Where
+ * S3's pages disagree, here is what all of them allow: no hold without a period, nor, as for an object's own retention, one
+ * that is longer than it.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_DefaultRetention.html
+ */
 export interface DefaultRetention {
   readonly mode: RetentionMode;
-  readonly period?: RetentionPeriod;
+  readonly period: RetentionPeriod;
   readonly eventHold?: RetentionPeriod;
 }
 

@@ -56,7 +56,7 @@ export function defaultLock(rule: DefaultRetention | undefined, now: Date): Lock
   if (rule === undefined) return {};
   return {
     mode: rule.mode,
-    ...(rule.period === undefined ? {} : { retainUntilMs: now.getTime() + periodDays(rule.period) * DAY_MS }),
+    retainUntilMs: now.getTime() + periodDays(rule.period) * DAY_MS,
     ...(rule.eventHold === undefined ? {} : { eventHold: 'ON', eventHoldDuration: rule.eventHold }),
   };
 }

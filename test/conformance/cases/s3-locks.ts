@@ -144,10 +144,10 @@ export const s3LockCases: readonly ConformanceCase[] = [
   },
   {
     service: 'S3',
-    name: 'a bucket takes a default event hold without a default period, and gives it back',
+    name: 'a bucket takes a default event hold beside a default period of the same length, and gives both back',
     restsOn: 'infra/vault-stack.ts: DefaultEventHold; functions/pulse/read-locks.ts',
     page: s3Guide('object-lock-configure'),
-    expected: { mode: 'GOVERNANCE', days: null, eventHoldDays: 1 },
+    expected: { mode: 'GOVERNANCE', days: 1, eventHoldDays: 1 },
     observe: async scratch => {
       const Bucket = await heldBucket(scratch);
       const { ObjectLockConfiguration } = await scratch.s3.send(new GetObjectLockConfigurationCommand({ Bucket }));

@@ -140,10 +140,11 @@ describe('versioning and Object Lock', () => {
   it('a default event hold is taken, and keeps the bucket’s policy and objects', async () => {
     const { client } = startS3();
     await client.send(new PutBucketPolicyCommand({ Bucket: 'locked', Policy: JSON.stringify({ Statement: [] }) }));
-    await client.send(lock('locked', rule({ Mode: 'GOVERNANCE', DefaultEventHold: { Days: 35 } })));
+    await client.send(lock('locked', rule({ Mode: 'GOVERNANCE', Days: 35, DefaultEventHold: { Days: 35 } })));
     const { ObjectLockConfiguration } = await client.send(new GetObjectLockConfigurationCommand({ Bucket: 'locked' }));
     expect(ObjectLockConfiguration?.Rule?.DefaultRetention).toEqual({
       Mode: 'GOVERNANCE',
+      Days: 35,
       DefaultEventHold: { Days: 35 },
     });
     expect((await client.send(new GetBucketPolicyCommand({ Bucket: 'locked' }))).Policy).toBe('{"Statement":[]}');
@@ -155,7 +156,19 @@ describe('versioning and Object Lock', () => {
     ['without a mode', 'locked', rule({ Days: 1 }), 'MalformedXML 400'],
     ['without a period', 'locked', rule({ Mode: 'GOVERNANCE' }), 'MalformedXML 400'],
     ['in days and years', 'locked', rule({ Mode: 'GOVERNANCE', Days: 1, Years: 1 }), 'MalformedXML 400'],
-    ['of no day', 'locked', rule({ Mode: 'GOVERNANCE', DefaultEventHold: { Days: 0 } }), 'InvalidArgument 400'],
+    [
+      'of no day',
+      'locked',
+      rule({ Mode: 'GOVERNANCE', Days: 1, DefaultEventHold: { Days: 0 } }),
+      'InvalidArgument 400',
+    ],
+    ['by a hold alone', 'locked', rule({ Mode: 'GOVERNANCE', DefaultEventHold: { Days: 1 } }), 'MalformedXML 400'],
+    [
+      'by a hold beyond its period',
+      'locked',
+      rule({ Mode: 'GOVERNANCE', Years: 1, DefaultEventHold: { Days: 366 } }),
+      'MalformedXML 400',
+    ],
   ])('a lock %s is refused', async (_title, bucket, configuration, expected) => {
     const { client } = startS3();
     expect(await failure(client.send(lock(bucket, configuration)))).toBe(expected);

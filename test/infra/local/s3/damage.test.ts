@@ -11,7 +11,7 @@ async function startDamaged() {
   const started = startS3();
   started.s3.createBucket({
     name: 'vault',
-    objectLock: { defaultRetention: { mode: 'COMPLIANCE', eventHold: { days: 7 } } },
+    objectLock: { defaultRetention: { mode: 'COMPLIANCE', period: { days: 7 }, eventHold: { days: 7 } } },
     encryption: { algorithm: 'aws:kms', keyId: keyArn('one') },
   });
   for (const Key of ['a', 'b']) {

@@ -87,13 +87,13 @@ describe('Object Lock', () => {
     const { client, s3, clock } = startS3();
     s3.createBucket({
       name: 'vault',
-      objectLock: { defaultRetention: { mode: 'COMPLIANCE', eventHold: { days: 7 } } },
+      objectLock: { defaultRetention: { mode: 'COMPLIANCE', period: { days: 7 }, eventHold: { days: 7 } } },
     });
     const place = { Bucket: 'vault', Key: 'k' };
     const configuration = await client.send(new GetObjectLockConfigurationCommand({ Bucket: 'vault' }));
     expect(configuration.ObjectLockConfiguration).toEqual({
       ObjectLockEnabled: 'Enabled',
-      Rule: { DefaultRetention: { Mode: 'COMPLIANCE', DefaultEventHold: { Days: 7 } } },
+      Rule: { DefaultRetention: { Mode: 'COMPLIANCE', Days: 7, DefaultEventHold: { Days: 7 } } },
     });
     await client.send(new PutObjectCommand({ ...place, Body: 'x' }));
     await clock.advance(100 * DAY);
@@ -207,8 +207,11 @@ describe('Object Lock', () => {
     const { s3 } = startS3();
     expect(() => s3.createBucket({ name: 'locked' })).toThrow('cannot be disabled again');
     expect(() => s3.createBucket({ name: 'new', versioning: 'Suspended', objectLock: {} })).toThrow('versioning');
-    expect(() => s3.createBucket({ name: 'new', objectLock: { defaultRetention: { mode: 'COMPLIANCE' } } })).toThrow(
-      'not well-formed',
-    );
+    expect(() =>
+      s3.createBucket({
+        name: 'new',
+        objectLock: { defaultRetention: { mode: 'COMPLIANCE', period: { days: 1 }, eventHold: { days: 2 } } },
+      }),
+    ).toThrow('not well-formed');
   });
 });

@@ -41,11 +41,16 @@ describe('isLocked', () => {
 });
 
 describe('event hold', () => {
-  const rule = { mode: 'COMPLIANCE', eventHold: { days: 30 } } as const;
+  const rule = { mode: 'COMPLIANCE', period: { days: 30 }, eventHold: { days: 30 } } as const;
 
   it('rolls while it is on, and ends a fixed time after its release', () => {
     const lock = defaultLock(rule, now);
-    expect(lock).toEqual({ mode: 'COMPLIANCE', eventHold: 'ON', eventHoldDuration: { days: 30 } });
+    expect(lock).toEqual({
+      mode: 'COMPLIANCE',
+      retainUntilMs: inDays(30).getTime(),
+      eventHold: 'ON',
+      eventHoldDuration: { days: 30 },
+    });
     expect(retainUntil(lock, inDays(100))).toBe(inDays(130).getTime());
     const released = changeRetention(lock, { mode: 'COMPLIANCE', eventHold: 'OFF' }, inDays(100), false);
     expect(released).toEqual({ mode: 'COMPLIANCE', eventHold: 'OFF', retainUntilMs: inDays(130).getTime() });

@@ -37,7 +37,7 @@ describe('state in a directory', () => {
     const { client, clock, keys } = first;
     first.s3.createBucket({
       name: 'vault',
-      objectLock: { defaultRetention: { mode: 'COMPLIANCE', eventHold: { days: 7 } } },
+      objectLock: { defaultRetention: { mode: 'COMPLIANCE', period: { days: 7 }, eventHold: { days: 7 } } },
     });
     first.s3.putBucketPolicy('vault', { Version: '2012-10-17', Statement: [] });
     const kms = { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: keyArn('one') } as const;
