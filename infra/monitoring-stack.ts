@@ -97,8 +97,9 @@ export class MonitoringStack extends Stack {
       alias: 'alias/daybreak/alarms',
       description: 'Daybreak: notices of alarms, on their way to the contacts',
       enableKeyRotation: true,
-      // Nothing is kept under it.
-      removalPolicy: RemovalPolicy.DESTROY,
+      // Nothing is kept under it. But who deploys may delete no key, and no tag or alias tells this one from those that must
+      // never go: he who changes keys could move either.
+      removalPolicy: RemovalPolicy.RETAIN,
     });
     // The key of AWS itself (alias/aws/sns) would not let CloudWatch in.
     // https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html

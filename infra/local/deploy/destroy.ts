@@ -1,4 +1,4 @@
-import { DeleteAliasCommand, KMSClient, ScheduleKeyDeletionCommand } from '@aws-sdk/client-kms';
+import { DeleteAliasCommand, KMSClient } from '@aws-sdk/client-kms';
 import { localClientConfiguration } from '../endpoint/request-handler.ts';
 import { NotImplementedLocally } from '../service.ts';
 import { TemplateError } from './intrinsics.ts';
@@ -67,9 +67,6 @@ async function remove(cloud: DeploymentTarget, type: string, resource: CreatedRe
       return;
     case 'AWS::KMS::Alias':
       await keys().send(new DeleteAliasCommand({ AliasName: ref }));
-      return;
-    case 'AWS::KMS::Key':
-      await keys().send(new ScheduleKeyDeletionCommand({ KeyId: ref }));
       return;
     case 'AWS::Lambda::Function':
       return cloud.lambda.deleteFunction(ref);

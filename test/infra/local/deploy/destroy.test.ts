@@ -74,7 +74,7 @@ describe('destroying stacks of a local cloud', () => {
       expect(() => cloud.states.startExecution({ stateMachine, input: {} })).toThrow('State Machine Does Not Exist');
     }
     await expect(describeKey(cloud, 'alias/daybreak/alarms')).rejects.toThrow('is not found');
-    expect((await describeKey(cloud, topicKey)).KeyMetadata?.KeyState).toBe('PendingDeletion');
+    expect((await describeKey(cloud, topicKey)).KeyMetadata?.KeyState).toBe('Enabled');
     expect([...cloud.stacks.standing.keys()]).toEqual(['DaybreakVault']);
   });
 
