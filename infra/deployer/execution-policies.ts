@@ -264,7 +264,13 @@ function workflows({ account }: SupplierConfiguration): PolicyStatement[] {
       ],
       Resource: [arn('logs', 'log-group:Daybreak*'), arn('logs', 'log-group:/daybreak/*')],
     },
-    { Sid: 'FindLogGroups', Effect: 'Allow', Action: ['logs:DescribeLogGroups'], Resource: '*' },
+    // Two of these know no resource. https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
+    {
+      Sid: 'FindLogGroups',
+      Effect: 'Allow',
+      Action: ['logs:DescribeIndexPolicies', 'logs:DescribeLogGroups', 'logs:DescribeResourcePolicies'],
+      Resource: '*',
+    },
     {
       Sid: 'SubnetGroup',
       Effect: 'Allow',

@@ -3,6 +3,8 @@ import { REGION } from '../../../infra/config/configuration.ts';
 /** One resource of a synthesized template. */
 export interface TemplateResource {
   readonly Type: string;
+  readonly DeletionPolicy?: string;
+  readonly UpdateReplacePolicy?: string;
   // biome-ignore lint/suspicious/noExplicitAny: templates are JSON; what is read of them is what the CDK wrote.
   readonly Properties: any;
 }
@@ -34,7 +36,7 @@ const S3_KEY_POLICY = {
 
 /** Actions that AWS asks about with no resource. https://docs.aws.amazon.com/service-authorization/latest/reference/ */
 const WITHOUT_RESOURCE =
-  /^(?:ec2:Describe\w+|kms:(?:CreateKey|ListAliases)|sns:(?:Unsubscribe|[GS]etSubscriptionAttributes)|cloudwatch:(?:DescribeAlarms|DeleteAlarms|PutCompositeAlarm)|elasticfilesystem:\w+|firehose:\w+|vpce?-?\w*:\w+)$/;
+  /^(?:ec2:Describe\w+|kms:(?:CreateKey|ListAliases)|sns:(?:Unsubscribe|[GS]etSubscriptionAttributes)|cloudwatch:(?:DescribeAlarms|DeleteAlarms|PutCompositeAlarm)|elasticfilesystem:\w+|firehose:\w+|s3tables:\w+|logs:Describe(?:LogGroups|IndexPolicies|ResourcePolicies)|vpce?-?\w*:\w+)$/;
 const SERVICE_OF: Readonly<Record<string, string>> = {
   'AWS::CloudTrail::Trail': 'cloudtrail.amazonaws.com',
   'AWS::Lambda::Function': 'lambda.amazonaws.com',
@@ -90,6 +92,7 @@ export function requestsOf(
   if (WITHOUT_RESOURCE.test(action)) return one('*');
   switch (Type) {
     case 'AWS::CloudTrail::Trail':
+      if (action === 'iam:GetRole') return one(role(properties.CloudWatchLogsRoleArn));
       return action.startsWith('cloudtrail:')
         ? one(action === 'cloudtrail:DescribeTrails' ? '*' : arn('cloudtrail', `trail/${properties.TrailName}`))
         : one('*');
@@ -166,6 +169,7 @@ export function requestsOf(
         ? one('arn:aws:s3:::elsewhere/*')
         : one(arn('logs', `log-group:${properties.LogGroupName ?? `${stack}-${logicalId}-X`}`));
     case 'AWS::RDS::DBSubnetGroup':
+      if (action === 'iam:CreateServiceLinkedRole') return one('*');
       return one(arn('rds', `subgrp:${properties.DBSubnetGroupName}`));
     case 'AWS::S3::Bucket':
       return one(`arn:aws:s3:::${properties.BucketName}${/Object(?:Acl)?$/.test(action) ? '/any' : ''}`);
@@ -186,6 +190,7 @@ export function requestsOf(
     case 'AWS::Scheduler::Schedule':
       return one(arn('scheduler', `schedule/default/${properties.Name}`));
     case 'AWS::StepFunctions::StateMachine':
+      if (action.startsWith('kms:')) return one(arn('kms', 'key/of-a-state-machine'));
       return action.startsWith('s3:')
         ? one('arn:aws:s3:::elsewhere/*')
         : one(arn('states', `stateMachine:${properties.StateMachineName}`));
