@@ -9,12 +9,14 @@ const PASSED_TO = [
   'scheduler.amazonaws.com',
   'states.amazonaws.com',
 ];
+/** What a request carries that Lambda makes of KMS for its caller. */
+const THROUGH_LAMBDA = { 'kms:ViaService': `lambda.${REGION}.amazonaws.com` };
 /** The tags on keys that stacks make. A school's key has another one: stacks never touch those. */
 const KEY_PURPOSES = ['vault', 'trail', 'monitoring'];
 
 /**
  * What CloudFormation's execution role may do, instead of everything: make, change and take away what the stacks hold, by
- * its names, in eu-west-2. It reads no object of the vault and uses no key of it; it deletes no bucket and no key, as the
+ * its names, in eu-west-2. It reads no object of the vault and uses no key of it, nor any but Lambda's own for functions' environments; it deletes no bucket and no key, as the
  * stacks retain those; and it does not change other people's roles, its own policies or the permissions boundary.
  *
  * Whoever deploys chooses the code that runs under Daybreak's roles, and so can reach through it what they reach. No policy
@@ -213,6 +215,7 @@ function workflows({ account }: SupplierConfiguration): PolicyStatement[] {
       ],
       Resource: [arn('lambda', 'function:daybreak-*')],
     },
+    ...environments(account),
     {
       Sid: 'StateMachines',
       Effect: 'Allow',
@@ -284,6 +287,35 @@ function workflows({ account }: SupplierConfiguration): PolicyStatement[] {
         'rds:RemoveTagsFromResource',
       ],
       Resource: [arn('rds', 'subgrp:daybreak-*')],
+    },
+  ];
+}
+
+/**
+ * The use of the key that Lambda makes in the account for functions' environments. Lambda asks KMS in the name of who creates
+ * or changes a function, so that a denial of the key is one of the function, and gives the function's role a grant.
+ * https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
+ * https://docs.aws.amazon.com/prescriptive-guidance/latest/encryption-best-practices/lambda.html
+ * https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+ */
+function environments(account: string): PolicyStatement[] {
+  const ofLambda = {
+    StringEquals: THROUGH_LAMBDA,
+    'ForAnyValue:StringEquals': { 'kms:ResourceAliases': 'alias/aws/lambda' },
+  };
+  const statement = { Effect: 'Allow', Resource: [`arn:aws:kms:${REGION}:${account}:key/*`] } as const;
+  return [
+    {
+      ...statement,
+      Sid: 'Environments',
+      Action: ['kms:Decrypt', 'kms:Encrypt', 'kms:GenerateDataKey'],
+      Condition: ofLambda,
+    },
+    {
+      ...statement,
+      Sid: 'GrantsToFunctions',
+      Action: ['kms:CreateGrant'],
+      Condition: { ...ofLambda, Bool: { 'kms:GrantIsForAWSResource': 'true' } },
     },
   ];
 }
@@ -510,26 +542,40 @@ function never({ account, permissionsBoundaryArn }: SupplierConfiguration): Poli
     ),
     deny('Buckets', ['s3:DeleteBucket', 's3:DeleteBucketPolicy'], [`arn:aws:s3:::daybreak-*-${account}-${REGION}`]),
     deny('Keys', [
-      'kms:CreateGrant',
       'kms:DeleteImportedKeyMaterial',
       'kms:DisableKey',
       'kms:DisableKeyRotation',
-      'kms:Encrypt',
-      'kms:GenerateDataKey*',
       'kms:GenerateMac',
       'kms:ReEncrypt*',
       'kms:ReplicateKey',
       'kms:ScheduleKeyDeletion',
       'kms:Sign',
     ]),
+    // No function could be created otherwise. What else goes through Lambda the keys' own policies do not let in.
+    {
+      Sid: 'KeysButThroughLambda',
+      Effect: 'Deny',
+      Action: ['kms:CreateGrant', 'kms:Encrypt', 'kms:GenerateDataKey*'],
+      Resource: '*',
+      Condition: { StringNotEquals: THROUGH_LAMBDA },
+    },
+    // https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-grant-is-for-aws-resource
+    {
+      Sid: 'GrantsByHand',
+      Effect: 'Deny',
+      Action: ['kms:CreateGrant'],
+      Resource: '*',
+      Condition: { BoolIfExists: { 'kms:GrantIsForAWSResource': 'false' } },
+    },
     {
       Sid: 'Reading',
       Effect: 'Deny',
       Action: ['kms:Decrypt'],
       Resource: '*',
-      // The bucket of published code is encrypted too, under a key of S3's own.
+      // The bucket of published code is encrypted too, under a key of S3's own, and functions' environments under Lambda's.
       Condition: {
         StringNotLike: { 'kms:EncryptionContext:aws:s3:arn': `${bootstrapNames(account).assetBucket}*` },
+        StringNotEquals: THROUGH_LAMBDA,
       },
     },
     deny('Databases', [

@@ -11,7 +11,14 @@ import { managedPolicy } from '../../../infra/deployer/policy-document.ts';
 import { LocalClock } from '../../../infra/local/clock.ts';
 import { LocalIam } from '../../../infra/local/iam/authorizer.ts';
 import type { Principal } from '../../../infra/local/service.ts';
-import { ALLOWED, AttackedAccount, attempt, IDENTITY_DENIES, NOT_ALLOWED } from '../attacks-account.ts';
+import {
+  ALLOWED,
+  AttackedAccount,
+  attempt,
+  IDENTITY_DENIES,
+  NOT_ALLOWED,
+  RESOURCE_SILENT,
+} from '../attacks-account.ts';
 import { HANDLER_PERMISSIONS, type HandlerPermissions, NOT_NEEDED } from './handler-permissions.ts';
 import { type IamRequest, requestsOf, type Template, type TemplateResource } from './template-requests.ts';
 
@@ -282,6 +289,39 @@ describe('what is forbidden', () => {
     expect(await ask(action, resource, context)).toBe(who);
   });
 
+  describe('is the use of a key', () => {
+    const ofEnvironment = {
+      'kms:ViaService': 'lambda.eu-west-2.amazonaws.com',
+      'kms:ResourceAliases': ['alias/aws/lambda'],
+      'kms:GrantIsForAWSResource': 'true',
+    };
+    const uses = ['kms:CreateGrant', 'kms:Decrypt', 'kms:Encrypt', 'kms:GenerateDataKey'];
+
+    it('but for functions’ environments, through Lambda', async () => {
+      for (const action of uses) expect(await ask(action, key, ofEnvironment), action).toBe(ALLOWED);
+      expect(await ask('kms:ReEncryptTo', key, ofEnvironment)).toBe(IDENTITY_DENIES);
+    });
+
+    it.each<[string, Record<string, string | readonly string[]>, string]>([
+      ['by hand', { 'kms:ResourceAliases': ['alias/aws/lambda'] }, IDENTITY_DENIES],
+      ['through S3', { ...ofEnvironment, 'kms:ViaService': 's3.eu-west-2.amazonaws.com' }, IDENTITY_DENIES],
+      ['through RDS', { ...ofEnvironment, 'kms:ViaService': 'rds.eu-west-2.amazonaws.com' }, IDENTITY_DENIES],
+      ['of the supplier, through Lambda', { ...ofEnvironment, 'kms:ResourceAliases': ['alias/shop'] }, NOT_ALLOWED],
+      [
+        'of Daybreak, through Lambda',
+        { ...ofEnvironment, 'kms:ResourceAliases': ['alias/daybreak/vault'] },
+        NOT_ALLOWED,
+      ],
+    ])('%s', async (_, context, who) => {
+      for (const action of uses) expect(await ask(action, key, context), action).toBe(who);
+    });
+
+    it('for a grant to anybody but a service', async () => {
+      const byHand = { ...ofEnvironment, 'kms:GrantIsForAWSResource': 'false' };
+      expect(await ask('kms:CreateGrant', key, byHand)).toBe(IDENTITY_DENIES);
+    });
+  });
+
   it('is that no action is allowed whole', () => {
     const wide = executionPolicies(readConfiguration(exampleConfiguration)).flatMap(({ document }) =>
       document.Statement.filter(({ Effect }) => Effect === 'Allow').flatMap(({ Action = ['*'] }) =>
@@ -339,11 +379,16 @@ describe('an upgrade of what is deployed', () => {
 
   it('changes the policies of the keys, and uses no key', async () => {
     const context = { 'aws:ResourceTag/daybreak:purpose': 'vault' };
+    const throughLambda = { 'kms:ViaService': 'lambda.eu-west-2.amazonaws.com', 'kms:GrantIsForAWSResource': 'true' };
     for (const key of [deployed.deployment.vaultKeyArn, deployed.deployment.signingKeyArn]) {
       for (const action of ['kms:PutKeyPolicy', 'kms:UpdateKeyDescription', 'kms:TagResource']) {
         expect(await deployed.judge(cloudFormation, action, key, context), action).toBe(ALLOWED);
       }
       expect(await deployed.judge(cloudFormation, 'kms:Decrypt', key, context)).toBe(IDENTITY_DENIES);
+      // As the key of a function that is made for it.
+      for (const action of ['kms:CreateGrant', 'kms:Decrypt', 'kms:Encrypt']) {
+        expect(await deployed.judge(cloudFormation, action, key, throughLambda), action).toBe(RESOURCE_SILENT);
+      }
     }
   });
 

@@ -464,12 +464,6 @@ export const NOT_NEEDED: readonly Exemption[] = [
       any('CodeSigningConfigArn', 'FileSystemConfigs', 'Layers')(properties) || 'S3ObjectVersion' in properties.Code,
   },
   {
-    type: /^AWS::Lambda::Function$/,
-    action: /^kms:(?:CreateGrant|Encrypt|GenerateDataKey)$/,
-    reason: 'No function has a customer’s key.',
-    isBroughtBy: any('KmsKeyArn'),
-  },
-  {
     type: /^AWS::Logs::LogGroup$/,
     action: /^logs:(?:Put|Delete)DataProtectionPolicy$/,
     reason: 'No log group has a data protection policy.',

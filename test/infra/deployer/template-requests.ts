@@ -34,6 +34,30 @@ const S3_KEY_POLICY = {
   ],
 };
 
+/**
+ * That of the key which Lambda makes for environments.
+ * https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
+ */
+const LAMBDA_KEY_POLICY = {
+  Version: '2012-10-17',
+  Statement: [
+    {
+      Effect: 'Allow',
+      Principal: { AWS: '*' },
+      Action: [
+        'kms:Encrypt',
+        'kms:Decrypt',
+        'kms:ReEncrypt*',
+        'kms:GenerateDataKey*',
+        'kms:CreateGrant',
+        'kms:DescribeKey',
+      ],
+      Resource: '*',
+      Condition: { StringEquals: { 'kms:ViaService': `lambda.${REGION}.amazonaws.com` } },
+    },
+  ],
+};
+
 /** Actions that AWS asks about with no resource. https://docs.aws.amazon.com/service-authorization/latest/reference/ */
 const WITHOUT_RESOURCE =
   /^(?:ec2:Describe\w+|kms:(?:CreateKey|ListAliases)|sns:(?:Unsubscribe|[GS]etSubscriptionAttributes)|cloudwatch:(?:DescribeAlarms|DeleteAlarms|PutCompositeAlarm)|elasticfilesystem:\w+|firehose:\w+|s3tables:\w+|logs:Describe(?:LogGroups|IndexPolicies|ResourcePolicies)|vpce?-?\w*:\w+)$/;
@@ -146,13 +170,7 @@ export function requestsOf(
     case 'AWS::KMS::Key':
       return one(arn('kms', `key/00000000-${logicalId}`));
     case 'AWS::Lambda::Function':
-      if (action.startsWith('kms:')) {
-        const context = {
-          'kms:ViaService': `s3.${REGION}.amazonaws.com`,
-          'kms:EncryptionContext:aws:s3:arn': `arn:aws:s3:::${assetBucket(properties)}`,
-        };
-        return [{ resource: arn('kms', 'key/of-s3'), context, resourcePolicy: S3_KEY_POLICY }];
-      }
+      if (action.startsWith('kms:')) return keyRequests(action, properties, arn);
       return action.startsWith('s3:')
         ? one(`arn:aws:s3:::${assetBucket(properties)}/code.zip`)
         : one(arn('lambda', `function:${properties.FunctionName}`));
@@ -197,6 +215,41 @@ export function requestsOf(
     default:
       throw new Error(`${Type} (${stack}.${logicalId}): say here under which names CloudFormation asks IAM about it`);
   }
+}
+
+/**
+ * What Lambda asks of KMS in the name of who creates or changes a function: to read the code, of the key of its bucket, and
+ * for the environment, of the function's key: without one, of a key that Lambda makes in the account.
+ */
+function keyRequests(
+  action: string,
+  { KmsKeyArn, FunctionName, Code }: TemplateResource['Properties'],
+  arn: (service: string, name: string) => string,
+): readonly IamRequest[] {
+  if (KmsKeyArn !== undefined)
+    throw new Error(`${FunctionName} has a key of its own: say here what its policy lets in`);
+  const ofCode: IamRequest = {
+    resource: arn('kms', 'key/of-s3'),
+    context: {
+      'kms:ViaService': `s3.${REGION}.amazonaws.com`,
+      'kms:EncryptionContext:aws:s3:arn': `arn:aws:s3:::${Code.S3Bucket}`,
+    },
+    resourcePolicy: S3_KEY_POLICY,
+  };
+  const ofEnvironment: IamRequest = {
+    resource: arn('kms', 'key/of-lambda'),
+    context: {
+      'kms:ViaService': `lambda.${REGION}.amazonaws.com`,
+      'kms:ResourceAliases': ['alias/aws/lambda'],
+      'kms:EncryptionContext:aws:lambda:FunctionArn': arn('lambda', `function:${FunctionName}`),
+      ...(action === 'kms:CreateGrant' && { 'kms:GrantIsForAWSResource': 'true' }),
+    },
+    resourcePolicy: LAMBDA_KEY_POLICY,
+  };
+  // The key is made with the first function of the account, whose environment finds no alias on it yet.
+  const { 'kms:ResourceAliases': _, ...atFirst } = ofEnvironment.context;
+  const ofFirstEnvironment = { ...ofEnvironment, context: atFirst };
+  return [...(action === 'kms:Decrypt' ? [ofCode] : []), ofEnvironment, ofFirstEnvironment];
 }
 
 function securityGroupRequests(
