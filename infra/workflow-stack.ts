@@ -23,6 +23,7 @@ import { STEPS, type Step, WORKFLOWS, type Workflow, workflowName } from './role
 import { BUDGETS } from './steps/budgets.ts';
 import type { VaultKeys } from './vault-stack.ts';
 import { DEFINITIONS } from './workflows/definitions.ts';
+import type { WorkflowReferences } from './workflows/states-language.ts';
 import { DISTRIBUTED_WORKFLOWS, MAP_RESULTS_PREFIX } from './writers.ts';
 
 type Placed = Record<(typeof INSIDE_VPC)[number], Pick<StepLambdaProps, 'placement' | 'environment'>>;
@@ -121,7 +122,9 @@ export class WorkflowStack extends Stack {
         }),
       );
     }
-    for (const workflow of WORKFLOWS) this.#createWorkflow(workflow, deployment, guardrails, logKey);
+    for (const workflow of WORKFLOWS) {
+      this.#createWorkflow(workflow, { deployment, guardrails, logKey, atOnce: configuration.concurrency });
+    }
     this.#createSchedules(configuration, guardrails);
   }
 
@@ -144,7 +147,15 @@ export class WorkflowStack extends Stack {
     });
   }
 
-  #createWorkflow(workflow: Workflow, deployment: Deployment, guardrails: ManagedPolicy, logKey: IKey): void {
+  #createWorkflow(
+    workflow: Workflow,
+    {
+      deployment,
+      guardrails,
+      logKey,
+      atOnce,
+    }: { deployment: Deployment; guardrails: ManagedPolicy; logKey: IKey; atOnce: WorkflowReferences['atOnce'] },
+  ): void {
     const called = new Set<string>();
     const definition = DEFINITIONS[workflow]({
       functionArn: step => {
@@ -152,6 +163,7 @@ export class WorkflowStack extends Stack {
         return this.#lambda(step).function.functionArn;
       },
       workBucket: deployment.workBucket,
+      atOnce,
     });
     // What the local cloud cannot run is not deployed either: every definition is tested before it runs in AWS.
     parseDefinition(JSON.stringify(definition));

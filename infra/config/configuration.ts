@@ -6,6 +6,7 @@ import {
   DatabaseConfiguration,
   type Deployment,
 } from '../../functions/contracts/configuration.ts';
+import { AT_ONCE } from '../steps/budgets.ts';
 import { findConflicts } from './find-conflicts.ts';
 
 /** The one AWS Region in the United Kingdom. */
@@ -114,6 +115,24 @@ export const SupplierConfiguration = z
       .strictObject({
         /** https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html */
         manualSnapshots: z.int().min(100).default(100),
+      })
+      .prefault({}),
+    /**
+     * How much a workflow does at the same time. Each function that runs counts against the account's quota of Lambda in this
+     * Region, which is 1,000, or 10 in a new account, and the supplier's app needs some of it: DEPLOYING.md has the command
+     * that shows it. What finds none free waits for up to a quarter of an hour, and has then failed.
+     * https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+     */
+    concurrency: z
+      .strictObject({
+        /** Schools whose files are backed up, or restored and compared. */
+        tenants: z.int().min(1).max(1000).default(AT_ONCE.tenants),
+        /**
+         * Databases that are measured (as many connections to the app's instances), instances that are restored, and
+         * databases of each that are compared. Step Functions takes 40 at most.
+         * https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html
+         */
+        databases: z.int().min(1).max(40).default(AT_ONCE.databases),
       })
       .prefault({}),
     /** Who gets the alarms by e-mail. Each address has to confirm once. */

@@ -16,8 +16,9 @@ const KEY_PURPOSES = ['vault', 'trail', 'monitoring'];
 
 /**
  * What CloudFormation's execution role may do, instead of everything: make, change and take away what the stacks hold, by
- * its names, in eu-west-2. It reads no object of the vault and uses no key of it, nor any but Lambda's own for functions' environments; it deletes no bucket and no key, as the
- * stacks retain those; and it does not change other people's roles, its own policies or the permissions boundary.
+ * its names, in eu-west-2. It reads no object of the vault, and uses no key but Lambda's own, for functions' environments; it
+ * deletes no bucket and no key, as the stacks retain those; and it does not change other people's roles, its own policies or
+ * the permissions boundary.
  *
  * Whoever deploys chooses the code that runs under Daybreak's roles, and so can reach through it what they reach. No policy
  * of CloudFormation's role prevents that: a boundary, reviewed change sets and CloudTrail do.

@@ -89,7 +89,13 @@ export const BUDGETS: Readonly<Record<Step, Budget>> = {
 };
 
 /**
- * Hours of the workflows from the execution's start, and how much they do at once. What is not done by its hour is named and
+ * How much runs at once where the configuration says nothing else (`concurrency`). Forty functions are few beside the 1,000
+ * that an account of some standing may run, and KMS creates only 5 keys a second.
+ */
+export const AT_ONCE = { tenants: 40, databases: 4 } as const;
+
+/**
+ * Hours of the workflows from the execution's start. What is not done by its hour is named and
  * left; `closed` is when what is there must have been written down. Between two hours, and after the last, there is time
  * for what was begun just before: `test/infra/workflows/deadlines.test.ts` adds it up.
  */
@@ -107,12 +113,8 @@ export const DAILY_BACKUP = {
   closedHours: 18,
   /** Before the next day's run begins. */
   timeoutHours: 22,
-  /** As many functions, and connections to instances of the supplier's app. */
-  databasesAtOnce: 4,
   /** No function runs while RDS works, and all snapshots should be of one moment. */
   instancesAtOnce: 40,
-  /** As many functions, and KMS creates only 5 keys a second. */
-  tenantsAtOnce: 40,
   /**
    * So long a tenant waits for its key: KMS creates five a second in an account, so the first backup of many has to queue,
    * and where a run died while it created a key, its claim stands for 20 minutes.
@@ -135,11 +137,6 @@ export const RESTORE_TEST = {
   tornDownHours: 18.5,
   closedHours: 19.5,
   timeoutHours: 23,
-  /** As many restored instances. */
-  snapshotsAtOnce: 4,
-  /** Of one restored instance. */
-  databasesAtOnce: 4,
-  tenantsAtOnce: 40,
 } as const;
 
 /** A step stops so long before its workflow gives it up, which is time for the call that is under way. */

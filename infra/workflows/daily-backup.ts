@@ -55,7 +55,7 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
       MeasureBefore: {
         Type: 'Map',
         Items: '{% [$plan.instances.databases] %}',
-        MaxConcurrency: DAILY_BACKUP.databasesAtOnce,
+        MaxConcurrency: references.atOnce.databases,
         ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...measure(references, 'Before', 'measureEndsAt') },
         Assign: { measured: '{% $states.result %}' },
         Catch: catchAll('RecordFailure'),
@@ -333,7 +333,7 @@ function backUpInstance(references: WorkflowReferences): States {
               MeasureAfter: {
                 Type: 'Map',
                 Items: '{% $instance.databases %}',
-                MaxConcurrency: DAILY_BACKUP.databasesAtOnce,
+                MaxConcurrency: references.atOnce.databases,
                 ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...measure(references, 'After', 'partEndsAt') },
                 Catch: catchAll('NoneMeasuredAfter', 'measureFailure'),
                 End: true,
@@ -454,7 +454,7 @@ function backUpFiles(references: WorkflowReferences): States {
           endsAt: '{% $partEndsAt %}',
         },
         resultsPrefix: results('results'),
-        maxConcurrency: DAILY_BACKUP.tenantsAtOnce,
+        maxConcurrency: references.atOnce.tenants,
         processor: backUpTenant(references, 'Tenant'),
         Assign: {
           tenantResultsKey: '{% $states.result.ResultWriterDetails.Key %}',
@@ -522,7 +522,7 @@ function backUpFiles(references: WorkflowReferences): States {
           endsAt: '{% $settleEndsAt %}',
         },
         resultsPrefix: results('settled'),
-        maxConcurrency: DAILY_BACKUP.tenantsAtOnce,
+        maxConcurrency: references.atOnce.tenants,
         processor: backUpTenant(references, 'SettledTenant'),
         Assign: { settledResultsKeys: '{% [$settledResultsKeys, $states.result.ResultWriterDetails.Key] %}' },
         Catch: catchAll('FilesFailed', 'filesFailure'),

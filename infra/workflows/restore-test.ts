@@ -80,7 +80,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
       TestSnapshots: {
         Type: 'Map',
         Items: '{% $chosen.snapshots %}',
-        MaxConcurrency: RESTORE_TEST.snapshotsAtOnce,
+        MaxConcurrency: references.atOnce.databases,
         ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...testSnapshot(references) },
         Assign: { databases: '{% [$states.result.outcomes] %}', phaseStartedAt: `{% ${ENTERED_AT} %}` },
         Catch: catchAll('BeginTearDown'),
@@ -109,7 +109,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
         alongside: { endsAt: '{% $objectEndsAt %}' },
         // The id is spliced into the string literal that the expression holds.
         resultsPrefix: `{% '${workPrefix("' & $restoreTestId & '")}results' %}`,
-        maxConcurrency: RESTORE_TEST.tenantsAtOnce,
+        maxConcurrency: references.atOnce.tenants,
         processor: testObjects(references),
         Assign: { objectResultsKey: '{% $states.result.ResultWriterDetails.Key %}' },
         Catch: catchAll('BeginTearDown'),
@@ -236,7 +236,7 @@ function testSnapshot(references: WorkflowReferences): States {
       TestDatabases: {
         Type: 'Map',
         Items: '{% $snapshot.databases %}',
-        MaxConcurrency: RESTORE_TEST.databasesAtOnce,
+        MaxConcurrency: references.atOnce.databases,
         ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...testDatabase(references) },
         Output: { outcomes: '{% $states.result %}' },
         Catch: catchAll('SnapshotNotTested', 'snapshotFailure'),

@@ -117,6 +117,8 @@ export interface WorkflowReferences {
   /** The ARN of the function of a step, e.g. of `backup/plan`. */
   readonly functionArn: (step: Step) => string;
   readonly workBucket: string;
+  /** How many items the maps work on at the same time. */
+  readonly atOnce: { readonly tenants: number; readonly databases: number };
 }
 
 /** So much longer than its function a task may take, so that Lambda's own limit speaks first. */
@@ -136,7 +138,6 @@ const RETRY: readonly Retrier[] = [
       'Lambda.ServiceException',
       'Lambda.AWSLambdaException',
       'Lambda.SdkClientException',
-      'Lambda.TooManyRequestsException',
     ],
     IntervalSeconds: 5,
     BackoffRate: 2,
@@ -150,6 +151,17 @@ const RETRY: readonly Retrier[] = [
     BackoffRate: 2,
     MaxAttempts: 2,
     MaxDelaySeconds: 120,
+    JitterStrategy: 'FULL',
+  },
+  // The account's functions are all busy, the supplier's app's with them: up to a quarter of an hour until one is over. The
+  // function was not called, so that an attempt takes no time.
+  // https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
+  {
+    ErrorEquals: ['Lambda.TooManyRequestsException'],
+    IntervalSeconds: 5,
+    BackoffRate: 2,
+    MaxAttempts: 18,
+    MaxDelaySeconds: 60,
     JitterStrategy: 'FULL',
   },
 ];

@@ -437,13 +437,18 @@ describe('over a vault that stands', () => {
 
   it('synthesizes no vault stack, imports nothing, and says what is then not managed', () => {
     const outdir = join(directory, 'existing');
-    const assembly = createApp({ ...exampleConfiguration, existing }, { outdir, bundle: false, check: false }).synth();
+    const configuration = { ...exampleConfiguration, existing, concurrency: { tenants: 6, databases: 3 } };
+    const assembly = createApp(configuration, { outdir, bundle: false, check: false }).synth();
     expect(assembly.stacks.map(({ stackName }) => stackName)).toEqual([
       'DaybreakTrail',
       'DaybreakWorkflows',
       'DaybreakMonitoring',
     ]);
-    expect(readFileSync(join(outdir, 'DaybreakWorkflows.template.json'), 'utf8')).not.toContain('Fn::ImportValue');
+    const workflows = readFileSync(join(outdir, 'DaybreakWorkflows.template.json'), 'utf8');
+    expect(workflows).not.toContain('Fn::ImportValue');
+    // The maps of snapshots and copies, in which no function runs for long, and the janitor's.
+    const limits = [...workflows.matchAll(/MaxConcurrency\\*":(\d+)/g)].map(([, limit]) => Number(limit));
+    expect(new Set(limits)).toEqual(new Set([6, 3, 40, 1]));
     const { messages } = assembly.getStackByName('DaybreakWorkflows');
     expect(messages.map(({ level, entry }) => [level, entry.data])).toEqual([
       [

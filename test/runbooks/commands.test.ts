@@ -75,6 +75,7 @@ const REFERENCE: Record<string, string> = {
   'aws lambda invoke': 'function-name payload',
   'aws logs filter-log-events': 'log-group-name start-time filter-pattern',
   'aws resourcegroupstaggingapi get-resources': 'resource-type-filters tag-filters',
+  'aws service-quotas get-service-quota': 'service-code quota-code',
   'aws service-quotas list-service-quotas': 'service-code',
   'aws service-quotas request-service-quota-increase': 'service-code quota-code desired-value',
   'aws sqs get-queue-url': 'queue-name',

@@ -82,7 +82,7 @@ it('names only settings that the configuration has', () => {
   const named = [...pages.map(({ text }) => text), guide].flatMap(text =>
     matches(
       text,
-      /`((?:vault|evidence|quotas|restoreTest|network|databases|buckets|retention|schedules)(?:\[\])?\.\w+)`/g,
+      /`((?:vault|evidence|quotas|restoreTest|network|databases|buckets|retention|schedules|concurrency)(?:\[\])?\.\w+)`/g,
     ),
   );
   expect(named.length).toBeGreaterThan(4);

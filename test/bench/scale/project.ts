@@ -2,7 +2,7 @@ import { readConfiguration } from '../../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../../infra/config/example.ts';
 import { estimateMonth, firstBackup, type SupplierSize } from '../../../infra/cost/estimate.ts';
 import { PRICES } from '../../../infra/cost/prices.ts';
-import { BUDGETS, DAILY_BACKUP, RESTORE_TEST } from '../../../infra/steps/budgets.ts';
+import { AT_ONCE, BUDGETS, DAILY_BACKUP, RESTORE_TEST } from '../../../infra/steps/budgets.ts';
 import { type Calls, functionMs, type MeasuredLoad, type Measurement } from './measurement.ts';
 
 /** A supplier as large as Daybreak is built for. */
@@ -152,8 +152,7 @@ function projectWork(
   // A function that computes does not wait: its requests are under way meanwhile, but for pages.
   const contentMs = (contentGb * 1e6) / contentMbPerSecond;
   const workMs = Math.max(computeMs, contentMs) + waitMs;
-  const { tenantsAtOnce } = DAILY_BACKUP;
-  const allMs = (workMs + schools * childMs) / Math.min(tenantsAtOnce, schools);
+  const allMs = (workMs + schools * childMs) / Math.min(AT_ONCE.tenants, schools);
   const calls = {
     reads: sum(({ calls }) => calls.reads) + schools * requestsPerChild,
     writes: sum(({ calls }) => calls.writes) + schools,

@@ -1,3 +1,4 @@
+import { AT_ONCE } from '../../../infra/steps/budgets.ts';
 import { DEFINITIONS } from '../../../infra/workflows/definitions.ts';
 import type { WorkflowDefinition } from '../../../infra/workflows/states-language.ts';
 
@@ -7,6 +8,7 @@ export type StateDefinition = Readonly<Record<string, unknown>>;
 const references = {
   functionArn: (step: string) => `arn:aws:lambda:eu-west-2:111122223333:function:daybreak-${step.replace('/', '-')}`,
   workBucket: 'daybreak-work',
+  atOnce: AT_ONCE,
 };
 
 /** Every workflow, as it is deployed but for the names of functions and bucket. */

@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { expect, it } from 'vitest';
 import { PermanentError, RetryableError } from '../../../functions/platform/errors.ts';
 import { FAILURE_MEANINGS, meaningOf } from '../../../functions/restore-test/failure-meaning.ts';
+import { AT_ONCE } from '../../../infra/steps/budgets.ts';
 import { restoreTest } from '../../../infra/workflows/restore-test.ts';
 
 /** A file and all that it imports of ours. */
@@ -28,7 +29,7 @@ it('decides about each error that the steps of a database can end with, and abou
       if (isPermanent) thrown.add((value as { name: string }).name);
     }
   }
-  const definition = JSON.stringify(restoreTest({ functionArn: name => name, workBucket: 'work' }));
+  const definition = JSON.stringify(restoreTest({ functionArn: name => name, workBucket: 'work', atOnce: AT_ONCE }));
   for (const [, name = ''] of definition.matchAll(/"(?:database|snapshot)Failure":"(\w+Error)"/g)) thrown.add(name);
   expect(Object.keys(FAILURE_MEANINGS).toSorted()).toEqual([...thrown].toSorted());
 });

@@ -148,6 +148,24 @@ describe('the configuration', () => {
     expect(found.length === 0).toBe(problems.length === 0);
   });
 
+  it.each([
+    [{ tenants: 0 }, '- concurrency.tenants: Too small: expected number to be >=1'],
+    [{ tenants: 1001 }, '- concurrency.tenants: Too big: expected number to be <=1000'],
+    [{ databases: 41 }, '- concurrency.databases: Too big: expected number to be <=40'],
+    [{ databases: 1.5 }, '- concurrency.databases: Invalid input: expected int, received number'],
+    [{ functions: 4 }, '- concurrency: Unrecognized key: "functions"'],
+  ])('does not do %j at once', (concurrency, problem) => {
+    expect(problemsOf({ concurrency })[0]).toBe(problem);
+  });
+
+  it('does 40 schools and 4 databases at once, if it says nothing else', () => {
+    expect(readConfiguration(exampleConfiguration).concurrency).toEqual({ tenants: 40, databases: 4 });
+    expect(readConfiguration({ ...exampleConfiguration, concurrency: { tenants: 4 } }).concurrency).toEqual({
+      tenants: 4,
+      databases: 4,
+    });
+  });
+
   it.each<[number, string[]]>([
     [
       31,

@@ -522,4 +522,18 @@ describe('the daily backup', () => {
     expect(inputsOf('backup/plan')).toHaveLength(4);
     expect(inputsOf('backup/list-tenants')).toHaveLength(1);
   });
+
+  it('waits for up to a quarter of an hour where all of the account’s functions are busy', async () => {
+    const throttled = (times: number) =>
+      run({
+        'backup/plan': (input, call, takeTime) =>
+          call <= times ? failure('Lambda.TooManyRequestsException') : allGoesWell['backup/plan']?.(input, 1, takeTime),
+      });
+    const { execution, calls } = await throttled(18);
+    expect(execution.status).toBe('SUCCEEDED');
+    const planned = calls.filter(({ step }) => step === 'backup/plan');
+    expect(planned).toHaveLength(19);
+    expect(planned.at(-1)?.atMs).toBeLessThanOrEqual(915_000);
+    expect((await throttled(19)).execution.error).toBe('Lambda.TooManyRequestsException');
+  });
 });

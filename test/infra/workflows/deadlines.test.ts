@@ -6,15 +6,22 @@ import {
   LATEST_CLOSING_MS,
 } from '../../../functions/platform/scheduled-instant.ts';
 import type { Step } from '../../../infra/role-names.ts';
-import { BUDGETS, DAILY_BACKUP, GRACE_MINUTES, RESTORE_TEST } from '../../../infra/steps/budgets.ts';
+import { AT_ONCE, BUDGETS, DAILY_BACKUP, GRACE_MINUTES, RESTORE_TEST } from '../../../infra/steps/budgets.ts';
 import { DEFINITIONS } from '../../../infra/workflows/definitions.ts';
 
 const ARN = 'arn:aws:lambda:eu-west-2:111122223333:function:';
-const references = { functionArn: (step: Step) => `${ARN}${step}`, workBucket: 'work' };
+const references = { functionArn: (step: Step) => `${ARN}${step}`, workBucket: 'work', atOnce: AT_ONCE };
 
 interface Catcher {
   readonly ErrorEquals: readonly string[];
   readonly Next: string;
+}
+interface Retrier {
+  readonly ErrorEquals: readonly string[];
+  readonly IntervalSeconds: number;
+  readonly BackoffRate: number;
+  readonly MaxAttempts: number;
+  readonly MaxDelaySeconds: number;
 }
 interface State {
   readonly Type: string;
@@ -22,7 +29,7 @@ interface State {
   readonly Default?: string;
   readonly Choices?: readonly { readonly Condition: string; readonly Next: string }[];
   readonly Catch?: readonly Catcher[];
-  readonly Retry?: readonly { readonly MaxAttempts: number; readonly MaxDelaySeconds: number }[];
+  readonly Retry?: readonly Retrier[];
   readonly TimeoutSeconds?: number | string;
   readonly Arguments?: { readonly FunctionName: string };
   readonly ItemProcessor?: Graph;
@@ -83,12 +90,25 @@ function endless(graph: Graph): string[] {
   });
 }
 
+/** The longest that the waits between a retrier's attempts may be, with the worst luck of the jitter. */
+const delaySeconds = ({ IntervalSeconds, BackoffRate, MaxAttempts, MaxDelaySeconds }: Retrier): number =>
+  Array.from({ length: MaxAttempts }, (_, index) =>
+    Math.min(MaxDelaySeconds, IntervalSeconds * BackoffRate ** index),
+  ).reduce((sum, delay) => sum + delay, 0);
+
+/** A function that Lambda throttles is not called: such an attempt is over at once. */
+const isThrottling = ({ ErrorEquals }: Retrier): boolean =>
+  ErrorEquals.every(error => error === 'Lambda.TooManyRequestsException');
+
 /** How long a task may take at the worst, from now on, once the instant that ends it has passed; or at all. */
 function worstMinutes({ TimeoutSeconds = 0, Retry = [] }: State): number {
   const [, least] = /^{% \$max\(\[(\d+), /.exec(String(TimeoutSeconds)) ?? [];
   const seconds = least === undefined ? Number(TimeoutSeconds) : Number(least);
-  const attempts = Retry.reduce((sum, { MaxAttempts }) => sum + MaxAttempts, 0);
-  const delays = Retry.reduce((sum, { MaxAttempts, MaxDelaySeconds }) => sum + MaxAttempts * MaxDelaySeconds, 0);
+  const attempts = Retry.filter(retrier => !isThrottling(retrier)).reduce(
+    (sum, retrier) => sum + retrier.MaxAttempts,
+    0,
+  );
+  const delays = Retry.reduce((sum, retrier) => sum + delaySeconds(retrier), 0);
   return ((attempts + 1) * seconds + delays) / 60;
 }
 

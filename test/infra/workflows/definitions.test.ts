@@ -11,6 +11,7 @@ const references = {
     return `arn:aws:lambda:eu-west-2:111122223333:function:daybreak-${step.replace('/', '-')}`;
   },
   workBucket: 'work',
+  atOnce: { tenants: 7, databases: 3 },
 };
 
 interface Task {
@@ -45,13 +46,24 @@ describe.each(Object.entries(DEFINITIONS))('the definition of %s', (_name, workf
         'Lambda.ServiceException',
         'Lambda.AWSLambdaException',
         'Lambda.SdkClientException',
-        'Lambda.TooManyRequestsException',
       ]);
+      expect(Retry?.flatMap(({ ErrorEquals }) => ErrorEquals)).toContain('Lambda.TooManyRequestsException');
       const most =
         typeof TimeoutSeconds === 'number' ? TimeoutSeconds : /\$min\(\[(\d+), /.exec(TimeoutSeconds ?? '')?.[1];
       expect([240, 960]).toContain(Number(most));
     }
   });
+});
+
+it.each<[keyof typeof DEFINITIONS, number[]]>([
+  // Snapshots and copies are asked for and waited for, of up to 40 instances.
+  ['daily-backup', [3, 7, 40]],
+  ['restore-test', [3, 7]],
+  // Entries are written one by one.
+  ['remove-abandoned', [1]],
+])('%s does as much at once as it is told', (name, limits) => {
+  const found = JSON.stringify(DEFINITIONS[name](references)).matchAll(/"MaxConcurrency":(\d+)/g);
+  expect(new Set(Array.from(found, ([, limit]) => Number(limit)))).toEqual(new Set(limits));
 });
 
 it('calls every step but those that schedules and rules call', () => {

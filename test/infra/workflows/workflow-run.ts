@@ -5,6 +5,7 @@ import * as dailyBackup from '../../../functions/contracts/daily-backup.ts';
 import * as restoreTest from '../../../functions/contracts/restore-test.ts';
 import type { Json } from '../../../infra/local/states/json.ts';
 import { type Step, stepName } from '../../../infra/role-names.ts';
+import { AT_ONCE } from '../../../infra/steps/budgets.ts';
 import type { WorkflowDefinition, WorkflowReferences } from '../../../infra/workflows/states-language.ts';
 import { localStates } from '../local/states/local-states.ts';
 
@@ -89,6 +90,7 @@ export async function runWorkflow(
   const definition = workflow({
     functionArn: step => `arn:aws:lambda:eu-west-2:111122223333:function:${stepName(step as Step)}`,
     workBucket: 'work',
+    atOnce: AT_ONCE,
   });
   const execution = await local.run(JSON.parse(JSON.stringify(definition)), options.input);
   expect(broken).toEqual([]);
