@@ -178,6 +178,14 @@ export function estimateMonth(
   ];
 }
 
+/** What every month costs more than the one before, in USD, as long as no snapshot and no replaced file is deleted. */
+export function growth({ databaseChangeGbPerDay, files, filesGb, changedFilesPerDay }: SupplierSize): number {
+  const replacedGbPerDay = (filesGb / files) * changedFilesPerDay;
+  return (
+    (databaseChangeGbPerDay * PRICES.snapshotStorage.usd + replacedGbPerDay * PRICES.objectStorage.usd) * DAYS_PER_MONTH
+  );
+}
+
 /** What the first backup costs once: each file is copied, and encrypted under its school's key. */
 export function firstBackup({ files }: SupplierSize): number {
   return files * (PRICES.writeRequest.usd + BACKUP.readsPerFile * PRICES.readRequest.usd + 2 * PRICES.keyRequest.usd);

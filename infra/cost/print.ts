@@ -1,7 +1,7 @@
 import { readConfiguration } from '../config/configuration.ts';
 import { exampleConfiguration } from '../config/example.ts';
 import { countResources } from './count-resources.ts';
-import { estimateMonth, firstBackup } from './estimate.ts';
+import { estimateMonth, firstBackup, growth } from './estimate.ts';
 import { LARCH_LEARNING } from './example.ts';
 import { arePricesOld, INSTANCE_PRICES, PRICES, PRICES_AS_OF } from './prices.ts';
 
@@ -16,6 +16,8 @@ export function describeExample(): string {
   );
   return [
     `${size.name}: ${size.schools} schools, a database of ${size.databaseGb} GB that changes by ${size.databaseChangeGbPerDay} GB a day, ${size.files.toLocaleString('en-GB')} files of ${size.filesGb} GB, ${size.changedFilesPerDay.toLocaleString('en-GB')} changed a day, ${size.snapshotsKept} snapshots kept, a restore test a month.`,
+    '',
+    `It counts on retention, which is to let older snapshots and replaced files go, and on erasure, which is to end the keys of schools that left. **Neither is built yet**: until then nothing goes for its age, each month adds about ${growth(size).toFixed(2)} to the next, and a school that left goes on costing its key.`,
     '',
     '| what | a month | USD |',
     '| --- | --- | ---: |',

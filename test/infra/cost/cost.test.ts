@@ -5,7 +5,13 @@ import { describe, expect, it } from 'vitest';
 import { readConfiguration } from '../../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../../infra/config/example.ts';
 import { countResources } from '../../../infra/cost/count-resources.ts';
-import { type DeployedResources, estimateMonth, firstBackup, type SupplierSize } from '../../../infra/cost/estimate.ts';
+import {
+  type DeployedResources,
+  estimateMonth,
+  firstBackup,
+  growth,
+  type SupplierSize,
+} from '../../../infra/cost/estimate.ts';
 import { LARCH_LEARNING } from '../../../infra/cost/example.ts';
 import { arePricesOld, INSTANCE_PRICES, PRICES, PRICES_AS_OF } from '../../../infra/cost/prices.ts';
 import { describeExample } from '../../../infra/cost/print.ts';
@@ -84,6 +90,11 @@ describe('a month’s cost', () => {
     expect(() => cents(LARCH_LEARNING, {}, { ...configuration, restoreTest })).toThrow(
       'no price of db.r8g.48xlarge: look it up, and add it to infra/cost/prices.ts',
     );
+  });
+
+  it('grows while nothing is deleted', () => {
+    // 0.5 GB of snapshots at 0.10, and 0.6 GB of files at 0.024, on each of 730 / 24 days.
+    expect(growth(LARCH_LEARNING)).toBeCloseTo((0.05 + 0.0144) * (730 / 24), 9);
   });
 
   it('adds the first backup once', () => {
