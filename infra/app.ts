@@ -52,6 +52,9 @@ export function createApp(configuration: unknown, options: AppOptions = {}): App
   // Alarms read what pulse publishes; before there is a pulse they would only sound. Its rules call a function.
   monitoring.addStackDependency(workflows);
   if (checked.existing !== undefined) Annotations.of(workflows).addWarningV2('daybreak:existing-vault', EXISTING_VAULT);
+  else if (checked.operatorRoleArns.length === 0) {
+    Annotations.of(workflows).addWarningV2('daybreak:no-operators', NO_OPERATORS);
+  }
   if (checked.permissionsBoundaryArn !== undefined) boundRoles(app, checked.permissionsBoundaryArn);
   const now = options.now ?? new Date();
   for (const root of findExpiredRoots(new Date(now.getTime() + YEAR_MS))) {
@@ -91,6 +94,9 @@ const TEMPLATE_RULES = strict(new CloudFormationValidatePlugin());
 
 const EXISTING_VAULT =
   'no vault stack: the vault that stands is used as it is. Its buckets, their policies, locks and lifecycle rules, and the policies of its keys are not managed: what this version, or the configuration (vault, evidence, operatorRoleArns), would change of them does not reach them.';
+
+const NO_OPERATORS =
+  'operatorRoleArns names nobody: no person but the root user may read what lies under the keys, an administrator neither, so that daybreak evidence show and evidence verify are refused. Name your own role, and deploy again.';
 
 /** Every role of every stack, those that the CDK adds for purposes of its own too. */
 function boundRoles(app: App, permissionsBoundaryArn: string): void {

@@ -167,7 +167,10 @@ export const SupplierConfiguration = z
       .string()
       .regex(/^arn:aws:iam::\d{12}:policy\/.+$/, 'must be the ARN of a customer managed policy')
       .optional(),
-    /** People's roles that may read what lies under the vault key; `*` stands for any text, as in `AWSReservedSSO_Ops_*`. */
+    /**
+     * People's roles that may read what lies under the vault key; `*` stands for any text, as in `AWSReservedSSO_Ops_*`. An
+     * administrator is not let in by being one: who runs `daybreak evidence` is named here.
+     */
     operatorRoleArns: z
       .array(
         z

@@ -45,5 +45,9 @@ export const exampleConfiguration: z.input<typeof SupplierConfiguration> = {
     restoreTest: { dayOfMonth: 5, at: { hour: 4, minute: 30 } },
   },
   contacts: ['backups@school-supplier.example'],
+  // Who may read the records; here, whom Identity Center signs in as an administrator.
+  operatorRoleArns: [
+    'arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_AdministratorAccess_*',
+  ],
   restoreTest: { instanceClass: 'db.t4g.medium' },
 };

@@ -596,6 +596,19 @@ describe('the monitoring stack', () => {
   });
 });
 
+it('warns at synth where no person may read the records, and not for the example', () => {
+  const warningsOf = (configuration: typeof exampleConfiguration) =>
+    Annotations.fromStack(
+      createApp(configuration, { bundle: false, check: false, now: new Date('2026-11-22T02:00:00Z') }).node.findChild(
+        'DaybreakWorkflows',
+      ) as Stack,
+    )
+      .findWarning('*', Match.anyValue())
+      .map(({ entry }) => String(entry.data).split(':')[0]);
+  expect(warningsOf({ ...exampleConfiguration, operatorRoleArns: [] })).toEqual(['operatorRoleArns names nobody']);
+  expect(warningsOf(exampleConfiguration)).toEqual([]);
+});
+
 it('warns at synth a year before a root of RDS expires', () => {
   const warningsIn = (now: string) =>
     Annotations.fromStack(
