@@ -242,9 +242,12 @@ type Gathered =
       readonly kind: 'tried';
       readonly outcome: Exclude<CopyOutcome, { kind: 'out-of-time' }>;
     })
-  | { readonly kind: 'out-of-time' };
+  | { readonly kind: 'out-of-time'; readonly key: string };
 
-/** Adds everything listed to the manifest, in order. Returns false when it stopped for time. */
+/**
+ * Adds everything listed to the manifest, in order. Returns false when it stopped for time. What is known of one key is added
+ * as a whole or not at all, for the next call goes on behind the key that this one came to.
+ */
 async function gather(
   manifest: UnfinishedManifest,
   progress: TenantBackupResult,
@@ -254,24 +257,34 @@ async function gather(
   let isShort = false;
   // A listing of which nothing is taken goes on for as long as anybody asks.
   async function* inTime() {
+    let key: string | undefined;
     for await (const object of compared) {
-      isShort = task.timeIsShort();
+      isShort = object.key !== key && task.timeIsShort();
       if (isShort) return;
+      key = object.key;
       yield object;
     }
   }
   const start = (object: ComparedObject): Gathered | Promise<Gathered> => {
     if (object.kind !== 'new') return object;
     return copyToVault(object.object, task).then(outcome =>
-      outcome.kind === 'out-of-time' ? outcome : { ...object, kind: 'tried', outcome },
+      outcome.kind === 'out-of-time' ? { ...outcome, key: object.key } : { ...object, kind: 'tried', outcome },
     );
+  };
+  let ofKey: Exclude<Gathered, { kind: 'out-of-time' }>[] = [];
+  const addKey = async () => {
+    const [first] = ofKey;
+    for (const gathered of ofKey) await add(manifest, progress, gathered);
+    ofKey = [];
+    if (first !== undefined) await manifest.reach(first.key);
   };
   const limits = { underWay: COPIES_UNDER_WAY, waiting: RESULTS_WAITING };
   for await (const gathered of inOrder(inTime(), start, limits)) {
+    if (gathered.key !== ofKey[0]?.key) await addKey();
     if (gathered.kind === 'out-of-time') return false;
-    await add(manifest, progress, gathered);
-    await manifest.reach(gathered.key);
+    ofKey.push(gathered);
   }
+  await addKey();
   return !isShort;
 }
 

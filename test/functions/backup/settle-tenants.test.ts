@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
+import {
+  handler as backUpHandler,
+  backUpTenant,
+  TENANT_BACKUP_LIMITS,
+  type TenantBackupLimits,
+} from '../../../functions/backup/back-up-tenant.ts';
 import { handler as settleTenants } from '../../../functions/backup/settle-tenants.ts';
+import { BackUpTenantInput, BackUpTenantOutput, type TenantPass } from '../../../functions/contracts/daily-backup.ts';
 import type { NotCoveredObject, TenantBackupResult } from '../../../functions/contracts/object-manifest.ts';
 import { itemsKey, manifestKey } from '../../../functions/contracts/vault-layout.ts';
 import { inPagesOf, stepRuntime, type TestRuntime } from '../../fixtures/step-runtime.ts';
@@ -373,6 +380,91 @@ describe('a file that moves while a bucket without versions is backed up', () =>
       ),
       { numRuns: 6 },
     );
+  });
+});
+
+describe('a second pass that stops for time', () => {
+  /** It stops once it has asked for the time so often, and goes on in the next call. */
+  function stopAfter(allowed: number, limits: TenantBackupLimits): TestRuntime {
+    const invoke: TestRuntime['invoke'] = async (handler, event) => {
+      const isSecond = (event as { pass?: TenantPass }).pass?.kind === 'settle';
+      if (handler !== (backUpHandler as unknown) || !isSecond) return cloud.invoke(handler, event);
+      for (let cursor: unknown = null; ; ) {
+        let asked = 0;
+        const context = { ...cloud.context, timeIsShort: () => ++asked > allowed };
+        const input = BackUpTenantInput.parse({ ...(event as object), cursor });
+        const output = await cloud.run(() => backUpTenant(input, context, limits));
+        const parsed = BackUpTenantOutput.parse(JSON.parse(JSON.stringify(output)));
+        cursor = parsed.cursor;
+        if (parsed.result !== null) return parsed as never;
+      }
+    };
+    return { ...cloud, invoke };
+  }
+
+  /** Some are written over, deleted or moved before they can be copied, and again before the second pass. */
+  async function changeAll() {
+    const names = ['1-over', '2-over-twice', '3-reused', '4-gone', '5-kept', '6-changed', '7-left', '8-cold'];
+    for (const name of names) {
+      await cloud.put(BUCKET, `schools/oak/${name}`, name, name === '8-cold' ? { StorageClass: 'GLACIER' } : {});
+    }
+    const first: Record<string, () => Promise<unknown>> = {
+      '1-over': () => upload('schools/oak/1-over', 'over'),
+      '2-over-twice': () => upload('schools/oak/2-over-twice', 'over'),
+      '3-reused': () => cloud.remove(BUCKET, 'schools/oak/3-reused'),
+      '4-gone': () => cloud.remove(BUCKET, 'schools/oak/4-gone'),
+    };
+    cloud.intercept(async (request, next) => {
+      const name = request.method === 'HEAD' ? request.path.slice(`/${BUCKET}/schools/oak/`.length) : '';
+      const change = first[name];
+      delete first[name];
+      await change?.();
+      return next();
+    });
+    return async () => {
+      await upload('schools/oak/2-over-twice', 'over again');
+      await upload('schools/oak/3-reused', 'another');
+      await upload('schools/oak/6-changed', 'changed');
+      await cloud.remove(BUCKET, 'schools/oak/7-left');
+    };
+  }
+
+  async function runWith(allowed: number, wholeUpToBytes = TENANT_BACKUP_LIMITS.wholeUpToBytes) {
+    start();
+    const change = await changeAll();
+    const stopping = stopAfter(allowed, { ...TENANT_BACKUP_LIMITS, wholeUpToBytes });
+    let isChanged = false;
+    const invoke: TestRuntime['invoke'] = async (handler, event) => {
+      if (handler === (settleTenants as unknown) && !isChanged) await change();
+      isChanged ||= handler === (settleTenants as unknown);
+      return stopping.invoke(handler, event);
+    };
+    const results = await runFileBackup({ ...cloud, invoke }, keys);
+    const oak = results.find(({ tenant }) => tenant === 'oak') as TenantBackupResult;
+    return {
+      lines: (await readLines(cloud, oak)).map(line => [line.key, line.sha256 ?? line.parts?.sha256[0], line.gone]),
+      named: (await readNamed(cloud, oak)).map(({ key, reason, content }) => [key, reason, content?.eTag]),
+      counts: [oak.objectCount, oak.goneObjectCount, oak.notCovered],
+    };
+  }
+
+  it('saves and names the same, wherever it stopped', async () => {
+    const whole = await runWith(Number.POSITIVE_INFINITY);
+    expect(whole.lines.map(([key]) => String(key).slice('schools/oak/'.length))).toEqual([
+      ...['1-over', '2-over-twice', '3-reused', '5-kept', '6-changed', '7-left'],
+    ]);
+    expect(whole.named.map(([key, reason]) => [String(key).slice('schools/oak/'.length), reason])).toEqual([
+      ['1-over', 'replaced'],
+      ['2-over-twice', 'replaced'],
+      ['2-over-twice', 'replaced'],
+      ['3-reused', 'vanished'],
+      ['4-gone', 'vanished'],
+      ['6-changed', 'replaced'],
+      ['8-cold', 'archived'],
+    ]);
+    for (const allowed of [1, 2]) expect(await runWith(allowed)).toEqual(whole);
+    // In the middle of copies, which are in parts.
+    for (const allowed of [9, 10]) expect(await runWith(allowed, 0)).toEqual(whole);
   });
 });
 
