@@ -42,7 +42,7 @@ const GIB = 1024 ** 3;
 /**
  * Closes a recovery point: reads back each snapshot and fingerprint, gathers the tenants' results, judges, signs and
  * writes the root manifest, and reads it back. A good one that is there already stands; an incomplete one is superseded
- * by a new version, so that a rerun can finish it. Of two runs at the same time neither supersedes what it has not read.
+ * by a new version, so that a rerun can finish it; what that one has of databases and tenants the new one has too. Of two runs at the same time neither supersedes what it has not read.
  * @throws SnapshotGoneError when what the one that is there names as proved is there no more: a new version would hide it;
  * ScheduledInstantError when it is too late to name a snapshot, which may be being removed.
  */
@@ -57,7 +57,7 @@ export const handler = step({
     const closed =
       existing?.recoveryPoint.status === 'good'
         ? existing
-        : await close(input, existing?.eTag, { now, configuration, deployment });
+        : await close(input, existing, { now, configuration, deployment });
     const { recoveryPoint, sha256 } = closed;
     publish(recoveryPoint, now.getTime() - parseInstant(scheduledAt).getTime());
     const total = (pick: (tenant: TenantBackupResult) => number) =>
@@ -111,19 +111,26 @@ async function close(
     unlistedBucketIds,
     postponedTenantCount,
   }: z.output<typeof CompleteInput>,
-  supersededETag: string | undefined,
+  superseded: { recoveryPoint: RecoveryPoint; eTag: string } | undefined,
   { now, configuration, deployment }: { now: Date; configuration: Configuration; deployment: Deployment },
 ): Promise<{ recoveryPoint: RecoveryPoint; sha256: string }> {
+  const proved = new Map(
+    provedSnapshots(superseded?.recoveryPoint ?? { databases: [] }).map(({ databaseId, id }) => [databaseId, id]),
+  );
   const readBacks: ReadBack[] = [];
-  for (const outcome of outcomes) {
+  for (const outcome of keepProved(outcomes, proved)) {
     const { instanceId } = findDatabase(configuration, outcome.databaseId);
-    const snapshotId = vaultSnapshotId(recoveryPointId, databaseThatNames(configuration, instanceId));
+    const snapshotId =
+      proved.get(outcome.databaseId) ?? vaultSnapshotId(recoveryPointId, databaseThatNames(configuration, instanceId));
     readBacks.push(await readBackDatabase({ recoveryPointId, instanceId, snapshotId }, outcome, deployment));
   }
   const databases = readBacks.map(
     ({ instanceId: _instance, rowsWithoutTenant: _count, others: _others, ...database }) => database,
   );
-  const results = await readItems(deployment.workBucket, tenantsKey, TenantBackupResult);
+  const results = keepStored(
+    await readItems(deployment.workBucket, tenantsKey, TenantBackupResult),
+    superseded?.recoveryPoint.tenants ?? [],
+  );
   const items = await readItems(deployment.workBucket, itemsKey('backup', recoveryPointId), TenantItem);
   const asOfItem = new Map(items.map(item => [placeOf(item), item.asOf]));
   const tenants = [...results].sort(
@@ -161,7 +168,7 @@ async function close(
     await writeBytes(deployment.vaultBucket, rootManifestKey(recoveryPointId), body, {
       contentType: 'application/json',
       keyArn: deployment.vaultKeyArn,
-      ...(supersededETag === undefined ? { onlyIfAbsent: true } : { ifMatch: supersededETag }),
+      ...(superseded === undefined ? { onlyIfAbsent: true } : { ifMatch: superseded.eTag }),
     });
   } catch (error) {
     if (!(error instanceof PreconditionFailedError)) throw error;
@@ -176,6 +183,31 @@ async function close(
     );
   }
   return written;
+}
+
+/**
+ * What an earlier run proved is read back as it was named, whatever became of this run: the instance may be gone by now, and
+ * what it held is in no other recovery point.
+ */
+function keepProved(
+  outcomes: readonly z.output<typeof DatabaseOutcome>[],
+  proved: ReadonlyMap<string, string>,
+): z.output<typeof DatabaseOutcome>[] {
+  const left = new Map([...proved.keys()].map(databaseId => [databaseId, { databaseId, failure: null }]));
+  for (const { databaseId } of outcomes) left.delete(databaseId);
+  return [
+    ...outcomes.map(outcome => (proved.has(outcome.databaseId) ? { ...outcome, failure: null } : outcome)),
+    ...left.values(),
+  ];
+}
+
+/** What an earlier run stored of places that this one does not know stays, too: a school or bucket may be gone by now. */
+function keepStored(
+  results: readonly TenantBackupResult[],
+  earlier: readonly TenantBackupResult[],
+): TenantBackupResult[] {
+  const places = new Set(results.map(placeOf));
+  return [...results, ...earlier.filter(result => result.manifestSha256 !== null && !places.has(placeOf(result)))];
 }
 
 interface ReadBack extends DatabaseRecoveryPoint {

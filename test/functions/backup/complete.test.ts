@@ -205,6 +205,26 @@ describe('complete', () => {
     expect((await stored()).recoveryPoint.status).toBe('good');
   });
 
+  it.each([
+    ['could not be measured again', [{ databaseId: 'app', failure: 'DatabaseUnavailableError' }]],
+    ['is gone', []],
+  ])('keeps what an earlier run proved of a database that %s', async (_name, databases) => {
+    await putResults(whole.slice(1));
+    const first = await complete();
+    await putResults(whole);
+    expect(await complete({ databases })).toMatchObject({ status: 'good', databases: first.databases });
+  });
+
+  it('keeps what an earlier run stored of a school that is gone', async () => {
+    const failed = { ...(whole[0] as TenantBackupResult), manifestSha256: null, failure: 'RetryableError' };
+    await putResults([failed, ...whole.slice(1)]);
+    expect(await complete()).toMatchObject({ status: 'incomplete' });
+    await cloud.put('work', itemsKey('backup', recoveryPointId), `${JSON.stringify(items[0])}\n`);
+    await putResults(whole.slice(0, 1));
+    expect(await complete()).toMatchObject({ status: 'good' });
+    expect((await stored()).recoveryPoint.tenants).toEqual(whole);
+  });
+
   it('names no snapshot any more, however late it was redriven, once one may be being removed', async () => {
     await putResults(whole.slice(1));
     await cloud.clock.advance(71 * 60 * 60_000);
