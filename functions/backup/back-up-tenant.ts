@@ -73,6 +73,7 @@ export class TenantFoldersAlteredError extends PermanentError {}
  * named as `replaced`, with where the vault has it. What was listed and was gone before it could be copied is named as
  * `vanished`, because the restored rows may name it too. So whatever a listing saw is saved or named. A file that moves twice
  * within one backup, each time just ahead of the listing, is seen by neither; only a bucket's versions help against that.
+ * Another run for the same recovery point is one more such pass: what the earlier one stored stays, though it is gone by now.
  *
  * Built for 20 million objects of one tenant in one bucket: a manifest of so many is written in one call, and two of them fit
  * on its disk. Listing and copying go on over any number of calls, in the same memory whatever the number of objects.
@@ -87,11 +88,13 @@ type Output = z.input<typeof BackUpTenantOutput>;
 
 /** @throws TenantKeyUnusableError when the tenant's key refuses; the item's other failures under their own names. */
 export async function backUpTenant(
-  input: z.output<typeof BackUpTenantInput>,
+  given: z.output<typeof BackUpTenantInput>,
   context: StepContext,
   limits: TenantBackupLimits,
 ): Promise<Output> {
-  const { tenant } = input.item;
+  const { tenant, earlier } = given.item;
+  const isAnotherRun = given.pass.kind === 'first' && earlier !== undefined;
+  const input = isAnotherRun ? { ...given, pass: { kind: 'settle' as const, result: earlier } } : given;
   let previous: PreviousManifest | undefined;
   let manifest: UnfinishedManifest | undefined;
   try {
@@ -259,7 +262,7 @@ async function gather(
   async function* inTime() {
     let key: string | undefined;
     for await (const object of compared) {
-      isShort = object.key !== key && task.timeIsShort();
+      isShort = (object.kind === 'passed' || object.key !== key) && task.timeIsShort();
       if (isShort) return;
       key = object.key;
       yield object;

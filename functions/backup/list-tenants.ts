@@ -43,6 +43,7 @@ export class FolderListingAlteredError extends PermanentError {}
  *
  * Listing again, it adds what came since, also to the databases as far as they were measured again: a file may have been moved
  * into the folder of a school that was not there before. Nothing that has an item loses it.
+ * Where an earlier run has closed the recovery point as incomplete, each item has what that one stored of it.
  *
  * Listing goes on over any number of calls. All else is done in one, which has its whole time where listing took more than one.
  */
@@ -106,8 +107,9 @@ async function findItems(
     if (!isFirst) databases.push(...(await readDatabaseTenants(deployment.vaultBucket, recoveryPointId, id, 'after')));
   }
   const previous = (await findPrevious(deployment, recoveryPointId))?.tenants ?? [];
+  const earlier = (await readRootManifest(deployment, recoveryPointId))?.recoveryPoint.tenants ?? [];
   const known = isFirst ? [] : await readItems(deployment.workBucket, itemsKey('backup', recoveryPointId), TenantItem);
-  const previousNames = namesOf(previous);
+  const previousNames = namesOf([...previous, ...earlier]);
   const knownNames = namesOf(known);
   const { tenants, postponed, ownerOf, strangeFolderCount } = recognizeTenants({
     databases,
@@ -141,6 +143,7 @@ async function findItems(
     })),
     databaseTenants: named.filter(({ isInDatabase }) => isInDatabase).map(({ name }) => name),
     previous,
+    earlier,
     tenantFoldersSha256: await writeFolders(describeFolders(named, postponed), recoveryPointId, deployment),
   });
   return { items: addItems(known, planned), postponedTenantCount: postponed.length };

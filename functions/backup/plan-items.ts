@@ -14,7 +14,7 @@ export interface BucketTenants {
 /**
  * One item for each bucket and tenant that is known from anywhere, and one for each bucket's keys under no tenant, in a
  * fixed order. A tenant that only a database or the previous recovery point knows has an item too: its key shall exist,
- * and its manifest say that there is nothing.
+ * and its manifest say that there is nothing. So has one that only an earlier run of this recovery point knows.
  */
 export function planItems(known: {
   recoveryPointId: string;
@@ -25,17 +25,24 @@ export function planItems(known: {
     TenantBackupResult,
     'bucketId' | 'tenant' | 'manifestSha256' | 'previousManifestSha256' | 'partialManifestSha256'
   >[];
+  /** What an earlier run of this recovery point came to. */
+  earlier: readonly TenantBackupResult[];
   tenantFoldersSha256: string | null;
 }): TenantItem[] {
+  const stored = new Map(
+    known.earlier.filter(({ manifestSha256 }) => manifestSha256 !== null).map(result => [placeOf(result), result]),
+  );
   return known.buckets.flatMap(({ bucketId, listed, asOf }) => {
     const previous = new Map(
       known.previous.filter(result => result.bucketId === bucketId).map(result => [result.tenant, result]),
     );
-    const tenants = [...new Set([...listed, ...known.databaseTenants, ...previous.keys()])]
+    const earlier = known.earlier.filter(result => result.bucketId === bucketId).map(({ tenant }) => tenant);
+    const tenants = [...new Set([...listed, ...known.databaseTenants, ...previous.keys(), ...earlier])]
       .filter(tenant => tenant !== null)
       .sort();
     return [null, ...tenants].map(tenant => {
       const result = previous.get(tenant);
+      const storedEarlier = stored.get(placeOf({ bucketId, tenant }));
       return {
         recoveryPointId: known.recoveryPointId,
         bucketId,
@@ -44,6 +51,7 @@ export function planItems(known: {
         partialManifestSha256: result?.partialManifestSha256 ?? null,
         asOf,
         tenantFoldersSha256: known.tenantFoldersSha256,
+        ...(storedEarlier && { earlier: storedEarlier }),
       };
     });
   });

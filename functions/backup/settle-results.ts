@@ -48,16 +48,17 @@ export function mergeResults(
   const last = byPlace([...results, ...settled]);
   const undone = new Set(planSettling(items, results, settled).map(({ item }) => placeOf(item)));
   return items.map(item => {
-    const { bucketId, tenant, previousManifestSha256, partialManifestSha256 } = item;
+    const { bucketId, tenant, previousManifestSha256, partialManifestSha256, earlier } = item;
     const place = placeOf(item);
-    const result = last.get(place) ?? {
-      bucketId,
-      tenant,
-      ...nothingBackedUp(),
-      previousManifestSha256,
-      ...(partialManifestSha256 && { partialManifestSha256 }),
-      failure: null,
-    };
+    const result = last.get(place) ??
+      earlier ?? {
+        bucketId,
+        tenant,
+        ...nothingBackedUp(),
+        previousManifestSha256,
+        ...(partialManifestSha256 && { partialManifestSha256 }),
+        failure: null,
+      };
     return undone.has(place) ? { ...result, failure: 'NoResultError' } : result;
   });
 }

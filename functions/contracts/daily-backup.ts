@@ -131,6 +131,8 @@ export const TenantItem = z.strictObject({
   asOf: InstantText.nullable().default(null),
   /** The file that says where the tenants' folders are (`tenantFoldersKey`); null where each is called as its tenant. */
   tenantFoldersSha256: Sha256.nullable().default(null),
+  /** What an earlier run of the same recovery point stored: another one goes on from that, as a further pass does. */
+  earlier: TenantBackupResult.optional(),
 });
 export type TenantItem = z.infer<typeof TenantItem>;
 

@@ -575,9 +575,9 @@ function backUpFiles(references: WorkflowReferences): States {
   };
 }
 
-/** What a tenant's pass comes to where it failed: of the second one, what the first one stored. */
+/** What a tenant's pass comes to where it failed: what an earlier pass stored, or an earlier run of the recovery point. */
 const FAILED_TENANT = `{% $merge([
-  $pass.kind = 'settle' ? $pass.result : $merge([
+  $pass.kind = 'settle' ? $pass.result : $exists($item.earlier) ? $item.earlier : $merge([
     ${JSON.stringify(nothingBackedUp())},
     $item.{
       'bucketId': bucketId,

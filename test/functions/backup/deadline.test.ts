@@ -28,6 +28,7 @@ async function runDay(previous: TenantBackupResult | undefined, minutes: number 
     buckets: [{ bucketId: 'uploads', listed: ['oak'], asOf: null }],
     databaseTenants: [],
     previous: previous === undefined ? [] : [previous],
+    earlier: [],
     tenantFoldersSha256: null,
   });
   const item = items.find(({ tenant }) => tenant === 'oak');

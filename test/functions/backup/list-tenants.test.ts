@@ -514,17 +514,25 @@ describe('the items', () => {
       ],
       databaseTenants: ['c', 'a'],
       previous: [tenantResult('a', hash('1')), { ...tenantResult('d', hash('2')), bucketId: 'exports' }],
+      earlier: [tenantResult('a', hash('3')), tenantResult('e', hash('4')), tenantResult('f', null)],
       tenantFoldersSha256: null,
     });
-    expect(items.map(item => [item.bucketId, item.tenant, item.previousManifestSha256?.[0] ?? null])).toEqual([
-      ['uploads', null, null],
-      ['uploads', 'a', '1'],
-      ['uploads', 'b', null],
-      ['uploads', 'c', null],
-      ['exports', null, null],
-      ['exports', 'a', null],
-      ['exports', 'c', null],
-      ['exports', 'd', '2'],
+    const digit = (sha256: string | null | undefined) => sha256?.[0] ?? null;
+    expect(
+      items.map(({ bucketId, tenant, previousManifestSha256, earlier }) => [
+        ...[bucketId, tenant, digit(previousManifestSha256), digit(earlier?.manifestSha256)],
+      ]),
+    ).toEqual([
+      ['uploads', null, null, null],
+      ['uploads', 'a', '1', '3'],
+      ['uploads', 'b', null, null],
+      ['uploads', 'c', null, null],
+      ['uploads', 'e', null, '4'],
+      ['uploads', 'f', null, null],
+      ['exports', null, null, null],
+      ['exports', 'a', null, null],
+      ['exports', 'c', null, null],
+      ['exports', 'd', '2', null],
     ]);
   });
 });

@@ -10,7 +10,9 @@ import {
 import { handler as settleTenants } from '../../../functions/backup/settle-tenants.ts';
 import { BackUpTenantInput, BackUpTenantOutput, type TenantPass } from '../../../functions/contracts/daily-backup.ts';
 import type { NotCoveredObject, TenantBackupResult } from '../../../functions/contracts/object-manifest.ts';
-import { itemsKey, manifestKey } from '../../../functions/contracts/vault-layout.ts';
+import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
+import { itemsKey, manifestKey, rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
+import { canonicalJson } from '../../../functions/platform/canonical-json.ts';
 import { inPagesOf, stepRuntime, type TestRuntime } from '../../fixtures/step-runtime.ts';
 import { type Move, move, moveMeanwhile } from './mover.ts';
 import { readLines, readNamed, runFileBackup, writeResults } from './run-file-backup.ts';
@@ -181,6 +183,8 @@ describe('a file that moves while a bucket without versions is backed up', () =>
     expect(settling.filter(request => !/\/work\/|\?list-type/.test(request)).sort()).toEqual(
       [
         ...first.map(({ tenant, manifestSha256 }) => `s3 GET /vault/${manifestKey(tenant, manifestSha256 ?? '')}`),
+        // Listing again looks for what an earlier run closed.
+        `s3 GET /vault/${rootManifestKey(recoveryPointId)}`,
       ].sort(),
     );
     const listings = cloud.requests.filter(request => request.startsWith(`s3 GET /${BUCKET}/?list-type`));
@@ -380,6 +384,58 @@ describe('a file that moves while a bucket without versions is backed up', () =>
       ),
       { numRuns: 6 },
     );
+  });
+});
+
+describe('another run for the same recovery point', () => {
+  /** Closes it, as incomplete, with what the first run came to. */
+  async function close(tenants: readonly TenantBackupResult[]): Promise<void> {
+    const document: RecoveryPoint = {
+      version: 1,
+      recoveryPointId,
+      scheduledAt: '2026-11-22T02:30:00.000Z',
+      completedAt: cloud.clock.now().toISOString(),
+      status: 'incomplete',
+      reasons: ['database app: SnapshotFailedError'],
+      databases: [],
+      tenants: [...tenants],
+    };
+    await cloud.put('vault', rootManifestKey(recoveryPointId), canonicalJson(await cloud.sign(document)));
+  }
+  const deleteAll = async () => {
+    for (const key of await cloud.list(BUCKET)) await cloud.remove(BUCKET, key);
+  };
+
+  it.each([undefined, 'Enabled'] as const)(
+    'keeps what the earlier one saved and is gone (versioning: %s)',
+    async versioning => {
+      start(versioning);
+      for (const key of ['board/minutes', 'schools/ash/1', 'schools/oak/1', 'schools/oak/2']) await upload(key);
+      const first = await backUp();
+      await close(first);
+      await cloud.clock.advance(60 * 60_000);
+      await deleteAll();
+      await cloud.clock.advance(60 * 60_000);
+      await upload('schools/oak/3');
+
+      const results = await backUp();
+
+      const { contents, named } = await saved(results);
+      expect([...contents.values()].flat()).toEqual(
+        expect.arrayContaining(['board/minutes', 'schools/ash/1', 'schools/oak/1', 'schools/oak/2', 'schools/oak/3']),
+      );
+      expect([named, results.map(({ failure }) => failure)]).toEqual([[], [null, null, null]]);
+    },
+  );
+
+  it('still names what the earlier one saw and could not save', async () => {
+    for (const key of ['schools/oak/1', 'schools/oak/lost']) await upload(key);
+    beforeSourceRequest(
+      (path, _query, method) => method === 'HEAD' && path === `/${BUCKET}/schools/oak/lost`,
+      () => cloud.remove(BUCKET, 'schools/oak/lost'),
+    );
+    await close(await backUp());
+    expect((await saved(await backUp())).named).toMatchObject([{ key: 'schools/oak/lost', reason: 'vanished' }]);
   });
 });
 

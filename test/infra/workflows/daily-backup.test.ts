@@ -89,14 +89,17 @@ const allGoesWell: Record<string, ScriptedStep> = {
 
 const settlingKey = 'work/20261122t023000z/settling.jsonl';
 
-const run = (steps: Partial<Record<ContractedStep, ScriptedStep>> = {}) =>
+const run = (
+  steps: Partial<Record<ContractedStep, ScriptedStep>> = {},
+  items: Parameters<typeof runWorkflow>[2]['items'] = [item('oak'), item(null)],
+) =>
   runWorkflow(
     dailyBackup,
     { ...allGoesWell, ...steps },
     {
       input: { scheduledAt },
       itemsKey,
-      items: [item('oak'), item(null)],
+      items,
       files: { [settlingKey]: [{ item: item('oak'), pass: { kind: 'settle', result: result('oak') } }] },
     },
   );
@@ -290,6 +293,19 @@ describe('the daily backup', () => {
         ['oak', 'TenantTimedOutError'],
       ]);
       expect(execution.status).toBe('SUCCEEDED');
+    });
+
+    it('keeps what an earlier run of the recovery point stored of a tenant that fails in this one', async () => {
+      const earlier = { ...result('oak'), manifestSha256: 'e'.repeat(64), objectCount: 7 };
+      const { inputsOf, mapResults } = await run({ 'backup/back-up-tenant': () => failure('ListingOutOfOrderError') }, [
+        { ...item('oak'), earlier },
+        item(null),
+      ]);
+      const [settled] = inputsOf('backup/settle-tenants') as { tenantResultsKey: string }[];
+      const results = (await mapResults(settled?.tenantResultsKey ?? '')).map(line => TenantBackupResult.parse(line));
+      const [oak, none] = results.sort((a, b) => b.objectCount - a.objectCount);
+      expect(oak).toEqual({ ...earlier, failure: 'ListingOutOfOrderError' });
+      expect(none).toMatchObject({ tenant: null, manifestSha256: null, failure: 'ListingOutOfOrderError' });
     });
 
     it('does not wait for the key of a tenant for ever', async () => {
