@@ -1,3 +1,4 @@
+import { InstantText, instantOfId, RecoveryPointId } from '../contracts/identifiers.ts';
 import { parseInstant } from './clock.ts';
 import { PermanentError } from './errors.ts';
 
@@ -18,6 +19,17 @@ export const LATEST_CLOSING_MS = 71 * 60 * 60_000;
  * before `LATEST_CLOSING_MS` and, as functions end after 15 minutes, has ended.
  */
 export const CLOSED_FOR_GOOD_MS = 72 * 60 * 60_000;
+
+/**
+ * When AWS made something, or, where it does not say so (yet, or ever, where making it failed), the instant of the recovery
+ * point or restore test that it was made for, by its id; undefined where that names none.
+ */
+export function madeAt(createdAt: Date | undefined, id: string | undefined): Date | undefined {
+  if (createdAt !== undefined) return createdAt;
+  const parsed = RecoveryPointId.safeParse(id);
+  const instant = InstantText.safeParse(parsed.success ? instantOfId(parsed.data) : undefined);
+  return instant.success ? parseInstant(instant.data) : undefined;
+}
 
 /**
  * Refuses an instant that has not come yet. What is done now under the name of a later instant would be found there when

@@ -1,5 +1,5 @@
-import { instantOfId, RecoveryPointId } from '../contracts/identifiers.ts';
 import { SNAPSHOT_PREFIX, SNAPSHOT_PURPOSES } from '../contracts/vault-layout.ts';
+import { madeAt } from '../platform/scheduled-instant.ts';
 
 /** A snapshot as the signed root manifest of a recovery point names it. */
 export interface ExpectedSnapshot {
@@ -84,8 +84,7 @@ export function findUnproved(
   return listed
     .filter(({ id, purpose }) => !named.has(id) && (id.startsWith(SNAPSHOT_PREFIX) || purposes.includes(purpose)))
     .map(({ id, createdAt, recoveryPointId }) => {
-      const point = RecoveryPointId.safeParse(recoveryPointId);
-      const sinceMs = createdAt?.getTime() ?? (point.success ? Date.parse(instantOfId(point.data)) : Number.NaN);
-      return { snapshotId: id, ageMs: Number.isNaN(sinceMs) ? 0 : Math.max(0, now.getTime() - sinceMs) };
+      const since = madeAt(createdAt, recoveryPointId) ?? now;
+      return { snapshotId: id, ageMs: Math.max(0, now.getTime() - since.getTime()) };
     });
 }

@@ -13,6 +13,7 @@ import {
   PURPOSE_TAG,
   RECOVERY_POINT_TAG,
   RESTORE_TEST_INSTANCE_PREFIX,
+  RESTORE_TEST_TAG,
   tenantKeyAlias,
 } from '../contracts/vault-layout.ts';
 import { describeError } from '../platform/errors.ts';
@@ -31,6 +32,7 @@ import {
   tagOf,
   takenAt,
 } from '../platform/rds.ts';
+import { madeAt } from '../platform/scheduled-instant.ts';
 import { isScheduleEnabled } from '../platform/scheduler.ts';
 import { assessLedger } from './assess-ledger.ts';
 import { assessQuotas, type Quota } from './assess-quotas.ts';
@@ -240,7 +242,10 @@ async function readSchedules(): Promise<PulseValues> {
 
 async function readRestoredInstances(now: Date): Promise<PulseValues> {
   const instances = await listInstances(RESTORE_TEST_INSTANCE_PREFIX);
-  const ages = instances.map(({ InstanceCreateTime: created }) => now.getTime() - (created ?? now).getTime());
+  const ages = instances.map(instance => {
+    const since = madeAt(instance.InstanceCreateTime, tagOf(instance, RESTORE_TEST_TAG)) ?? now;
+    return now.getTime() - since.getTime();
+  });
   return { OldestRestoredInstanceAge: Math.max(0, ...ages) };
 }
 

@@ -1,3 +1,5 @@
+import { madeAt } from '../platform/scheduled-instant.ts';
+
 /** An instance as the janitor sees it. */
 export interface InstanceFacts {
   instanceId: string;
@@ -18,7 +20,8 @@ export interface Decision {
 
 /**
  * Decides which instances a dead restore test left behind. One is abandoned only when its name *and* its tags say that a
- * restore test made it, and it is older than any test takes. Everything else is kept, with the reason.
+ * restore test made it, and it is older than any test takes. One that failed before RDS gave it a time is as old as the
+ * instant of its test. Everything else is kept, with the reason.
  */
 export function findAbandoned(
   instances: readonly InstanceFacts[],
@@ -31,8 +34,10 @@ export function findAbandoned(
     if (instance.purpose !== 'restore-test' || instance.restoreTestId === undefined) {
       return keep('its tags do not say that a restore test made it');
     }
-    if (instance.createdAt === undefined) return keep('it is still being created');
-    const ageMs = now.getTime() - instance.createdAt.getTime();
+    if (instance.createdAt === undefined && instance.status === 'creating') return keep('it is still being created');
+    const since = madeAt(instance.createdAt, instance.restoreTestId);
+    if (since === undefined) return keep('it has no age, and its tag names no instant');
+    const ageMs = now.getTime() - since.getTime();
     if (ageMs < rule.abandonedAfterMs) return keep('a test may still be using it');
     const action = instance.status === 'deleting' ? 'going' : 'remove';
     return { instance, action, reason: `restore test ${instance.restoreTestId} left it behind` };

@@ -45,7 +45,30 @@ it.each([
     'keep',
     'a test may still be using it',
   ],
-  ['keeps one without an age', { ...left, createdAt: undefined }, 'keep', 'it is still being created'],
+  [
+    'keeps one that is still being created, whenever its test was to start',
+    { ...left, status: 'creating', createdAt: undefined },
+    'keep',
+    'it is still being created',
+  ],
+  [
+    'removes one that failed before it had an age, by the instant of its test',
+    { ...left, status: 'incompatible-restore', createdAt: undefined },
+    'remove',
+    'restore test 20261105t030000z left it behind',
+  ],
+  [
+    'keeps one that just failed so',
+    { ...left, status: 'incompatible-restore', createdAt: undefined, restoreTestId: '20261105t060001z' },
+    'keep',
+    'a test may still be using it',
+  ],
+  [
+    'keeps one without an age whose test is no instant',
+    { ...left, createdAt: undefined, restoreTestId: 'mine' },
+    'keep',
+    'it has no age, and its tag names no instant',
+  ],
 ])('%s', (_name, instance, action, reason) => {
   expect(findAbandoned([instance], rule, now)).toEqual([{ instance, action, reason }]);
 });
