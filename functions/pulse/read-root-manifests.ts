@@ -59,14 +59,14 @@ export async function readRootManifests(
     if (standing?.isRight && recoveryPointId !== newestId && recoveryPointId !== turn) {
       return { recoveryPointId, snapshots };
     }
-    const altered = (reason: string) => {
+    const differs = (reason: string) => {
       if (standing !== undefined) known.set(said, { ...standing, isRight: false });
       return { recoveryPointId, snapshots, reason };
     };
     try {
       const found = await readRootManifest(deployment, recoveryPointId);
       const reason = whyPointDiffers(found, point, state, now);
-      if (found === undefined || reason !== undefined) return altered(reason ?? 'it is gone');
+      if (found === undefined || reason !== undefined) return differs(reason ?? 'it is gone');
       const { recoveryPoint } = found;
       const named = snapshotsOf(recoveryPoint);
       // Another one, of a rerun, is read until it is recorded.
@@ -74,21 +74,23 @@ export async function readRootManifests(
       known.set(said, { snapshots: named, isRight });
       return { recoveryPointId, snapshots: named, recoveryPoint };
     } catch (error) {
-      if (error instanceof RootManifestInvalidError) return altered(error.message);
+      if (error instanceof RootManifestInvalidError) return differs(error.message);
       return { recoveryPointId, snapshots, error };
     }
   };
-  const results = await Array.fromAsync(inOrder(recorded, read, { underWay: READ_AT_ONCE, waiting: READ_AT_ONCE }));
-  return {
-    snapshots: results.flatMap(result => result.snapshots ?? []),
-    newest: results.findLast(({ recoveryPoint }) => recoveryPoint !== undefined)?.recoveryPoint,
-    altered: results.flatMap(({ recoveryPointId, reason }) =>
-      reason === undefined ? [] : [{ recoveryPointId, reason }],
-    ),
-    unread: results.flatMap(result =>
-      'error' in result ? [{ recoveryPointId: result.recoveryPointId, error: result.error }] : [],
-    ),
-  };
+  const snapshots: ExpectedSnapshot[] = [];
+  const altered: { recoveryPointId: string; reason: string }[] = [];
+  const unread: { recoveryPointId: string; error: unknown }[] = [];
+  let newest: RecoveryPoint | undefined;
+  // Of a year of them only the newest is kept: each names every school.
+  for await (const result of inOrder(recorded, read, { underWay: READ_AT_ONCE, waiting: READ_AT_ONCE })) {
+    const { recoveryPointId, reason } = result;
+    snapshots.push(...(result.snapshots ?? []));
+    newest = result.recoveryPoint ?? newest;
+    if (reason !== undefined) altered.push({ recoveryPointId, reason });
+    if ('error' in result) unread.push({ recoveryPointId, error: result.error });
+  }
+  return { snapshots, newest, altered, unread };
 }
 
 function snapshotsOf({ databases }: RecoveryPoint): ExpectedSnapshot[] {

@@ -1,5 +1,8 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { DeleteObjectCommand, GetObjectCommand, PutObjectRetentionCommand } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
+import { idOfInstant } from '../../../functions/contracts/identifiers.ts';
 import { LEDGER_STATE_FORM } from '../../../functions/contracts/ledger.ts';
 import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
 import { headKey, ledgerEntryKey, rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
@@ -17,6 +20,11 @@ import { stepRuntime } from '../../fixtures/step-runtime.ts';
 import { draft, openLedger } from '../evidence/local-ledger.ts';
 
 const MINUTE_MS = 60_000;
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+}
 
 describe('the age of the newest head', () => {
   it('counts from its signature, and is unknown where nothing was signed', async () => {
@@ -81,7 +89,7 @@ describe('root manifests', () => {
   async function vault() {
     const runtime = stepRuntime({ startsAt: new Date('2026-11-22T08:00:00.000Z') });
     const { deployment, run, put, clock } = runtime;
-    const write = async (recoveryPointId: string, completedAt: string) => {
+    const write = async (recoveryPointId: string, completedAt: string, reasons: string[] = []) => {
       const snapshot = {
         id: `daybreak-app-${recoveryPointId}`,
         arn: 'arn',
@@ -98,7 +106,7 @@ describe('root manifests', () => {
         status: 'good',
         databases: [{ databaseId: 'app', snapshot, fingerprints: null, rowCount: 0, failure: null }],
         tenants: [],
-        reasons: [],
+        reasons,
       };
       const body = canonicalJson(await run(() => signDocument(document, deployment.signingKeyArn)));
       await put('vault', rootManifestKey(recoveryPointId), body);
@@ -196,6 +204,39 @@ describe('root manifests', () => {
         await clock.advance(15 * MINUTE_MS);
       }
     });
+  });
+
+  it('take the memory of a few, however many there are', async () => {
+    const { run, write, deployment, clock, intercept } = await vault();
+    const recoveryPoints: LedgerProjection['recoveryPoints'] = {};
+    const reasons = Array.from({ length: 5000 }, (_, index) => `school ${index} was not backed up`);
+    const POINTS = 25;
+    for (let day = 1; day <= POINTS; day++) {
+      const recoveryPointId = idOfInstant(new Date(Date.UTC(2026, 0, day, 2, 30)).toISOString());
+      const rootManifestSha256 = await write(recoveryPointId, '2026-11-20T02:40:00.000Z', reasons);
+      const recordedAt = '2026-11-20T02:40:00.000Z';
+      recoveryPoints[recoveryPointId] = {
+        recoveryPointId,
+        status: 'good',
+        recordedAt,
+        sequence: day,
+        rootManifestSha256,
+      };
+    }
+    const heap: number[] = [];
+    let requestCount = 0;
+    intercept((request, next) => {
+      if (request.path.includes('/recovery-points/') && [9, POINTS].includes(++requestCount)) {
+        collectGarbage();
+        heap.push(process.memoryUsage().heapUsed);
+      }
+      return next();
+    });
+    const read = () => readRootManifests({ recoveryPoints, signedFrom: 1 }, deployment, clock.now());
+    expect((await run(read)).snapshots).toHaveLength(POINTS);
+    const [few = 0, all = 0] = heap;
+    // A third of a megabyte each.
+    expect(all - few).toBeLessThan(2_000_000);
   });
 
   it('that cannot be read now hide no other', async () => {
