@@ -17,44 +17,51 @@ type LedgerEnd = Pick<LedgerProjection, 'lastSequence' | 'lastEntrySha256'>;
  * @throws LedgerBrokenError when the entries are not those that the state was folded from.
  */
 export async function closeSegments(state: LedgerEnd, now: Date, deployment: Deployment): Promise<void> {
-  const open: number[] = [];
-  for (let segment = Math.floor(state.lastSequence / SEGMENT_LENGTH); segment >= 1; segment--) {
-    if ((await describeObject(deployment.evidenceBucket, segmentKey(segment))) !== undefined) break;
-    open.unshift(segment);
+  const { evidenceBucket, vaultKeyArn, ledgerKeyArn } = deployment;
+  let firstOpen = Math.floor(state.lastSequence / SEGMENT_LENGTH) + 1;
+  while (firstOpen > 1 && (await describeObject(evidenceBucket, segmentKey(firstOpen - 1))) === undefined) firstOpen--;
+  for (const { segment, lastEntrySha256, rootSha256 } of await readFull(firstOpen, state, evidenceBucket)) {
+    const document: LedgerSegment = {
+      version: 2,
+      segment,
+      firstSequence: (segment - 1) * SEGMENT_LENGTH + 1,
+      lastSequence: segment * SEGMENT_LENGTH,
+      lastEntrySha256,
+      rootSha256,
+      closedAt: now.toISOString(),
+    };
+    const signed = await signDocument(document, ledgerKeyArn);
+    await writeBytesOnce(evidenceBucket, segmentKey(segment), Buffer.from(canonicalJson(signed)), {
+      contentType: 'application/json',
+      keyArn: vaultKeyArn,
+    });
   }
-  for (const segment of open) await closeSegment(segment, state, now, deployment);
 }
 
-async function closeSegment(segment: number, state: LedgerEnd, now: Date, deployment: Deployment): Promise<void> {
-  const { evidenceBucket, vaultKeyArn, ledgerKeyArn } = deployment;
-  const [firstSequence, lastSequence] = [(segment - 1) * SEGMENT_LENGTH + 1, segment * SEGMENT_LENGTH];
-  const leaves: Buffer[] = [];
-  let lastEntrySha256 = '';
+/** The full segments from the first open one on. After an attack there are many, so all are read in one go. */
+async function readFull(
+  firstOpen: number,
+  state: LedgerEnd,
+  evidenceBucket: string,
+): Promise<Pick<LedgerSegment, 'segment' | 'lastEntrySha256' | 'rootSha256'>[]> {
+  const full: Pick<LedgerSegment, 'segment' | 'lastEntrySha256' | 'rootSha256'>[] = [];
+  const firstSequence = (firstOpen - 1) * SEGMENT_LENGTH + 1;
+  if (firstSequence + SEGMENT_LENGTH - 1 > state.lastSequence) return full;
+  let leaves: Buffer[] = [];
   let endSha256 = '';
   // To the end of the state, which alone was checked: the chain binds what stands before.
   for await (const { entry, sha256, bytes } of readLedgerEntries(evidenceBucket, firstSequence, state.lastSequence)) {
     endSha256 = sha256;
-    if (entry.sequence > lastSequence) continue;
     leaves.push(leafHash(bytes));
-    lastEntrySha256 = sha256;
+    if (leaves.length < SEGMENT_LENGTH) continue;
+    const rootSha256 = treeHash(leaves).toString('hex');
+    full.push({ segment: entry.sequence / SEGMENT_LENGTH, lastEntrySha256: sha256, rootSha256 });
+    leaves = [];
   }
   if (endSha256 !== state.lastEntrySha256) {
     throw new LedgerBrokenError(
       `${ledgerEntryKey(state.lastSequence)}: is not what it was a moment ago; see runbooks/ledger-broken.md`,
     );
   }
-  const document: LedgerSegment = {
-    version: 2,
-    segment,
-    firstSequence,
-    lastSequence,
-    lastEntrySha256,
-    rootSha256: treeHash(leaves).toString('hex'),
-    closedAt: now.toISOString(),
-  };
-  const signed = await signDocument(document, ledgerKeyArn);
-  await writeBytesOnce(evidenceBucket, segmentKey(segment), Buffer.from(canonicalJson(signed)), {
-    contentType: 'application/json',
-    keyArn: vaultKeyArn,
-  });
+  return full;
 }

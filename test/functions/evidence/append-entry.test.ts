@@ -392,6 +392,18 @@ describe('closing segments', () => {
     expect((await ledger.verify()).segmentCount).toBe(1);
   });
 
+  it('reads what many open ones hold once, not once for each of them', async () => {
+    await ledger.seed(2999);
+    await state();
+    ledger.requests.length = 0;
+    await ledger.appendEntry(draft('a'));
+    const reads = ledger.requests.filter(request => /GET \/evidence\/ledger\//.test(request)).length;
+    // The fold, the head over the last segment, and all three segments.
+    expect(reads).toBeLessThan(3000 + 1000 + 3000 + 200);
+    expect((await segment(3)).document.lastSequence).toBe(3000);
+    expect((await ledger.verify()).problems).toEqual([]);
+  });
+
   it('closes what a killed closer left open', async () => {
     await ledger.seed(999);
     await state();
