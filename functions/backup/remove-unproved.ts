@@ -35,15 +35,19 @@ export const handler = step({
     const snapshots = await listSnapshots();
     const failures: Failure[] = [];
     const databaseIds = configuration.databases.map(({ id }) => id);
-    const judged = judgeAll({ snapshots, databaseIds, now }, deployment, failures);
+    const plannedBefore = input.moment === 'plan' ? [] : input.planned;
+    const planned = new Map(plannedBefore.map(removal => [identityOf(removal), removal]));
+    const judged = judgeAll({ snapshots, databaseIds, now }, { deployment, failures, planned, timeIsShort });
     if (input.moment === 'plan') {
-      const planned: PlannedRemoval[] = [];
-      for await (const removal of judged) planned.push(removal);
+      const found: PlannedRemoval[] = [];
+      for await (const removal of judged) {
+        found.push(removal);
+        if (found.length === PLANNED_AT_MOST) break;
+      }
       // What could not be judged is told by the call that removes.
-      return { planned: planned.slice(0, PLANNED_AT_MOST), drafts: [], failure: null };
+      return { planned: found, drafts: [], failure: null };
     }
 
-    const planned = new Map(input.planned.map(removal => [identityOf(removal), removal]));
     const accepted = new Set<string>();
     for await (const removal of judged) {
       const identity = identityOf(removal);
@@ -97,14 +101,42 @@ async function listSnapshots(): Promise<Snapshots> {
   return new Map(snapshots.map(snapshot => [snapshot.snapshotId, snapshot]));
 }
 
-/** What is to be removed, each judged by its root manifest as it is when the caller asks for the next one. */
+/**
+ * What is to be removed. One that is planned is judged by its root manifest as it is when the caller asks for the next one;
+ * for the others a root manifest is read once, because each names every school, and a run leaves many.
+ */
 async function* judgeAll(
   seen: Parameters<typeof findCandidate>[1],
-  deployment: Deployment,
-  failures: Failure[],
+  {
+    deployment,
+    failures,
+    planned,
+    timeIsShort,
+  }: {
+    deployment: Deployment;
+    failures: Failure[];
+    planned: ReadonlyMap<string, unknown>;
+    timeIsShort: () => boolean;
+  },
 ): AsyncGenerator<PlannedRemoval> {
+  const manifests = new Map<string, ManifestFacts>();
   const unreadable = new Set<string>();
-  for (const snapshot of seen.snapshots.values()) {
+  const read = async (recoveryPointId: string) => {
+    const manifest = await readManifest(deployment, recoveryPointId).catch((error: unknown): ManifestFacts => {
+      const key = rootManifestKey(recoveryPointId);
+      log('error', 'a root manifest cannot be read', { recoveryPointId, error: describeError(error) });
+      if (!unreadable.has(key)) failures.push({ left: key, error });
+      unreadable.add(key);
+      return { kind: 'unreadable' };
+    });
+    manifests.set(recoveryPointId, manifest);
+    return manifest;
+  };
+  // Those that are planned come first: the time may be too short for all.
+  const ordered = [...seen.snapshots.values()].sort(
+    (a, b) => Number(planned.has(identityOf(b))) - Number(planned.has(identityOf(a))),
+  );
+  for (const snapshot of ordered) {
     const { snapshotId } = snapshot;
     const candidate = findCandidate(snapshot, seen);
     const told = (reason: string) => log('info', 'keeping a snapshot', { snapshotId, reason });
@@ -113,14 +145,13 @@ async function* judgeAll(
       continue;
     }
     const { recoveryPointId } = candidate;
-    const manifest = await readManifest(deployment, recoveryPointId).catch((error: unknown): ManifestFacts => {
-      const key = rootManifestKey(recoveryPointId);
-      log('error', 'a root manifest cannot be read', { recoveryPointId, error: describeError(error) });
-      if (!unreadable.has(key)) failures.push({ left: key, error });
-      unreadable.add(key);
-      return { kind: 'unreadable' };
-    });
-    const decision = judgeCandidate(candidate, manifest, seen.snapshots);
+    const isPlanned = planned.has(identityOf(snapshot));
+    const known = isPlanned ? undefined : manifests.get(recoveryPointId);
+    if (known === undefined && !isPlanned && timeIsShort()) {
+      told('there was no time to read its root manifest');
+      continue;
+    }
+    const decision = judgeCandidate(candidate, known ?? (await read(recoveryPointId)), seen.snapshots);
     if (decision.kind === 'keep') told(decision.reason);
     else yield decision.removal;
   }

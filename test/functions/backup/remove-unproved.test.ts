@@ -285,4 +285,20 @@ describe('remove-unproved', () => {
     const { drafts, failure } = await remove(planned);
     expect([drafts, failure]).toEqual([[], { error: 'RetryableError', left: [accepted, going], passing: true }]);
   });
+
+  it('reads no root manifest for what is beyond its plan, and each once to plan', async () => {
+    await close(FIRST, 'it was not measured');
+    await close(SECOND, 'it was not measured');
+    for (const id of [FIRST, SECOND])
+      for (const of of ['app', 'b', 'c']) leave(vaultSnapshotId(id, of), id, 'unproved-copy');
+    const reads = () => cloud.requests.filter(request => /GET.*recovery-points/.test(request)).length;
+    cloud.requests.length = 0;
+    const planned = await plan();
+    // The two that the root manifests name are kept.
+    expect([planned.length, reads()]).toEqual([4, 2]);
+    cloud.requests.length = 0;
+    // Each that is planned is judged anew; of the first recovery point the other ones are judged by what was read then.
+    await remove(planned.slice(0, 1));
+    expect([deleted.length, reads()]).toEqual([1, 2]);
+  });
 });
