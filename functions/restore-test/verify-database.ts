@@ -80,10 +80,16 @@ export const handler = step({
       await writeBytes(deployment.workBucket, key, encode(progress));
     };
     const openKey = databaseTestKey(restoreTestId, databaseId, endpoint.resourceId, 'open-check');
+    // Of thousands of tables one alone was begun.
+    let kept: Promise<Buffer | undefined> | undefined;
     const openCheck = {
-      read: () => readBytesIfThere(deployment.workBucket, openKey),
+      read: () => {
+        kept ??= readBytesIfThere(deployment.workBucket, openKey);
+        return kept;
+      },
       save: async (content: Buffer) => {
         await writeBytes(deployment.workBucket, openKey, content);
+        kept = Promise.resolve(content);
       },
     };
 
