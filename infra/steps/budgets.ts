@@ -59,7 +59,7 @@ export const BUDGETS: Readonly<Record<Step, Budget>> = {
   'tenants/ensure-key': short({ items: 1, of: 'tenants', bytes: MIB, payloadBytes: 2 * KIB }),
   'evidence/append-entry': long({ items: 20_000, of: 'ledger entries', bytes: 32 * MIB, payloadBytes: 16 * KIB }),
   'evidence/record-tampering': long({ items: 1, of: 'events', bytes: 32 * MIB, payloadBytes: 256 * KIB }),
-  'restore-test/choose': short({ items: 20_000, of: 'ledger entries', bytes: 32 * MIB, payloadBytes: 16 * KIB }),
+  'restore-test/choose': long({ items: 20_000, of: 'ledger entries', bytes: 32 * MIB, payloadBytes: 16 * KIB }),
   'restore-test/restore-database': short({ items: 1, of: 'instances', bytes: 16 * MIB, payloadBytes: KIB }),
   'restore-test/describe-instance': short({ items: 1, of: 'instances', bytes: MIB, payloadBytes: KIB }),
   'restore-test/hydrate': long({ items: 20_000, of: 'relations', bytes: 2 * TIB, payloadBytes: KIB }),
