@@ -13,16 +13,25 @@ import {
 } from '../contracts/vault-layout.ts';
 import { addMs, parseInstant } from '../platform/clock.ts';
 import { type StepContext, handler as step } from '../platform/handler.ts';
+import { inOrder } from '../platform/in-order.ts';
 import { findKey, TenantKeyUnusableError } from '../platform/kms.ts';
 import { LineSpool } from '../platform/line-spool.ts';
+import { log } from '../platform/log.ts';
 import { readItems, readMapResults } from '../platform/map-results.ts';
 import { openLines, readManifest, storeLines } from '../platform/object-manifest.ts';
+import { currentRuntime } from '../platform/runtime.ts';
 import { readBytes, writeBytes } from '../platform/s3.ts';
 import { CLOCK_SKEW_MS } from '../platform/scheduled-instant.ts';
 import { contentOf } from './compare-listing.ts';
 import { type Moves, mergeResults, planSettling, withoutSaved } from './settle-results.ts';
 
 const LINES_BETWEEN_LOOKS_AT_THE_TIME = 10_000;
+/** So many of what vanished or was replaced are in memory, a kilobyte each. */
+const MOST_LOOKED_FOR = 500_000;
+/** Tenants whose lists are read, or stored, at a time. */
+const LISTS_AT_ONCE = { underWay: 16, waiting: 1024 };
+/** What more tenants came to is written in a call of its own, with all the time there is. */
+const CLOSED_BESIDE_COUNTING = 1000;
 
 /**
  * Settles what moved in buckets that keep no versions while their tenants were backed up.
@@ -35,7 +44,8 @@ const LINES_BETWEEN_LOOKS_AT_THE_TIME = 10_000;
  * there after the snapshots, so that restored rows may name it, and nothing has it. Content is told by ETag and size. Under
  * SSE-KMS a moved file gets another ETag: there it stays named although it may be saved.
  *
- * Manifests are read only where something vanished: some 20 seconds for each million of their lines.
+ * Manifests are read only where something vanished: some 20 seconds for each million of their lines. At the deadline, and where
+ * more vanished than fits into memory, nothing is taken off: all of it stays named.
  */
 export const handler = step({
   input: SettleTenantsInput,
@@ -59,32 +69,46 @@ async function close(
   input: Extract<z.output<typeof SettleTenantsInput>, { moment: 'after' }>,
   { deployment, timeIsShort }: StepContext,
 ): Promise<z.input<typeof SettleTenantsOutput>> {
-  const { recoveryPointId, cursor } = input;
+  const { recoveryPointId, cursor, deadlineAt } = input;
   const { vaultBucket, workBucket } = deployment;
   const { items, first, further } = await readPasses(workBucket, input);
   const results = mergeResults(items, first, further);
+  const closeWith = async (final: readonly TenantBackupResult[]) => {
+    await writeLines(workBucket, tenantResultsKey(recoveryPointId), final);
+    return { moment: 'after' as const, tenantsKey: tenantResultsKey(recoveryPointId), cursor: null };
+  };
+  const isLate = () => deadlineAt !== null && currentRuntime().clock.now() >= parseInstant(deadlineAt);
   const withoutVersions = new Set(items.filter(({ asOf }) => asOf === null).map(({ bucketId }) => bucketId));
-  const named = new Map<TenantBackupResult, NotCoveredObject[]>();
-  for (const result of results) {
-    const { vanished = 0, replaced = 0 } = result.notCovered;
-    if (!withoutVersions.has(result.bucketId) || vanished + replaced === 0) continue;
-    named.set(result, await readNotCovered(result, vaultBucket));
+  const lists = results.filter(
+    ({ bucketId, notCovered }) => withoutVersions.has(bucketId) && movedCount(notCovered) > 0,
+  );
+  const moved = lists.reduce((sum, { notCovered }) => sum + movedCount(notCovered), 0);
+  if (moved > MOST_LOOKED_FOR || isLate()) {
+    if (moved > 0) log('error', 'what vanished is not looked for: it is too much, or too late', { moved });
+    return closeWith(results);
   }
+  const readList = async (result: TenantBackupResult) => [result, await readNotCovered(result, vaultBucket)] as const;
+  const named = new Map(await Array.fromAsync(inOrder(lists, readList, LISTS_AT_ONCE)));
   const count = cursor === null ? new MoveCount() : await MoveCount.resume(workBucket, recoveryPointId);
   const since = sinceWhen(named);
-  if (since.size > 0 && !(await countMoves(results, since, count, vaultBucket, timeIsShort))) {
-    await count.keep(workBucket, recoveryPointId);
-    return { moment: 'after', tenantsKey: null, cursor: count.manifestCount };
+  if (since.size > 0 && count.manifestCount < results.length) {
+    const isCounted = await countMoves(results, since, count, vaultBucket, () => timeIsShort() || isLate());
+    if (!isCounted || results.length > CLOSED_BESIDE_COUNTING) {
+      await count.keep(workBucket, recoveryPointId);
+      return { moment: 'after', tenantsKey: null, cursor: count.manifestCount };
+    }
   }
   for (const { content } of [...named.values()].flat())
     if (content) count.add(contentOf(content), { left: 1, came: 0 });
-  const final: TenantBackupResult[] = [];
-  for (const result of results) {
+  const finish = (result: TenantBackupResult) => {
     const notCovered = named.get(result);
-    final.push(notCovered === undefined ? result : await takeOff(result, notCovered, count, deployment));
-  }
-  await writeLines(workBucket, tenantResultsKey(recoveryPointId), final);
-  return { moment: 'after', tenantsKey: tenantResultsKey(recoveryPointId), cursor: null };
+    return notCovered === undefined ? result : takeOff(result, notCovered, count, deployment);
+  };
+  return closeWith(await Array.fromAsync(inOrder(results, finish, LISTS_AT_ONCE)));
+}
+
+function movedCount({ vanished = 0, replaced = 0 }: TenantBackupResult['notCovered']): number {
+  return vanished + replaced;
 }
 
 async function readPasses(

@@ -203,6 +203,8 @@ export const SettleTenantsInput = z.discriminatedUnion('moment', [
     settledResultsKeys: z.array(z.string()),
     /** How many manifests are searched. */
     cursor: z.int().nullable(),
+    /** From then on nothing more is looked for: what vanished stays named. */
+    deadlineAt: DeadlineAt,
   }),
 ]);
 export const SettleTenantsOutput = z.discriminatedUnion('moment', [

@@ -110,7 +110,9 @@ export const DAILY_BACKUP = {
   settledHours: 16,
   /** So often tenants are backed up that came later: each time may bring more. What comes after the last one is named. */
   settlingPasses: 5,
-  closedHours: 18,
+  /** What vanished was looked for in every manifest. */
+  lookedForHours: 17.25,
+  closedHours: 18.5,
   /** Before the next day's run begins. */
   timeoutHours: 22,
   /** No function runs while RDS works, and all snapshots should be of one moment. */

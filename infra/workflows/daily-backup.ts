@@ -41,6 +41,7 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
           snapshotEndsAt: afterStart(DAILY_BACKUP.snapshotHours),
           partEndsAt: afterStart(DAILY_BACKUP.partHours),
           settleEndsAt: afterStart(DAILY_BACKUP.settledHours),
+          lookEndsAt: afterStart(DAILY_BACKUP.lookedForHours),
           closeEndsAt: afterStart(DAILY_BACKUP.closedHours),
         },
         Next: 'Plan',
@@ -496,10 +497,10 @@ function backUpFiles(references: WorkflowReferences): States {
         },
         Assign: { settlingItemsKey: '{% $states.result.Payload.itemsKey %}' },
         endsAt: 'settleEndsAt',
-        Catch: catchAll('FilesFailed', 'filesFailure'),
+        Catch: catchAll('CloseTenants', 'settlingFailure'),
         Next: 'IsAnyToSettle',
       }),
-      // What is left to be done is named when the tenants are closed.
+      // What is left to be done is named when the tenants are closed, also where it could not be planned or begun.
       IsAnyToSettle: {
         Type: 'Choice',
         Choices: [
@@ -525,7 +526,7 @@ function backUpFiles(references: WorkflowReferences): States {
         maxConcurrency: references.atOnce.tenants,
         processor: backUpTenant(references, 'SettledTenant'),
         Assign: { settledResultsKeys: '{% [$settledResultsKeys, $states.result.ResultWriterDetails.Key] %}' },
-        Catch: catchAll('FilesFailed', 'filesFailure'),
+        Catch: catchAll('CloseTenants', 'settlingFailure'),
         Next: 'ListTenantsAgain',
       }),
       CloseTenants: invoke(references, 'backup/settle-tenants', {
@@ -535,9 +536,10 @@ function backUpFiles(references: WorkflowReferences): States {
           tenantResultsKey: '{% $tenantResultsKey %}',
           settledResultsKeys: '{% [$settledResultsKeys] %}',
           cursor: '{% $cursor %}',
+          deadlineAt: deadlineBefore('lookEndsAt'),
         },
         Assign: { cursor: '{% $states.result.Payload.cursor %}' },
-        endsAt: 'closeEndsAt',
+        endsAt: 'lookEndsAt',
         Catch: catchAll('FilesFailed', 'filesFailure'),
         Next: 'AreTenantsClosed',
       }),
@@ -546,7 +548,7 @@ function backUpFiles(references: WorkflowReferences): States {
         Choices: [
           { Condition: '{% $states.input.tenantsKey != null %}', Next: 'FilesBackedUp' },
           {
-            Condition: isPast('closeEndsAt'),
+            Condition: isPast('lookEndsAt'),
             Assign: {
               filesFailure: 'FilesTimedOutError',
               filesFailureCause: 'what vanished was not looked for in time',

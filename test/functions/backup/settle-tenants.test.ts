@@ -130,6 +130,43 @@ describe('a file that moves while a bucket without versions is backed up', () =>
     expect(results.find(({ tenant }) => tenant === 'oak')?.notCovered).toEqual({ vanished: 1 });
   });
 
+  it('stays named where it is too late to look for it, and reads no manifest for it', async () => {
+    for (const key of ['schools/ash/1', 'schools/oak/moving']) await upload(key);
+    beforeSourceRequest(
+      (path, _query, method) => method === 'HEAD' && path === `/${BUCKET}/schools/oak/moving`,
+      () => move(cloud, BUCKET, { from: 'schools/oak/moving', to: 'schools/ash/moved' }),
+    );
+    const deadlineAt = cloud.clock.now().toISOString();
+    const invoke: TestRuntime['invoke'] = async (handler, event) => {
+      const isClosing = handler === (settleTenants as unknown) && 'cursor' in (event as object);
+      if (isClosing) cloud.requests.length = 0;
+      return cloud.invoke(handler, isClosing ? { ...(event as object), deadlineAt } : event);
+    };
+    const results = await runFileBackup({ ...cloud, invoke }, keys);
+    expect(results.find(({ tenant }) => tenant === 'oak')?.notCovered).toEqual({ vanished: 1 });
+    expect(cloud.requests.filter(request => request.includes('/manifests/'))).toEqual([]);
+  });
+
+  it('is taken off the lists of many schools at a time', async () => {
+    const schools = Array.from({ length: 20 }, (_, index) => `school-${index}`);
+    for (const school of schools) await upload(`schools/${school}/moving`);
+    let [underWay, most] = [0, 0];
+    cloud.intercept(async (request, next) => {
+      const [, school] = /^\/school-uploads\/schools\/(.*)\/moving$/.exec(request.path) ?? [];
+      if (school !== undefined && request.method === 'HEAD') {
+        await move(cloud, BUCKET, { from: `schools/${school}/moving`, to: `schools/${school}/moved` });
+      }
+      if (request.method !== 'GET' || !request.path.includes('/not-covered/')) return next();
+      most = Math.max(most, ++underWay);
+      await new Promise(setImmediate);
+      underWay--;
+      return next();
+    });
+    expect((await saved(await backUp())).named).toEqual([]);
+    // 10,000 of them, one after the other, would take longer than a function has.
+    expect(most).toBe(16);
+  });
+
   it('is not found in another file of the same content that lay there all along', async () => {
     for (const key of ['schools/ash/leaflet', 'schools/oak/deleted']) await upload(key, 'leaflet');
     cloud.clock.advance(60 * 60_000);

@@ -445,6 +445,26 @@ describe('the daily backup', () => {
       expect(execution).toMatchObject({ status: 'FAILED', error: 'FilesTimedOutError' });
     });
 
+    it('and closes what there is where settling cannot be planned, or its map does not run', async () => {
+      const closes = (steps: Partial<Record<ContractedStep, ScriptedStep>>) =>
+        run({
+          ...steps,
+          'backup/complete': () => ({ recoveryPointId, status: 'incomplete', databases: [], draft }),
+        });
+      const settled: ScriptedStep = ({ moment }) =>
+        moment === 'before'
+          ? { moment, itemsKey: 'work/20261122t023000z/there-is-none.jsonl', itemCount: 1 }
+          : { moment, tenantsKey: 'tenants.jsonl', cursor: null };
+      for (const before of [() => failure('MapResultsUnreadableError'), settled]) {
+        const { execution, inputsOf } = await closes({
+          'backup/settle-tenants': (input, call, takeTime) =>
+            input.moment === 'before' ? before(input, call, takeTime) : settled(input, call, takeTime),
+        });
+        expect(execution).toMatchObject({ status: 'FAILED', error: 'RecoveryPointIncompleteError' });
+        expect(inputsOf('backup/settle-tenants')).toMatchObject([{ moment: 'before' }, { moment: 'after' }]);
+      }
+    });
+
     it('again until it is too late for that, and says so', async () => {
       const { execution, inputsOf } = await run({ 'backup/list-tenants': stopping(2) });
       expect(execution.status).toBe('SUCCEEDED');
