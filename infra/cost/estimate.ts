@@ -13,6 +13,8 @@ export interface SupplierSize {
   readonly files: number;
   readonly filesGb: number;
   readonly changedFilesPerDay: number;
+  /** Whether its buckets keep versions; in others everything is listed, and its manifests are read, once more. */
+  readonly keepsVersions: boolean;
   readonly snapshotsKept: number;
   /** Of all databases, from the restore until they are torn down. */
   readonly restoreTestHours: number;
@@ -55,7 +57,8 @@ const KEY_REQUESTS_PER_RESTORED_FILE = 4;
 // Assumed: compare them with the first bill.
 const FUNCTION_SECONDS = { pulse: 10, perSchool: 10, perDatabaseGb: 20, perRun: 120 };
 const TRANSITIONS = { perSchool: 9, perDatabase: 60, perRun: 20, janitor: 14 };
-const LOG_GB_PER_MONTH = 0.2;
+/** A child execution has some 26 events, of half a kilobyte each, without inputs and outputs. */
+const LOG_GB = { perMonth: 0.2, perChild: 13e-6 };
 const EMAILS_PER_MONTH = 100;
 const TAMPER_EVENTS_PER_MONTH = 1000;
 
@@ -83,7 +86,8 @@ export function estimateMonth(
   const snapshotGb = size.databaseGb + size.databaseChangeGbPerDay * size.snapshotsKept;
   const restoredFiles =
     restoreTest.objectsPerTenant === 'all' ? size.files : Math.min(size.files, restoreTest.objectsPerTenant * schools);
-  const listings = schools + size.files / FILES_PER_LISTING;
+  const passes = size.keepsVersions ? 1 : 2;
+  const listings = passes * (schools + size.files / FILES_PER_LISTING);
   const writes =
     changedFiles +
     (listings + schools * BACKUP.writesPerSchool + BACKUP.writes) * DAYS_PER_MONTH +
@@ -91,22 +95,23 @@ export function estimateMonth(
     restoredFiles;
   const reads =
     changedFiles * BACKUP.readsPerFile +
-    schools * BACKUP.readsPerSchool * DAYS_PER_MONTH +
+    passes * schools * BACKUP.readsPerSchool * DAYS_PER_MONTH +
     PULSE.reads * PULSES_PER_MONTH +
     restoredFiles * 2;
   const keyRequests =
     changedFiles * 2 +
-    schools * (BACKUP.readsPerSchool + BACKUP.writesPerSchool) * DAYS_PER_MONTH +
+    schools * (passes * BACKUP.readsPerSchool + BACKUP.writesPerSchool) * DAYS_PER_MONTH +
     PULSE.keyRequests * PULSES_PER_MONTH +
     restoredFiles * KEY_REQUESTS_PER_RESTORED_FILE;
   const signatures = PULSE.signatures * PULSES_PER_MONTH + BACKUP.signatures * DAYS_PER_MONTH;
   const runs = DAYS_PER_MONTH + 1;
   const secondsPerRun =
-    schools * FUNCTION_SECONDS.perSchool + size.databaseGb * FUNCTION_SECONDS.perDatabaseGb + FUNCTION_SECONDS.perRun;
+    passes * schools * FUNCTION_SECONDS.perSchool + size.databaseGb * FUNCTION_SECONDS.perDatabaseGb + FUNCTION_SECONDS.perRun;
   const functionSeconds = FUNCTION_SECONDS.pulse * PULSES_PER_MONTH + secondsPerRun * runs;
   const transitions =
-    (schools * TRANSITIONS.perSchool + databases.length * TRANSITIONS.perDatabase + TRANSITIONS.perRun) * runs +
+    (passes * schools * TRANSITIONS.perSchool + databases.length * TRANSITIONS.perDatabase + TRANSITIONS.perRun) * runs +
     TRANSITIONS.janitor * HOURS_PER_MONTH;
+  const logGb = LOG_GB.perMonth + passes * schools * runs * LOG_GB.perChild;
   const keys = resources.keys + schools;
   // Those that are published all the time; the others cost by the hour in which they are.
   const metrics = Object.keys(PULSE_METRICS).length + 1;
@@ -156,9 +161,9 @@ export function estimateMonth(
     line('CloudWatch dashboard', `${resources.dashboards}`, resources.dashboards * PRICES.dashboard.usd),
     line(
       'CloudWatch logs',
-      `${LOG_GB_PER_MONTH} GB, kept for 400 days`,
-      LOG_GB_PER_MONTH * PRICES.logIngestion.usd,
-      LOG_GB_PER_MONTH * LOG_MONTHS * PRICES.logStorage.usd,
+      `${logGb.toFixed(1)} GB, kept for 400 days`,
+      logGb * PRICES.logIngestion.usd,
+      logGb * LOG_MONTHS * PRICES.logStorage.usd,
     ),
     line(
       'SNS',

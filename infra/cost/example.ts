@@ -9,6 +9,7 @@ export const LARCH_LEARNING: SupplierSize = {
   files: 200_000,
   filesGb: 60,
   changedFilesPerDay: 2000,
+  keepsVersions: false,
   snapshotsKept: 35,
   restoreTestHours: 2,
 };

@@ -15,7 +15,7 @@ export function describeExample(): string {
     ({ evidence }) => evidence === 'unconfirmed',
   );
   return [
-    `${size.name}: ${size.schools} schools, a database of ${size.databaseGb} GB that changes by ${size.databaseChangeGbPerDay} GB a day, ${size.files.toLocaleString('en-GB')} files of ${size.filesGb} GB, ${size.changedFilesPerDay.toLocaleString('en-GB')} changed a day, ${size.snapshotsKept} snapshots kept, a restore test a month.`,
+    `${size.name}: ${size.schools} schools, a database of ${size.databaseGb} GB that changes by ${size.databaseChangeGbPerDay} GB a day, ${size.files.toLocaleString('en-GB')} files of ${size.filesGb} GB, ${size.changedFilesPerDay.toLocaleString('en-GB')} changed a day, in buckets ${size.keepsVersions ? 'with' : 'without'} versions, ${size.snapshotsKept} snapshots kept, a restore test a month.`,
     '',
     `It counts on retention, which is to let older snapshots and replaced files go, and on erasure, which is to end the keys of schools that left. **Neither is built yet**: until then nothing goes for its age, each month adds about ${growth(size).toFixed(2)} to the next, and a school that left goes on costing its key.`,
     '',

@@ -14,6 +14,7 @@ export const LARGE_SUPPLIER: SupplierSize & { readonly tables: number } = {
   files: 10_000_000,
   filesGb: 3000,
   changedFilesPerDay: 100_000,
+  keepsVersions: false,
   snapshotsKept: 35,
   restoreTestHours: 18,
   tables: 5000,
@@ -116,6 +117,12 @@ export function project(rates: Rates, size: SupplierSize): Projected[] {
       ...backup,
       objects: { unchanged, copied: size.changedFilesPerDay },
       // S3 copies within itself.
+      contentGb: 0,
+    }),
+    // Where the first pass takes until its hour.
+    given(DAILY_BACKUP.settledHours - backupHours, 'the same once more, in buckets without versions', {
+      ...backup,
+      objects: { unchanged: size.files },
       contentGb: 0,
     }),
     given(backupHours, 'first backup of the files', { ...backup, objects: { copied: size.files }, contentGb: 0 }),

@@ -64,6 +64,19 @@ describe('a month’s cost', () => {
     expect(writes({ ...configuration, restoreTest }) - writes(configuration)).toBeCloseTo(199.2 * 0.0053, 9);
   });
 
+  it('has two passes over what keeps no versions', () => {
+    const usd = (keepsVersions: boolean, of: string) =>
+      estimateMonth(configuration, { ...LARCH_LEARNING, keepsVersions }, resources).find(({ what }) => what === of)?.usd ??
+      0;
+    const more = (of: string) => usd(false, of) - usd(true, of);
+    const days = 730 / 24;
+    // 40 schools, and a page for each 1,000 of 200,000 files, at 0.0053 a thousand.
+    expect(more('S3 writes and listings')).toBeCloseTo(((40 + 200) * days * 0.0053) / 1000, 9);
+    // Nine transitions for each school.
+    expect(more('Step Functions')).toBeCloseTo((40 * 9 * (days + 1) * 0.025) / 1000, 9);
+    expect(more('Lambda')).toBeCloseTo(40 * 10 * (days + 1) * 0.0000133334, 9);
+  });
+
   it('is never less for more', () => {
     const total = (size: SupplierSize) =>
       estimateMonth(configuration, size, resources).reduce((sum, { usd }) => sum + usd, 0);
