@@ -4,6 +4,7 @@ import { DAILY_BACKUP } from '../steps/budgets.ts';
 import {
   afterStart,
   catchAll,
+  catchBusy,
   catchLate,
   deadlineBefore,
   ENTERED_AT,
@@ -604,6 +605,7 @@ function backUpTenant(references: WorkflowReferences, name: 'Tenant' | 'SettledT
       Assign: { tenantFailure: '{% $states.errorOutput.Error %}' },
       Next: `${name}KeyMayCome`,
     },
+    catchBusy(`${name}WaitsForTurn`),
     ...catchLate(late, failed, 'tenantFailure'),
   ];
   return {
@@ -654,6 +656,7 @@ function backUpTenant(references: WorkflowReferences, name: 'Tenant' | 'SettledT
         ],
         Default: `${name}WaitsForKey`,
       },
+      [`${name}WaitsForTurn`]: { Type: 'Wait', Seconds: 60, Next: `${name}IsLate` },
       [`${name}WaitsForKey`]: { Type: 'Wait', Seconds: 30, Next: `${name}Key` },
       [`${name}Pass`]: invoke(references, 'backup/back-up-tenant', {
         Payload: {
@@ -665,7 +668,7 @@ function backUpTenant(references: WorkflowReferences, name: 'Tenant' | 'SettledT
         },
         Assign: { cursor: '{% $states.result.Payload.cursor %}' },
         endsAt: 'endsAt',
-        Catch: catchLate(late, failed, 'tenantFailure'),
+        Catch: [catchBusy(`${name}WaitsForTurn`), ...catchLate(late, failed, 'tenantFailure')],
         Next: `${name}IsDone`,
       }),
       [`${name}IsDone`]: {

@@ -4,6 +4,7 @@ import { RESTORE_TEST } from '../steps/budgets.ts';
 import {
   afterStart,
   catchAll,
+  catchBusy,
   catchLate,
   deadlineBefore,
   ENTERED_AT,
@@ -358,9 +359,13 @@ function testObjects(references: WorkflowReferences): States {
         Payload: { item: '{% $item %}', cursor: '{% $cursor %}' },
         Assign: { cursor: '{% $states.result.Payload.cursor %}' },
         endsAt: 'endsAt',
-        Catch: catchLate('ObjectsTimedOut', 'ObjectsNotVerified', 'objectFailure'),
+        Catch: [
+          catchBusy('ObjectsWaitForTurn'),
+          ...catchLate('ObjectsTimedOut', 'ObjectsNotVerified', 'objectFailure'),
+        ],
         Next: 'AreObjectsVerified',
       }),
+      ObjectsWaitForTurn: { Type: 'Wait', Seconds: 60, Next: 'AreObjectsLate' },
       AreObjectsVerified: {
         Type: 'Choice',
         Choices: [{ Condition: '{% $states.input.result != null %}', Next: 'ObjectsVerified' }],

@@ -224,6 +224,15 @@ export function catchLate(timedOut: string, next: string, variable: string): rea
   return [{ ErrorEquals: ['States.Timeout'], Next: timedOut }, ...catchAll(next, variable)];
 }
 
+/**
+ * A child that finds every function of the account busy, after its tries, leads to `wait`, which asks for the time and begins
+ * again: it is one of many, and the others end. New accounts run ten functions at a time, which the supplier's app shares.
+ * https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+ */
+export function catchBusy(wait: string): Catcher {
+  return { ErrorEquals: ['Lambda.TooManyRequestsException'], Next: wait };
+}
+
 /** So much of a cause is kept: enough for a message, and short of the stack that follows it. */
 const CAUSE_CHARACTERS = 600;
 

@@ -72,6 +72,7 @@ const REFERENCE: Record<string, string> = {
   'aws iam attach-role-policy': 'role-name policy-arn',
   'aws iam get-role': 'role-name',
   'aws iam put-role-policy': 'role-name policy-name policy-document',
+  'aws lambda get-account-settings': '',
   'aws lambda get-function-configuration': 'function-name',
   'aws lambda invoke': 'function-name payload',
   'aws logs filter-log-events': 'log-group-name start-time filter-pattern',

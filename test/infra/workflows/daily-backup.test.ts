@@ -472,6 +472,24 @@ describe('the daily backup', () => {
     });
   });
 
+  it('lets a tenant wait for as long as every function of the account is busy', async () => {
+    let tries = 0;
+    const { execution, inputsOf, mapResults } = await run({
+      'backup/back-up-tenant': ({ item: { tenant } }) =>
+        // Three times as often as it is tried at once.
+        tenant === 'oak' && ++tries <= 18
+          ? failure('Lambda.TooManyRequestsException')
+          : { result: result(tenant), cursor: null },
+    });
+    expect(execution.status).toBe('SUCCEEDED');
+    const [settled] = inputsOf('backup/settle-tenants') as { tenantResultsKey: string }[];
+    const results = (await mapResults(settled?.tenantResultsKey ?? '')).map(line => TenantBackupResult.parse(line));
+    expect(results.map(({ tenant, failure: why }) => [tenant, why])).toEqual([
+      ['oak', null],
+      [null, null],
+    ]);
+  });
+
   it('has a new key recorded before it is named and used', async () => {
     const keyDraft = { ...draft, eventId: 'tenant-key/1', kind: 'tenant-key.created', subject: 'oak' };
     const { execution, calls } = await run({
