@@ -106,10 +106,13 @@ export function estimateMonth(
   const signatures = PULSE.signatures * PULSES_PER_MONTH + BACKUP.signatures * DAYS_PER_MONTH;
   const runs = DAYS_PER_MONTH + 1;
   const secondsPerRun =
-    passes * schools * FUNCTION_SECONDS.perSchool + size.databaseGb * FUNCTION_SECONDS.perDatabaseGb + FUNCTION_SECONDS.perRun;
+    passes * schools * FUNCTION_SECONDS.perSchool +
+    size.databaseGb * FUNCTION_SECONDS.perDatabaseGb +
+    FUNCTION_SECONDS.perRun;
   const functionSeconds = FUNCTION_SECONDS.pulse * PULSES_PER_MONTH + secondsPerRun * runs;
   const transitions =
-    (passes * schools * TRANSITIONS.perSchool + databases.length * TRANSITIONS.perDatabase + TRANSITIONS.perRun) * runs +
+    (passes * schools * TRANSITIONS.perSchool + databases.length * TRANSITIONS.perDatabase + TRANSITIONS.perRun) *
+      runs +
     TRANSITIONS.janitor * HOURS_PER_MONTH;
   const logGb = LOG_GB.perMonth + passes * schools * runs * LOG_GB.perChild;
   const keys = resources.keys + schools;

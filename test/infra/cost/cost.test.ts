@@ -66,8 +66,8 @@ describe('a month’s cost', () => {
 
   it('has two passes over what keeps no versions', () => {
     const usd = (keepsVersions: boolean, of: string) =>
-      estimateMonth(configuration, { ...LARCH_LEARNING, keepsVersions }, resources).find(({ what }) => what === of)?.usd ??
-      0;
+      estimateMonth(configuration, { ...LARCH_LEARNING, keepsVersions }, resources).find(({ what }) => what === of)
+        ?.usd ?? 0;
     const more = (of: string) => usd(false, of) - usd(true, of);
     const days = 730 / 24;
     // 40 schools, and a page for each 1,000 of 200,000 files, at 0.0053 a thousand.

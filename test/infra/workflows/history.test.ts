@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { BUDGETS } from '../../../infra/steps/budgets.ts';
 import { dailyBackup } from '../../../infra/workflows/daily-backup.ts';
+import { restoreTest } from '../../../infra/workflows/restore-test.ts';
 import { runWorkflow } from './workflow-run.ts';
 
 const recoveryPointId = '20261122t023000z';
@@ -88,5 +89,63 @@ describe('the history of a daily backup', () => {
     // Six minutes each, asked for twelve times more, at nine events.
     const none = await run(1, { snapshot: 0, copy: 0, measuring: 0 });
     expect(quick.events - none.events).toBe(2 * 12 * 9);
+  });
+});
+
+describe('the history of a restore test', () => {
+  it('of as many snapshots as there are instances stays below 25,000 events while restores take all their time', async () => {
+    const [restoreTestId, testedId] = ['20261205t043000z', '20261205t023000z'];
+    const ids = Array.from({ length: BUDGETS['backup/plan'].builtFor.items }, (_, index) => `i${index}`);
+    const since = new Map<string, number>();
+    let elapsedMs = () => 0;
+    const { execution } = await runWorkflow(
+      restoreTest,
+      {
+        'restore-test/choose': () => ({
+          ...{ restoreTestId, recoveryPointId: testedId, reason: null, findings: [], allObjects: false },
+          recoveryPointStatus: 'good',
+          snapshots: ids.map(id => ({
+            snapshotId: id,
+            databases: [{ restoreTestId, recoveryPointId: testedId, databaseId: id }],
+          })),
+        }),
+        'restore-test/restore-database': ({ databaseId }) => ({ instanceId: databaseId }),
+        'restore-test/describe-instance': ({ instanceId }) => {
+          const from = since.get(instanceId) ?? elapsedMs();
+          since.set(instanceId, from);
+          // Ten at each of four places, within twelve hours.
+          const available = elapsedMs() - from >= 1.1 * HOUR_MS;
+          const endpoint = { host: 'restored.example', port: 5432, resourceId: 'db-COPY' };
+          return available ? { available, endpoint } : { available, endpoint: null };
+        },
+        'restore-test/hydrate': () => ({ done: true, bytesRead: 1 }),
+        'restore-test/verify-database': ({ databaseId }) => ({
+          done: true,
+          verification: {
+            ...{ databaseId, tableCount: 0, rowCount: 0, rowsExpected: 0, rowsComparedExactly: 0, driftRowCount: 0 },
+            ...{ foreignKeysChecked: 0, indexesChecked: 0, heapRelationsChecked: null },
+            ...{ gaps: [], gapTotals: [], findings: [], findingCount: 0 },
+          },
+        }),
+        'restore-test/plan-objects': () => ({ itemsKey, itemCount: 0 }),
+        'restore-test/tear-down': () => ({ done: true }),
+        'restore-test/conclude': () => ({
+          verdict: 'passed',
+          recordKey: 'record',
+          draft: { eventId: 'e', kind: 'restore-test.completed', actor: 'a', subject: testedId, body: {} },
+        }),
+        'evidence/append-entry': () => ({ sequence: 1, entrySha256: 'b'.repeat(64) }),
+      },
+      {
+        input: { scheduledAt },
+        itemsKey,
+        items: [],
+        onStart: clock => {
+          elapsedMs = clock;
+        },
+      },
+    );
+    expect([execution.status, since.size]).toEqual(['SUCCEEDED', ids.length]);
+    expect(execution.history.events.length).toBeLessThan(24_000);
   });
 });
