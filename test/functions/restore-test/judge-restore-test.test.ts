@@ -209,6 +209,30 @@ describe('judgeRestoreTest', () => {
     expect(judgeRestoreTest(drifting(11, 11)).verdict).toBe('inconclusive');
   });
 
+  it('lets no accepted gap leave room for drift in other tables', () => {
+    const gap: Gap = { kind: 'table-not-bounded', databaseId, table: note, why: 'locked', rowCount: 1_000_000 };
+    const accepted = acceptGaps(
+      'app',
+      [gap],
+      [{ what: 'app/table-not-bounded:locked:public.note', reason: 'can-be-made-again' }],
+    );
+    const { verdict, reasons } = judgeRestoreTest(
+      verified({
+        rowsExpected: 1_050_000,
+        rowsComparedExactly: 10_000,
+        driftRowCount: 40_000,
+        gaps: accepted,
+        gapTotals: totalGaps(accepted),
+      }),
+    );
+    expect({ verdict, reasons }).toEqual({
+      verdict: 'inconclusive',
+      reasons: [
+        'database app: 40000 of 50000 rows changed while the snapshot was taken, so that 20 % were compared exactly; 95 % are needed',
+      ],
+    });
+  });
+
   const oneOfEach: Record<Gap['kind'], Gap> = {
     'table-of-no-end': { kind: 'table-of-no-end', databaseId, table: note, why: 'locked' },
     'table-not-bounded': { kind: 'table-not-bounded', databaseId, table: note, why: 'locked', rowCount: 3 },
