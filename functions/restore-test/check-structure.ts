@@ -157,8 +157,8 @@ async function walkTree(database: Database, index: Index, notWalked: () => Gap):
   const walk = `SELECT count(*)::text AS rows FROM (${rows} ORDER BY ${index.order.join(', ')} OFFSET 0) w`;
   const [byIndex, byTable] = await database.transaction('REPEATABLE READ', async query => {
     await set(query, BY_INDEX);
-    const plan = await query<Record<string, unknown>>(`EXPLAIN (FORMAT JSON, COSTS OFF) ${walk}`);
-    if (!JSON.stringify(plan).includes(JSON.stringify(index.indexName).slice(1, -1))) return [undefined, undefined];
+    const [explained] = await query<{ 'QUERY PLAN': PlannedQuery[] }>(`EXPLAIN (FORMAT JSON, COSTS OFF) ${walk}`);
+    if (!explained?.['QUERY PLAN'].some(({ Plan }) => walks(Plan, index.indexName))) return [undefined, undefined];
     const [first] = await query<{ rows: string }>(walk);
     await set(query, BY_TABLE);
     const [second] = await query<{ rows: string }>(`SELECT count(*)::text AS rows FROM (${rows}) w`);
@@ -170,6 +170,20 @@ async function walkTree(database: Database, index: Index, notWalked: () => Gap):
   if (byIndex === byTable) return {};
   const detail = `it leads to ${byIndex} rows, its table has ${byTable}`;
   return { findings: [{ kind: 'index-corrupt', place: nameOf(index), detail }] };
+}
+
+interface PlannedQuery {
+  readonly Plan: PlanNode;
+}
+
+interface PlanNode {
+  readonly 'Index Name'?: string;
+  readonly Plans?: readonly PlanNode[];
+}
+
+/** Whether a plan leads through the index of this name, and not through one whose name it is a part of. */
+function walks({ 'Index Name': name, Plans = [] }: PlanNode, indexName: string): boolean {
+  return name === indexName || Plans.some(node => walks(node, indexName));
 }
 
 async function set(query: Query, settings: Readonly<Record<string, string>>): Promise<void> {
