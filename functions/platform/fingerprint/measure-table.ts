@@ -5,7 +5,7 @@ import { BucketDigests } from './bucket-digests.ts';
 import { nameOf, onlyFrom, type Relation } from './catalog.ts';
 import { relationDefinition } from './definition.ts';
 import { circularRange, parseSnapshot, recentRange, type Snapshot, type XidRange } from './horizon.ts';
-import { type Column, rowShape, rowText } from './row-text.ts';
+import { type Column, printsAlike, rowShape, rowText } from './row-text.ts';
 
 /**
  * How a table of any size is measured: in ranges of its blocks, each in a short transaction of its own.
@@ -314,6 +314,13 @@ async function lockRelation(query: Query, relation: Relation): Promise<void> {
   else await query(`SELECT FROM ${onlyFrom(relation)} LIMIT 0`);
 }
 
+/**
+ * Whether the column `a` holds no null: since PostgreSQL 18 a constraint that was never validated says less.
+ * https://www.postgresql.org/docs/18/catalog-pg-attribute.html
+ */
+const holdsNoNulls = `a.attnotnull AND NOT EXISTS (SELECT FROM pg_constraint k
+  WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum] AND NOT k.convalidated)`;
+
 async function describeTable(query: Query, { schema, table }: Relation): Promise<TableDetails | undefined> {
   const [row] = await query<{
     definition: string;
@@ -331,8 +338,8 @@ async function describeTable(query: Query, { schema, table }: Relation): Promise
   }>(
     `SELECT encode(sha256(convert_to(${relationDefinition}, 'UTF8')), 'hex') AS definition,
             encode(sha256(convert_to(${rowShape}, 'UTF8')), 'hex') AS shape,
-            (SELECT jsonb_agg(jsonb_build_object('name', a.attname, 'notNull', a.attnotnull, 'derived', a.attgenerated = 'v') ORDER BY a.attnum)
-               FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+            (SELECT jsonb_agg(jsonb_build_object('name', a.attname, 'notNull', ${holdsNoNulls}, 'asNumber', ${printsAlike}, 'derived', a.attgenerated = 'v') ORDER BY a.attnum)
+               FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
             (SELECT (SELECT jsonb_agg(a.attname ORDER BY k.position)
                        FROM unnest(x.indkey) WITH ORDINALITY k (attnum, position)
                        JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.attnum

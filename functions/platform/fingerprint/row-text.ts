@@ -7,7 +7,15 @@ const COLUMNS_PER_CALL = 90;
 export interface Column {
   readonly name: string;
   readonly notNull: boolean;
+  /** Its type prints several values alike: its number is taken, by a cast that nobody can define anew. */
+  readonly asNumber?: boolean;
 }
+
+/**
+ * SQL for whether values of the type `t` (a row of `pg_type`) have one text for several objects: functions of one name, and
+ * operators, print without their arguments.
+ */
+export const printsAlike = `coalesce(nullif(t.typbasetype, 0), t.oid) IN ('regproc'::regtype, 'regoper'::regtype)`;
 
 /**
  * SQL for what decides the text of the rows of the relation `c` (a row of `pg_class`), and nothing else: its columns' names
@@ -41,7 +49,8 @@ function concatenate(columns: readonly Column[], separator: string): string {
       : `CASE WHEN num_nulls(${nullable.join(', ')}) = 0 THEN '' ELSE concat(${nullable
           .map(column => `${column} IS NOT DISTINCT FROM NULL`)
           .join(', ')}) END`;
-  return `concat_ws(${[separator, nulls, ...columns.map(({ name }) => reference(name))].join(', ')})`;
+  const values = columns.map(({ name, asNumber }) => `${reference(name)}${asNumber ? '::oid' : ''}`);
+  return `concat_ws(${[separator, nulls, ...values].join(', ')})`;
 }
 
 function reference(column: string): string {

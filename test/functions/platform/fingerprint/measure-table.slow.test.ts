@@ -70,6 +70,44 @@ describe('measureTable', () => {
     expect(digests.size).toBe(variants.length);
   });
 
+  it('tells apart functions of one name, and operators', async () => {
+    await source.execute(`
+      CREATE FUNCTION twin(int) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE FUNCTION twin(text) RETURNS int LANGUAGE sql AS 'SELECT 2';
+      CREATE DOMAIN operator AS regoper; CREATE TABLE calls (f regproc, o operator)`);
+    const digests = new Set<string>();
+    for (const [f, o] of [
+      ['twin(int)', '+(int4,int4)'],
+      ['twin(text)', '+(int4,int4)'],
+      ['twin(int)', '+(int8,int8)'],
+    ]) {
+      await source.execute(
+        `TRUNCATE calls; INSERT INTO calls VALUES ('${f}'::regprocedure::oid, '${o}'::regoperator::oid)`,
+      );
+      digests.add((await digestOf('calls')).digest);
+    }
+    expect(digests.size).toBe(3);
+  });
+
+  it('believes no NOT NULL that was never validated', async () => {
+    // As PostgreSQL 18 leaves ADD CONSTRAINT … NOT NULL … NOT VALID, made by hand on an older one.
+    await source.execute(`
+      CREATE TABLE unsure (a text, b text);
+      ALTER TABLE unsure ADD CONSTRAINT a CHECK (a IS NOT NULL) NOT VALID, ADD CONSTRAINT b CHECK (b IS NOT NULL) NOT VALID;
+      UPDATE pg_constraint SET contype = 'n' WHERE conrelid = 'unsure'::regclass;
+      UPDATE pg_attribute SET attnotnull = true WHERE attrelid = 'unsure'::regclass AND attnum > 0;
+      UPDATE pg_class SET relchecks = 0 WHERE oid = 'unsure'::regclass;
+      SET session_replication_role = replica`);
+    const digests: string[] = [];
+    for (const values of [`'x', NULL`, `NULL, 'x'`]) {
+      await source.execute(`
+        UPDATE pg_attribute SET attnotnull = false WHERE attrelid = 'unsure'::regclass AND attnum > 0;
+        TRUNCATE unsure; INSERT INTO unsure VALUES (${values});
+        UPDATE pg_attribute SET attnotnull = true WHERE attrelid = 'unsure'::regclass AND attnum > 0`);
+      digests.push((await digestOf('unsure')).digest);
+    }
+    expect(digests[0]).not.toBe(digests[1]);
+  });
+
   it('reads what the type prints, whatever casts, columns and sessions there are', async () => {
     await source.execute(`
       CREATE TABLE odd (r int, q text, content money, t timestamptz, "a ""b" float8, xmin_ int, PRIMARY KEY (r));
