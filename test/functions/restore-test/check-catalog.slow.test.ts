@@ -215,6 +215,25 @@ describe('an altered copy', () => {
       },
     ],
     [
+      'indexes, triggers, rules and heirs that the server is told not to look for',
+      {
+        "UPDATE pg_class SET relhasindex = false WHERE relname = 'school'": [
+          'catalog-changed pg_class: table public.school',
+        ],
+        "UPDATE pg_class SET relhastriggers = false WHERE relname = 'pupil'": [
+          'catalog-changed pg_class: table public.pupil',
+        ],
+        "UPDATE pg_class SET relhasrules = false WHERE relname = 'names'": [
+          'catalog-changed pg_class: view public.names',
+        ],
+        "UPDATE pg_class SET relhassubclass = false WHERE relname = 'part'": [
+          'catalog-changed pg_class: table public.part',
+        ],
+        // As VACUUM leaves it where the last one is gone.
+        "UPDATE pg_class SET relhasindex = true WHERE relname = 'part_1'": [],
+      },
+    ],
+    [
       'functions, types, views, privileges',
       {
         'ALTER FUNCTION one() SECURITY DEFINER': ['catalog-changed pg_proc: function public.one()'],
