@@ -100,7 +100,7 @@ async function compareMeasured(check: TableCheck, measurement: Measurement): Pro
   const { shapes, rows } = measurement;
   const ends = chooseEnds(check.ends.before, check.ends.after, shapes);
   const comparison = compareTable(rows, name, await withDigests(source, ends), BigInt(source.before.horizon));
-  const { rowCount, rowsComparedExactly, findings, notBounded } = comparison;
+  const { rowCount, rowsComparedExactly, rowsAltered, findings, notBounded } = comparison;
   // The catalogs say it of today's fingerprints, and tell what was redefined meanwhile; there are none in version 1.
   const redefined: Finding[] =
     ends.kind === 'both' &&
@@ -115,7 +115,7 @@ async function compareMeasured(check: TableCheck, measurement: Measurement): Pro
     rowCount,
     rowsComparedExactly,
     rowsExpected,
-    driftRowCount: ends.kind === 'both' && notBounded === null ? notCompared : 0,
+    driftRowCount: ends.kind === 'both' && notBounded === null ? notCompared - rowsAltered : 0,
     findings: [...redefined, ...findings],
     gaps:
       notBounded === null

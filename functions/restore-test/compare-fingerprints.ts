@@ -28,6 +28,8 @@ export interface Comparison {
   readonly rowsComparedExactly: number;
   /** Those, and what the source had beside them: of each bucket the most of any moment. */
   readonly rowsExpected: number;
+  /** Of those expected and not compared exactly, rows that differ from what the measurements allow: no drift. */
+  readonly rowsAltered: number;
   readonly findings: Finding[];
   /** Why the measurements do not exclude that rows were lost or altered; null where they do, but for drift. */
   readonly notBounded: Obstacle | null;
@@ -91,7 +93,14 @@ export function compareTable(
 ): Comparison {
   const rowCount = restored.settled.rowCount + restored.recent.rowCount + restored.later.rowCount;
   if (ends.kind === 'none') {
-    return { rowCount, rowsComparedExactly: 0, rowsExpected: rowCount, findings: [], notBounded: ends.why };
+    return {
+      rowCount,
+      rowsComparedExactly: 0,
+      rowsExpected: rowCount,
+      rowsAltered: 0,
+      findings: [],
+      notBounded: ends.why,
+    };
   }
   const before = ends.kind === 'after' ? undefined : ends.before;
   const after = ends.kind === 'before' ? undefined : ends.after;
@@ -100,7 +109,7 @@ export function compareTable(
     most: before?.digests.settled,
     least: after && (before || BigInt(after.table.horizon) <= horizon) ? after.digests.settled : undefined,
   };
-  const tally: Tally = { exact: 0, expected: 0, excess: 0, findings: [] };
+  const tally: Tally = { exact: 0, expected: 0, altered: 0, excess: 0, findings: [] };
   const { bucketCount } = restored.settled;
   for (let bucket = 0; bucket < bucketCount; bucket++) {
     compareBucket(tally, `${name} bucket ${bucket + 1}/${bucketCount}`, restored, bounds, bucket);
@@ -111,7 +120,8 @@ export function compareTable(
     findings.push({ kind: unnamed[0].kind, place: name, detail: `and ${unnamed.length} more of its buckets` });
   }
   // What a bucket shows need not be said of the whole.
-  if (before && after && findings.length === 0) {
+  const hasBoundedBuckets = findings.length === 0;
+  if (before && after && hasBoundedBuckets) {
     findings.push(...compareCounts(name, rowCount, tally.excess, before.table, after.table));
   }
   // Each bucket may meet an end, but one before a row went and the other before the next row came.
@@ -122,6 +132,8 @@ export function compareTable(
     rowCount,
     rowsComparedExactly: tally.exact,
     rowsExpected: tally.expected,
+    // Where the table's own counts are wrong, none of its buckets shows that it is within its bounds.
+    rowsAltered: hasBoundedBuckets && findings.length > 0 ? tally.expected - tally.exact : tally.altered,
     findings,
     notBounded:
       ends.kind === 'both' ? judgeDrift(tally, rowCount, ends) : tally.exact < tally.expected ? ends.why : null,
@@ -139,6 +151,8 @@ interface Bounds {
 interface Tally {
   exact: number;
   expected: number;
+  /** Of the rows that are expected and not exact, those in buckets with a finding. */
+  altered: number;
   /** Recent rows that the source no longer had *after*. */
   excess: number;
   readonly findings: Finding[];
@@ -155,6 +169,7 @@ function compareBucket(tally: Tally, place: string, restored: MeasuredRows, boun
     tally.expected += rowCount;
     return;
   }
+  const [exactBefore, expectedBefore, findingsBefore] = [tally.exact, tally.expected, tally.findings.length];
   const laterRows = later.rowsIn(bucket);
   if (laterRows > 0) {
     tally.findings.push({ kind: 'rows-added', place, detail: `${laterRows} rows were made after the backup` });
@@ -187,6 +202,9 @@ function compareBucket(tally: Tally, place: string, restored: MeasuredRows, boun
   tally.expected += Math.max(rows + recentRows, ...endRows);
   const [, after] = ends;
   if (after) tally.excess += Math.max(0, recentRows - after.digests.recent.rowsIn(bucket));
+  if (tally.findings.length > findingsBefore) {
+    tally.altered += Math.max(0, tally.expected - expectedBefore - (tally.exact - exactBefore));
+  }
 }
 
 /**

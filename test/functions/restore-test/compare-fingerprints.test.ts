@@ -100,6 +100,7 @@ describe('compareTable with both ends', () => {
       {
         rowsComparedExactly: 20,
         rowsExpected: 30,
+        rowsAltered: 10,
         findings: [finding('rows-missing', 0, '1 of 10 rows are missing')],
       },
     ],
@@ -131,7 +132,7 @@ describe('compareTable with both ends', () => {
         restored: quiet.slice(1),
         removed: [2, 2],
       },
-      { rowsComparedExactly: 20, rowsExpected: 30, findings: [], notBounded: null },
+      { rowsComparedExactly: 20, rowsExpected: 30, rowsAltered: 0, findings: [], notBounded: null },
     ],
     [
       'the number meets an end, the digest does not',
@@ -213,6 +214,7 @@ describe('compareTable with both ends', () => {
       rowCount: 10,
       rowsComparedExactly: 0,
       rowsExpected: 10,
+      rowsAltered: 0,
       findings: [],
       notBounded: 'rewritten',
     });
@@ -246,6 +248,7 @@ describe('compareTable with both ends', () => {
         rowCount: 0,
         rowsComparedExactly: 0,
         rowsExpected: count,
+        rowsAltered: 0,
         findings: [],
         notBounded: 'rewritten',
       });
@@ -257,6 +260,7 @@ describe('compareTable with both ends', () => {
     const detail = (count: number) => `${count} rows of 5, of which only 0 were removed on the source`;
     for (const restored of [[], rows(0, 3, 30, 'new ')]) {
       expect(compare(copy(restored), both(end(rows(0, 5)), updated))).toMatchObject({
+        rowsAltered: restored.length === 0 ? 5 : 4,
         findings: [finding('rows-missing', null, detail(restored.length))],
       });
     }
@@ -284,6 +288,7 @@ describe('compareTable with both ends', () => {
       rowCount: 33,
       rowsComparedExactly: 30,
       rowsExpected: 30,
+      rowsAltered: 0,
       notBounded: null,
       findings: [0, 1, 2].map(bucket => finding('rows-added', bucket, '1 rows were made after the backup')),
     });
