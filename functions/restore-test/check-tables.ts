@@ -30,7 +30,7 @@ export function tableChecks(source: Source, restored: readonly Relation[]): Chec
   return restored.flatMap(relation => {
     const name = nameOf(relation);
     const [before, after] = [befores.get(name), afters.get(name)];
-    // One that the source does not know is a finding of `comparePresence`.
+    // What the source does not know is for `comparePresence`, and `cameAndWent`.
     if (before === undefined && after === undefined) return [];
     const check: TableCheck = { source, relation, ends: { before: before ?? 'absent', after: after ?? 'absent' } };
     return [
@@ -43,6 +43,38 @@ export function tableChecks(source: Source, restored: readonly Relation[]): Chec
       },
     ];
   });
+}
+
+/**
+ * Transactions that ran from the beginning of the first measurement until the copy was first touched, or else until the
+ * second measurement of a table began. What they made may be in the copy though the source knew it at neither end.
+ */
+export function ranMeanwhile({ before, after, firstTouchXid }: Source): XidRange {
+  const from = [before, ...before.tables].map(({ horizon }) => BigInt(horizon));
+  const until = after.tables.map(({ snapshot }) => parseSnapshot(snapshot).xmax);
+  const ends = firstTouchXid === undefined ? until : [firstTouchXid];
+  return { from: least(from) ?? 0n, until: least(ends) ?? BigInt(after.horizon) };
+}
+
+function least(numbers: readonly bigint[]): bigint | undefined {
+  return numbers.toSorted((a, b) => (a < b ? -1 : 1))[0];
+}
+
+/** Tables that came and went while the snapshot was taken: nothing is known of their rows. */
+export function cameAndWent(
+  source: Source,
+  restored: readonly { readonly schema: string; readonly table: string }[],
+  madeMeanwhile: ReadonlySet<string>,
+): Gap[] {
+  const [befores, afters] = [endsOf(source.before), endsOf(source.after)];
+  return restored
+    .filter(table => !befores.has(nameOf(table)) && !afters.has(nameOf(table)) && madeMeanwhile.has(nameOf(table)))
+    .map(({ schema, table }) => ({
+      kind: 'table-of-no-end',
+      databaseId: source.before.databaseId,
+      table: { schema, name: table },
+      why: 'absent',
+    }));
 }
 
 /** Rows of the source in tables that the copy does not give. */

@@ -6,13 +6,15 @@ import { sqlName } from '../platform/sql-name.ts';
 
 /**
  * Compares which tables there are. What exists on the source in both measurements must be there; what was created or
- * dropped while the snapshot was taken may be.
+ * dropped while the snapshot was taken may be, and so may what came and went in between, which neither measurement saw.
  * @param restored the names of the copy's tables, also of those that cannot be read.
+ * @param madeMeanwhile those of them that a transaction made which ran meanwhile.
  */
 export function comparePresence(
   before: DatabaseFingerprint,
   after: DatabaseFingerprint,
   restored: ReadonlySet<string>,
+  madeMeanwhile: ReadonlySet<string>,
 ): Finding[] {
   const inBefore = relationNames(before);
   const inAfter = relationNames(after);
@@ -21,7 +23,7 @@ export function comparePresence(
       .filter(name => inAfter.has(name) && !restored.has(name))
       .map(place => ({ kind: 'table-missing' as const, place, detail: 'the restored copy does not have it' })),
     ...[...restored]
-      .filter(name => !inBefore.has(name) && !inAfter.has(name))
+      .filter(name => !inBefore.has(name) && !inAfter.has(name) && !madeMeanwhile.has(name))
       .map(place => ({ kind: 'table-added' as const, place, detail: 'the source does not have it' })),
   ];
 }

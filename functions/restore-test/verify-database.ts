@@ -9,7 +9,7 @@ import { sha256Hex } from '../platform/canonical-json.ts';
 import { addMs, parseInstant } from '../platform/clock.ts';
 import { PermanentError } from '../platform/errors.ts';
 import { findDatabase } from '../platform/find-configured.ts';
-import { listRelations, listSequences, nameOf } from '../platform/fingerprint/catalog.ts';
+import { listMadeWithin, listRelations, listSequences, nameOf } from '../platform/fingerprint/catalog.ts';
 import { readCatalogs } from '../platform/fingerprint/catalogs-file.ts';
 import {
   encode,
@@ -29,7 +29,7 @@ import { catalogCheck, type ReadCatalogs } from './check-catalog.ts';
 import { listForeignKeyChecks } from './check-foreign-keys.ts';
 import { type Check, CheckResult, judgeFailure } from './check-result.ts';
 import { listStructureChecks } from './check-structure.ts';
-import { type Source, tableChecks, unreadRows } from './check-tables.ts';
+import { cameAndWent, ranMeanwhile, type Source, tableChecks, unreadRows } from './check-tables.ts';
 import { comparePresence, compareSequences } from './compare-catalog.ts';
 import { Hydration } from './hydrate.ts';
 import { judgeInstance, provedBeside } from './judge-instance.ts';
@@ -193,10 +193,12 @@ export async function verifyDatabase(
   await run.save();
   if (!finished) return undefined;
 
-  const names = new Set([
-    ...present.relations.map(nameOf),
-    ...present.unreadable.map(({ schema, relation }) => nameOf({ schema, table: relation })),
-  ]);
+  const restored = [
+    ...present.relations,
+    ...present.unreadable.map(({ schema, relation: table }) => ({ schema, table })),
+  ];
+  const names = new Set(restored.map(nameOf));
+  const madeMeanwhile = await listMadeWithin(query, ranMeanwhile(source));
   const sequences = compareSequences(
     databaseId,
     source.before.sequences,
@@ -214,6 +216,7 @@ export async function verifyDatabase(
     [
       ...unread.gaps,
       ...lostBetween(source, names),
+      ...cameAndWent(source, restored, madeMeanwhile),
       ...(run.proved === undefined
         ? []
         : judgeInstance(
@@ -234,7 +237,7 @@ export async function verifyDatabase(
     run.accepted,
   );
   const findings = withoutRepetition([
-    ...comparePresence(source.before, source.after, names),
+    ...comparePresence(source.before, source.after, names, madeMeanwhile),
     ...unread.findings,
     ...sequences.findings,
     // A catalog may differ in many rows for one cause: it shall not push out what else was found.

@@ -2,6 +2,7 @@ import type { SequenceState, UnreadableRelation } from '../../contracts/fingerpr
 import { type Query, quoteName, sqlStateOf } from '../postgres.ts';
 import { sqlName } from '../sql-name.ts';
 import { inUserSchema } from './definition.ts';
+import { circularRange, type XidRange } from './horizon.ts';
 
 /** A relation whose rows are measured. */
 export interface Relation {
@@ -61,6 +62,18 @@ export async function listRelations(
     unreadable.push({ schema: 'pg_catalog', relation: 'pg_largeobject', reason: 'large-objects', rowCount });
   }
   return { relations, unreadable };
+}
+
+/** The names (`nameOf`) of relations whose entry in the catalog one of these transactions made. */
+export async function listMadeWithin(query: Query, transactions: XidRange): Promise<ReadonlySet<string>> {
+  const { start, length } = circularRange(transactions);
+  const rows = await query<{ schema: string; table: string }>(
+    `SELECT n.nspname AS schema, c.relname AS table FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE c.relkind IN ('r', 'm', 'f') AND c.xmin::text::bigint >= 3
+        AND (c.xmin::text::bigint - $1::bigint) & 4294967295 < $2::bigint`,
+    [start, length],
+  );
+  return new Set(rows.map(nameOf));
 }
 
 const SEQUENCES_PER_QUERY = 100;

@@ -64,8 +64,10 @@ describe('comparePresence', () => {
       tables: ['kept', 'lost', 'created'].map(table),
       unreadable: [{ schema: 'public', relation: 'secret', reason: 'permission-denied', rowCount: null }],
     });
-    const names = new Set(['public.kept', 'public.secret', 'public.planted']);
-    expect(comparePresence(before, after, names).map(({ kind, place }) => [kind, place])).toEqual([
+    const names = new Set(['public.kept', 'public.secret', 'public.planted', 'public.passing']);
+    expect(
+      comparePresence(before, after, names, new Set(['public.passing'])).map(({ kind, place }) => [kind, place]),
+    ).toEqual([
       ['table-missing', 'public.lost'],
       ['table-added', 'public.planted'],
     ]);

@@ -221,6 +221,20 @@ describe('a source that is written to while its snapshot is taken', () => {
     const after = await takeFingerprint(source, before);
     expect(await verify(early, before, after)).toMatchObject(exactly);
     expect(await verify(late, before, after)).toMatchObject(exactly);
+
+    // Of one that came and went neither measurement knows: that its rows came back is not excluded, and not shown.
+    await source.execute('DROP TABLE created');
+    const without = await takeFingerprint(source, before);
+    const passing = await verify(late, before, without, await nextXid(late));
+    expect(passing.findings).toEqual([]);
+    expect(passing.gaps.map(({ name }) => name)).toContain('school/table-of-no-end:absent:public.created');
+    const firstTouch = await nextXid(late);
+    await late.execute('CREATE TABLE planted (a int)');
+    const planted = await verify(late, before, without, firstTouch);
+    expect(planted.findings.filter(({ kind }) => kind === 'table-added').map(({ place }) => place)).toEqual([
+      'public.planted',
+    ]);
+    await source.execute('CREATE TABLE created AS SELECT generate_series(1, 10) AS a');
   }, 120_000);
 });
 
