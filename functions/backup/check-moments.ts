@@ -15,7 +15,7 @@ export function isTooEarly(takenAt: Date | undefined, measuredAt: string | null)
  * point is named for, by which its age is told; an empty list when all is well. Fingerprints are kept once written, so a
  * run that had to take the snapshot anew may find an *after* that was measured before it: of such a snapshot nothing could
  * be proved.
- * @param before when each table was measured first; `after`: the second time.
+ * @param before when each table was measured first, and what is not inside tables; `after`: each table the second time.
  */
 export function checkMoments(
   before: readonly string[],

@@ -296,7 +296,13 @@ async function readFingerprint(
   await checkParts();
   return {
     sha256: sha256Hex(bytes),
-    measuredAt: index.tables.map(table => (moment === 'before' ? table.lastMeasuredAt : table.firstMeasuredAt)),
+    measuredAt:
+      moment === 'before'
+        ? [
+            ...index.tables.map(table => table.lastMeasuredAt),
+            ...(index.describedAt === null ? [] : [index.describedAt]),
+          ]
+        : index.tables.map(table => table.firstMeasuredAt),
     rowCount: index.tables.reduce((sum, { rowCount }) => sum + rowCount, 0),
     rowsWithoutTenant: index.root.rowsWithoutId,
     others: index.instanceDatabases,

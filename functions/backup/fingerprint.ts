@@ -96,10 +96,9 @@ export const handler = step({
       const described = await describeDatabase(database, configured, moment, progress, databaseName =>
         openDatabase(endpoint, { ...configured, databaseName }),
       );
-      const fingerprint: DatabaseFingerprint = {
-        ...described,
-        catalogsSha256: await takeCatalogs(database, { vaultBucket, ...name }, progress.seeds, before),
-      };
+      const catalogsSha256 = await takeCatalogs(database, { vaultBucket, ...name }, progress.seeds, before);
+      const describedAt = clock.now().toISOString();
+      const fingerprint: DatabaseFingerprint = { ...described, catalogsSha256, describedAt };
       await writeBytesOnce(vaultBucket, resultKey, encode(fingerprint));
       log('info', 'fingerprint taken', {
         databaseId,
@@ -132,8 +131,9 @@ async function takeCatalogs(
   }
 }
 
-function lastMeasuredAt({ tables }: DatabaseFingerprint): string | null {
-  return tables.reduce<string | null>((last, { lastMeasuredAt: at }) => (last === null || at > last ? at : last), null);
+/** What is not inside tables may be read by a later call, even of another run. */
+function lastMeasuredAt({ tables, describedAt }: DatabaseFingerprint): string | null {
+  return tables.reduce((last, { lastMeasuredAt: at }) => (last === null || at > last ? at : last), describedAt);
 }
 
 async function readIndex(vaultBucket: string, name: FingerprintName): Promise<DatabaseFingerprint | undefined> {
@@ -269,7 +269,7 @@ async function describeDatabase(
   moment: 'before' | 'after',
   progress: Progress,
   openOther: (databaseName: string) => Database,
-): Promise<Omit<DatabaseFingerprint, 'catalogsSha256'>> {
+): Promise<Omit<DatabaseFingerprint, 'catalogsSha256' | 'describedAt'>> {
   const { query } = database;
   if (moment === 'after') {
     // What was removed before the measurement but is not yet counted would later look like rows that were added.

@@ -101,6 +101,8 @@ export const DatabaseFingerprint = z.strictObject({
   /** SHA-256 of the file with the rows of the system catalogs; null where it could not be taken, and in version 1. */
   catalogsSha256: Sha256.nullable(),
   tables: z.array(TableFingerprint),
+  /** When what follows was read, and the catalogs, all of it after the tables; null in version 1. */
+  describedAt: InstantText.nullable().default(null),
   sequences: z.array(SequenceState),
   unreadable: z.array(UnreadableRelation),
   /** The other databases of the instance, which its snapshot holds as well. */

@@ -25,6 +25,7 @@ export function convertV1(stored: DatabaseFingerprintV1): StoredFingerprint {
     horizon: horizons.reduce((latest, horizon) => (horizon > latest ? horizon : latest), 0n).toString(),
     tables: stored.tables.map(convertTable),
     sequences: stored.sequences.map(convertSequence),
+    describedAt: null,
     instanceDatabases: [],
     unreadable: stored.unreadable.map(relation => ({ ...relation, rowCount: null })),
     // How the database compares ids was not kept.

@@ -54,7 +54,7 @@ let cloud: TestRuntime;
 const catalogs = Buffer.from('the catalogs, as far as this step reads them');
 const part = zstdCompressSync(encodeDigests([new BucketDigests(1), new BucketDigests(1)]));
 
-function fingerprint(moment: 'before' | 'after', measuredAt: string): DatabaseFingerprint {
+function fingerprint(moment: 'before' | 'after', measuredAt: string, describedAt: string): DatabaseFingerprint {
   return {
     version: 2,
     databaseId: 'app',
@@ -85,6 +85,7 @@ function fingerprint(moment: 'before' | 'after', measuredAt: string): DatabaseFi
         digests: { partSha256: sha256Hex(part), offset: 0, byteCount: 8 },
       },
     ],
+    describedAt,
     sequences: [],
     unreadable: [],
     instanceDatabases: [
@@ -99,12 +100,12 @@ function fingerprint(moment: 'before' | 'after', measuredAt: string): DatabaseFi
 const catalogsKey = (moment: 'before' | 'after') =>
   fingerprintCatalogsKey(recoveryPointId, 'app', moment, sha256Hex(catalogs));
 
-async function putFingerprints(before: string, after: string): Promise<void> {
+async function putFingerprints(before: string, after: string, describedAt = before): Promise<void> {
   for (const [moment, measuredAt] of [
     ['before', before],
     ['after', after],
   ] as const) {
-    const body = zstdCompressSync(JSON.stringify(fingerprint(moment, measuredAt)));
+    const body = zstdCompressSync(JSON.stringify(fingerprint(moment, measuredAt, describedAt)));
     await cloud.put('vault', fingerprintKey(recoveryPointId, 'app', moment), body);
     await cloud.put('vault', fingerprintPartKey(recoveryPointId, 'app', moment, sha256Hex(part)), part);
     await cloud.put('vault', catalogsKey(moment), catalogs);
@@ -271,11 +272,14 @@ describe('complete', () => {
     expect(await complete()).toMatchObject({ status: 'good' });
   });
 
+  const late = 'its first fingerprint was taken after its snapshot';
   it.each([
     ['a second fingerprint of an earlier run', at(35), at(38), 'its second fingerprint was taken before its snapshot'],
-    ['a first fingerprint that is too late', at(42), at(45), 'its first fingerprint was taken after its snapshot'],
-  ])('takes no snapshot for proved by %s', async (_name, before, after, reason) => {
-    await putFingerprints(before, after);
+    ['a first fingerprint that is too late', at(42), at(45), late],
+    // Its tables are of a run that ended then, the rest of the one that went on.
+    ['a first fingerprint whose end is too late', at(35), at(45), late, at(42)],
+  ])('takes no snapshot for proved by %s', async (_name, before, after, reason, describedAt?) => {
+    await putFingerprints(before, after, describedAt);
     expect(await complete()).toMatchObject({
       status: 'incomplete',
       databases: [{ snapshot: { takenAt: at(40) }, fingerprints: null, failure: reason }],

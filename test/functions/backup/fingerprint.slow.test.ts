@@ -165,8 +165,13 @@ describe('backup/fingerprint', () => {
       });
       await expect(invoke(input('before'), { tickMs: what === 'progress' ? 12_000 : 0 })).rejects.toThrow();
       runtime.intercept(undefined);
-      expect(await invoke(input('before'))).toEqual({ done: true, measuredAt: expect.any(String) });
-      expect((await stored('before')).tables).toHaveLength(15);
+      const { done, measuredAt } = await invoke(input('before'), { tickMs: 1 });
+      const { tables, describedAt } = await stored('before');
+      expect({ done, tableCount: tables.length }).toEqual({ done: true, tableCount: 15 });
+      // What is not inside tables is of the run that went on: a snapshot that is older lies before it.
+      const last = [...tables.map(({ lastMeasuredAt }) => lastMeasuredAt), describedAt].sort().at(-1);
+      expect(measuredAt).toBe(last);
+      if (what === 'result') expect(tables.filter(({ lastMeasuredAt }) => lastMeasuredAt === last)).toEqual([]);
       const keys = await runtime.list('vault', 'fingerprints/');
       expect(keys.filter(key => !key.endsWith('.json.zst'))).not.toEqual([]);
       expect(keys.filter(key => key.endsWith('.json.zst'))).toEqual([

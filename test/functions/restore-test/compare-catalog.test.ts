@@ -33,6 +33,7 @@ const database = (extra: Partial<DatabaseFingerprint>): DatabaseFingerprint => (
   tables: [],
   sequences: [],
   unreadable: [],
+  describedAt: null,
   instanceDatabases: [],
   root: { comparison: 'exact', tenants: [], rowsWithoutId: 0 },
   ...extra,
