@@ -11,7 +11,12 @@ import { parseArgs } from 'node:util';
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
 const scratch = mkdtempSync(join(tmpdir(), 'daybreak-checks-'));
 const vitestReport = join(scratch, 'vitest.json');
-const environment = { ...process.env, PATH: `${resolve('node_modules/.bin')}${delimiter}${process.env.PATH}` };
+const environment = {
+  ...process.env,
+  PATH: `${resolve('node_modules/.bin')}${delimiter}${process.env.PATH}`,
+  // Each file of tests is run by a process of its own, and all load the same packages.
+  NODE_COMPILE_CACHE: join(scratch, 'compiled'),
+};
 
 interface Check {
   name: string;

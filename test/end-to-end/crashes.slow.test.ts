@@ -128,11 +128,13 @@ describe('a backup that is killed and run again for the same instant', () => {
         const killed = killAfter(which);
         const { execution } = await environment.backUp(scheduledAt);
         environment.cloud.lambda.intercept(undefined);
-        expect([state, execution.status]).toEqual([state, 'FAILED']);
+        // Of a bucket that keeps versions there is nothing to settle.
+        const isSettled = state === 'PlanSettling';
+        expect([state, execution.status]).toEqual([state, isSettled ? 'SUCCEEDED' : 'FAILED']);
         expect(killed()).toBeGreaterThan(0);
         if (environment.keysIn('vault').includes(rootManifestKey(recoveryPointId))) {
           const { document } = await environment.recoveryPoint(recoveryPointId);
-          const whole = state === 'Complete' || state === 'Record';
+          const whole = isSettled || state === 'Complete' || state === 'Record';
           expect(document.status).toBe(whole ? 'good' : 'incomplete');
           expect(document.reasons.join()).toMatch(whole ? /^$/ : /KilledError/);
         }

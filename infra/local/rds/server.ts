@@ -41,6 +41,7 @@ const START_TIMEOUT_MS = 120_000;
 
 // Runs PostgreSQL and holds the read end of a pipe from Node. A line, or the end of the pipe (Node is gone, even by
 // SIGKILL), ends the server. The shell leads a session of its own, so Ctrl-C in the terminal does not reach the server.
+// A server that has just begun to start does not hear the signal yet, so it is sent every second.
 // Node sees by the end of stdout that the server is gone. Until `wait` its number cannot be given to another process.
 const SUPERVISOR = `
 trap '' PIPE
@@ -52,7 +53,7 @@ exec >&-
 how=INT
 if read -r line && [ "$line" = immediate ]; then how=QUIT; fi
 kill -$how $server 2>/dev/null
-( seconds=0; while [ $seconds -lt 20 ]; do sleep 1; seconds=$((seconds + 1)); done
+( seconds=0; while [ $seconds -lt 20 ]; do sleep 1; seconds=$((seconds + 1)); kill -$how $server; done
   kill -QUIT $server; sleep 10; kill -KILL $server ) >/dev/null 2>&1 &
 wait $server
 status=$?
