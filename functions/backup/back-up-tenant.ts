@@ -17,7 +17,7 @@ import {
 import { TenantFolders } from '../contracts/tenant-names.ts';
 import { manifestKey, notCoveredKey, tenantFoldersKey, unfinishedManifestKey } from '../contracts/vault-layout.ts';
 import { sha256Hex } from '../platform/canonical-json.ts';
-import { parseInstant } from '../platform/clock.ts';
+import { isDeadlineOver } from '../platform/deadline.ts';
 import { describeError, PermanentError } from '../platform/errors.ts';
 import { findBucket } from '../platform/find-configured.ts';
 import { type StepContext, handler as step } from '../platform/handler.ts';
@@ -123,7 +123,7 @@ async function proceed(
 ): Promise<Output> {
   const { item, pass, keyArn, cursor } = input;
   const progress = cursor?.progress ?? nothingYet(item, pass, context.now);
-  const isLate = () => input.deadlineAt !== null && currentRuntime().clock.now() >= parseInstant(input.deadlineAt);
+  const isLate = () => isDeadlineOver(input.deadlineAt);
   let phase: z.output<typeof TenantCursor>['phase'] = cursor?.phase ?? 'listing';
   if (phase === 'listing') {
     const task = copyTask(input, context, limits, () => context.timeIsShort() || isLate());

@@ -12,6 +12,7 @@ import {
   tenantResultsKey,
 } from '../contracts/vault-layout.ts';
 import { addMs, parseInstant } from '../platform/clock.ts';
+import { isDeadlineOver } from '../platform/deadline.ts';
 import { type StepContext, handler as step } from '../platform/handler.ts';
 import { inOrder } from '../platform/in-order.ts';
 import { findKey, TenantKeyUnusableError } from '../platform/kms.ts';
@@ -19,7 +20,6 @@ import { LineSpool } from '../platform/line-spool.ts';
 import { log } from '../platform/log.ts';
 import { readItems, readMapResults } from '../platform/map-results.ts';
 import { openLines, readManifest, storeLines } from '../platform/object-manifest.ts';
-import { currentRuntime } from '../platform/runtime.ts';
 import { readBytes, writeBytes } from '../platform/s3.ts';
 import { CLOCK_SKEW_MS } from '../platform/scheduled-instant.ts';
 import { contentOf } from './compare-listing.ts';
@@ -77,7 +77,7 @@ async function close(
     await writeLines(workBucket, tenantResultsKey(recoveryPointId), final);
     return { moment: 'after' as const, tenantsKey: tenantResultsKey(recoveryPointId), cursor: null };
   };
-  const isLate = () => deadlineAt !== null && currentRuntime().clock.now() >= parseInstant(deadlineAt);
+  const isLate = () => isDeadlineOver(deadlineAt);
   const withoutVersions = new Set(items.filter(({ asOf }) => asOf === null).map(({ bucketId }) => bucketId));
   const lists = results.filter(
     ({ bucketId, notCovered }) => withoutVersions.has(bucketId) && movedCount(notCovered) > 0,

@@ -6,7 +6,8 @@ import { VerifyDatabaseInput, VerifyDatabaseOutput } from '../contracts/restore-
 import type { DatabaseVerification, Finding } from '../contracts/restore-test-record.ts';
 import { databaseTestKey, fingerprintKey } from '../contracts/vault-layout.ts';
 import { sha256Hex } from '../platform/canonical-json.ts';
-import { addMs, parseInstant } from '../platform/clock.ts';
+import { addMs } from '../platform/clock.ts';
+import { isDeadlineOver } from '../platform/deadline.ts';
 import { PermanentError } from '../platform/errors.ts';
 import { findDatabase } from '../platform/find-configured.ts';
 import { listMadeWithin, listRelations, listSequences, nameOf } from '../platform/fingerprint/catalog.ts';
@@ -93,8 +94,7 @@ export const handler = step({
       },
     };
 
-    const clock = currentRuntime().clock;
-    const isLate = () => input.deadlineAt !== null && clock.now() >= parseInstant(input.deadlineAt);
+    const isLate = () => isDeadlineOver(input.deadlineAt);
     const configured = findDatabase(configuration, databaseId);
     const database = openDatabase(endpoint, configured);
     try {
