@@ -42,7 +42,8 @@ const GIB = 1024 ** 3;
 /**
  * Closes a recovery point: reads back each snapshot and fingerprint, gathers the tenants' results, judges, signs and
  * writes the root manifest, and reads it back. A good one that is there already stands; an incomplete one is superseded
- * by a new version, so that a rerun can finish it; what that one has of databases and tenants the new one has too. Of two runs at the same time neither supersedes what it has not read.
+ * by a new version, so that a rerun can finish it; what that one has of databases and tenants the new one has too. Of two runs
+ * at the same time neither supersedes what it has not read.
  * @throws SnapshotGoneError when what the one that is there names as proved is there no more: a new version would hide it;
  * ScheduledInstantError when it is too late to name a snapshot, which may be being removed.
  */

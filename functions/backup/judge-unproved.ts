@@ -48,8 +48,8 @@ const LEFT_ALONE_MS = 48 * 60 * 60_000;
 
 /**
  * Whether a snapshot is one that a backup left behind, by its name, tags, state and age. Name and both tags must say the
- * same, of a configured database: what somebody else named or tagged is kept. A snapshot without a time counts as made at the last moment that one
- * can be made for its recovery point.
+ * same, of a configured database: what somebody else named or tagged is kept. A snapshot without a time counts as made at the
+ * last moment that one can be made for its recovery point.
  */
 export function findCandidate(
   snapshot: SnapshotFacts,

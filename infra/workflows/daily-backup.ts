@@ -414,6 +414,7 @@ function copySnapshot(references: WorkflowReferences): States {
 function backUpFiles(references: WorkflowReferences): States {
   // The id is spliced into the string literal that the expression holds.
   const results = (name: string) => `{% '${workPrefix("' & $plan.recoveryPointId & '")}${name}' %}`;
+  const toList = { recoveryPointId: '{% $plan.recoveryPointId %}', asOf: '{% $asOf %}', listing: '{% $listing %}' };
   const listed = {
     listing: '{% $states.result.Payload.listing %}',
     unlistedBucketIds: '{% $states.result.Payload.unlistedBucketIds %}',
@@ -424,7 +425,7 @@ function backUpFiles(references: WorkflowReferences): States {
     States: {
       BeginFiles: { Type: 'Pass', Assign: { listing: null }, Next: 'ListTenants' },
       ListTenants: invoke(references, 'backup/list-tenants', {
-        Payload: { recoveryPointId: '{% $plan.recoveryPointId %}', asOf: '{% $asOf %}', listing: '{% $listing %}' },
+        Payload: toList,
         Assign: {
           ...listed,
           itemsKey: '{% $states.result.Payload.itemsKey %}',
@@ -467,7 +468,7 @@ function backUpFiles(references: WorkflowReferences): States {
         Next: 'ListTenantsAgain',
       }),
       ListTenantsAgain: invoke(references, 'backup/list-tenants', {
-        Payload: { recoveryPointId: '{% $plan.recoveryPointId %}', asOf: '{% $asOf %}', listing: '{% $listing %}' },
+        Payload: toList,
         Assign: listed,
         endsAt: 'settleEndsAt',
         Catch: catchAll('NotListedAgain', 'listingFailure'),
