@@ -45,6 +45,14 @@ module.exports = {
       to: { path: '^node_modules/(@aws-sdk|@smithy|pg)/', dependencyTypesNot: ['type-only'] },
     },
     {
+      name: 'deployment-does-not-need-the-local-cloud',
+      severity: 'error',
+      comment:
+        "Nothing but the local cloud, the command's local target and tests may depend on what stands in for AWS.",
+      from: { path: '^(infra|runbooks)/', pathNot: ['^infra/local/', '^runbooks/cli/open-target\\.ts$'] },
+      to: { path: '^infra/local/' },
+    },
+    {
       name: 'nothing-imports-tests',
       severity: 'error',
       comment: 'Product code does not depend on its tests.',

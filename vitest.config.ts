@@ -10,7 +10,7 @@ class LongestFirst extends BaseSequencer {
 }
 
 function rankOf(path: string): number {
-  if (/\/(?:end-to-end|infra)\/[^/]+\.slow\.test\.ts$/.test(path)) return 0;
+  if (/\/(?:end-to-end|infra|access|monitoring)\/[^/]+\.slow\.test\.ts$/.test(path)) return 0;
   return path.endsWith('.slow.test.ts') ? 1 : 2;
 }
 

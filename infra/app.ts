@@ -12,10 +12,10 @@ import { AwsSolutionsChecks, type NagPack, NIST80053R5Checks, ServerlessChecks }
 import { findExpiredRoots } from '../functions/platform/rds-roots.ts';
 import { ConfigurationError, readConfiguration } from './config/configuration.ts';
 import { loadConfiguration } from './config/load-configuration.ts';
-import { MonitoringStack } from './monitoring-stack.ts';
-import { TrailStack } from './trail-stack.ts';
-import { VaultStack } from './vault-stack.ts';
-import { WorkflowStack } from './workflow-stack.ts';
+import { MonitoringStack } from './stacks/monitoring.ts';
+import { TrailStack } from './stacks/trail.ts';
+import { VaultStack } from './stacks/vault.ts';
+import { WorkflowStack } from './stacks/workflow.ts';
 
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000;
 

@@ -19,9 +19,10 @@ it('finds no import that goes the wrong way', () => {
   expect(cruised).toBeGreaterThan(50);
 });
 
-it('catches a planted one', () => {
-  const { violations } = cruise('test/fixtures/planted', 'functions');
+it('catches planted ones', () => {
+  const { violations } = cruise('test/fixtures/planted', 'functions', 'infra');
   expect(violations.map(({ from, to, rule }) => [rule.name, from, to])).toEqual([
     ['capabilities-do-not-import-each-other', 'functions/backup/step.ts', 'functions/evidence/secret.ts'],
+    ['deployment-does-not-need-the-local-cloud', 'infra/stacks/workflow.ts', 'infra/local/stand.ts'],
   ]);
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What is watched, by id: `infra/tamper-rules.ts` says of each what it notices. */
+/** What is watched, by id: `infra/monitoring/tamper-rules.ts` says of each what it notices. */
 export const TAMPER_RULES = [
   'snapshot-deleted',
   'snapshot-changed',

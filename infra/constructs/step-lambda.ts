@@ -9,13 +9,11 @@ import { Architecture, type CfnFunction, Runtime } from 'aws-cdk-lib/aws-lambda'
 import { LogLevel, NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-
-import { acknowledge } from '../acknowledge.ts';
-import { acknowledgeInlinePolicy, addPermission } from '../allow.ts';
-
-import type { Permission } from '../permissions.ts';
-import { type Step, stepName } from '../role-names.ts';
+import { acknowledgeInlinePolicy, addPermission } from '../access/allow.ts';
+import { type Step, stepName } from '../access/role-names.ts';
 import type { Budget } from '../steps/budgets.ts';
+import type { Permission } from '../steps/permissions.ts';
+import { acknowledge } from './acknowledge.ts';
 
 const PROJECT_ROOT = join(import.meta.dirname, '../..');
 /** What the functions' code is bundled for. */

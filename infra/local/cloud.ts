@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { ClientConfiguration } from '../../functions/platform/runtime.ts';
 import type { LocalClock } from './clock.ts';
-import { StackRegistry } from './deploy/stack-registry.ts';
+import { StackRegistry } from './cloudformation/stack-registry.ts';
 import { CredentialStore, type IssuedCredentials } from './endpoint/credentials.ts';
 import { type HttpFront, type HttpFrontOptions, startHttpFront } from './endpoint/http-front.ts';
 import { localClientConfiguration, type RequestObservers, type Services } from './endpoint/request-handler.ts';

@@ -7,13 +7,13 @@ import type { z } from 'zod';
 import { type Configuration, Deployment } from '../../functions/contracts/configuration.ts';
 import { readerGrants } from '../../functions/platform/database-grants.ts';
 import { quoteIdentifier } from '../../functions/platform/postgres.ts';
+import { type Workflow, workflowName } from '../access/role-names.ts';
 import type { SupplierConfiguration } from '../config/configuration.ts';
-import { type Workflow, workflowName } from '../role-names.ts';
 import type { LocalClock } from './clock.ts';
 import { LocalCloud } from './cloud.ts';
-import { deployAssembly } from './deploy/deploy.ts';
-import { type LocalBucket, type LocalDatabase, localConfiguration } from './deploy/local-configuration.ts';
-import { synthesize } from './deploy/synthesize.ts';
+import { deployAssembly } from './cloudformation/deploy.ts';
+import { type LocalBucket, type LocalDatabase, localConfiguration } from './cloudformation/local-configuration.ts';
+import { synthesize } from './cloudformation/synthesize.ts';
 import type { AwsRequest, Principal } from './service.ts';
 import type { Execution } from './states/execution.ts';
 

@@ -1,4 +1,4 @@
-import type { Step } from '../role-names.ts';
+import type { Step } from '../access/role-names.ts';
 
 const MILLION = 1_000_000;
 const KIB = 1024;

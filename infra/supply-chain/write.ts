@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { STEPS } from '../role-names.ts';
+import { STEPS } from '../access/role-names.ts';
 import { BillOfMaterials, narrowBill } from './bill-of-materials.ts';
 import { findForbiddenLicences, writeNotices } from './licences.ts';
 import { findShippedPackages } from './shipped-packages.ts';

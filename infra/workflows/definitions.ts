@@ -1,4 +1,4 @@
-import type { Workflow } from '../role-names.ts';
+import type { Workflow } from '../access/role-names.ts';
 import { dailyBackup } from './daily-backup.ts';
 import { removeAbandoned } from './remove-abandoned.ts';
 import { restoreTest } from './restore-test.ts';

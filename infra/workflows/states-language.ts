@@ -1,5 +1,5 @@
 /** The part of the Amazon States Language that Daybreak's workflows use, in JSONata. */
-import type { Step } from '../role-names.ts';
+import type { Step } from '../access/role-names.ts';
 import { BUDGETS, GRACE_MINUTES } from '../steps/budgets.ts';
 
 /** A JSONata expression in `{% … %}`. */

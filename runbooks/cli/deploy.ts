@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { ManagedPolicy } from '../../infra/access/policy-document.ts';
 import type { SupplierConfiguration } from '../../infra/config/configuration.ts';
-import type { ManagedPolicy } from '../../infra/deployer/policy-document.ts';
 import { EXIT, parse, UsageError } from './usage.ts';
 
 const OPTIONS = { configuration: { type: 'string' } } as const;
@@ -14,9 +14,9 @@ export async function writePermissions(parameters: string[]): Promise<number> {
   const { values } = parse(() => parseArgs({ args: parameters, options }));
   const configuration = await readSupplierConfiguration(values.configuration);
   const [{ executionPolicies }, { deployerPolicies }, { operatorPolicy }] = await Promise.all([
-    import('../../infra/deployer/execution-policies.ts'),
-    import('../../infra/deployer/deployer-policies.ts'),
-    import('../../infra/deployer/operator-policy.ts'),
+    import('../../infra/access/execution-policies.ts'),
+    import('../../infra/access/deployer-policies.ts'),
+    import('../../infra/access/operator-policy.ts'),
   ]);
   const execution = executionPolicies(configuration);
   const people = [...deployerPolicies(configuration), operatorPolicy(configuration)];
@@ -41,7 +41,7 @@ export async function writePermissions(parameters: string[]): Promise<number> {
 export async function printKeyStatements(parameters: string[]): Promise<number> {
   const { values } = parse(() => parseArgs({ args: parameters, options: OPTIONS }));
   const configuration = await readSupplierConfiguration(values.configuration);
-  const { sourceKeyStatements } = await import('../../infra/deployer/source-key-statements.ts');
+  const { sourceKeyStatements } = await import('../../infra/access/source-key-statements.ts');
   print(JSON.stringify(sourceKeyStatements(configuration), null, 2));
   return EXIT.done;
 }

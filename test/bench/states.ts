@@ -1,7 +1,7 @@
 import jsonata from 'jsonata';
 import { LocalClock } from '../../infra/local/clock.ts';
-import type { Json, JsonObject } from '../../infra/local/states/json.ts';
 import { type Execution, LocalStates } from '../../infra/local/states/service.ts';
+import type { Json, JsonObject } from '../../infra/workflows/language/json.ts';
 import { printRows } from './print-rows.ts';
 
 /**

@@ -10,8 +10,8 @@ import { createApp } from '../../infra/app.ts';
 import { bucketNames } from '../../infra/config/configuration.ts';
 import { LocalClock } from '../../infra/local/clock.ts';
 import { LOCAL_ACCOUNT, LocalCloud } from '../../infra/local/cloud.ts';
-import { deployAssembly } from '../../infra/local/deploy/deploy.ts';
-import { localConfiguration } from '../../infra/local/deploy/local-configuration.ts';
+import { deployAssembly } from '../../infra/local/cloudformation/deploy.ts';
+import { localConfiguration } from '../../infra/local/cloudformation/local-configuration.ts';
 
 const HOUR_MS = 3_600_000;
 const SCHEDULE = 'daybreak-daily-backup';

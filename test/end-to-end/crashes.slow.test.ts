@@ -7,7 +7,7 @@ import {
   rootManifestKey,
   vaultSnapshotId,
 } from '../../functions/contracts/vault-layout.ts';
-import { stepName } from '../../infra/role-names.ts';
+import { stepName } from '../../infra/access/role-names.ts';
 import { DATABASE, TestEnvironment } from './environment.ts';
 import { listSupplierFiles, TENANTS } from './supplier.ts';
 

@@ -3,8 +3,8 @@ import { KMSClient, paginateListKeys } from '@aws-sdk/client-kms';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { idOfInstant } from '../../functions/contracts/identifiers.ts';
 import { vaultSnapshotId } from '../../functions/contracts/vault-layout.ts';
+import { stepName } from '../../infra/access/role-names.ts';
 import type { AwsRequest } from '../../infra/local/service.ts';
-import { stepName } from '../../infra/role-names.ts';
 import { DATABASE, TestEnvironment } from './environment.ts';
 import { listSupplierFiles, TENANTS } from './supplier.ts';
 

@@ -3,10 +3,10 @@ import { DescribeKeyCommand, KMSClient, PutKeyPolicyCommand } from '@aws-sdk/cli
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { rootManifestKey, vaultSnapshotId } from '../../functions/contracts/vault-layout.ts';
-import { deployAssembly } from '../../infra/local/deploy/deploy.ts';
-import { destroyStack, setTerminationProtection } from '../../infra/local/deploy/destroy.ts';
-import { synthesize } from '../../infra/local/deploy/synthesize.ts';
-import { roleArn, STEPS, stepName } from '../../infra/role-names.ts';
+import { roleArn, STEPS, stepName } from '../../infra/access/role-names.ts';
+import { deployAssembly } from '../../infra/local/cloudformation/deploy.ts';
+import { destroyStack, setTerminationProtection } from '../../infra/local/cloudformation/destroy.ts';
+import { synthesize } from '../../infra/local/cloudformation/synthesize.ts';
 import { DATABASE, TestEnvironment } from './environment.ts';
 import { TENANTS } from './supplier.ts';
 

@@ -8,14 +8,14 @@ import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PULSE_METRICS } from '../../functions/contracts/pulse.ts';
 import { SCHEDULES, scheduleName } from '../../functions/contracts/schedules.ts';
-import { alarmsOf } from '../../infra/alarms.ts';
-import { addPermission, reasonFor } from '../../infra/allow.ts';
+import { addPermission, reasonFor } from '../../infra/access/allow.ts';
+import { STEPS, stepName, WORKFLOWS } from '../../infra/access/role-names.ts';
 import { createApp } from '../../infra/app.ts';
 import { SupplierConfiguration } from '../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../infra/config/example.ts';
-import { STEPS, stepName, WORKFLOWS } from '../../infra/role-names.ts';
-import { tamperAlarmsOf } from '../../infra/tamper-alarms.ts';
-import { tamperRules } from '../../infra/tamper-rules.ts';
+import { alarmsOf } from '../../infra/monitoring/alarms.ts';
+import { tamperAlarmsOf } from '../../infra/monitoring/tamper-alarms.ts';
+import { tamperRules } from '../../infra/monitoring/tamper-rules.ts';
 
 interface Statement {
   Sid?: string;
@@ -350,7 +350,7 @@ describe('the workflow stack', () => {
   it('refuses a wildcard without a reason', () => {
     const role = { addToPolicy: () => {} } as never;
     expect(() => addPermission(role, { actions: ['s3:GetObject'], resources: ['*'] })).toThrow(
-      's3:GetObject on *: name the resources, or write the reason for the * in infra/allow.ts',
+      's3:GetObject on *: name the resources, or write the reason for the * in infra/access/allow.ts',
     );
   });
 

@@ -7,9 +7,9 @@ import { CfnLogGroup } from 'aws-cdk-lib/aws-logs';
 import { CfnQueue } from 'aws-cdk-lib/aws-sqs';
 import { CfnParameter } from 'aws-cdk-lib/aws-ssm';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
-import { acknowledge } from '../../infra/acknowledge.ts';
 import { createApp } from '../../infra/app.ts';
 import { exampleConfiguration } from '../../infra/config/example.ts';
+import { acknowledge } from '../../infra/constructs/acknowledge.ts';
 
 // Each synthesizes everything, and runs every rule.
 vi.setConfig({ testTimeout: 120_000 });

@@ -9,13 +9,13 @@ import * as stepfunctions from '@aws-sdk/client-sfn';
 import * as sns from '@aws-sdk/client-sns';
 import { describe, expect, it } from 'vitest';
 import { SCHEDULES, scheduleName } from '../../functions/contracts/schedules.ts';
-import { alarmsOf } from '../../infra/alarms.ts';
+import { operatorPolicy } from '../../infra/access/operator-policy.ts';
+import { STEPS, stepName, WORKFLOWS, workflowName } from '../../infra/access/role-names.ts';
 import { readConfiguration } from '../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../infra/config/example.ts';
-import { operatorPolicy } from '../../infra/deployer/operator-policy.ts';
-import { STEPS, stepName, WORKFLOWS, workflowName } from '../../infra/role-names.ts';
-import { tamperAlarmsOf } from '../../infra/tamper-alarms.ts';
-import { tamperRules } from '../../infra/tamper-rules.ts';
+import { alarmsOf } from '../../infra/monitoring/alarms.ts';
+import { tamperAlarmsOf } from '../../infra/monitoring/tamper-alarms.ts';
+import { tamperRules } from '../../infra/monitoring/tamper-rules.ts';
 import { USAGE } from '../../runbooks/cli/usage.ts';
 import { commandsIn, commandsInShell, type WrittenCommand } from './written-commands.ts';
 

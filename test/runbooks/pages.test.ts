@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Finding, Verdict } from '../../functions/contracts/restore-test-record.ts';
 import { SCHEDULES, scheduleName } from '../../functions/contracts/schedules.ts';
-import { alarmsOf } from '../../infra/alarms.ts';
+import { WORKFLOWS, workflowName } from '../../infra/access/role-names.ts';
 import { readConfiguration } from '../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../infra/config/example.ts';
-import { WORKFLOWS, workflowName } from '../../infra/role-names.ts';
+import { alarmsOf } from '../../infra/monitoring/alarms.ts';
 import { USAGE } from '../../runbooks/cli/usage.ts';
 
 const root = join(import.meta.dirname, '../..');

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { describeError } from '../../../functions/platform/errors.ts';
+import type { Json } from '../../workflows/language/json.ts';
 import type { LocalClock } from '../clock.ts';
 import { LOCAL_REGION } from '../endpoint/request-handler.ts';
 import type { LocalLambda } from '../lambda/service.ts';
@@ -12,7 +13,6 @@ import {
   type Principal,
   type Service,
 } from '../service.ts';
-import type { Json } from '../states/json.ts';
 import type { LocalStates } from '../states/service.ts';
 import { answerRequest } from './api.ts';
 import { type NextInvocation, parseSchedule } from './expression.ts';

@@ -3,7 +3,7 @@ import { readerGrants } from '../../../functions/platform/database-grants.ts';
 import { PermanentError } from '../../../functions/platform/errors.ts';
 import { listTenants, TenantRootError } from '../../../functions/platform/fingerprint/tenants.ts';
 import { Database } from '../../../functions/platform/postgres.ts';
-import type { LocalBucket } from '../deploy/local-configuration.ts';
+import type { LocalBucket } from '../cloudformation/local-configuration.ts';
 import type { SourceDatabase } from '../environment.ts';
 import { inspectDump } from '../sample/inspect-dump.ts';
 import { loadDump } from '../sample/load-dump.ts';

@@ -7,7 +7,7 @@ import { RestoreTestRecord } from '../../../functions/contracts/restore-test-rec
 import { restoreTestRecordKey, rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
 import { PermanentError } from '../../../functions/platform/errors.ts';
 import { describeVerdict } from '../../../functions/restore-test/describe-verdict.ts';
-import { roleArn, stepName } from '../../role-names.ts';
+import { roleArn, stepName } from '../../access/role-names.ts';
 import { LocalClock } from '../clock.ts';
 import { LOCAL_ACCOUNT, type LocalCloud } from '../cloud.ts';
 import { createEnvironment, type LocalEnvironment } from '../environment.ts';

@@ -1,5 +1,5 @@
 import { scheduleName } from '../../../functions/contracts/schedules.ts';
-import { stepName } from '../../role-names.ts';
+import { stepName } from '../../access/role-names.ts';
 import type { LocalCloud } from '../cloud.ts';
 import type { Display } from './display.ts';
 

@@ -1,4 +1,5 @@
 import { buffer } from 'node:stream/consumers';
+import { UnsupportedDefinitionError } from '../../workflows/language/query.ts';
 import type { LocalClock } from '../clock.ts';
 import { errorResponse } from '../endpoint/error-response.ts';
 import { AccessDenied, type AwsRequest, type AwsResponse, NotImplementedLocally } from '../service.ts';
@@ -150,7 +151,9 @@ export async function answerRequest(states: LocalStates, clock: LocalClock, requ
   } catch (error) {
     if (error instanceof StatesError) return refusal(request, error.code, error.message);
     if (error instanceof AccessDenied) return refusal(request, 'AccessDeniedException', error.message);
-    if (error instanceof NotImplementedLocally) return refusal(request, error.name, error.message);
+    if (error instanceof NotImplementedLocally || error instanceof UnsupportedDefinitionError) {
+      return refusal(request, NotImplementedLocally.name, error.message);
+    }
     throw error;
   }
 }

@@ -1,8 +1,8 @@
+import { parseDefinition } from '../../workflows/language/definition.ts';
+import type { Json, JsonObject } from '../../workflows/language/json.ts';
+import { InvalidDefinitionError } from '../../workflows/language/query.ts';
 import { NotImplementedLocally } from '../service.ts';
-import { parseDefinition } from './definition.ts';
-import type { Json, JsonObject } from './json.ts';
 import { type Operation, optionalText, type Parameters, parseJson, seconds, text } from './operation.ts';
-import { InvalidDefinitionError } from './query.ts';
 import type { LocalStates } from './service.ts';
 import { StatesError } from './states-error.ts';
 import type { StateTest } from './test-state.ts';

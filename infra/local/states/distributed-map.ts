@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { StateFailure, Stopped } from '../../workflows/language/failure.ts';
+import type { DistributedMap, MapState } from '../../workflows/language/graph.ts';
+import type { Json } from '../../workflows/language/json.ts';
 import { LOCAL_REGION } from '../endpoint/request-handler.ts';
 import { AccessDenied } from '../service.ts';
 import { beginExecution, type Execution } from './execution.ts';
-import { StateFailure, Stopped } from './failure.ts';
-import type { DistributedMap, MapState } from './graph.ts';
 import type { Attempt, Interpreter } from './interpreter.ts';
 import { readItems } from './item-reader.ts';
-import type { Json } from './json.ts';
 import { itemsOf, selectItem } from './map-items.ts';
 import { transformResults, writeResults } from './result-writer.ts';
 import { runTogether } from './run-together.ts';

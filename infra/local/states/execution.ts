@@ -1,8 +1,8 @@
+import type { Json, JsonObject } from '../../workflows/language/json.ts';
+import { Scope } from '../../workflows/language/scope.ts';
 import type { LocalClock } from '../clock.ts';
 import { Cancellation } from './cancellation.ts';
 import { History, type HistoryEvent } from './history.ts';
-import type { Json, JsonObject } from './json.ts';
-import { Scope } from './scope.ts';
 
 export type ExecutionStatus = 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'TIMED_OUT' | 'ABORTED';
 

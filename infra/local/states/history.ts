@@ -1,5 +1,5 @@
-import { StateFailure } from './failure.ts';
-import type { Json } from './json.ts';
+import { StateFailure } from '../../workflows/language/failure.ts';
+import type { Json } from '../../workflows/language/json.ts';
 
 /** One event of an execution, as `GetExecutionHistory` shows it. JSON payloads are kept as values. */
 export interface HistoryEvent {

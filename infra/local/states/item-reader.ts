@@ -1,9 +1,9 @@
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { describeError } from '../../../functions/platform/errors.ts';
-import { StateFailure } from './failure.ts';
-import type { ItemReader } from './graph.ts';
+import { StateFailure } from '../../workflows/language/failure.ts';
+import type { ItemReader } from '../../workflows/language/graph.ts';
+import { isObject, type Json } from '../../workflows/language/json.ts';
 import type { Attempt, Interpreter } from './interpreter.ts';
-import { isObject, type Json } from './json.ts';
 
 /**
  * Reads the items of a distributed map from an S3 object, under the state machine's role.

@@ -1,7 +1,7 @@
-import { queryFailure, StateFailure } from './failure.ts';
-import type { MapState } from './graph.ts';
+import { queryFailure, StateFailure } from '../../workflows/language/failure.ts';
+import type { MapState } from '../../workflows/language/graph.ts';
+import { isObject, type Json, type JsonObject } from '../../workflows/language/json.ts';
 import type { Attempt, Interpreter } from './interpreter.ts';
-import { isObject, type Json, type JsonObject } from './json.ts';
 import { checkPayload } from './payload.ts';
 
 /** The items of a Map state without a reader: its Items, or its input. */

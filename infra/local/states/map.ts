@@ -1,8 +1,8 @@
+import { StateFailure } from '../../workflows/language/failure.ts';
+import type { MapState } from '../../workflows/language/graph.ts';
+import type { Json } from '../../workflows/language/json.ts';
 import { runDistributedMap } from './distributed-map.ts';
-import { StateFailure } from './failure.ts';
-import type { MapState } from './graph.ts';
 import type { Attempt, Interpreter } from './interpreter.ts';
-import type { Json } from './json.ts';
 import { itemsOf, selectItem } from './map-items.ts';
 import { runTogether } from './run-together.ts';
 

@@ -1,5 +1,5 @@
+import type { Json } from '../../workflows/language/json.ts';
 import type { LocalClock } from '../clock.ts';
-import type { Json } from './json.ts';
 import type { LocalStates } from './service.ts';
 import { StatesError } from './states-error.ts';
 

@@ -1,5 +1,5 @@
-import { dataLimitFailure } from './failure.ts';
-import { type Json, jsonByteCount } from './json.ts';
+import { dataLimitFailure } from '../../workflows/language/failure.ts';
+import { type Json, jsonByteCount } from '../../workflows/language/json.ts';
 
 /** The largest input, output or result of a state, and of an execution: 256 KiB of UTF-8. */
 export const PAYLOAD_LIMIT_BYTES = 256 * 1024;

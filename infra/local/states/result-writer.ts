@@ -1,11 +1,11 @@
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { describeError } from '../../../functions/platform/errors.ts';
+import { StateFailure } from '../../workflows/language/failure.ts';
+import type { ResultWriter } from '../../workflows/language/graph.ts';
+import { isObject, type Json, type JsonObject } from '../../workflows/language/json.ts';
 import type { MapChild } from './distributed-map.ts';
 import type { Execution } from './execution.ts';
-import { StateFailure } from './failure.ts';
-import type { ResultWriter } from './graph.ts';
 import type { Attempt, Interpreter } from './interpreter.ts';
-import { isObject, type Json, type JsonObject } from './json.ts';
 
 /**
  * The results of a map run as a list: `NONE`, each with its execution's data; `COMPACT`, the outputs; `FLATTEN`, the

@@ -1,5 +1,5 @@
+import { Stopped } from '../../workflows/language/failure.ts';
 import type { Frame } from './execution.ts';
-import { Stopped } from './failure.ts';
 
 /**
  * Runs `count` pieces of work, at most `limit` at once, and returns their results in order. The first failure stops the

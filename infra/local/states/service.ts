@@ -3,16 +3,16 @@ import { randomUUID } from 'node:crypto';
 import { S3Client } from '@aws-sdk/client-s3';
 import { describeError } from '../../../functions/platform/errors.ts';
 import type { ClientConfiguration } from '../../../functions/platform/runtime.ts';
+import { parseDefinition } from '../../workflows/language/definition.ts';
+import { dataLimitFailure, StateFailure, Stopped } from '../../workflows/language/failure.ts';
+import type { Graph, StateMachineGraph } from '../../workflows/language/graph.ts';
+import { type Json, type JsonObject, jsonByteCount } from '../../workflows/language/json.ts';
 import type { LocalClock } from '../clock.ts';
 import { LOCAL_REGION } from '../endpoint/request-handler.ts';
 import type { Authorizer, AwsRequest, AwsResponse, Principal, Service } from '../service.ts';
 import { answerRequest } from './api.ts';
-import { parseDefinition } from './definition.ts';
 import { beginExecution, type Execution, Frame, type StateTransition } from './execution.ts';
-import { dataLimitFailure, StateFailure, Stopped } from './failure.ts';
-import type { Graph, StateMachineGraph } from './graph.ts';
 import { Interpreter, type Surroundings } from './interpreter.ts';
-import { type Json, type JsonObject, jsonByteCount } from './json.ts';
 import { PAYLOAD_LIMIT_BYTES } from './payload.ts';
 import { StatesError } from './states-error.ts';
 import { type StateTest, type StateTestResult, testState } from './test-state.ts';
@@ -100,7 +100,7 @@ export class LocalStates implements Service {
   /**
    * Creates a state machine, or replaces its definition: executions that run keep theirs.
    * @returns its ARN.
-   * @throws NotImplementedLocally, InvalidDefinitionError (see `parseDefinition`); StatesError for an invalid name.
+   * @throws UnsupportedDefinitionError, InvalidDefinitionError (see `parseDefinition`); StatesError for an invalid name.
    */
   createStateMachine({
     name,
@@ -137,7 +137,7 @@ export class LocalStates implements Service {
     return `arn:aws:states:${LOCAL_REGION}:${this.#accountId}:stateMachine:${name}`;
   }
 
-  /** `TestState`: one attempt at one state. @throws StatesError, NotImplementedLocally, InvalidDefinitionError. */
+  /** `TestState`: one attempt at one state. @throws StatesError, NotImplementedLocally, UnsupportedDefinitionError, InvalidDefinitionError. */
   testState(test: StateTest): Promise<StateTestResult> {
     return testState(this.#interpreter, test);
   }

@@ -1,9 +1,9 @@
+import { StateFailure } from '../../workflows/language/failure.ts';
+import type { TaskState } from '../../workflows/language/graph.ts';
+import { isObject, type Json } from '../../workflows/language/json.ts';
 import { LambdaServiceError } from '../lambda/errors.ts';
 import { AccessDenied } from '../service.ts';
-import { StateFailure } from './failure.ts';
-import type { TaskState } from './graph.ts';
 import type { Attempt, Interpreter } from './interpreter.ts';
-import { isObject, type Json } from './json.ts';
 import { checkPayload } from './payload.ts';
 
 const CAUSE_LIMIT = 32_768;

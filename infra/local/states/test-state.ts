@@ -1,12 +1,12 @@
+import { parseDefinition } from '../../workflows/language/definition.ts';
+import { StateFailure } from '../../workflows/language/failure.ts';
+import type { State } from '../../workflows/language/graph.ts';
+import { isObject, type Json, type JsonObject } from '../../workflows/language/json.ts';
+import { InvalidDefinitionError } from '../../workflows/language/query.ts';
+import { decideRetry } from '../../workflows/language/retry.ts';
 import { NotImplementedLocally } from '../service.ts';
-import { parseDefinition } from './definition.ts';
 import { beginExecution, Frame } from './execution.ts';
-import { StateFailure } from './failure.ts';
-import type { State } from './graph.ts';
 import type { Interpreter } from './interpreter.ts';
-import { isObject, type Json, type JsonObject } from './json.ts';
-import { InvalidDefinitionError } from './query.ts';
-import { decideRetry } from './retry.ts';
 import { StatesError } from './states-error.ts';
 
 /** One attempt at one state, as `TestState` asks for it. */

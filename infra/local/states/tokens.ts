@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { StateFailure } from './failure.ts';
-import type { Json } from './json.ts';
+import { StateFailure } from '../../workflows/language/failure.ts';
+import type { Json } from '../../workflows/language/json.ts';
 
 /** A task that waits for `SendTaskSuccess` or `SendTaskFailure`. */
 interface WaitingTask {

@@ -1,7 +1,7 @@
 import { systemClock } from '../../../functions/platform/clock.ts';
 import { type Runtime, withRuntime } from '../../../functions/platform/runtime.ts';
+import type { Step } from '../../../infra/access/role-names.ts';
 import { LOCAL_REGION } from '../../../infra/local/endpoint/request-handler.ts';
-import type { Step } from '../../../infra/role-names.ts';
 import type { Job } from './measurement.ts';
 
 const CALL_MS = 15 * 60_000;

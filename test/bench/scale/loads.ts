@@ -1,4 +1,4 @@
-import type { Step } from '../../../infra/role-names.ts';
+import type { Step } from '../../../infra/access/role-names.ts';
 import { BUDGETS } from '../../../infra/steps/budgets.ts';
 import type { Job, Load } from './measurement.ts';
 import type { World } from './world.ts';

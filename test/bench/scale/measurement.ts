@@ -1,4 +1,4 @@
-import type { Step } from '../../../infra/role-names.ts';
+import type { Step } from '../../../infra/access/role-names.ts';
 import { BUDGETS } from '../../../infra/steps/budgets.ts';
 
 /** What a process of its own is asked to do: call a step until it is done, or make a part of one, with `items` of something. */

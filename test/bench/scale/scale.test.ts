@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { STEPS } from '../../../infra/role-names.ts';
+import { STEPS } from '../../../infra/access/role-names.ts';
 import { BUDGETS } from '../../../infra/steps/budgets.ts';
 import { callStep } from './call-step.ts';
 import { describeAssumptions, describeProjection, readRates } from './describe.ts';

@@ -28,7 +28,7 @@ export const heldBucket = (scratch: Scratch): Promise<string> =>
 export const unlistedBucket = (scratch: Scratch): Promise<string> =>
   scratch.bucket('unlisted', { statements: arn => [{ Action: 's3:ListBucket', Resource: arn }] });
 
-/** The conditions of `infra/vault-stack.ts`, each below a prefix of its own. */
+/** The conditions of `infra/stacks/vault.ts`, each below a prefix of its own. */
 export const policedBucket = (scratch: Scratch): Promise<string> =>
   scratch.bucket('policed', {
     versioned: true,

@@ -7,7 +7,8 @@ export const cloudWatchCases: readonly ConformanceCase[] = [
   {
     service: 'CloudWatch',
     name: 'an alarm with periods of 15 minutes cannot look back over 31 days',
-    restsOn: 'infra/alarms.ts: ages are metrics, because no alarm sees that something did not happen for a month',
+    restsOn:
+      'infra/monitoring/alarms.ts: ages are metrics, because no alarm sees that something did not happen for a month',
     page: 'https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html',
     expected: '400',
     observe: async scratch => {

@@ -184,7 +184,7 @@ export const kmsCases: readonly ConformanceCase[] = [
   {
     service: 'KMS',
     name: 'kms:GrantIsForAWSResource keeps a key’s users from granting it on by themselves',
-    restsOn: 'infra/vault-stack.ts: GrantsForRds',
+    restsOn: 'infra/stacks/vault.ts: GrantsForRds',
     page: kmsGuide('conditions-kms'),
     expected: '400 AccessDeniedException',
     observe: async scratch => {

@@ -16,7 +16,7 @@ import { s3Api, s3Guide } from './pages.ts';
 
 const LEDGER = 'functions/evidence/append.ts: the ledger’s entries are written once';
 const COPY = 'functions/platform/object-copy.ts: a rerun adopts the copy that is there';
-const POLICY = 'infra/vault-stack.ts: NothingIsWrittenTwice';
+const POLICY = 'infra/stacks/vault.ts: NothingIsWrittenTwice';
 
 const put = (scratch: Scratch, Bucket: string, Key: string, more: Partial<PutObjectCommandInput> = {}) =>
   scratch.s3.send(new PutObjectCommand({ Bucket, Key, Body: 'x', ...more }));
@@ -179,7 +179,7 @@ export const s3ConditionCases: readonly ConformanceCase[] = [
   {
     service: 'S3',
     name: 'such a policy ends CopyObject: 403 without the condition, 501 with it',
-    restsOn: 'infra/vault-stack.ts: VAULT_WRITTEN_ONCE leaves out the prefix that copies go to',
+    restsOn: 'infra/stacks/vault.ts: VAULT_WRITTEN_ONCE leaves out the prefix that copies go to',
     page: s3Guide('conditional-writes-enforce'),
     expected: { without: '403 AccessDenied', with: '501 NotImplemented' },
     observe: async scratch => {

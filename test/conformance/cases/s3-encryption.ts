@@ -15,7 +15,7 @@ import type { Scratch } from '../scratch.ts';
 import { plainBucket, policedBucket } from './buckets.ts';
 import { s3Api, s3Guide } from './pages.ts';
 
-const VAULT = 'infra/vault-stack.ts';
+const VAULT = 'infra/stacks/vault.ts';
 const CONTEXT_PAGE = s3Guide('UsingKMSEncryption');
 
 const put = (scratch: Scratch, Bucket: string, Key: string, more: Partial<PutObjectCommandInput> = {}) =>
@@ -47,7 +47,7 @@ export const s3EncryptionCases: readonly ConformanceCase[] = [
   {
     service: 'S3',
     name: 'without a Bucket Key, SSE-KMS names the object’s ARN as the encryption context',
-    restsOn: 'functions/tenants/key-policy.ts and infra/vault-stack.ts: keys work for their own objects alone',
+    restsOn: 'functions/tenants/key-policy.ts and infra/stacks/vault.ts: keys work for their own objects alone',
     page: CONTEXT_PAGE,
     expected: { written: 'done', read: 'done', elsewhere: '403 AccessDenied' },
     observe: async scratch => {

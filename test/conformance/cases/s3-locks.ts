@@ -18,7 +18,7 @@ import type { Scratch } from '../scratch.ts';
 import { heldBucket, lockedBucket } from './buckets.ts';
 import { s3Guide } from './pages.ts';
 
-const LOCKS = 'infra/vault-stack.ts: the vault’s lock';
+const LOCKS = 'infra/stacks/vault.ts: the vault’s lock';
 const HOLD_PAGE = s3Guide('object-lock-managing');
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Clocks differ, and calls take their time. */
@@ -120,7 +120,7 @@ export const s3LockCases: readonly ConformanceCase[] = [
   {
     service: 'S3',
     name: 'a lock does not keep a delete marker away',
-    restsOn: 'infra/vault-stack.ts: both locked buckets deny s3:DeleteObject',
+    restsOn: 'infra/stacks/vault.ts: both locked buckets deny s3:DeleteObject',
     page: s3Guide('object-lock-managing'),
     expected: 'done',
     observe: async scratch => {
@@ -145,7 +145,7 @@ export const s3LockCases: readonly ConformanceCase[] = [
   {
     service: 'S3',
     name: 'a bucket takes a default event hold beside a default period of the same length, and gives both back',
-    restsOn: 'infra/vault-stack.ts: DefaultEventHold; functions/pulse/read-locks.ts',
+    restsOn: 'infra/stacks/vault.ts: DefaultEventHold; functions/pulse/read-locks.ts',
     page: s3Guide('object-lock-configure'),
     expected: { mode: 'GOVERNANCE', days: 1, eventHoldDays: 1 },
     observe: async scratch => {
@@ -258,7 +258,7 @@ export const s3LockCases: readonly ConformanceCase[] = [
   {
     service: 'S3',
     name: 'a writer can name an event hold of its own',
-    restsOn: 'infra/vault-stack.ts: OnlyRetentionReleases also keeps writers from naming a shorter one',
+    restsOn: 'infra/stacks/vault.ts: OnlyRetentionReleases also keeps writers from naming a shorter one',
     page: s3Guide('object-lock-configure'),
     expected: { mode: 'GOVERNANCE', eventHold: 'ON', durationDays: 2, untilInDays: 2 },
     observe: async scratch => {
@@ -273,7 +273,7 @@ export const s3LockCases: readonly ConformanceCase[] = [
   {
     service: 'S3',
     name: 'a bucket policy with s3:object-lock-event-hold keeps everybody from releasing a hold',
-    restsOn: 'infra/vault-stack.ts and the retention rules to come: who releases is decided by policy',
+    restsOn: 'infra/stacks/vault.ts and the retention rules to come: who releases is decided by policy',
     page: s3Guide('object-lock-managing'),
     expected: { release: REFUSED, longer: 'done' },
     observe: async scratch => {
@@ -291,7 +291,7 @@ export const s3LockCases: readonly ConformanceCase[] = [
   {
     service: 'S3',
     name: 'a bucket policy with s3:object-lock-event-hold-duration-days keeps durations from being short',
-    restsOn: 'infra/vault-stack.ts and the retention rules to come',
+    restsOn: 'infra/stacks/vault.ts and the retention rules to come',
     page: s3Guide('object-lock-managing'),
     expected: { short: REFUSED, long: 'done' },
     observe: async scratch => {

@@ -182,7 +182,7 @@ export const stateCases: readonly ConformanceCase[] = [
   {
     service: 'Step Functions',
     name: 'JSONata and the functions that Step Functions adds to it answer as written down here',
-    restsOn: 'infra/workflows/*.ts and infra/local/states/functions.ts',
+    restsOn: 'infra/workflows/*.ts and infra/workflows/language/functions.ts',
     page: JSONATA_PAGE,
     expected: Object.fromEntries(EXPRESSIONS.map(([name, , expected]) => [name, expected])),
     observe: scratch =>

@@ -2,6 +2,7 @@ import { CreateKeyCommand, type CreateKeyRequest, KMSClient } from '@aws-sdk/cli
 import { expect, it } from 'vitest';
 import { handler } from '../../../functions/evidence/append-entry.ts';
 import { withRuntime } from '../../../functions/platform/runtime.ts';
+import { roleArn, stepName } from '../../../infra/access/role-names.ts';
 import { SupplierConfiguration } from '../../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../../infra/config/example.ts';
 import { LocalClock } from '../../../infra/local/clock.ts';
@@ -9,8 +10,7 @@ import { localClientConfiguration } from '../../../infra/local/endpoint/request-
 import { LocalIam } from '../../../infra/local/iam/authorizer.ts';
 import { LocalKms } from '../../../infra/local/kms/service.ts';
 import { LocalS3 } from '../../../infra/local/s3/service.ts';
-import { permissionsOf } from '../../../infra/permissions.ts';
-import { roleArn, stepName } from '../../../infra/role-names.ts';
+import { permissionsOf } from '../../../infra/steps/permissions.ts';
 import { draft } from './local-ledger.ts';
 
 const accountId = '111122223333';

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { STEPS } from '../../../infra/role-names.ts';
+import { STEPS } from '../../../infra/access/role-names.ts';
 import { BillOfMaterials, narrowBill } from '../../../infra/supply-chain/bill-of-materials.ts';
 import { findForbiddenLicences, writeNotices } from '../../../infra/supply-chain/licences.ts';
 import { findShippedPackages, identityOf, type ShippedPackage } from '../../../infra/supply-chain/shipped-packages.ts';

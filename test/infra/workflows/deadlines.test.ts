@@ -5,7 +5,7 @@ import {
   LATEST_BACKUP_MS,
   LATEST_CLOSING_MS,
 } from '../../../functions/platform/scheduled-instant.ts';
-import type { Step } from '../../../infra/role-names.ts';
+import type { Step } from '../../../infra/access/role-names.ts';
 import { AT_ONCE, BUDGETS, DAILY_BACKUP, GRACE_MINUTES, RESTORE_TEST } from '../../../infra/steps/budgets.ts';
 import { DEFINITIONS } from '../../../infra/workflows/definitions.ts';
 

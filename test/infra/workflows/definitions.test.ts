@@ -1,8 +1,8 @@
 import validate from 'asl-validator';
 import { describe, expect, it } from 'vitest';
-import { parseDefinition } from '../../../infra/local/states/definition.ts';
-import { STEPS } from '../../../infra/role-names.ts';
+import { STEPS } from '../../../infra/access/role-names.ts';
 import { DEFINITIONS } from '../../../infra/workflows/definitions.ts';
+import { parseDefinition } from '../../../infra/workflows/language/definition.ts';
 
 const called: string[] = [];
 const references = {

@@ -3,9 +3,9 @@ import { expect } from 'vitest';
 import { z } from 'zod';
 import * as dailyBackup from '../../../functions/contracts/daily-backup.ts';
 import * as restoreTest from '../../../functions/contracts/restore-test.ts';
-import type { Json } from '../../../infra/local/states/json.ts';
-import { type Step, stepName } from '../../../infra/role-names.ts';
+import { type Step, stepName } from '../../../infra/access/role-names.ts';
 import { AT_ONCE } from '../../../infra/steps/budgets.ts';
+import type { Json } from '../../../infra/workflows/language/json.ts';
 import type { WorkflowDefinition, WorkflowReferences } from '../../../infra/workflows/states-language.ts';
 import { localStates } from '../local/states/local-states.ts';
 

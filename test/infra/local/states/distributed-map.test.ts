@@ -1,6 +1,6 @@
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
-import type { Json, JsonObject } from '../../../../infra/local/states/json.ts';
+import type { Json, JsonObject } from '../../../../infra/workflows/language/json.ts';
 import { errorNamed, localStates, ROLE } from './local-states.ts';
 
 const INVOKE_F: JsonObject = {

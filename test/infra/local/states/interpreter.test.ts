@@ -1,6 +1,6 @@
 import validate from 'asl-validator';
 import { describe, expect, it } from 'vitest';
-import type { Json, JsonObject } from '../../../../infra/local/states/json.ts';
+import type { Json, JsonObject } from '../../../../infra/workflows/language/json.ts';
 import { errorNamed, localStates, type TestFunction } from './local-states.ts';
 
 const INVOKE = 'arn:aws:states:::lambda:invoke';

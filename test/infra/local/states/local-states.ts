@@ -6,8 +6,8 @@ import { LambdaServiceError } from '../../../../infra/local/lambda/errors.ts';
 import type { InvocationOutcome } from '../../../../infra/local/lambda/service.ts';
 import { LocalS3 } from '../../../../infra/local/s3/service.ts';
 import { AccessDenied, type AuthorizationRequest, type Principal } from '../../../../infra/local/service.ts';
-import type { Json, JsonObject } from '../../../../infra/local/states/json.ts';
 import { type Execution, LocalStates, type StateTransition } from '../../../../infra/local/states/service.ts';
+import type { Json, JsonObject } from '../../../../infra/workflows/language/json.ts';
 
 export const ACCOUNT = '111122223333';
 export const ROLE = `arn:aws:iam::${ACCOUNT}:role/workflow`;

@@ -9,7 +9,7 @@ import {
   StopExecutionCommand,
 } from '@aws-sdk/client-sfn';
 import { describe, expect, it } from 'vitest';
-import type { JsonObject } from '../../../../infra/local/states/json.ts';
+import type { JsonObject } from '../../../../infra/workflows/language/json.ts';
 import { localStates } from './local-states.ts';
 
 const MACHINE = 'arn:aws:states:eu-west-2:111122223333:stateMachine:machine';

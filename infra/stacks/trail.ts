@@ -1,0 +1,239 @@
+import { Duration, RemovalPolicy, Stack, Tags } from 'aws-cdk-lib';
+import { CfnTrail } from 'aws-cdk-lib/aws-cloudtrail';
+import { AnyPrincipal, Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import {
+  BlockPublicAccess,
+  Bucket,
+  BucketEncryption,
+  type BucketPolicy,
+  ObjectLockRetention,
+} from 'aws-cdk-lib/aws-s3';
+import type { Construct } from 'constructs';
+import { TRAIL_LOG_GROUP, TRAIL_NAME } from '../../functions/contracts/tampering.ts';
+import { LEDGER_PROJECTION_PREFIX } from '../../functions/contracts/vault-layout.ts';
+import { acknowledgeInlinePolicy, addPermission } from '../access/allow.ts';
+import { bucketNames, REGION, type SupplierConfiguration, trailBucketName } from '../config/configuration.ts';
+import { acknowledge } from '../constructs/acknowledge.ts';
+import { DaybreakKey } from '../constructs/daybreak-key.ts';
+import { OBJECT_EVENTS, PUT_EVENTS } from '../monitoring/tamper-rules.ts';
+
+const LOCK = Duration.days(365);
+/** Log files name people and their addresses: they are kept no longer than the functions' logs. */
+const KEPT = Duration.days(400);
+
+/**
+ * The trail that tampering is noticed by: of every change in the account, in all Regions, so that IAM's global events are in
+ * it, and of what touches objects of the vault and the evidence. Its log files outlive the stack.
+ * https://docs.aws.amazon.com/awscloudtrail/latest/userguide/best-practices-security.html
+ */
+export class TrailStack extends Stack {
+  readonly keyArn: string;
+
+  constructor(scope: Construct, id: string, configuration: SupplierConfiguration) {
+    const { account, region, operatorRoleArns } = configuration;
+    super(scope, id, {
+      env: { account, region },
+      description: 'Daybreak: the trail that tampering is noticed by',
+      terminationProtection: true,
+    });
+    Tags.of(this).add('daybreak:purpose', 'trail');
+    const trailArn = `arn:aws:cloudtrail:${REGION}:${account}:trail/${TRAIL_NAME}`;
+    // Where the stack was destroyed, its bucket and its key are still there.
+    const { existing } = configuration;
+    const key = existing
+      ? Key.fromKeyArn(this, 'Key', existing.trailKeyArn)
+      : this.#createKey(trailArn, account, operatorRoleArns);
+    this.keyArn = key.keyArn;
+    const bucketPolicy = existing ? undefined : this.#createBucket(configuration, key, trailArn).policy;
+    const logGroup = new LogGroup(this, 'Log', {
+      logGroupName: TRAIL_LOG_GROUP,
+      encryptionKey: key,
+      retention: RetentionDays.THIRTEEN_MONTHS,
+      // The bucket holds the same, and another stack could not take over a log group of this name.
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    const delivery = new Role(this, 'Delivery', {
+      roleName: 'daybreak-trail-delivery',
+      description: 'Daybreak: CloudTrail writes events to its log',
+      // "The role policy doesn't support the use of aws:SourceArn and aws:SourceAccount": with them CloudTrail is refused.
+      assumedBy: new ServicePrincipal('cloudtrail.amazonaws.com'),
+    });
+    // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-required-policy-for-cloudwatch-logs.html
+    addPermission(delivery, {
+      actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+      resources: [
+        `arn:aws:logs:${REGION}:${account}:log-group:${TRAIL_LOG_GROUP}:log-stream:${account}_CloudTrail_${REGION}*`,
+      ],
+    });
+    acknowledgeInlinePolicy(delivery);
+    this.#createTrail(configuration, logGroup, delivery, bucketPolicy);
+  }
+
+  #createTrail(
+    configuration: SupplierConfiguration,
+    logGroup: LogGroup,
+    delivery: Role,
+    bucketPolicy: BucketPolicy | undefined,
+  ): void {
+    const { vaultBucket, evidenceBucket, workBucket } = bucketNames(configuration);
+    const trail = new CfnTrail(this, 'Trail', {
+      trailName: TRAIL_NAME,
+      isLogging: true,
+      isMultiRegionTrail: true,
+      includeGlobalServiceEvents: true,
+      enableLogFileValidation: true,
+      s3BucketName: trailBucketName(configuration),
+      kmsKeyId: this.keyArn,
+      cloudWatchLogsLogGroupArn: logGroup.logGroupArn,
+      cloudWatchLogsRoleArn: delivery.roleArn,
+      // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/filtering-data-events.html
+      advancedEventSelectors: [
+        {
+          // Uses of keys (Decrypt, GenerateDataKey) count as reads: a backup makes one for each object.
+          name: 'Every change in the account',
+          fieldSelectors: [
+            { field: 'eventCategory', equalTo: ['Management'] },
+            { field: 'readOnly', equalTo: ['false'] },
+          ],
+        },
+        {
+          name: 'Tampering with objects of the vault and the evidence',
+          fieldSelectors: [
+            { field: 'eventCategory', equalTo: ['Data'] },
+            { field: 'resources.type', equalTo: ['AWS::S3::Object'] },
+            { field: 'resources.ARN', startsWith: [vaultBucket, evidenceBucket].map(name => `arn:aws:s3:::${name}/`) },
+            { field: 'eventName', equalTo: [...OBJECT_EVENTS] },
+          ],
+        },
+        {
+          name: 'What is put among the evidence',
+          fieldSelectors: [
+            { field: 'eventCategory', equalTo: ['Data'] },
+            { field: 'resources.type', equalTo: ['AWS::S3::Object'] },
+            {
+              field: 'resources.ARN',
+              startsWith: [`${evidenceBucket}/`, `${workBucket}/${LEDGER_PROJECTION_PREFIX}`].map(
+                start => `arn:aws:s3:::${start}`,
+              ),
+            },
+            { field: 'eventName', equalTo: [...PUT_EVENTS] },
+          ],
+        },
+      ],
+    });
+    // CloudTrail tries all three when the trail is made.
+    for (const needed of [bucketPolicy, delivery.node.findChild('DefaultPolicy')]) {
+      if (needed !== undefined) trail.node.addDependency(needed);
+    }
+  }
+
+  #createKey(trailArn: string, account: string, operatorRoleArns: readonly string[]): DaybreakKey {
+    const key = new DaybreakKey(this, 'Key', {
+      alias: 'alias/daybreak/trail',
+      description: 'Daybreak: the log files and the log of the trail',
+      enableKeyRotation: true,
+      use: [{ sid: 'OperatorsRead', actions: ['kms:Decrypt'], arns: operatorRoleArns }],
+    });
+    const service = (
+      sid: string,
+      name: string,
+      actions: string[],
+      conditions: Record<string, Record<string, string>>,
+    ) =>
+      key.addToResourcePolicy(
+        new PolicyStatement({
+          sid,
+          principals: [new ServicePrincipal(name)],
+          actions,
+          resources: ['*'],
+          ...(conditions && { conditions }),
+        }),
+      );
+    // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
+    service('TrailEncrypts', 'cloudtrail.amazonaws.com', ['kms:GenerateDataKey*'], {
+      StringEquals: { 'aws:SourceArn': trailArn },
+      StringLike: { 'kms:EncryptionContext:aws:cloudtrail:arn': `arn:aws:cloudtrail:*:${account}:trail/*` },
+    });
+    service('TrailDescribes', 'cloudtrail.amazonaws.com', ['kms:DescribeKey'], {
+      StringEquals: { 'aws:SourceArn': trailArn },
+    });
+    // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+    service(
+      'LogEncrypts',
+      `logs.${REGION}.amazonaws.com`,
+      ['kms:Encrypt', 'kms:Decrypt', 'kms:ReEncrypt*', 'kms:GenerateDataKey*', 'kms:DescribeKey'],
+      {
+        ArnEquals: {
+          'kms:EncryptionContext:aws:logs:arn': `arn:aws:logs:${REGION}:${account}:log-group:${TRAIL_LOG_GROUP}`,
+        },
+      },
+    );
+    return key;
+  }
+
+  #createBucket(configuration: SupplierConfiguration, key: IKey, trailArn: string): Bucket {
+    const { account, evidence } = configuration;
+    const bucket = new Bucket(this, 'Files', {
+      bucketName: trailBucketName(configuration),
+      encryption: BucketEncryption.KMS,
+      encryptionKey: key,
+      bucketKeyEnabled: false,
+      blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
+      enforceSSL: true,
+      minimumTLSVersion: 1.2,
+      versioned: true,
+      objectLockEnabled: true,
+      objectLockDefaultRetention:
+        evidence.lockMode === 'compliance'
+          ? ObjectLockRetention.compliance(LOCK)
+          : ObjectLockRetention.governance(LOCK),
+      removalPolicy: RemovalPolicy.RETAIN,
+      lifecycleRules: [
+        { id: 'stopped-uploads', abortIncompleteMultipartUploadAfter: Duration.days(7) },
+        { id: 'kept', expiration: KEPT, noncurrentVersionExpiration: Duration.days(1) },
+      ],
+    });
+    const cloudTrail = { principals: [new ServicePrincipal('cloudtrail.amazonaws.com')] };
+    const onlyThisTrail = { 'aws:SourceArn': trailArn };
+    // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
+    for (const statement of [
+      {
+        sid: 'TrailAsks',
+        ...cloudTrail,
+        actions: ['s3:GetBucketAcl'],
+        resources: [bucket.bucketArn],
+        conditions: { StringEquals: onlyThisTrail },
+      },
+      {
+        sid: 'TrailWrites',
+        ...cloudTrail,
+        actions: ['s3:PutObject'],
+        resources: [bucket.arnForObjects(`AWSLogs/${account}/*`)],
+        conditions: { StringEquals: { ...onlyThisTrail, 's3:x-amz-acl': 'bucket-owner-full-control' } },
+      },
+      {
+        sid: 'NobodyDeletes',
+        effect: Effect.DENY,
+        principals: [new AnyPrincipal()],
+        actions: ['s3:BypassGovernanceRetention', 's3:DeleteObject', 's3:DeleteObjectVersion', 's3:PutObjectRetention'],
+        resources: [bucket.arnForObjects('*')],
+      },
+    ]) {
+      bucket.addToResourcePolicy(new PolicyStatement(statement));
+    }
+    acknowledge(
+      bucket,
+      ['AwsSolutions-S1', 'NIST.800.53.R5-S3BucketLoggingEnabled'],
+      'It is itself a log: an access log of it would be another that needs one.',
+    );
+    acknowledge(
+      bucket,
+      ['NIST.800.53.R5-S3BucketReplicationEnabled'],
+      'Log files name people; they stay in the United Kingdom, which has one AWS Region, and in one place, which ends on its day.',
+    );
+    bucket.policy?.applyRemovalPolicy(RemovalPolicy.RETAIN);
+    return bucket;
+  }
+}

@@ -1,0 +1,561 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DescribeKeyCommand, DisableKeyCommand, EnableKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import {
+  DeleteDBSnapshotCommand,
+  ModifyDBParameterGroupCommand,
+  ModifyDBSnapshotAttributeCommand,
+  RDSClient,
+} from '@aws-sdk/client-rds';
+import { DeleteObjectCommand, PutObjectCommand, PutObjectRetentionCommand, S3Client } from '@aws-sdk/client-s3';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Deployment } from '../../../functions/contracts/configuration.ts';
+import type { LedgerDraft } from '../../../functions/contracts/ledger.ts';
+import type { PULSE_METRICS } from '../../../functions/contracts/pulse.ts';
+import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
+import {
+  FOUND_WRONG_KEY,
+  ledgerEntryKey,
+  manifestKey,
+  objectKey,
+  restoreTestRecordKey,
+  rootManifestKey,
+  tenantKeyAlias,
+  vaultSnapshotId,
+} from '../../../functions/contracts/vault-layout.ts';
+import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-json.ts';
+import { signDocument } from '../../../functions/platform/kms.ts';
+import { withRuntime } from '../../../functions/platform/runtime.ts';
+import { roleArn, type Step, stepName } from '../../../infra/access/role-names.ts';
+import { createApp } from '../../../infra/app.ts';
+import { readConfiguration } from '../../../infra/config/configuration.ts';
+import { exampleConfiguration } from '../../../infra/config/example.ts';
+import { LocalClock } from '../../../infra/local/clock.ts';
+import { LocalCloud } from '../../../infra/local/cloud.ts';
+import { deployAssembly } from '../../../infra/local/cloudformation/deploy.ts';
+import { localConfiguration } from '../../../infra/local/cloudformation/local-configuration.ts';
+import type { InstanceRecord, SnapshotRecord } from '../../../infra/local/rds/records.ts';
+import { alarmsOf } from '../../../infra/monitoring/alarms.ts';
+
+const account = '111122223333';
+const directory = mkdtempSync(join(tmpdir(), 'daybreak-pulse-'));
+const assembly = join(directory, 'assembly');
+const MINUTE_MS = 60_000;
+const HEARTBEAT_URL = 'https://heartbeat.example/a1b2c3d4';
+const EMPTY_SHA256 = sha256Hex('');
+
+beforeAll(() => {
+  const database = {
+    id: 'app',
+    instanceId: 'app-source',
+    resourceId: 'db-APP',
+    databaseName: 'app',
+    rootTable: 'school',
+    rootColumn: 'id',
+  };
+  const bucket = { id: 'uploads', name: 'school-uploads', tenantPrefix: '{tenant}/' };
+  const configuration = localConfiguration({ account, databases: [database], buckets: [bucket] });
+  const outdir = { outdir: assembly, bundle: false, check: false };
+  createApp({ ...configuration, heartbeatUrl: HEARTBEAT_URL }, outdir).synth();
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+beforeEach(() => vi.spyOn(globalThis, 'fetch').mockImplementation(async () => new Response('OK')));
+afterEach(() => vi.restoreAllMocks());
+
+/** Daybreak in a local account, with the snapshots of these recovery points in RDS. Pulse looks every quarter. */
+async function deploy(name: string, recoveryPointIds: readonly string[], startsAt = '2026-11-22T08:00:00.000Z') {
+  const clock = new LocalClock({ flow: 'manual', startsAt: new Date(startsAt) });
+  const state = join(directory, name);
+  const cloud = new LocalCloud({ clock, directory: state });
+  await deployAssembly(cloud, assembly);
+  const deployment = Deployment.parse(
+    JSON.parse(cloud.lambda.environmentOf(stepName('backup/plan')).DAYBREAK_DEPLOYMENT ?? ''),
+  );
+  // Snapshots that are there when RDS opens: taking one would need a PostgreSQL server.
+  mkdirSync(join(state, 'rds', 'snapshots'), { recursive: true });
+  const snapshots = recoveryPointIds.map(id => snapshotRecord(id, deployment.vaultKeyArn));
+  const parameterGroups = [{ name: 'app', description: 'of the app', values: {} }];
+  writeFileSync(
+    join(state, 'rds', 'state.json'),
+    JSON.stringify({ instances: [INSTANCE], snapshots, parameterGroups }),
+  );
+  const clients = cloud.clientConfiguration(cloud.root);
+  const s3 = new S3Client(clients);
+  /** Objects are put by the role that writes them. */
+  const role = (step: Step) => ({ kind: 'role', arn: roleArn(account, stepName(step)) }) as const;
+  const as = (step: Step) => new S3Client(cloud.clientConfiguration(role(step)));
+  const keys = new KMSClient(clients);
+  const rds = new RDSClient(clients);
+  const invoke = async (step: Step, payload: unknown) => {
+    const outcome = await cloud.lambda.invoke(stepName(step), payload, cloud.root);
+    if ('functionError' in outcome) throw new Error(outcome.functionError.errorMessage);
+    return outcome.payload;
+  };
+  const append = (draft: Partial<LedgerDraft> & Pick<LedgerDraft, 'kind' | 'eventId'>) =>
+    invoke('evidence/append-entry', { draft: { actor: 'test', subject: 'test', body: {}, ...draft } });
+  let seen = 0;
+  return {
+    cloud,
+    clock,
+    deployment,
+    s3,
+    as,
+    keys,
+    rds,
+    invoke,
+    append,
+    /** Moves time on to an instant, and tells which alarms came on (`+`) and went off (`-`) on the way, and when. */
+    until: async (instant: string): Promise<string[]> => {
+      await clock.advance(Date.parse(instant) - clock.now().getTime());
+      const changes = cloud.alarms.changes().slice(seen);
+      seen += changes.length;
+      return changes.map(
+        ({ at, alarm, to }) =>
+          `${at.toISOString().slice(8, 16)} ${to === 'ALARM' ? '+' : '-'}${alarm.replace('daybreak-', '')}`,
+      );
+    },
+    sounding: () =>
+      cloud.alarms.list().flatMap(({ name: one, state: is }) => (is === 'ALARM' ? [one.replace('daybreak-', '')] : [])),
+    lastValue: (metric: keyof typeof PULSE_METRICS) =>
+      cloud.metrics
+        .listMetrics()
+        .find(one => one.name === metric && one.dimensions.Workflow === 'pulse')
+        ?.values.at(-1)?.value,
+    /** What a daily backup of one school leaves behind: its key, an object, the manifests, the entry. */
+    backUp: async (recoveryPointId: string) => {
+      const takenAt = takenAtOf(recoveryPointId);
+      const { keyArn } = (await invoke('tenants/ensure-key', { tenant: 's-1' })) as { keyArn: string };
+      await invoke('tenants/ensure-key', { tenant: 's-1', recordedKeyArn: keyArn });
+      const under = { Bucket: deployment.vaultBucket, ServerSideEncryption: 'aws:kms', SSEKMSKeyId: keyArn } as const;
+      for (const Key of [objectKey('s-1', '5'.repeat(64)), manifestKey('s-1', EMPTY_SHA256)]) {
+        await as('backup/back-up-tenant').send(
+          new PutObjectCommand({ ...under, Key, Body: 'sealed', IfNoneMatch: '*' }),
+        );
+      }
+      const recoveryPoint = rootManifest(recoveryPointId, takenAt, deployment.vaultKeyArn);
+      const signed = await withRuntime(
+        {
+          environment: {},
+          clock,
+          clientConfiguration: cloud.clientConfiguration(role('backup/complete')),
+          writeLine: () => undefined,
+          instances: new Map(),
+        },
+        () => signDocument(recoveryPoint, deployment.signingKeyArn),
+      );
+      const Body = canonicalJson(signed);
+      await as('backup/complete').send(
+        new PutObjectCommand({ Bucket: deployment.vaultBucket, Key: rootManifestKey(recoveryPointId), Body }),
+      );
+      return append({
+        eventId: `backup/${recoveryPointId}`,
+        kind: 'backup.completed',
+        body: { recoveryPointId, status: 'good', rootManifestSha256: sha256Hex(Body) },
+      });
+    },
+    /** What a restore test leaves behind: its record, where it has one, and the entry. */
+    test: async (restoreTestId: string, verdict: string, record: { verdict: string } | 'none' = { verdict }) => {
+      const said = { restoreTestId, recoveryPointId: null, verdict };
+      const Body = canonicalJson({ ...said, ...(record !== 'none' && record) });
+      if (record !== 'none') {
+        const Key = restoreTestRecordKey(restoreTestId);
+        const under = { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: deployment.vaultKeyArn } as const;
+        const target = { Bucket: deployment.evidenceBucket, Key, ...under };
+        await as('restore-test/conclude').send(new PutObjectCommand({ ...target, Body, IfNoneMatch: '*' }));
+      }
+      return append({
+        eventId: `restore-test/${restoreTestId}/${verdict}`,
+        kind: 'restore-test.completed',
+        body: { ...said, recordSha256: sha256Hex(Body) },
+      });
+    },
+  };
+}
+
+const takenAtOf = (id: string) => `${id.slice(0, 4)}-${id.slice(4, 6)}-${id.slice(6, 8)}T02:31:00.000Z`;
+
+/** The protected instance, as it is described. It failed, so that no PostgreSQL server is started for it. */
+const INSTANCE: InstanceRecord = {
+  id: 'app-source',
+  tags: {},
+  encryption: { type: 'sse-rds' },
+  passing: [],
+  work: 'failed',
+  resourceId: 'db-APP',
+  instanceClass: 'db.t4g.medium',
+  engineVersion: '17.10',
+  masterUsername: 'supplier',
+  databaseName: 'app',
+  allocatedStorageGib: 20,
+  storageType: 'gp3',
+  createdAt: '2026-01-01T00:00:00.000Z',
+  backupRetentionDays: 0,
+  backupWindow: '03:00-03:30',
+  multiAz: false,
+  publiclyAccessible: false,
+  autoMinorVersionUpgrade: true,
+  deletionProtection: true,
+  iamAuthentication: true,
+  copyTagsToSnapshot: false,
+  subnetGroup: 'default',
+  securityGroups: [],
+  parameterGroup: 'app',
+  deleting: false,
+  port: undefined,
+};
+
+function snapshotRecord(recoveryPointId: string, keyArn: string): SnapshotRecord {
+  const takenAt = takenAtOf(recoveryPointId);
+  return {
+    id: vaultSnapshotId(recoveryPointId, 'app'),
+    type: 'manual',
+    tags: {},
+    encryption: {
+      type: 'sse-kms',
+      keyArn,
+      awsManaged: false,
+    },
+    passing: [],
+    work: 'done',
+    file: `${recoveryPointId}.snapshot`,
+    dataKey: '',
+    instanceId: 'app-source',
+    resourceId: 'db-APP',
+    instanceCreatedAt: takenAt,
+    requestedAt: takenAt,
+    createdAt: takenAt,
+    originalCreatedAt: takenAt,
+    sourceArn: undefined,
+    engineVersion: '17.10',
+    masterUsername: 'supplier',
+    allocatedStorageGib: 20,
+    storageType: 'gp3',
+    backupRetentionDays: 0,
+    backupWindow: '03:00-03:30',
+    iamAuthentication: true,
+    sharedWith: [],
+  };
+}
+
+function rootManifest(recoveryPointId: string, takenAt: string, kmsKeyArn: string): RecoveryPoint {
+  const id = vaultSnapshotId(recoveryPointId, 'app');
+  const arn = `arn:aws:rds:eu-west-2:${account}:snapshot:${id}`;
+  return {
+    version: 1,
+    recoveryPointId,
+    scheduledAt: takenAt,
+    completedAt: takenAt,
+    status: 'good',
+    databases: [
+      {
+        databaseId: 'app',
+        snapshot: { id, arn, takenAt, kmsKeyArn, engineVersion: '17.10', allocatedStorageBytes: 0 },
+        fingerprints: null,
+        rowCount: 0,
+        failure: null,
+      },
+    ],
+    tenants: [
+      {
+        bucketId: 'uploads',
+        tenant: 's-1',
+        manifestSha256: EMPTY_SHA256,
+        previousManifestSha256: null,
+        objectCount: 1,
+        byteCount: 6,
+        copiedObjectCount: 1,
+        copiedByteCount: 6,
+        recopiedObjectCount: 0,
+        notCovered: {},
+        failure: null,
+      },
+    ],
+    reasons: [],
+  };
+}
+
+const keyOf = async (keys: KMSClient, alias: string) =>
+  (await keys.send(new DescribeKeyCommand({ KeyId: alias }))).KeyMetadata?.Arn;
+
+const FIRST = '20261122t023000z';
+const OF_PULSE = [...alarmsOf(readConfiguration(exampleConfiguration)).map(({ id }) => id), 'pager'];
+const UNSAFE_WITHOUT_A_BACKUP = ['no-good-recovery-point', 'no-passed-restore-test', 'ledger-unsigned', 'pager'];
+
+describe('pulse and its alarms, as time passes', () => {
+  it('sound from the first minute until there is a backup and a passed test, and again when they grow old', async () => {
+    const { until, sounding, backUp, test, cloud, lastValue } = await deploy(
+      'ages',
+      [FIRST],
+      '2026-11-22T22:00:00.000Z',
+    );
+    await until('2026-11-22T22:01:00Z');
+    expect(sounding()).toEqual(OF_PULSE);
+    await until('2026-11-22T22:16:00Z');
+    expect(sounding()).toEqual(UNSAFE_WITHOUT_A_BACKUP);
+
+    await backUp(FIRST);
+    expect(await until('2026-11-22T22:31:00Z')).toEqual([
+      '22T22:31 -no-good-recovery-point',
+      '22T22:31 -ledger-unsigned',
+      '22T22:31 -pager',
+    ]);
+    await test('20261122t223500z', 'failed');
+    expect(await until('2026-11-22T22:46:00Z')).toEqual(['22T22:46 +restore-test-failed', '22T22:46 +pager']);
+    await test('20261122t224600z', 'inconclusive');
+    expect(await until('2026-11-22T23:01:00Z')).toEqual(['22T23:01 +restore-test-inconclusive']);
+    await test('20261122t230100z', 'passed');
+    expect(await until('2026-11-22T23:16:00Z')).toEqual([
+      '22T23:16 -no-passed-restore-test',
+      '22T23:16 -restore-test-failed',
+      '22T23:16 -restore-test-inconclusive',
+      '22T23:16 -pager',
+    ]);
+    expect(lastValue('NewestPassedRestoreTestAge')).toBe(14 * MINUTE_MS);
+
+    // The schedule starts a backup that fails at once: the instance does not run. The entry is signed, the point grows old.
+    expect(await until('2026-11-23T05:01:00Z')).toEqual([
+      '23T02:46 +backup-failed',
+      '23T04:46 +no-good-recovery-point',
+      '23T04:46 +pager',
+    ]);
+    await cloud.close();
+  });
+
+  it('believe no passed test without its record, and none whose record says something else', async () => {
+    const { until, test, lastValue, sounding, cloud } = await deploy('unproved', []);
+    await test('20261122t080000z', 'passed', 'none');
+    // Before the first pulse every alarm sounds; these do not end with it.
+    await until('2026-11-22T08:16:00Z');
+    expect(sounding().sort()).toEqual([
+      'ledger-broken',
+      'no-good-recovery-point',
+      'no-passed-restore-test',
+      'pager',
+      'restore-test-failed',
+    ]);
+    expect(lastValue('NewestPassedRestoreTestAge')).toBeUndefined();
+    expect(lastValue('FailedRestoreTests')).toBe(1);
+    await until('2026-11-22T08:18:00Z');
+    await test('20261122t081700z', 'passed');
+    await test('20261122t081800z', 'passed', { verdict: 'failed' });
+    await until('2026-11-22T08:31:00Z');
+    expect(lastValue('NewestPassedRestoreTestAge')).toBe(13 * MINUTE_MS);
+    expect(lastValue('LedgerBroken')).toBe(1);
+    await cloud.close();
+  });
+
+  it('see what was done to snapshots, keys, locks, manifests and schedules, and that it was undone', async () => {
+    const { until, backUp, test, cloud, deployment, s3, keys, rds, lastValue } = await deploy('damage', [FIRST]);
+    await backUp(FIRST);
+    await test('20261122t080000z', 'passed');
+    await until('2026-11-22T08:16:00Z');
+
+    // Whoever does all this has first got past the bucket's policy.
+    const Statement = [
+      { Effect: 'Allow', Principal: '*', Action: 's3:GetObject', Resource: `arn:aws:s3:::${deployment.vaultBucket}/*` },
+    ];
+    cloud.s3.putBucketPolicy(deployment.vaultBucket, { Version: '2012-10-17', Statement });
+    const snapshot = { DBSnapshotIdentifier: vaultSnapshotId(FIRST, 'app') };
+    const share = { ...snapshot, AttributeName: 'restore' };
+    await rds.send(new ModifyDBSnapshotAttributeCommand({ ...share, ValuesToAdd: ['999988887777'] }));
+    await keys.send(new DisableKeyCommand({ KeyId: await keyOf(keys, tenantKeyAlias('s-1')) }));
+    const Key = objectKey('s-1', '5'.repeat(64));
+    const lock = (Retention: object) =>
+      s3.send(
+        new PutObjectRetentionCommand({
+          Bucket: deployment.vaultBucket,
+          Key,
+          Retention,
+          BypassGovernanceRetention: true,
+        }),
+      );
+    await lock({});
+    const schedule = {
+      Name: 'daybreak-daily-backup',
+      ScheduleExpression: 'cron(30 2 * * ? *)',
+      FlexibleTimeWindow: { Mode: 'OFF' },
+      Target: {
+        Arn: `arn:aws:lambda:eu-west-2:${account}:function:daybreak-workflows-start-execution`,
+        RoleArn: roleArn(account, 'daybreak-scheduler'),
+      },
+    };
+    cloud.scheduler.createSchedule({ ...schedule, State: 'DISABLED' });
+    const forceTls = (ParameterValue: string) =>
+      rds.send(
+        new ModifyDBParameterGroupCommand({
+          DBParameterGroupName: 'app',
+          Parameters: [{ ParameterName: 'rds.force_ssl', ParameterValue, ApplyMethod: 'immediate' }],
+        }),
+      );
+    await forceTls('0');
+    // The tamper rules see it within a minute, pulse at its next turn.
+    expect(await until('2026-11-22T08:31:00Z')).toEqual([
+      '22T08:17 +tamper-snapshot-changed',
+      '22T08:17 +tamper-key-changed',
+      '22T08:17 +tamper-objects',
+      '22T08:17 +pager',
+      '22T08:31 +snapshot-shared',
+      '22T08:31 +object-not-locked',
+      '22T08:31 +key-unusable',
+      '22T08:31 +tls-not-forced',
+      '22T08:31 +schedule-stopped',
+    ]);
+
+    await rds.send(new ModifyDBSnapshotAttributeCommand({ ...share, ValuesToRemove: ['999988887777'] }));
+    await keys.send(new EnableKeyCommand({ KeyId: await keyOf(keys, tenantKeyAlias('s-1')) }));
+    await lock({ Mode: 'GOVERNANCE', RetainUntilDate: new Date('2027-01-01T00:00:00Z') });
+    cloud.scheduler.createSchedule(schedule);
+    await forceTls('1');
+    // Whoever undoes it without a role for that is noticed as well.
+    expect(await until('2026-11-22T08:46:00Z')).toEqual([
+      '22T08:34 -tamper-key-changed',
+      '22T08:46 -snapshot-shared',
+      '22T08:46 -object-not-locked',
+      '22T08:46 -key-unusable',
+      '22T08:46 -tls-not-forced',
+      '22T08:46 -schedule-stopped',
+    ]);
+    expect(lastValue('PulseChecksFailed')).toBe(0);
+
+    await rds.send(new DeleteDBSnapshotCommand(snapshot));
+    expect(await until('2026-11-22T09:01:00Z')).toEqual([
+      '22T08:47 +tamper-snapshot-deleted',
+      '22T08:49 -tamper-snapshot-changed',
+      '22T08:49 -tamper-objects',
+      '22T09:01 +snapshot-missing',
+    ]);
+    await s3.send(new DeleteObjectCommand({ Bucket: deployment.vaultBucket, Key: rootManifestKey(FIRST) }));
+    expect(await until('2026-11-22T09:16:00Z')).toEqual([
+      '22T09:02 +tamper-objects',
+      '22T09:04 -tamper-snapshot-deleted',
+      // To its age it is a backup that failed.
+      '22T09:16 +backup-failed',
+      '22T09:16 +root-manifest-altered',
+    ]);
+
+    // It used everything that its role allows.
+    const role = roleArn(account, stepName('pulse/read-back'));
+    expect(cloud.iam.usedActions(role)).toEqual([
+      'cloudtrail:GetTrailStatus',
+      'events:DescribeRule',
+      'kms:Decrypt',
+      'kms:DescribeKey',
+      'kms:GenerateDataKey',
+      'kms:GetPublicKey',
+      'kms:ListKeys',
+      'kms:Verify',
+      'rds:DescribeAccountAttributes',
+      'rds:DescribeDBInstances',
+      'rds:DescribeDBParameters',
+      'rds:DescribeDBSnapshotAttributes',
+      'rds:DescribeDBSnapshots',
+      's3:GetObject',
+      's3:GetObjectRetention',
+      's3:ListBucket',
+      's3:PutObject',
+      'scheduler:GetSchedule',
+    ]);
+    await cloud.close();
+  });
+
+  it('goes on when a check cannot be made, names it, and sounds for it and for what it hides', async () => {
+    const { until, backUp, test, cloud, lastValue } = await deploy('unreadable', [FIRST]);
+    await backUp(FIRST);
+    await test('20261122t080000z', 'passed');
+    await until('2026-11-22T08:16:00Z');
+    const role = roleArn(account, stepName('pulse/read-back'));
+    const denied = {
+      Effect: 'Deny',
+      Action: ['rds:DescribeDBSnapshotAttributes', 'scheduler:GetSchedule'],
+      Resource: '*',
+    };
+    const allowed = { Effect: 'Allow', Action: '*', Resource: '*' };
+    cloud.iam.putRole({ arn: role, policies: [{ Version: '2012-10-17', Statement: [allowed, denied] }] });
+    expect(await until('2026-11-22T08:31:00Z')).toEqual([]);
+    const lines = cloud.lambda.linesOf(stepName('pulse/read-back')).map(line => JSON.parse(line));
+    const named = lines.filter(({ message }) => message === 'a check could not be made').map(({ check }) => check);
+    expect(named.sort()).toEqual(['schedules', 'snapshots']);
+    expect([lastValue('PulseChecksFailed'), lastValue('KeysUnusable'), lastValue('PulseCompleted')]).toEqual([2, 0, 1]);
+    // Twice in a row; what is hidden sounds once the last good values are out of sight.
+    expect(await until('2026-11-22T09:31:00Z')).toEqual([
+      '22T08:46 +pulse-checks-failed',
+      '22T09:01 +snapshot-missing',
+      '22T09:01 +snapshot-altered',
+      '22T09:01 +snapshot-shared',
+      '22T09:01 +schedule-stopped',
+      '22T09:01 +unproved-snapshot-left',
+      '22T09:01 +pager',
+    ]);
+    await cloud.close();
+  });
+
+  it('remembers what its samples found wrong until it is right, and what the ledger suffers', async () => {
+    const { until, backUp, cloud, deployment, as, lastValue } = await deploy('remembered', [FIRST]);
+    const lastSequence = await backUp(FIRST);
+    const gone = objectKey('s-1', 'f'.repeat(64));
+    await as('pulse/read-back').send(
+      new PutObjectCommand({
+        Bucket: deployment.workBucket,
+        Key: FOUND_WRONG_KEY,
+        Body: JSON.stringify({ tenants: ['s-1', 'left-long-ago'], vaultKeys: [gone] }),
+      }),
+    );
+    await until('2026-11-22T08:46:00Z');
+    expect([lastValue('ObjectsNotLocked'), lastValue('KeysUnusable')]).toEqual([1, 0]);
+
+    const Key = ledgerEntryKey((lastSequence as { sequence: number }).sequence + 1);
+    await as('evidence/append-entry').send(
+      new PutObjectCommand({
+        Bucket: deployment.evidenceBucket,
+        Key,
+        Body: '{}',
+        IfNoneMatch: '*',
+        ServerSideEncryption: 'aws:kms',
+        SSEKMSKeyId: deployment.vaultKeyArn,
+      }),
+    );
+    const changes = await until('2026-11-22T09:01:00Z');
+    expect(changes).toEqual(['22T09:01 +ledger-broken']);
+    expect(lastValue('LedgerBroken')).toBe(1);
+    await cloud.close();
+  });
+
+  it('sends a heartbeat whatever it found, and counts one that fails as a check, without telling its address', async () => {
+    const { until, cloud, lastValue } = await deploy('heartbeat', []);
+    const pulse = stepName('pulse/read-back');
+    expect(cloud.lambda.environmentOf(pulse).DAYBREAK_HEARTBEAT_URL).toBe(HEARTBEAT_URL);
+    expect(cloud.lambda.environmentOf(stepName('backup/plan'))).not.toHaveProperty('DAYBREAK_HEARTBEAT_URL');
+    const sent = vi.spyOn(globalThis, 'fetch').mockResolvedValue(new Response('OK'));
+    await until('2026-11-22T08:31:00Z');
+    expect(sent.mock.calls.map(([address]) => address)).toEqual([HEARTBEAT_URL, HEARTBEAT_URL]);
+    expect(lastValue('PulseChecksFailed')).toBe(0);
+    sent.mockResolvedValue(new Response('no such check', { status: 404 }));
+    await until('2026-11-22T08:46:00Z');
+    expect([lastValue('PulseChecksFailed'), lastValue('PulseCompleted')]).toEqual([1, 1]);
+    const lines = cloud.lambda.linesOf(pulse);
+    expect(lines.filter(line => line.includes('"check":"heartbeat"'))).toHaveLength(1);
+    expect(lines.filter(line => line.includes(HEARTBEAT_URL))).toEqual([]);
+    await cloud.close();
+  });
+
+  it('is missed when it stops', async () => {
+    const { until, cloud, sounding } = await deploy('silent', []);
+    await until('2026-11-22T08:16:00Z');
+    expect(sounding()).toEqual(UNSAFE_WITHOUT_A_BACKUP);
+    cloud.scheduler.createSchedule({
+      Name: 'daybreak-pulse',
+      ScheduleExpression: 'rate(15 minutes)',
+      State: 'DISABLED',
+      FlexibleTimeWindow: { Mode: 'OFF' },
+      Target: {
+        Arn: `arn:aws:lambda:eu-west-2:${account}:function:daybreak-pulse-read-back`,
+        RoleArn: roleArn(account, 'daybreak-scheduler'),
+      },
+    });
+    const changes = await until('2026-11-22T09:16:00Z');
+    expect(changes).toContain('22T09:01 +pulse-silent');
+    expect(sounding()).toEqual(OF_PULSE);
+    await cloud.close();
+  });
+});
