@@ -3,7 +3,7 @@ import { BUDGETS } from '../../../infra/steps/budgets.ts';
 import type { Job, Load } from './measurement.ts';
 import type { World } from './world.ts';
 import { prepareFingerprint, prepareHydration, prepareVerification } from './worlds/databases.ts';
-import { prepareAppend } from './worlds/ledger.ts';
+import { prepareAppend, prepareChoose, preparePulse } from './worlds/ledger.ts';
 import { prepareInventory, prepareNew, prepareRestore, prepareTearDown, prepareUnchanged } from './worlds/objects.ts';
 import {
   prepareComplete,
@@ -142,6 +142,13 @@ export const LOADS: readonly RunnableLoad[] = [
     prepare: prepareAppend,
   },
   {
+    step: 'restore-test/choose',
+    what: 'entries, of which nothing is kept',
+    items: 2000,
+    time: 'one-call',
+    prepare: prepareChoose,
+  },
+  {
     step: 'restore-test/plan-objects',
     what: 'tenants',
     items: builtFor('restore-test/plan-objects'),
@@ -176,6 +183,13 @@ export const LOADS: readonly RunnableLoad[] = [
     time: 'one-call',
     prepare: prepareConclude,
   },
+  {
+    step: 'pulse/read-back',
+    what: 'root manifests of 1,000 schools, after a cold start',
+    items: builtFor('pulse/read-back'),
+    time: 'one-call',
+    prepare: preparePulse,
+  },
 ];
 
 /** Why a step is under no load. */
@@ -187,12 +201,9 @@ export const NOT_MEASURED = {
   'backup/delete-intermediate': 'two calls of RDS',
   'tenants/ensure-key': 'a few calls of KMS',
   'evidence/record-tampering': 'one event, appended as `evidence/append-entry` does',
-  'restore-test/choose': 'reads the ledger as `evidence/append-entry` does',
   'restore-test/restore-database': 'a few calls of RDS',
   'restore-test/describe-instance': 'one call of RDS',
   'backup/remove-unproved': 'a listing of RDS, and two calls for each snapshot that was left',
   'restore-test/remove-abandoned': 'one call of RDS for each instance',
   'workflows/start-execution': 'one call of Step Functions',
-  'pulse/read-back':
-    'reads the kept fold of the ledger, a sample, and after a cold start all root manifests, one at a time: 46 ms for each of 1,000 schools',
 } as const satisfies Partial<Record<Step, string>>;

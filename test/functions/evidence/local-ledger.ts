@@ -99,12 +99,12 @@ export async function openLedger(options: { directory?: string } = {}) {
     putManifest: (part: Partial<RecoveryPoint>, keyArn = deployment.signingKeyArn) =>
       run(async () => {
         const bytes = Buffer.from(canonicalJson(await signDocument({ ...MANIFEST, ...part }, keyArn)));
-        await writeBytes('vault', rootManifestKey(MANIFEST.recoveryPointId), bytes);
+        await writeBytes('vault', rootManifestKey(part.recoveryPointId ?? MANIFEST.recoveryPointId), bytes);
         return sha256Hex(bytes);
       }),
-    /** Stores entries 1 to `count` as they would have been appended, without heads and segments. */
-    seed: async (count: number) => {
-      const entries = chainOf(count);
+    /** Stores entries 1 to `count`, and then those of `last`, as they would have been appended, without heads and segments. */
+    seed: async (count: number, last: readonly LedgerDraft[] = []) => {
+      const entries = chainOf(count, last);
       for (const [index, body] of entries.entries()) {
         const path = `/evidence/${ledgerEntryKey(index + 1)}`;
         const md5 = createHash('md5').update(body).digest('base64');
@@ -153,12 +153,13 @@ export function draft(id: string, part: Partial<LedgerDraft> = {}): LedgerDraft 
 }
 
 /** The stored bytes of a sound chain of entries, as earlier releases left them: nobody signed them. */
-export function chainOf(count: number): Buffer[] {
+export function chainOf(count: number, last: readonly LedgerDraft[] = []): Buffer[] {
+  const drafts = [...Array.from({ length: count }, (_, index) => draft(`seeded/${index + 1}`)), ...last];
   const entries: Buffer[] = [];
   let previousSha256 = NO_ENTRY_SHA256;
-  for (let sequence = 1; sequence <= count; sequence++) {
+  for (const [index, one] of drafts.entries()) {
     const recordedAt = '2026-11-22T02:59:00.000Z';
-    const entry = { ...draft(`seeded/${sequence}`), version: 1, sequence, recordedAt, previousSha256 };
+    const entry = { ...one, version: 1, sequence: index + 1, recordedAt, previousSha256 };
     const bytes = Buffer.from(canonicalJson(entry));
     previousSha256 = sha256Hex(bytes);
     entries.push(bytes);

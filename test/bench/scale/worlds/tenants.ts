@@ -39,6 +39,9 @@ const result = (tenant: string): TenantBackupResult => ({
   failure: null,
 });
 
+/** What a backup says of each of as many tenants. */
+export const resultsOf = (count: number): TenantBackupResult[] => names(count).map(result);
+
 async function prepared(cloud: TestRuntime, event: Record<string, unknown>): Promise<Prepared> {
   const environment = {
     DAYBREAK_CONFIGURATION: JSON.stringify(cloud.configuration),
@@ -55,7 +58,7 @@ async function putRootManifest(cloud: TestRuntime, id: string, items: number): P
     completedAt: scheduledAt,
     status: 'good',
     databases: [],
-    tenants: names(items).map(result),
+    tenants: resultsOf(items),
     reasons: [],
   };
   await cloud.put('vault', rootManifestKey(id), canonicalJson(await cloud.sign(document)));
@@ -98,7 +101,7 @@ export async function prepareSettle(items: number): Promise<Prepared> {
   const cloud = stepRuntime();
   const item = (tenant: string) => ({ recoveryPointId, bucketId, tenant, previousManifestSha256: sha256 });
   await cloud.put('work', itemsKey('backup', recoveryPointId), jsonLines(names(items).map(item)));
-  const tenantResultsKey = await putResults(cloud, recoveryPointId, names(items).map(result));
+  const tenantResultsKey = await putResults(cloud, recoveryPointId, resultsOf(items));
   return prepared(cloud, {
     moment: 'after',
     recoveryPointId,
@@ -119,7 +122,7 @@ export async function prepareComplete(items: number): Promise<Prepared> {
   const item = (tenant: string) => ({ recoveryPointId, bucketId, tenant, previousManifestSha256: sha256 });
   await cloud.put('work', itemsKey('backup', recoveryPointId), jsonLines(names(items).map(item)));
   const tenantsKey = tenantResultsKey(recoveryPointId);
-  await cloud.put('work', tenantsKey, jsonLines(names(items).map(result)));
+  await cloud.put('work', tenantsKey, jsonLines(resultsOf(items)));
   return prepared(cloud, {
     recoveryPointId,
     scheduledAt,
