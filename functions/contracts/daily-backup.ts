@@ -20,7 +20,7 @@ const InstanceRef = z.strictObject({ recoveryPointId: RecoveryPointId, instanceI
  * When a step stops, however much is left, and names what it left: the workflow waits a little longer for its answer, and
  * then gives it up. Null: it has all the time it needs.
  */
-const DeadlineAt = InstantText.nullable().default(null);
+export const DeadlineAt = InstantText.nullable().default(null);
 
 /** `backup/plan`: outside the VPC, because it asks RDS for the endpoints. */
 export const PlanInput = DailyBackupInput;

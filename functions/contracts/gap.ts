@@ -54,7 +54,9 @@ export const Gap = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('catalog-drift'), databaseId, catalog: z.string(), rowCount }),
   /** A system catalog of which the source or the copy gave no rows. */
   z.strictObject({ kind: z.literal('catalog-unread'), databaseId, catalog: z.string(), why: Obstacle }),
-  /** A sequence that was set back, begun anew, or cycled while the snapshot was taken: its value then is not bounded. */
+  /** A sequence of which nothing bounds the value: defined anew, or cycled and moved, while the snapshot was taken. */
+  z.strictObject({ kind: z.literal('sequence-of-no-end'), databaseId, sequence: SchemaName }),
+  /** A sequence that was set back, begun anew, made or dropped meanwhile: its value is bounded on one side. */
   z.strictObject({ kind: z.literal('sequence-not-bounded'), databaseId, sequence: SchemaName }),
   /** A sequence that the reader may not read. */
   z.strictObject({ kind: z.literal('sequence-unread'), databaseId, sequence: SchemaName }),
@@ -92,6 +94,7 @@ export const MAY_PASS: Readonly<Record<GapKind, boolean>> = {
   'other-database': false,
   'catalog-drift': false,
   'catalog-unread': false,
+  'sequence-of-no-end': false,
   'sequence-not-bounded': true,
   'sequence-unread': false,
   drift: true,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DatabaseEndpoint } from './daily-backup.ts';
+import { DatabaseEndpoint, DeadlineAt } from './daily-backup.ts';
 import { InstantText, RecoveryPointId, RestoreTestId, Sha256 } from './identifiers.ts';
 import { LedgerDraft } from './ledger.ts';
 import { RemovalOutput } from './removal.ts';
@@ -59,7 +59,7 @@ export const HydrateInput = DatabaseRef.extend({ endpoint: RestoredEndpoint });
 export const HydrateOutput = z.strictObject({ done: z.boolean(), bytesRead: z.int() });
 export const VerifyDatabaseInput = HydrateInput.extend({
   /** When the step stops, however much is left, and names what it left; null: it has all the time it needs. */
-  deadlineAt: InstantText.nullable().default(null),
+  deadlineAt: DeadlineAt,
 });
 export const VerifyDatabaseOutput = z.strictObject({
   done: z.boolean(),

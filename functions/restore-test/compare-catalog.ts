@@ -196,9 +196,8 @@ export function compareSequences(
     } else if (bounds.most !== undefined && next > bounds.most) {
       findings.push({ kind: 'sequence-ahead', place, detail: 'it is further than the source had come, or had logged' });
     }
-    if (bounds.least === undefined || bounds.most === undefined) {
-      gaps.push({ kind: 'sequence-not-bounded', databaseId, sequence });
-    }
+    const open = [bounds.least, bounds.most].filter(bound => bound === undefined).length;
+    if (open > 0) gaps.push({ kind: open === 2 ? 'sequence-of-no-end' : 'sequence-not-bounded', databaseId, sequence });
   }
   return { findings, gaps };
 }

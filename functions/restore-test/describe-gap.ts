@@ -28,6 +28,7 @@ function namesOf(gap: Gap): string[] {
       return [sqlName(gap.catalog)];
     case 'catalog-unread':
       return [gap.why, sqlName(gap.catalog)];
+    case 'sequence-of-no-end':
     case 'sequence-not-bounded':
     case 'sequence-unread':
       return [nameOf(gap.sequence)];
@@ -77,8 +78,10 @@ export function describeGap(gap: Gap): string {
       return `${gap.rowCount === null ? 'entries' : countOf(gap.rowCount, 'entry', 'entries')} of ${sqlName(gap.catalog)} changed while the snapshot was taken, and are neither what they were nor what they became`;
     case 'catalog-unread':
       return `catalog ${sqlName(gap.catalog)} was not compared: ${OBSTACLES[gap.why]}`;
+    case 'sequence-of-no-end':
+      return `sequence ${nameOf(gap.sequence)} may stand at any value: it was defined anew, or cycled, while the snapshot was taken`;
     case 'sequence-not-bounded':
-      return `sequence ${nameOf(gap.sequence)}: it was set back, begun anew, or cycled while the snapshot was taken`;
+      return `sequence ${nameOf(gap.sequence)}: it was set back, begun anew, made or dropped while the snapshot was taken`;
     case 'sequence-unread':
       return `sequence ${nameOf(gap.sequence)} was not compared: ${OBSTACLES['permission-denied']}`;
     case 'drift':

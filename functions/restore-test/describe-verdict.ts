@@ -16,6 +16,7 @@ const KINDS: Readonly<Record<GapKind, { heading: Heading; many: string; counted?
   'other-database': { heading: 'not compared', many: 'other databases of the same instance' },
   'catalog-drift': { heading: 'not compared', many: 'catalogs that changed meanwhile', counted: 'entry' },
   'catalog-unread': { heading: 'not compared', many: 'catalogs' },
+  'sequence-of-no-end': { heading: 'not compared', many: 'sequences of which nothing bounds the value' },
   'sequence-not-bounded': { heading: 'not compared', many: 'sequences that were set back or begun anew meanwhile' },
   'sequence-unread': { heading: 'not compared', many: 'sequences that could not be read' },
   drift: { heading: 'not compared', many: 'sets of rows that changed meanwhile', counted: 'row' },

@@ -241,6 +241,7 @@ describe('judgeRestoreTest', () => {
     'other-database': { kind: 'other-database', databaseId, name: 'reports', tableCount: null },
     'catalog-drift': { kind: 'catalog-drift', databaseId, catalog: 'pg_proc', rowCount: 1 },
     'catalog-unread': { kind: 'catalog-unread', databaseId, catalog: 'pg_subscription', why: 'permission-denied' },
+    'sequence-of-no-end': { kind: 'sequence-of-no-end', databaseId, sequence: note },
     'sequence-not-bounded': { kind: 'sequence-not-bounded', databaseId, sequence: note },
     'sequence-unread': { kind: 'sequence-unread', databaseId, sequence: note },
     drift: { kind: 'drift', databaseId, rowCount: 3 },
