@@ -14,11 +14,30 @@ function rankOf(path: string): number {
   return path.endsWith('.slow.test.ts') ? 1 : 2;
 }
 
+// What takes longer, with more seeds and larger sizes, is `npm run test:soak`.
+const NO_TESTS = ['test/fixtures/**', '**/*.soak.test.ts', 'node_modules/**'];
+const SLOW = ['test/**/*.slow.test.ts'];
+/** It puts another module in the place of one that others have loaded. */
+const MOCKING = ['test/infra/local/start/upload-files.test.ts'];
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    // What takes longer, with more seeds and larger sizes, is `npm run test:soak`.
-    exclude: ['test/fixtures/**', '**/*.soak.test.ts', 'node_modules/**'],
+    // Files that start servers have a process each. All others share two, and load each package once.
+    projects: [
+      { extends: true, test: { name: 'slow', include: SLOW, exclude: NO_TESTS } },
+      { extends: true, test: { name: 'mocking', include: MOCKING } },
+      {
+        extends: true,
+        test: {
+          name: 'quick',
+          include: ['test/**/*.test.ts'],
+          exclude: [...NO_TESTS, ...SLOW, ...MOCKING],
+          isolate: false,
+        },
+      },
+    ],
+    restoreMocks: true,
+    unstubEnvs: true,
     pool: 'forks',
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },

@@ -48,7 +48,7 @@ const checks: Check[] = [
       '--reporter=default',
       '--reporter=json',
       `--outputFile.json=${vitestReport}`,
-      ...(values.quick ? ['--exclude', '**/*.slow.test.ts'] : []),
+      ...(values.quick ? ['--project=quick', '--project=mocking'] : []),
     ],
     count: () => {
       const report = JSON.parse(readFileSync(vitestReport, 'utf8')) as {

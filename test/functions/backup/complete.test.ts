@@ -1,6 +1,5 @@
 import { zstdCompressSync } from 'node:zlib';
 import { type DBSnapshot, DBSnapshotNotFoundFault, DescribeDBSnapshotsCommand, RDSClient } from '@aws-sdk/client-rds';
-import { mockClient } from 'aws-sdk-client-mock';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { handler } from '../../../functions/backup/complete.ts';
 import type { TenantItem } from '../../../functions/contracts/daily-backup.ts';
@@ -18,9 +17,10 @@ import {
 } from '../../../functions/contracts/vault-layout.ts';
 import { sha256Hex } from '../../../functions/platform/canonical-json.ts';
 import { BucketDigests, encodeDigests } from '../../../functions/platform/fingerprint/bucket-digests.ts';
+import { mockClientHere } from '../../fixtures/mock-client.ts';
 import { stepRuntime, type TestRuntime } from '../../fixtures/step-runtime.ts';
 
-const rds = mockClient(RDSClient);
+const rds = mockClientHere(RDSClient);
 const recoveryPointId = '20261122t023000z';
 const tenantsKey = tenantResultsKey(recoveryPointId);
 const database = { id: 'app', instanceId: 'school-app', databaseName: 'app', rootTable: 'school', rootColumn: 'id' };

@@ -6,7 +6,6 @@ import {
   RDSClient,
   RDSServiceException,
 } from '@aws-sdk/client-rds';
-import { mockClient } from 'aws-sdk-client-mock';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { handler } from '../../../functions/backup/remove-unproved.ts';
 import type { PlannedRemoval, RemoveUnprovedOutput } from '../../../functions/contracts/daily-backup.ts';
@@ -14,9 +13,10 @@ import { instantOfId } from '../../../functions/contracts/identifiers.ts';
 import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
 import { intermediateSnapshotId, rootManifestKey, vaultSnapshotId } from '../../../functions/contracts/vault-layout.ts';
 import { canonicalJson } from '../../../functions/platform/canonical-json.ts';
+import { mockClientHere } from '../../fixtures/mock-client.ts';
 import { stepRuntime, type TestRuntime } from '../../fixtures/step-runtime.ts';
 
-const rds = mockClient(RDSClient);
+const rds = mockClientHere(RDSClient);
 const metadata = { $metadata: { httpStatusCode: 400 }, message: 'as RDS says it' };
 const FIRST = '20261120t023000z';
 const SECOND = '20261121t023000z';

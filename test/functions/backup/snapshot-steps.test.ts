@@ -14,7 +14,6 @@ import {
   SnapshotQuotaExceededFault,
 } from '@aws-sdk/client-rds';
 import { GetObjectCommand, NoSuchKey, S3Client } from '@aws-sdk/client-s3';
-import { mockClient } from 'aws-sdk-client-mock';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { handler as copySnapshot } from '../../../functions/backup/copy-snapshot.ts';
 import { handler as createSnapshot } from '../../../functions/backup/create-snapshot.ts';
@@ -22,10 +21,11 @@ import { handler as deleteIntermediate } from '../../../functions/backup/delete-
 import { handler as describeSnapshot } from '../../../functions/backup/describe-snapshot.ts';
 import { handler as plan } from '../../../functions/backup/plan.ts';
 import { callStep, deployment } from '../../fixtures/deployment.ts';
+import { mockClientHere } from '../../fixtures/mock-client.ts';
 
-const rds = mockClient(RDSClient);
-const s3 = mockClient(S3Client);
-const kms = mockClient(KMSClient);
+const rds = mockClientHere(RDSClient);
+const s3 = mockClientHere(S3Client);
+const kms = mockClientHere(KMSClient);
 const recoveryPointId = '20261122t023000z';
 const instanceRef = { recoveryPointId, instanceId: 'school-app' };
 const ref = { ...instanceRef, measuredAt: '2026-11-22T02:35:00.000Z' };

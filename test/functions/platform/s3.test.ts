@@ -8,11 +8,11 @@ import {
   S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
-import { mockClient } from 'aws-sdk-client-mock';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { deleteVersions, listObjects, listVersions, readBytes, writeBytes } from '../../../functions/platform/s3.ts';
+import { mockClientHere } from '../../fixtures/mock-client.ts';
 
-const s3 = mockClient(S3Client);
+const s3 = mockClientHere(S3Client);
 beforeEach(() => s3.reset());
 
 const refusal = (name: string, httpStatusCode: number) =>

@@ -11,7 +11,6 @@ import {
   RestoreDBInstanceFromDBSnapshotCommand,
 } from '@aws-sdk/client-rds';
 import { DeleteObjectsCommand, GetObjectCommand, ListObjectVersionsCommand, S3Client } from '@aws-sdk/client-s3';
-import { mockClient } from 'aws-sdk-client-mock';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
 import { handler as describeInstance } from '../../../functions/restore-test/describe-instance.ts';
@@ -19,10 +18,11 @@ import { handler as removeAbandoned } from '../../../functions/restore-test/remo
 import { handler as restoreDatabase } from '../../../functions/restore-test/restore-database.ts';
 import { handler as tearDown } from '../../../functions/restore-test/tear-down.ts';
 import { callStep, deployment } from '../../fixtures/deployment.ts';
+import { mockClientHere } from '../../fixtures/mock-client.ts';
 
-const rds = mockClient(RDSClient);
-const s3 = mockClient(S3Client);
-const kms = mockClient(KMSClient);
+const rds = mockClientHere(RDSClient);
+const s3 = mockClientHere(S3Client);
+const kms = mockClientHere(KMSClient);
 const ref = { restoreTestId: '20261201t030000z', recoveryPointId: '20261122t023000z', databaseId: 'app' };
 const instanceId = 'daybreak-test-app-20261201030000';
 const snapshotId = 'daybreak-app-20261122t023000z';

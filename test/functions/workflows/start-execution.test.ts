@@ -6,13 +6,13 @@ import {
   SFNServiceException,
   StartExecutionCommand,
 } from '@aws-sdk/client-sfn';
-import { mockClient } from 'aws-sdk-client-mock';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../functions/platform/clock.ts';
 import { withRuntime } from '../../../functions/platform/runtime.ts';
 import { handler } from '../../../functions/workflows/start-execution.ts';
+import { mockClientHere } from '../../fixtures/mock-client.ts';
 
-const client = mockClient(SFNClient);
+const client = mockClientHere(SFNClient);
 const stateMachineArn = 'arn:aws:states:eu-west-2:111122223333:stateMachine:daybreak-daily-backup';
 const executionArn =
   'arn:aws:states:eu-west-2:111122223333:execution:daybreak-daily-backup:daily-backup-20261122T023000Z';
