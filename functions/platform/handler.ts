@@ -1,8 +1,12 @@
+import { ParseError } from '@aws-lambda-powertools/parser/errors';
+import { parser } from '@aws-lambda-powertools/parser/middleware';
+import middy, { type MiddlewareObj } from '@middy/core';
 import { z } from 'zod';
 import { Configuration, Deployment } from '../contracts/configuration.ts';
+import { RecoveryPointId, RestoreTestId } from '../contracts/identifiers.ts';
 import { addMs } from './clock.ts';
 import { describeError, isRetryable, PermanentError, RetryableError } from './errors.ts';
-import { log } from './log.ts';
+import { addToEachLine, log } from './log.ts';
 import { currentRuntime, oncePerRuntime } from './runtime.ts';
 
 /** What a step knows beside its input. */
@@ -37,25 +41,62 @@ export function handler<I extends z.ZodType, O extends z.ZodType>(step: {
   output: O;
   run: (input: z.output<I>, context: StepContext) => Promise<z.input<O>>;
 }): (event: unknown, context: InvocationContext) => Promise<z.output<O>> {
-  return async (event, invocation) => {
-    const now = currentRuntime().clock.now();
-    const endsAt = addMs(now, invocation.getRemainingTimeInMillis() - STOP_BEFORE_END_MS);
-    try {
-      const parsed = step.input.safeParse(event);
-      if (!parsed.success)
-        throw new InvalidInputError(`the step's input is not valid: ${z.prettifyError(parsed.error)}`);
-      const { configuration, deployment } = readConfiguration();
-      const timeIsShort = () => currentRuntime().clock.now() >= endsAt;
-      const output = await step.run(parsed.data, { now, configuration, deployment, timeIsShort });
-      log('info', 'step done');
-      return step.output.parse(output);
-    } catch (error) {
+  const wrapped = middy<z.output<I>, unknown>({ timeoutEarlyInMillis: 0 })
+    .use(logContext())
+    .use(errors())
+    .use(parser({ schema: step.input }))
+    .use(checkOutput(step.output))
+    .handler((input, invocation) => step.run(input, readStepContext(invocation)));
+  return (event, invocation) =>
+    wrapped(event as z.output<I>, invocation as Parameters<typeof wrapped>[1]) as Promise<z.output<O>>;
+}
+
+function readStepContext(invocation: InvocationContext): StepContext {
+  const { clock } = currentRuntime();
+  const now = clock.now();
+  const endsAt = addMs(now, invocation.getRemainingTimeInMillis() - STOP_BEFORE_END_MS);
+  return { now, ...readConfiguration(), timeIsShort: () => currentRuntime().clock.now() >= endsAt };
+}
+
+/** Puts what the lines of one invocation have in common into each of them. */
+function logContext(): MiddlewareObj {
+  return {
+    before: ({ event, context }) => {
+      const { data } = Subject.safeParse(event);
+      addToEachLine({ requestId: context.awsRequestId, ...data });
+    },
+  };
+}
+
+/** Ids of what an invocation is about. */
+const Subject = z.object({ recoveryPointId: RecoveryPointId.optional(), restoreTestId: RestoreTestId.optional() });
+
+/** Logs how the step ended, and gives an error the name that workflows match. */
+function errors(): MiddlewareObj {
+  return {
+    after: () => log('info', 'step done'),
+    onError: request => {
+      const error = request.error instanceof ParseError ? refusalOf(request.error) : request.error;
+      request.error = error;
       log('error', 'step failed', { error: describeError(error), retryable: isRetryable(error) });
-      if (isRetryable(error) && !(error instanceof Error && error.name === RetryableError.name)) {
-        throw new RetryableError(describeError(error), { cause: error });
+      if (isRetryable(error) && error?.name !== RetryableError.name) {
+        request.error = new RetryableError(describeError(error), { cause: error });
       }
-      throw error;
-    }
+    },
+  };
+}
+
+function refusalOf(error: ParseError): InvalidInputError {
+  const { cause } = error;
+  const reason = cause instanceof z.ZodError ? z.prettifyError(cause) : error.message;
+  return new InvalidInputError(`the step's input is not valid: ${reason}`, { cause });
+}
+
+function checkOutput(output: z.ZodType): MiddlewareObj {
+  return {
+    after: request => {
+      request.response = output.parse(request.response);
+    },
   };
 }
 
