@@ -182,15 +182,16 @@ export class LocalIam implements Authorizer {
     if (ofResource === 'deny') return 'with an explicit deny in a resource-based policy';
     const ofEndpoint = this.#endpointOf(principal, action, context)?.judge(request) ?? 'allow';
     if (ofEndpoint === 'deny') return 'with an explicit deny in a VPC endpoint policy';
-    if (ofResource !== 'allow') {
+    if (!allows(ofResource)) {
       if (resourcePolicyRequired && ofResource === 'silent') {
         return `because no resource-based policy allows the ${action} action`;
       }
       if (identity !== 'allow') return `because no identity-based policy allows the ${action} action`;
     }
-    if (boundary !== 'allow') return `because no permissions boundary allows the ${action} action`;
+    if (boundary !== 'allow' && ofResource !== 'allow-session')
+      return `because no permissions boundary allows the ${action} action`;
     // A gateway endpoint that names an account means its root user alone.
-    if (ofEndpoint !== 'allow') return `because no VPC endpoint policy allows the ${action} action`;
+    if (!allows(ofEndpoint)) return `because no VPC endpoint policy allows the ${action} action`;
     return undefined;
   }
 
@@ -239,6 +240,8 @@ export class LocalIam implements Authorizer {
     return policy;
   }
 }
+
+const allows = (verdict: PolicyVerdict) => verdict === 'allow' || verdict === 'allow-session';
 
 function judgeAll(policies: readonly Policy[], request: PolicyRequest): PolicyVerdict {
   let verdict: PolicyVerdict = 'silent';

@@ -20,9 +20,11 @@ export interface PolicyRequest {
 
 /**
  * What a policy says of a request. `allow-account`: a resource policy allows the whole account, which leaves the decision
- * to identity policies.
+ * to identity policies. `allow-session`: it allows everyone, on condition of `aws:PrincipalArn`, which no permissions
+ * boundary that is silent takes away.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics.html
  */
-export type PolicyVerdict = 'deny' | 'allow' | 'allow-account' | 'silent';
+export type PolicyVerdict = 'deny' | 'allow' | 'allow-session' | 'allow-account' | 'silent';
 
 interface Statement {
   readonly effect: 'Allow' | 'Deny';
@@ -30,6 +32,8 @@ interface Statement {
   readonly actions: Element;
   readonly resources: Element;
   readonly conditions: readonly Condition[];
+  /** Its principal is everyone, on condition of `aws:PrincipalArn`. */
+  readonly ofSession: boolean;
   /** ` if …` with the conditions as they are written, or nothing. */
   readonly conditionText: string;
 }
@@ -73,7 +77,7 @@ export class Policy {
       if (!statement.conditions.every(holds => holds(request.context(), request.lookUp))) continue;
       if (statement.effect === 'Deny') return 'deny';
       if (match === 'itself') {
-        verdict = 'allow';
+        if (verdict !== 'allow-session') verdict = statement.ofSession ? 'allow-session' : 'allow';
         if (request.onAllowance !== undefined) noteAllowances(statement, request, request.onAllowance);
       } else if (verdict === 'silent') verdict = 'allow-account';
     }
@@ -159,6 +163,7 @@ function compileStatement(
       ...resources,
       matchers: resources.values.map(resource => compilePattern(completeArn(resource), { wildcards: true, variables })),
     },
+    ofSession: Effect === 'Allow' && isEveryone(Principal) && namesPrincipal(Condition),
     conditionText: Condition === undefined ? '' : ` if ${JSON.stringify(Condition)}`,
     conditions: Object.entries(Condition === undefined ? {} : asRecord(Condition, 'Condition')).flatMap(
       ([operator, keys]) =>
@@ -168,6 +173,17 @@ function compileStatement(
         }),
     ),
   };
+}
+
+function isEveryone(principal: unknown): boolean {
+  const names = principal === '*' ? principal : (principal as { AWS?: unknown } | undefined)?.AWS;
+  return names === '*' || (Array.isArray(names) && names.includes('*'));
+}
+
+function namesPrincipal(condition: unknown): boolean {
+  return Object.values(condition === undefined ? {} : asRecord(condition, 'Condition')).some(keys =>
+    Object.keys(asRecord(keys, 'Condition')).some(key => key.toLowerCase() === 'aws:principalarn'),
+  );
 }
 
 /** IAM reads an ARN with fewer than six fields as if the missing ones were `*`. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { LocalClock } from '../clock.ts';
 import { accountOf } from '../iam/principal.ts';
 import {
@@ -73,10 +74,18 @@ export class KeyAccess {
     caller: Caller,
     action: string,
     keyId: string,
-    options: { aliases?: boolean; state: StateRule; conditions?: Conditions; encryptionContext?: EncryptionContext },
+    options: {
+      aliases?: boolean;
+      state: StateRule;
+      conditions?: Conditions;
+      encryptionContext?: EncryptionContext;
+      /** The grant that is to be made: a grantee may give no more than it was given. */
+      givesOn?: Pick<Grant, 'operations' | 'constraints'>;
+    },
   ): Key {
+    const { conditions, encryptionContext, givesOn } = options;
     const named = this.find(keyId, options.aliases ?? false);
-    this.authorize(caller, action, named, options.conditions, options.encryptionContext);
+    this.authorize(caller, action, named, conditions, encryptionContext, givesOn);
     checkState(named.key, options.state, this.nowMs());
     return named.key;
   }
@@ -88,6 +97,7 @@ export class KeyAccess {
     { key, alias }: NamedKey,
     conditions: Conditions = {},
     encryptionContext?: EncryptionContext,
+    givesOn?: Pick<Grant, 'operations' | 'constraints'>,
   ): void {
     const context: Record<string, string | readonly string[]> = {
       ...this.#conditionsOf(key),
@@ -111,7 +121,7 @@ export class KeyAccess {
       });
     } catch (error) {
       const denied = error instanceof AccessDenied && !error.message.includes('explicit deny');
-      if (!denied || !key.grants.some(grant => grants(grant, caller, action, encryptionContext))) throw error;
+      if (!denied || !key.grants.some(grant => grants(grant, caller, action, encryptionContext, givesOn))) throw error;
     }
   }
 
@@ -188,17 +198,48 @@ export class KeyAccess {
   }
 }
 
-function grants(grant: Grant, caller: Caller, action: string, context: EncryptionContext = {}): boolean {
-  const { EncryptionContextEquals: equals, EncryptionContextSubset: subset } = grant.constraints;
-  const contains = (expected: EncryptionContext) =>
-    Object.entries(expected).every(([name, value]) => Object.hasOwn(context, name) && context[name] === value);
+// Constraints are for what has an encryption context: "DescribeKey", "RetireGrant" and the like they do not bind. Who may
+// make grants by a grant makes none that allows more: its operations, under constraints as strict or stricter.
+// https://docs.aws.amazon.com/kms/latest/developerguide/create-grant-overview.html
+function grants(
+  { granteePrincipal, operations, constraints }: Grant,
+  caller: Caller,
+  action: string,
+  context: EncryptionContext = {},
+  givesOn?: Pick<Grant, 'operations' | 'constraints'>,
+): boolean {
+  if (granteePrincipal !== caller.principal.arn || !operations.includes(action)) return false;
+  if (givesOn !== undefined) {
+    return (
+      givesOn.operations.every(given => operations.includes(given)) && isAsStrict(givesOn.constraints, constraints)
+    );
+  }
+  const { EncryptionContextEquals: equals, EncryptionContextSubset: subset } = constraints;
+  if (!WITH_CONTEXT.has(action)) return true;
   return (
-    grant.granteePrincipal === caller.principal.arn &&
-    grant.operations.includes(action) &&
-    (subset === undefined || contains(subset)) &&
-    (equals === undefined || (contains(equals) && Object.keys(context).length === Object.keys(equals).length))
+    (subset === undefined || contains(context, subset)) &&
+    (equals === undefined || (contains(context, equals) && Object.keys(context).length === Object.keys(equals).length))
   );
 }
+
+const WITH_CONTEXT = new Set([
+  'Decrypt',
+  'Encrypt',
+  'GenerateDataKey',
+  'GenerateDataKeyWithoutPlaintext',
+  'ReEncryptFrom',
+  'ReEncryptTo',
+]);
+
+function isAsStrict(given: Grant['constraints'], own: Grant['constraints']): boolean {
+  const { EncryptionContextEquals: equals, EncryptionContextSubset: subset } = own;
+  if (equals !== undefined) return isDeepStrictEqual(given.EncryptionContextEquals, equals);
+  if (subset === undefined) return true;
+  return contains(given.EncryptionContextSubset ?? given.EncryptionContextEquals ?? {}, subset);
+}
+
+const contains = (context: EncryptionContext, expected: EncryptionContext) =>
+  Object.entries(expected).every(([name, value]) => Object.hasOwn(context, name) && context[name] === value);
 
 function notFound(arnPrefix: string, name: string, aliases: boolean): KeyOperationError {
   if (name.startsWith('alias/')) {

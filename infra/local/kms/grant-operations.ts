@@ -76,6 +76,7 @@ export function grantOperations(access: KeyAccess): Record<string, Operation> {
         const [constraint] = Object.keys(Constraints);
         const key = access.use(caller, 'CreateGrant', parameters.KeyId, {
           state: 'enabled',
+          givesOn: { operations: Operations, constraints: Constraints },
           conditions: {
             'kms:GrantOperations': Operations,
             'kms:GranteePrincipal': GranteePrincipal,

@@ -1,3 +1,4 @@
+import type { AwsResponse } from '../service.ts';
 import type { Checksum, ChecksumAlgorithm, ChecksumType } from './checksums.ts';
 import type { SortedKeys } from './key-order.ts';
 import type { LockState, RetentionMode, RetentionPeriod } from './object-lock.ts';
@@ -112,6 +113,8 @@ export interface Bucket {
   policy: unknown;
   readonly keys: SortedKeys<KeyVersions>;
   readonly uploads: Map<string, { readonly upload: MultipartUpload; readonly parts: Map<number, UploadedPart> }>;
+  /** The answers to uploads that were completed: S3 gives a repeated request the first one's. Only the newest are kept. */
+  readonly completed: Map<string, { readonly key: string; readonly request: string; readonly response: AwsResponse }>;
   /** How often each key was deleted from, so that a conditional write can see what happened meanwhile. */
   readonly deletions: Map<string, number>;
 }

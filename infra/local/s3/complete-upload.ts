@@ -7,7 +7,7 @@ import { CHECKSUM_ALGORITHMS, checksumElement, checksumHeader, combineParts } fr
 import { guardWrite } from './conditions.ts';
 import { encryptionHeaders } from './encryption.ts';
 import { invalidRequest, malformedXml, S3Error } from './errors.ts';
-import { bucketOf, type Exchange, header } from './exchange.ts';
+import { bucketOf, type Exchange, header, query } from './exchange.ts';
 import { findUpload } from './multipart.ts';
 import { commitVersion, newVersionId, versionHeader } from './put-object.ts';
 import { readFields, writeXml, type XmlElement } from './xml.ts';
@@ -21,6 +21,7 @@ interface NamedPart {
 
 const CHECKSUM_ELEMENTS = CHECKSUM_ALGORITHMS.map(checksumElement);
 const MAXIMUM_PARTS = 10_000;
+const COMPLETED_KEPT = 1000;
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html */
 export async function completeMultipartUpload(exchange: Exchange): Promise<AwsResponse> {
@@ -30,8 +31,12 @@ export async function completeMultipartUpload(exchange: Exchange): Promise<AwsRe
   const checkCondition = guardWrite(exchange, bucket);
   // The checksum headers of this request are the object's, not the document's.
   const document = await readDocument(withoutChecksums(exchange), 'CompleteMultipartUpload');
-  const { upload, parts } = findUpload(exchange, bucket);
   const named = readParts(document);
+  const uploadId = query(exchange, 'uploadId') ?? '';
+  const request = JSON.stringify(named);
+  const earlier = bucket.completed.get(uploadId);
+  if (earlier?.key === key && earlier.request === request) return earlier.response;
+  const { upload, parts } = findUpload(exchange, bucket);
   const chosen = named.map(part => choosePart(part, parts, upload.checksumAlgorithm, requiresChecksums(upload)));
   for (const part of chosen.slice(0, -1)) {
     if (part.segment.sizeBytes < core.limits.minimumPartBytes) {
@@ -72,7 +77,7 @@ export async function completeMultipartUpload(exchange: Exchange): Promise<AwsRe
     lock,
   };
   commitVersion(core, bucket, version, checkCondition, upload.uploadId);
-  return {
+  const response = {
     status: 200,
     headers: {
       'content-type': 'application/xml',
@@ -91,6 +96,9 @@ export async function completeMultipartUpload(exchange: Exchange): Promise<AwsRe
       ],
     ]),
   };
+  bucket.completed.set(uploadId, { key, request, response });
+  for (const oldest of [...bucket.completed.keys()].slice(0, -COMPLETED_KEPT)) bucket.completed.delete(oldest);
+  return response;
 }
 
 function withoutChecksums(exchange: Exchange): Exchange {

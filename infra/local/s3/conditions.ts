@@ -1,12 +1,6 @@
+import { authorize } from './authorization.ts';
 import { type Bucket, currentObject, newestVersion, type ObjectVersion } from './bucket.ts';
-import {
-  conditionalConflict,
-  invalidRequest,
-  noSuchKey,
-  notImplemented,
-  preconditionFailed,
-  S3Error,
-} from './errors.ts';
+import { conditionalConflict, noSuchKey, notImplemented, preconditionFailed, S3Error } from './errors.ts';
 import { type Exchange, header, httpDate } from './exchange.ts';
 
 /**
@@ -76,6 +70,8 @@ export function matches(list: string, eTag: string): boolean {
 /**
  * Notes how a key stands as a conditional write begins. The function that it returns decides, at the moment of the write,
  * whether the write may happen (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
+ * `If-Match` asks about the object that is there, so it needs `s3:GetObject` as well.
+ * @throws S3Error `AccessDenied`; 501 for what Daybreak never sends: `If-Match: *`, or both conditions.
  * @throws S3Error (from the returned function) 412 where the condition does not hold, 409 where the key was deleted or, for
  * `If-Match`, changed meanwhile, 404 where `If-Match` finds nothing.
  */
@@ -84,10 +80,10 @@ export function guardWrite(exchange: Exchange, bucket: Bucket): () => void {
   const ifMatch = header(exchange, 'if-match');
   if (ifNoneMatch === undefined && ifMatch === undefined) return () => {};
   if (ifNoneMatch !== undefined && ifNoneMatch !== '*') throw notImplemented('If-None-Match of a write other than *');
-  if (ifNoneMatch !== undefined && ifMatch !== undefined) {
-    throw invalidRequest('If-Match and If-None-Match cannot be used together');
-  }
+  if (ifNoneMatch !== undefined && ifMatch !== undefined) throw notImplemented('If-Match beside If-None-Match');
+  if (ifMatch?.trim() === '*') throw notImplemented('If-Match: * of a write');
   const { key } = exchange;
+  if (ifMatch !== undefined) authorize(exchange, 's3:GetObject', { bucket, key });
   const deletionsBefore = bucket.deletions.get(key) ?? 0;
   const newestBefore = newestVersion(bucket, key);
   return () => {

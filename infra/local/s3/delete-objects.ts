@@ -94,6 +94,10 @@ function deleteOne(exchange: Exchange, bucket: Bucket, deletion: Deletion, bypas
     ...existingTagContext(version),
     ...(versionId === undefined ? {} : { 's3:VersionId': versionId }),
   });
+  // "conditional deletes with a specific ETag value require both s3:DeleteObject and s3:GetObject permissions"
+  // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-delete-enforce.html
+  if (eTag?.trim() === '*') throw notImplemented('If-Match: * of a delete');
+  if (eTag !== undefined) authorize(exchange, 's3:GetObject', place);
   if (eTag !== undefined && (version?.kind !== 'object' || !matches(eTag, version.eTag))) {
     throw preconditionFailed('If-Match');
   }

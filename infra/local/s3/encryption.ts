@@ -51,7 +51,8 @@ export function encryptionForWrite(exchange: Exchange, bucket: Bucket): WriteEnc
       }
       return { encryption: { algorithm }, dataKey: undefined };
     case 'aws:kms':
-      return generateDataKey(exchange, bucket, keyId ?? 'alias/aws/s3');
+      if (keyId === undefined) throw notImplemented(`${SSE}: aws:kms without a key's id, which means alias/aws/s3`);
+      return generateDataKey(exchange, bucket, keyId);
     case 'aws:kms:dsse':
     case 'aws:fsx':
       throw notImplemented(`${SSE}: ${algorithm}`);

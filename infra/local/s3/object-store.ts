@@ -96,6 +96,7 @@ export class ObjectStore {
       policy: definition.policy,
       keys: standing?.keys ?? new SortedKeys(),
       uploads: standing?.uploads ?? new Map(),
+      completed: standing?.completed ?? new Map(),
       deletions: standing?.deletions ?? new Map(),
     });
   }

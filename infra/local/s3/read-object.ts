@@ -92,6 +92,7 @@ function readRange(exchange: Exchange, { sizeBytes, segments, multipart }: Objec
     if (range !== undefined) {
       throw new S3Error(400, 'InvalidRequest', 'Cannot specify both Range header and partNumber query parameter');
     }
+    if (wantsChecksum(exchange)) throw notImplemented('x-amz-checksum-mode with a part number');
     const number = Number(partNumber);
     if (!Number.isInteger(number) || number < 1 || number > 10_000) {
       throw invalidArgument('partNumber', partNumber, 'Part number must be an integer between 1 and 10000, inclusive');

@@ -16,7 +16,7 @@ export const stepFunctionsFunctions: Readonly<
   Record<string, { signature: string; implementation: (...args: never[]) => unknown }>
 > = {
   partition: { signature: '<an:a>', implementation: partition },
-  range: { signature: '<nnn:a<n>>', implementation: range },
+  range: { signature: '<nnn:x>', implementation: range },
   hash: { signature: '<xs:s>', implementation: hash },
   random: { signature: '<n?:n>', implementation: random },
   uuid: { signature: '<:s>', implementation: () => randomUUID() },
@@ -31,11 +31,12 @@ function partition(items: unknown[] | undefined, size: number): unknown[][] | un
   return parts;
 }
 
-function range(first: number, last: number, step: number): number[] {
+// One number alone is no array, as with every sequence of JSONata: https://docs.jsonata.org/processing#sequences
+function range(first: number, last: number, step: number): number | number[] {
   if (step === 0) throw new RangeError('the step of a range is not 0');
   const count = Math.floor((last - first) / step) + 1;
   if (count > 1000) throw new RangeError('a range holds at most 1,000 numbers');
-  return Array.from({ length: Math.max(0, count) }, (_, index) => first + index * step);
+  return count === 1 ? first : Array.from({ length: Math.max(0, count) }, (_, index) => first + index * step);
 }
 
 function hash(data: unknown, algorithm: string): string {

@@ -46,8 +46,8 @@ const DENIED_BOUNDARY = 'with an explicit deny in a permissions boundary';
 describe('one account’s decision', () => {
   const yes = policy(allow({}));
   const no = policy(deny({}));
-  const resource = (effect: 'Allow' | 'Deny', principal: unknown) =>
-    policy({ Effect: effect, Principal: principal, Action: '*', Resource: '*' });
+  const resource = (effect: 'Allow' | 'Deny', principal: unknown, condition: object = {}) =>
+    policy({ Effect: effect, Principal: principal, Action: '*', Resource: '*', Condition: condition });
 
   it.each<[string, { policies?: unknown[]; boundary?: unknown }, unknown, string]>([
     ['nothing', {}, undefined, NO_IDENTITY],
@@ -72,6 +72,24 @@ describe('one account’s decision', () => {
       'boundary is silent on what the resource allows',
       { boundary: policy(allow({ Action: 'kms:*' })) },
       resource('Allow', { AWS: ROLE }),
+      NO_BOUNDARY,
+    ],
+    [
+      'boundary is silent on what the resource allows everyone who has this ARN',
+      { boundary: policy(allow({ Action: 'kms:*' })) },
+      resource('Allow', '*', { ArnLike: { 'aws:PrincipalArn': ROLE } }),
+      'allowed',
+    ],
+    [
+      'boundary denies what the resource allows everyone who has this ARN',
+      { boundary: policy(deny({})) },
+      resource('Allow', '*', { ArnLike: { 'aws:PrincipalArn': ROLE } }),
+      DENIED_BOUNDARY,
+    ],
+    [
+      'boundary is silent on what the resource allows everyone',
+      { boundary: policy(allow({ Action: 'kms:*' })) },
+      resource('Allow', '*'),
       NO_BOUNDARY,
     ],
   ])('%s', (_title, definition, resourcePolicy, expected) => {

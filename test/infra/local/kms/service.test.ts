@@ -746,6 +746,34 @@ describe('permissions', () => {
     expect((await client.send(new ListGrantsCommand({ KeyId }))).Grants).toHaveLength(3);
   });
 
+  it('come from a grant made by a grantee, which gives no more than it has', async () => {
+    const { client, clientOf } = judged();
+    const KeyId = await createKey(client);
+    const own = { EncryptionContextSubset: { a: '1' } };
+    await client.send(
+      new CreateGrantCommand({
+        KeyId,
+        GranteePrincipal: ROLE,
+        Operations: ['CreateGrant', 'Decrypt', 'DescribeKey', 'RetireGrant'],
+        Constraints: own,
+      }),
+    );
+    const giveOn = (input: object) =>
+      clientOf(role).send(
+        new CreateGrantCommand({ KeyId, GranteePrincipal: OTHER, Operations: ['Decrypt'], Constraints: own, ...input }),
+      );
+    const refused = failsWith('AccessDeniedException');
+    await expect(giveOn({ Operations: ['Decrypt', 'Encrypt'] })).rejects.toEqual(refused);
+    await expect(giveOn({ Constraints: {} })).rejects.toEqual(refused);
+    await expect(giveOn({ Constraints: { EncryptionContextSubset: { b: '1' } } })).rejects.toEqual(refused);
+    const { GrantId } = await giveOn({ Constraints: { EncryptionContextSubset: { a: '1', b: '2' } } });
+    await giveOn({ Constraints: { EncryptionContextEquals: { a: '1' } } });
+    expect(GrantId).toMatch(/^[0-9a-f]{64}$/);
+    // What has no encryption context is not bound by one.
+    const described = await clientOf(role).send(new DescribeKeyCommand({ KeyId }));
+    expect(described.KeyMetadata?.Arn).toBe(KeyId);
+  });
+
   it('are asked for with the condition keys that AWS defines', async () => {
     const { client, kms, requests } = judged();
     const KeyId = await createKey(client, { Tags: [{ TagKey: 'daybreak:tenant', TagValue: 't1' }] });

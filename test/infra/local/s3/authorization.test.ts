@@ -80,6 +80,18 @@ describe('each operation asks IAM', () => {
     );
   });
 
+  it('for reading, too, where it is a condition that the object is still this one', async () => {
+    const { client, permissions } = startS3();
+    const place = { Bucket: 'plain', Key: 'k' };
+    const { ETag } = await client.send(new PutObjectCommand({ ...place, Body: 'x' }));
+    permissions.asked.length = 0;
+    await client.send(new PutObjectCommand({ ...place, Body: 'y', IfMatch: ETag }));
+    expect(permissions.asked.map(({ action }) => action)).toEqual([PUT, 's3:GetObject']);
+    permissions.asked.length = 0;
+    await failure(client.send(new DeleteObjectCommand({ ...place, IfMatch: ETag })));
+    expect(permissions.asked.map(({ action }) => action)).toEqual(['s3:DeleteObject', 's3:GetObject']);
+  });
+
   it('with what tells a conditional write from an upload in parts', async () => {
     const { client, permissions } = startS3();
     await client.send(new CreateMultipartUploadCommand({ Bucket: 'plain', Key: 'k' }));
