@@ -1,9 +1,9 @@
 import type { z } from 'zod';
-import type { SupplierConfiguration } from './configuration.ts';
+import type { SupplierConfiguration } from '#configuration';
 
 /**
- * A supplier with one database and one bucket. Copy it to `daybreak.config.ts` in the project's folder (and write
- * `./infra/config/…` in the import), and put your own ids in.
+ * A supplier with one database and one bucket. Copy it to `daybreak.config.ts` in the project's folder, and put your own ids
+ * in.
  */
 export const exampleConfiguration: z.input<typeof SupplierConfiguration> = {
   account: '111122223333',

@@ -24,7 +24,7 @@ export function describeExample(): string {
     ...lines.map(({ what, quantity, usd }) => `| ${what} | ${quantity} | ${usd.toFixed(2)} |`),
     `| **all** | | **about ${Math.round(total)}** |`,
     '',
-    `Prices of eu-west-2 as of ${PRICES_AS_OF} ([each with its source](infra/cost/prices.ts); ${unconfirmed.length} of them unconfirmed), without VAT, support and free tiers; the first backup adds ${firstBackup(size).toFixed(2)}, once. A key that rotates costs a dollar more a month after its first and its second year. A second trail of the account's changes costs 2.00 for each 100,000.`,
+    `Prices of eu-west-2 as of ${PRICES_AS_OF} (each with its source in infra/cost/prices.ts; ${unconfirmed.length} of them unconfirmed), without VAT, support and free tiers; the first backup adds ${firstBackup(size).toFixed(2)}, once. A key that rotates costs a dollar more a month after its first and its second year. A second trail of the account's changes costs 2.00 for each 100,000.`,
   ].join('\n');
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
+import { globSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as cloudwatch from '@aws-sdk/client-cloudwatch';
 import * as kms from '@aws-sdk/client-kms';
@@ -22,10 +22,12 @@ import { commandsIn, commandsInShell, type WrittenCommand } from './written-comm
 const root = join(import.meta.dirname, '../..');
 const configuration = readConfiguration(exampleConfiguration);
 const pages = [
-  ...readdirSync(join(root, 'runbooks'))
-    .filter(name => name.endsWith('.md'))
-    .map(name => `runbooks/${name}`),
-  ...['README.md', 'DEPLOYING.md'].filter(name => existsSync(join(root, name))),
+  ...['runbooks', 'docs'].flatMap(folder =>
+    readdirSync(join(root, folder))
+      .filter(name => name.endsWith('.md'))
+      .map(name => `${folder}/${name}`),
+  ),
+  ...['README.md', 'DEPLOYING.md'],
 ].map(name => ({ name, text: readFileSync(join(root, name), 'utf8') }));
 const alarms = [...alarmsOf(configuration), ...tamperAlarmsOf(tamperRules(configuration, []))].map(
   ({ id, command }) => ({ name: `alarm ${id}`, text: command }),
