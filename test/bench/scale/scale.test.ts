@@ -2,7 +2,6 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { STEPS } from '../../../infra/access/role-names.ts';
 import { STEP_DEFINITIONS } from '../../../infra/steps/definitions.ts';
 import { callStep } from './call-step.ts';
 import { describeAssumptions, describeProjection, readRates } from './describe.ts';
@@ -14,11 +13,6 @@ const page = readFileSync(join(import.meta.dirname, '../../../docs/scale.md'), '
 const calls = { reads: 1, writes: 1, pages: 0, deletes: 0, keyRequests: 1, signatures: 0 };
 
 describe('the loads', () => {
-  it('meet every step, or say why they do not', () => {
-    const named = [...new Set(LOADS.map(({ step }) => step)), ...Object.keys(NOT_MEASURED)];
-    expect(named.sort()).toEqual([...STEPS].sort());
-  });
-
   it('are those of the page, with what their steps are built for', () => {
     const rows = page
       .split('\n')
