@@ -1,6 +1,6 @@
 import { Effect, PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
 import { acknowledge } from '../constructs/acknowledge.ts';
-import { arnOf, type Pattern, type Permission } from './permission.ts';
+import { arnOf, type Permission, type Wildcard } from './permission.ts';
 
 /**
  * Gives a role what a permission says. cdk-nag records the reason of a pattern where it asks for one: for a `*`.
@@ -27,7 +27,7 @@ export function addPermission(role: Role, { effect = 'Allow', actions, resources
 }
 
 /** Records the reason for a wildcard that another construct adds to the role. */
-export function acknowledgeWildcard(role: Role, { pattern, reason }: Pattern): void {
+export function acknowledgeWildcard(role: Role, { pattern, reason }: Wildcard): void {
   acknowledge(role, [`AwsSolutions-IAM5[Resource::${pattern}]`], reason);
 }
 

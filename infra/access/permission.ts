@@ -1,14 +1,14 @@
 import type { PolicyStatementProps } from 'aws-cdk-lib/aws-iam';
 
 /** An ARN of which a `*` or `?` leaves a part open. */
-export interface Pattern {
+export interface Wildcard {
   readonly pattern: string;
   /** Why the resources cannot be named more narrowly, in a sentence for who audits it. */
   readonly reason: string;
 }
 
 /** What a permission is for: one resource by its ARN, or a pattern with its reason. */
-export type Resource = string | Pattern;
+export type Resource = string | Wildcard;
 
 /** A statement of a role's policy: it allows, unless it says otherwise. */
 export interface Permission {

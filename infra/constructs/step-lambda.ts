@@ -10,7 +10,7 @@ import { LogLevel, NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-n
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { acknowledgeInlinePolicy, addPermission } from '../access/allow.ts';
-import type { Pattern, Permission } from '../access/permission.ts';
+import type { Permission, Wildcard } from '../access/permission.ts';
 import { type Step, stepName } from '../access/role-names.ts';
 import type { Caller, Limits } from '../steps/step.ts';
 import { acknowledge } from './acknowledge.ts';
@@ -161,7 +161,7 @@ function allowNetworkInterfaces(role: Role, functionName: string): void {
     'ec2:AssignPrivateIpAddresses',
     'ec2:UnassignPrivateIpAddresses',
   ];
-  const anyInterface: Pattern = {
+  const anyInterface: Wildcard = {
     pattern: '*',
     reason: "Lambda makes a function's network interfaces under its role; code in the function is denied all of it.",
   };

@@ -1,5 +1,5 @@
 import { PURPOSE_TAG, RECOVERY_POINT_TAG, SNAPSHOT_PURPOSES } from '../../functions/contracts/vault-layout.ts';
-import type { Pattern, Permission, Resource } from '../access/permission.ts';
+import type { Permission, Resource, Wildcard } from '../access/permission.ts';
 import { objects, type Reach, S3, type SharedPermissions } from './shared-permissions.ts';
 import { defineSteps, GIB, KIB, MIB, MILLION, TIB } from './step.ts';
 
@@ -8,7 +8,7 @@ type Within = Reach & SharedPermissions;
 const sourceInstances = ({ configuration, rds }: Within): string[] => [
   ...new Set(configuration.databases.map(({ instanceId }) => rds('db', instanceId))),
 ];
-const intermediates = ({ snapshots }: Within): Pattern[] => snapshots('daybreak-intermediate-');
+const intermediates = ({ snapshots }: Within): Wildcard[] => snapshots('daybreak-intermediate-');
 const describeSnapshots = (within: Within): Permission => ({
   actions: ['rds:DescribeDBSnapshots'],
   resources: [...intermediates(within), ...within.vaultCopies],
@@ -22,7 +22,7 @@ const deleteSnapshots = (resources: readonly Resource[], purpose: string): Permi
 
 const sourceBuckets = ({ configuration }: Within): string[] =>
   configuration.buckets.map(({ name }) => `arn:aws:s3:::${name}`);
-const sourceObjects = (within: Within): Pattern[] =>
+const sourceObjects = (within: Within): Wildcard[] =>
   sourceBuckets(within).map(bucketArn => ({
     pattern: `${bucketArn}/*`,
     reason: 'A backup reads every object of a bucket that the configuration names.',
@@ -31,7 +31,7 @@ const listSources = (within: Within): Permission => ({
   actions: ['s3:ListBucket', 's3:ListBucketVersions'],
   resources: sourceBuckets(within),
 });
-const ofEveryTenant = (vaultBucket: string, ...names: string[]): Pattern[] =>
+const ofEveryTenant = (vaultBucket: string, ...names: string[]): Wildcard[] =>
   names.map(name => ({
     pattern: `arn:aws:s3:::${vaultBucket}/tenants/*/${name}*`,
     reason:

@@ -4,17 +4,17 @@ import {
   RESTORE_TEST_INSTANCE_PREFIX,
   RESTORE_TEST_TAG,
 } from '../../functions/contracts/vault-layout.ts';
-import type { Pattern, Permission, Resource } from '../access/permission.ts';
+import type { Permission, Resource, Wildcard } from '../access/permission.ts';
 import { objects, type Reach, type SharedPermissions } from './shared-permissions.ts';
 import { defineSteps, GIB, KIB, MIB, MILLION, TIB } from './step.ts';
 
 type Within = Reach & SharedPermissions;
 
-const testInstances = ({ rds }: Within): Pattern => ({
+const testInstances = ({ rds }: Within): Wildcard => ({
   pattern: rds('db', `${RESTORE_TEST_INSTANCE_PREFIX}*`),
   reason: 'A restored instance is named after its restore test, at run time.',
 });
-const defaultGroup = (arn: string): Pattern => ({
+const defaultGroup = (arn: string): Wildcard => ({
   pattern: arn,
   reason:
     "A restore without groups of one's own uses RDS's default groups, which are named after the engine's version.",

@@ -1,5 +1,5 @@
 import { LEDGER_PROJECTION_PREFIX, PURPOSE_TAG } from '../../functions/contracts/vault-layout.ts';
-import { arnOf, type Pattern, type Permission, type Resource } from '../access/permission.ts';
+import { arnOf, type Permission, type Resource, type Wildcard } from '../access/permission.ts';
 import { REGION, type SupplierConfiguration } from '../config/configuration.ts';
 
 /** What there is in a deployment that steps may be allowed to reach. */
@@ -25,7 +25,7 @@ export const S3 = `s3.${REGION}.amazonaws.com`;
 const RDS = `rds.${REGION}.amazonaws.com`;
 
 /** All objects of one of Daybreak's buckets below a prefix. */
-export function objectsBelow(bucket: string, prefix: string): Pattern {
+export function objectsBelow(bucket: string, prefix: string): Wildcard {
   return {
     pattern: `arn:aws:s3:::${bucket}/${prefix}*`,
     reason: 'Objects are named at run time; the role reaches one kind of them, by its prefix.',
@@ -33,12 +33,12 @@ export function objectsBelow(bucket: string, prefix: string): Pattern {
 }
 
 /** The same for several prefixes. */
-export function objects(bucket: string, ...prefixes: string[]): Pattern[] {
+export function objects(bucket: string, ...prefixes: string[]): Wildcard[] {
   return prefixes.map(prefix => objectsBelow(bucket, prefix));
 }
 
 /** The executions of a state machine, or of a distributed map of it (`<state machine>/<map>`). */
-export function executions(stateMachineArn: string): Pattern {
+export function executions(stateMachineArn: string): Wildcard {
   return {
     pattern: `${stateMachineArn.replace(':stateMachine:', ':execution:')}:*`,
     reason: 'Executions, and the children of a distributed map, are named at run time.',
@@ -87,7 +87,7 @@ export function sharedPermissions(reach: Reach) {
     },
   ];
 
-  const tenantKeys: Pattern = {
+  const tenantKeys: Wildcard = {
     pattern: `arn:aws:kms:${REGION}:${account}:key/*`,
     reason: "Tenants' keys are made at run time; each one's own policy names the roles that may use it.",
   };
@@ -114,7 +114,7 @@ export function sharedPermissions(reach: Reach) {
 
   const rds = (kind: string, name: string) => `arn:aws:rds:${REGION}:${account}:${kind}:${name}`;
   // A snapshot is named after one of its instance's databases, which another becomes when that one leaves the configuration.
-  const snapshots = (prefix: string): Pattern[] =>
+  const snapshots = (prefix: string): Wildcard[] =>
     databases.map(({ id }) => ({
       pattern: rds('snapshot', `${prefix}${id}-${ANY_RECOVERY_POINT}`),
       reason: 'A snapshot is named after its recovery point, at run time.',

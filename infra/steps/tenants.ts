@@ -1,9 +1,9 @@
 import { PURPOSE_TAG, TENANT_TAG } from '../../functions/contracts/vault-layout.ts';
-import type { Pattern } from '../access/permission.ts';
+import type { Wildcard } from '../access/permission.ts';
 import { REGION } from '../config/configuration.ts';
 import { defineSteps, KIB, MIB } from './step.ts';
 
-const ANY_KEY: Pattern = {
+const ANY_KEY: Wildcard = {
   pattern: '*',
   reason:
     'A key that does not exist yet has no ARN, and listing knows none; the guardrails let this role alone create.',
