@@ -121,12 +121,22 @@ it('gives the roles of distributed maps to the workflows that have one', () => {
   expect(DISTRIBUTED_WORKFLOWS).toEqual(WORKFLOWS.filter(name => definitions[name]?.text.includes('"DISTRIBUTED"')));
 });
 
+/** One step of which nothing is forgotten. */
+const complete: Known = {
+  handlers: ['pulse/read-back'],
+  files: { 'pulse.ts': ['pulse/read-back'] },
+  definitions: { 'pulse/read-back': { callers: ['schedule'] } },
+  called: { workflow: [], schedule: ['pulse/read-back'], rules: [] },
+  loads: ['pulse/read-back'],
+  keys: [],
+};
+
 it('names the place of a step whose file alone is there', () => {
   mkdirSync(join(scratch, 'functions/retention'), { recursive: true });
   writeFileSync(join(scratch, 'functions/retention/sweep.ts'), 'export const handler = step({});\n');
   writeFileSync(join(scratch, 'functions/retention/plan-sweep.ts'), 'export const planSweep = () => [];\n');
-  const handlers = [...known.handlers, ...handlersIn(scratch)];
-  expect(findForgotten({ ...known, handlers })).toEqual([
+  const handlers = [...complete.handlers, ...handlersIn(scratch)];
+  expect(findForgotten({ ...complete, handlers })).toEqual([
     'functions/retention/sweep.ts exports a handler, and infra/steps/retention.ts does not define retention/sweep',
   ]);
 });
@@ -134,11 +144,15 @@ it('names the place of a step whose file alone is there', () => {
 it('names each place that a step which is defined alone has not come to', () => {
   const [alias, action] = ['alias/daybreak/signing', 'kms:Sign'];
   const half: Known = {
-    ...known,
-    files: { ...known.files, 'retention.ts': ['retention/sweep', 'retention/list'], 'pulse.ts': ['retention/sweep'] },
-    definitions: { ...known.definitions, 'retention/sweep': { callers: ['workflow', 'rules'] } },
-    called: { ...known.called, schedule: [...known.called.schedule, 'retention/sweep', 'retention/gone'] },
-    loads: [...known.loads, 'retention/gone'],
+    ...complete,
+    files: {
+      ...complete.files,
+      'retention.ts': ['retention/sweep', 'retention/list'],
+      'pulse.ts': ['pulse/read-back', 'retention/sweep'],
+    },
+    definitions: { ...complete.definitions, 'retention/sweep': { callers: ['workflow', 'rules'] } },
+    called: { ...complete.called, schedule: [...complete.called.schedule, 'retention/sweep', 'retention/gone'] },
+    loads: [...complete.loads, 'retention/gone'],
     keys: [
       { alias, action, roles: ['daybreak-retention-gone'], steps: ['retention/sweep'] },
       { alias, action: 'kms:CreateGrant', roles: [], steps: [] },
