@@ -6,14 +6,15 @@ import type { Resource } from '../../../infra/access/permission.ts';
 import { STEPS, stepName, WORKFLOWS } from '../../../infra/access/role-names.ts';
 import { DISTRIBUTED_WORKFLOWS } from '../../../infra/access/writers.ts';
 import { createApp } from '../../../infra/app.ts';
-import { bucketNames, SupplierConfiguration } from '../../../infra/config/configuration.ts';
+import { SupplierConfiguration } from '../../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../../infra/config/example.ts';
-import { permissionsOf, STEP_DEFINITIONS } from '../../../infra/steps/definitions.ts';
+import { STEP_DEFINITIONS } from '../../../infra/steps/definitions.ts';
+import { stepsThatMay } from '../../../infra/steps/planned-permissions.ts';
 import type { StepDefinition } from '../../../infra/steps/step.ts';
 import { DEFINITIONS } from '../../../infra/workflows/definitions.ts';
 import type { invoke } from '../../../infra/workflows/states-language.ts';
 import { LOADS, NOT_MEASURED } from '../../bench/scale/loads.ts';
-import { definedIn, findForgotten, handlersIn, type Known, stepsAllowed } from './forgotten.ts';
+import { definedIn, findForgotten, handlersIn, type Known } from './forgotten.ts';
 
 const PROJECT = join(import.meta.dirname, '../../..');
 const scratch = mkdtempSync(join(tmpdir(), 'daybreak-forgotten-'));
@@ -21,6 +22,9 @@ afterAll(() => rmSync(scratch, { recursive: true }));
 
 // biome-ignore lint/suspicious/noExplicitAny: templates are JSON; what is read of them says what is in them.
 type Resources = Readonly<Record<string, { Type: string; Properties: any }>>;
+interface Conditions {
+  readonly ArnLike: Readonly<Record<string, string | string[]>>;
+}
 const ofType = (resources: Resources, type: string) =>
   Object.entries(resources).flatMap(([id, { Type, Properties }]) => (Type === type ? [{ id, ...Properties }] : []));
 
@@ -66,40 +70,34 @@ beforeAll(async () => {
   };
 });
 
+const KEYS = {
+  'alias/daybreak/vault': 'vaultKeyArn',
+  'alias/daybreak/signing': 'signingKeyArn',
+  'alias/daybreak/ledger': 'ledgerKeyArn',
+  'alias/daybreak/entries': 'entryKeyArn',
+  'alias/daybreak/tenant-ids': 'tenantIdKeyArn',
+} as const;
+
 /** Who may sign, give grants and make names, by the policies of the vault's keys and by the steps' own. */
 function keyUses(vault: Resources): Known['keys'] {
-  const keys: Record<string, string> = Object.fromEntries(
-    ofType(vault, 'AWS::KMS::Alias').map(({ AliasName, TargetKeyId }) => [AliasName, TargetKeyId['Fn::GetAtt'][0]]),
-  );
-  const arnOfKey = (alias: string) => keys[`alias/daybreak/${alias}`] ?? alias;
   const configuration = SupplierConfiguration.parse(exampleConfiguration);
-  const permissions = permissionsOf({
-    configuration,
-    ...bucketNames(configuration),
-    vaultKeyArn: arnOfKey('vault'),
-    signingKeyArn: arnOfKey('signing'),
-    tenantIdKeyArn: arnOfKey('tenant-ids'),
-    ledgerKeyArn: arnOfKey('ledger'),
-    entryKeyArn: arnOfKey('entries'),
-    subnetGroupName: 'isolated',
-    stateMachineArns: [],
-  });
+  const aliases = ofType(vault, 'AWS::KMS::Alias');
   const list = (value: string | string[]) => [value].flat();
-  return Object.entries(keys).flatMap(([alias, id]) =>
-    ['kms:Sign', 'kms:CreateGrant', 'kms:GenerateMac'].map(action => ({
+  return Object.entries(KEYS).flatMap(([alias, key]) => {
+    const [id] = aliases.find(({ AliasName }) => AliasName === alias)?.TargetKeyId['Fn::GetAtt'] ?? [];
+    const statements: { Effect: string; Action: string | string[]; Condition: Conditions }[] =
+      vault[id]?.Properties.KeyPolicy.Statement;
+    return (['kms:Sign', 'kms:CreateGrant', 'kms:GenerateMac'] as const).map(action => ({
       alias,
       action,
-      roles: vault[id]?.Properties.KeyPolicy.Statement.filter(
-        ({ Effect, Action }: { Effect: string; Action: string | string[] }) =>
-          Effect === 'Allow' && list(Action).includes(action),
-      ).flatMap(({ Condition }: { Condition: { ArnLike: Record<string, string | string[]> } }) =>
-        list(Condition.ArnLike['aws:PrincipalArn'] ?? [])
-          .filter(arn => arn.includes(':role/'))
-          .map(arn => arn.slice(arn.indexOf(':role/') + ':role/'.length)),
-      ),
-      steps: stepsAllowed(permissions, action, id),
-    })),
-  );
+      roles: statements
+        .filter(({ Effect, Action }) => Effect === 'Allow' && list(Action).includes(action))
+        .flatMap(({ Condition }) => list(Condition.ArnLike['aws:PrincipalArn'] ?? []))
+        .filter(arn => arn.includes(':role/'))
+        .map(arn => arn.slice(arn.indexOf(':role/') + ':role/'.length)),
+      steps: stepsThatMay(action, key, configuration),
+    }));
+  });
 }
 
 it('finds nothing that is forgotten of a step', () => {

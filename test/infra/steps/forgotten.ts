@@ -1,6 +1,5 @@
 import { globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { arnOf, type Permission } from '../../../infra/access/permission.ts';
 import { stepName } from '../../../infra/access/role-names.ts';
 import type { Caller, StepDefinition } from '../../../infra/steps/step.ts';
 
@@ -84,15 +83,4 @@ export async function definedIn(directory: string): Promise<Record<string, strin
     if (steps.length > 0) found[basename(file)] = steps;
   }
   return found;
-}
-
-/** The steps that may do something with a key by their own roles. */
-export function stepsAllowed(
-  permissions: Readonly<Record<string, readonly Permission[]>>,
-  action: string,
-  keyArn: string,
-): string[] {
-  const allows = ({ effect, actions, resources }: Permission) =>
-    effect !== 'Deny' && actions.includes(action) && resources.map(arnOf).includes(keyArn);
-  return Object.keys(permissions).filter(step => permissions[step]?.some(allows));
 }
