@@ -1,3 +1,7 @@
+/** The parts of the local cloud that stand in for AWS, whoever calls it. */
+const CORES =
+  '^infra/local/((s3|kms|rds|states|lambda|scheduler|events|trail|monitoring|logs|sqs|iam|endpoint)/|(clock|service|read-properties)\\.ts$)';
+
 /** Imports point one way: steps to decisions to nothing; functions never see infra; capabilities never see each other. */
 module.exports = {
   forbidden: [
@@ -51,6 +55,17 @@ module.exports = {
         "Nothing but the local cloud, the command's local target and tests may depend on what stands in for AWS.",
       from: { path: '^(infra|runbooks)/', pathNot: ['^infra/local/', '^runbooks/cli/open-target\\.ts$'] },
       to: { path: '^infra/local/' },
+    },
+    {
+      name: 'local-aws-knows-nothing-of-daybreak',
+      severity: 'error',
+      comment:
+        'What stands in for AWS would prove nothing of a step that it knows: of ours it takes time, errors, how a function is run, and the language of workflows.',
+      from: { path: CORES },
+      to: {
+        path: '^(functions|infra|runbooks)/',
+        pathNot: [CORES, '^functions/platform/(clock|errors|runtime)\\.ts$', '^infra/workflows/language/'],
+      },
     },
     {
       name: 'nothing-imports-tests',

@@ -24,5 +24,6 @@ it('catches planted ones', () => {
   expect(violations.map(({ from, to, rule }) => [rule.name, from, to])).toEqual([
     ['capabilities-do-not-import-each-other', 'functions/backup/step.ts', 'functions/evidence/secret.ts'],
     ['deployment-does-not-need-the-local-cloud', 'infra/stacks/workflow.ts', 'infra/local/stand.ts'],
+    ['local-aws-knows-nothing-of-daybreak', 'infra/local/s3/routes.ts', 'functions/backup/step.ts'],
   ]);
 });

@@ -1,6 +1,5 @@
-import { bucketNames, REGION, type SupplierConfiguration } from '../config/configuration.ts';
-import { Isolation } from '../constructs/isolation.ts';
-import { permissionsOf } from '../steps/permissions.ts';
+import type { SupplierConfiguration } from '../config/configuration.ts';
+import { plannedPermissions } from '../steps/planned-permissions.ts';
 import type { PolicyStatement } from './policy-document.ts';
 import { roleArn, STEPS, type Step, stepName } from './role-names.ts';
 
@@ -18,18 +17,7 @@ export interface SourceKey {
  */
 export function sourceKeyStatements(configuration: SupplierConfiguration): readonly SourceKey[] {
   const { account, databases, buckets } = configuration;
-  const otherKeyArn = `arn:aws:kms:${REGION}:${account}:key/none-of-these`;
-  const permissions = permissionsOf({
-    configuration,
-    ...bucketNames(configuration),
-    vaultKeyArn: otherKeyArn,
-    signingKeyArn: otherKeyArn,
-    tenantIdKeyArn: otherKeyArn,
-    ledgerKeyArn: otherKeyArn,
-    entryKeyArn: otherKeyArn,
-    subnetGroupName: Isolation.SUBNET_GROUP_NAME,
-    stateMachineArns: [],
-  });
+  const permissions = plannedPermissions(configuration);
   const keyArns = new Set([
     ...databases.flatMap(({ kmsKeyArn }) => (kmsKeyArn === null ? [] : [kmsKeyArn])),
     ...buckets.flatMap(({ kmsKeyArns }) => kmsKeyArns),

@@ -1,6 +1,6 @@
-import { bucketNames, REGION, type SupplierConfiguration } from '../config/configuration.ts';
-import { Isolation } from '../constructs/isolation.ts';
-import { permissionsOf } from '../steps/permissions.ts';
+import { bucketNames, type SupplierConfiguration } from '../config/configuration.ts';
+import { plannedPermissions } from '../steps/planned-permissions.ts';
+import { arnOf } from './permission.ts';
 import { roleArn, STEPS, stepName, WORKFLOWS, workflowName } from './role-names.ts';
 
 /** Below this prefix of the work bucket Step Functions writes the results of distributed maps, under a workflow's role. */
@@ -22,23 +22,12 @@ export interface Writers {
 export function writersOf(configuration: SupplierConfiguration, bucketName: string): readonly Writers[] {
   const { account } = configuration;
   const names = bucketNames(configuration);
-  const anyKey = `arn:aws:kms:${REGION}:${account}:key/none-of-these`;
-  const permissions = permissionsOf({
-    configuration,
-    ...names,
-    vaultKeyArn: anyKey,
-    signingKeyArn: anyKey,
-    tenantIdKeyArn: anyKey,
-    ledgerKeyArn: anyKey,
-    entryKeyArn: anyKey,
-    subnetGroupName: Isolation.SUBNET_GROUP_NAME,
-    stateMachineArns: [],
-  });
+  const permissions = plannedPermissions(configuration);
   const objects = `arn:aws:s3:::${bucketName}/`;
   const writing = STEPS.flatMap(step =>
     permissions[step]
       .filter(({ effect, actions }) => effect !== 'Deny' && actions.includes('s3:PutObject'))
-      .flatMap(({ resources }) => resources)
+      .flatMap(({ resources }) => resources.map(arnOf))
       .filter(resource => resource.startsWith(objects))
       .map(resource => ({ prefix: prefixOf(resource.slice(objects.length)), role: stepName(step) })),
   );
