@@ -115,6 +115,21 @@ describe('a run that ends without a word', () => {
     ]);
   });
 
+  it('is recorded once where Step Functions itself failed it, and not where the workflow ended it', async () => {
+    const cloud = await started();
+    for (const [name, error] of [
+      ['broken', 'States.QueryEvaluationError'],
+      ['broken', 'States.Runtime'],
+      ['incomplete', 'RecoveryPointIncompleteError'],
+    ]) {
+      cloud.events.putEvent(statusChange({ name, status: 'FAILED', error }));
+      await minutes(1);
+    }
+    expect(await own.ledger()).toMatchObject([
+      { eventId: 'backup-failed/broken', kind: 'backup.failed', subject: 'broken', body: { error: 'FAILED' } },
+    ]);
+  });
+
   it('is none where a part is never done: the workflow gives that up, and records it itself', async () => {
     const cloud = await started();
     const database = { recoveryPointId: '20261122t020000z', databaseId: 'wellbeing', endpoint: { host: 'a', port: 1 } };

@@ -8,54 +8,10 @@ import {
 import type { Step } from '../../../infra/access/role-names.ts';
 import { AT_ONCE, BUDGETS, DAILY_BACKUP, GRACE_MINUTES, RESTORE_TEST } from '../../../infra/steps/budgets.ts';
 import { DEFINITIONS } from '../../../infra/workflows/definitions.ts';
+import { type Graph, graphsIn, nextOf, type Retrier, type State, statesIn } from './definition-graph.ts';
 
 const ARN = 'arn:aws:lambda:eu-west-2:111122223333:function:';
 const references = { functionArn: (step: Step) => `${ARN}${step}`, workBucket: 'work', atOnce: AT_ONCE };
-
-interface Catcher {
-  readonly ErrorEquals: readonly string[];
-  readonly Next: string;
-}
-interface Retrier {
-  readonly ErrorEquals: readonly string[];
-  readonly IntervalSeconds: number;
-  readonly BackoffRate: number;
-  readonly MaxAttempts: number;
-  readonly MaxDelaySeconds: number;
-}
-interface State {
-  readonly Type: string;
-  readonly Next?: string;
-  readonly Default?: string;
-  readonly Choices?: readonly { readonly Condition: string; readonly Next: string }[];
-  readonly Catch?: readonly Catcher[];
-  readonly Retry?: readonly Retrier[];
-  readonly TimeoutSeconds?: number | string;
-  readonly Arguments?: { readonly FunctionName: string };
-  readonly ItemProcessor?: Graph;
-  readonly Branches?: readonly Graph[];
-}
-interface Graph {
-  readonly StartAt: string;
-  readonly States: Readonly<Record<string, State>>;
-}
-
-/** The graph itself, and the graph of each map and branch in it. */
-function graphsIn(graph: Graph): Graph[] {
-  const inner = Object.values(graph.States).flatMap(({ ItemProcessor, Branches = [] }) => [
-    ...(ItemProcessor === undefined ? [] : [ItemProcessor]),
-    ...Branches,
-  ]);
-  return [graph, ...inner.flatMap(graphsIn)];
-}
-
-const statesIn = (graph: Graph): [string, State][] => graphsIn(graph).flatMap(({ States }) => Object.entries(States));
-
-/** Where a state may lead. */
-function nextOf({ Next, Default, Choices = [], Catch = [] }: State): string[] {
-  const all = [Next, Default, ...Choices.map(choice => choice.Next), ...Catch.map(catcher => catcher.Next)];
-  return [...new Set(all.filter(next => next !== undefined))];
-}
 
 /** Where a choice leads once an instant has passed; undefined where it does not ask for the time. */
 const onceLate = ({ Type, Choices = [] }: State): string | undefined =>
