@@ -60,10 +60,7 @@ const isRefusal = ({ ErrorEquals: [first = ''] }: Retrier): boolean =>
 function worstMinutes({ TimeoutSeconds = 0, Retry = [] }: State): number {
   const [, least] = /^{% \$max\(\[(\d+), /.exec(String(TimeoutSeconds)) ?? [];
   const seconds = least === undefined ? Number(TimeoutSeconds) : Number(least);
-  const attempts = Retry.filter(retrier => !isRefusal(retrier)).reduce(
-    (sum, retrier) => sum + retrier.MaxAttempts,
-    0,
-  );
+  const attempts = Retry.filter(retrier => !isRefusal(retrier)).reduce((sum, retrier) => sum + retrier.MaxAttempts, 0);
   const delays = Retry.reduce((sum, retrier) => sum + delaySeconds(retrier), 0);
   return ((attempts + 1) * seconds + delays) / 60;
 }

@@ -39,7 +39,8 @@ export function graphsIn(graph: Graph): Graph[] {
 }
 
 /** Every state in it, by its name, which no two have. */
-export const statesIn = (graph: Graph): [string, State][] => graphsIn(graph).flatMap(({ States }) => Object.entries(States));
+export const statesIn = (graph: Graph): [string, State][] =>
+  graphsIn(graph).flatMap(({ States }) => Object.entries(States));
 
 /** Where a state may lead. */
 export function nextOf({ Next, Default, Choices = [], Catch = [] }: State): string[] {

@@ -31,10 +31,9 @@ interface Retrier {
 
 /** All the waits of a retrier together. */
 const waitSeconds = ({ IntervalSeconds, BackoffRate, MaxAttempts, MaxDelaySeconds }: Retrier): number =>
-  Array.from({ length: MaxAttempts }, (_, used) => Math.min(MaxDelaySeconds, IntervalSeconds * BackoffRate ** used)).reduce(
-    (sum, seconds) => sum + seconds,
-    0,
-  );
+  Array.from({ length: MaxAttempts }, (_, used) =>
+    Math.min(MaxDelaySeconds, IntervalSeconds * BackoffRate ** used),
+  ).reduce((sum, seconds) => sum + seconds, 0);
 
 function tasksIn(value: unknown): Task[] {
   if (value === null || typeof value !== 'object') return [];

@@ -123,7 +123,11 @@ describe.each([
       const broken = JSON.parse(JSON.stringify(definition), (key, value) =>
         key === state ? { ...value, Catch: undefined, ToleratedFailurePercentage: undefined } : value,
       ) as Graph;
-      const found = lost(broken, ['Record', 'RecordFailure'], place => place.inside === undefined && !ends.has(place.name));
+      const found = lost(
+        broken,
+        ['Record', 'RecordFailure'],
+        place => place.inside === undefined && !ends.has(place.name),
+      );
       const isOutermost = definition.States[state] !== undefined;
       expect(found.includes(state), state).toBe(isOutermost);
     }
@@ -135,7 +139,11 @@ describe('an error in a restore test', () => {
 
   it('leads to tear-down from wherever something may have been restored', () => {
     const restoring = between(definition, 'TestSnapshots', 'BeginTearDown');
-    expect(placesIn(definition).filter(restoring).map(({ name }) => name)).toEqual(
+    expect(
+      placesIn(definition)
+        .filter(restoring)
+        .map(({ name }) => name),
+    ).toEqual(
       expect.arrayContaining(['RestoreDatabase', 'VerifyDatabase', 'PlanObjects', 'TestObjects', 'VerifyObjects']),
     );
     const found = lost(definition, ['TearDown'], restoring);
