@@ -8,7 +8,7 @@ import type { AwsRequest, AwsResponse, Service } from '../../infra/local/service
 import { type ConformanceCase, UnreachableError } from './case.ts';
 import { runConformance } from './conformance.ts';
 import { type Connection, connectLocal, connectOutside } from './connect.ts';
-import type { Report } from './report.ts';
+import { forOthers, type Report } from './report.ts';
 import { CASES, type Verdict } from './run-cases.ts';
 import { ForeignBucketError, Scratch } from './scratch.ts';
 
@@ -102,6 +102,12 @@ describe('against the local cloud, over HTTPS, with the permissions that it asks
     expect(cleanUp.unseen).toEqual([]);
     expect(cleanUp.pending).toHaveLength(12);
     expect(cleanUp.pending[0]).toMatch(/^key arn:aws:kms:.* is deleted by KMS on \d{4}-\d\d-\d\d; until then/);
+  });
+
+  it('its report names no account and nobody', () => {
+    const text = JSON.stringify(result.report);
+    expect(text).not.toContain(cloud.accountId);
+    expect(text).toContain('key arn:aws:kms:eu-west-2:ACCOUNT:key/');
   });
 
   it('each case says what rests on it and which page of AWS decides, and has a name of its own', () => {
@@ -314,6 +320,35 @@ describe('a run', () => {
     );
     const connection = connectOutside({ ...outside, environment: { [name]: 'eu-west-2' } });
     expect(connection.configuration.region).toBe('eu-west-2');
+  });
+
+  it('tells others neither who asked nor where', () => {
+    const message = 'User: arn:aws:sts::111122223333:assumed-role/Ops/jo@school.example is not authorized';
+    const report: Report = {
+      target: 'AWS, profile oak-school',
+      run: '0123456789',
+      startedAt: '2026-11-22T02:30:00.000Z',
+      counts: { same: 0, different: 1, 'could not be tried': 0 },
+      cases: [
+        {
+          ...{ service: 'S3', name: 'n', restsOn: 'r', page: 'p', verdict: 'different', reason: null, notes: [] },
+          ...{ expected: 123456789012, observed: { a: [message] } },
+        },
+      ],
+      cleanUp: {
+        ...{ pending: [], left: [], unseen: [] },
+        removed: ['arn:aws:kms:eu-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-123456789012'],
+      },
+    };
+    expect(forOthers(report)).toEqual({
+      ...report,
+      target: 'AWS',
+      cases: [{ ...report.cases[0], observed: { a: ['User: SOMEBODY is not authorized'] } }],
+      cleanUp: {
+        ...report.cleanUp,
+        removed: ['arn:aws:kms:eu-west-2:ACCOUNT:key/1234abcd-12ab-34cd-56ef-123456789012'],
+      },
+    });
   });
 
   it('takes a profile by the variable that the SDK reads', () => {
