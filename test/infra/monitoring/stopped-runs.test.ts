@@ -115,9 +115,18 @@ describe('a run that ends without a word', () => {
     ]);
   });
 
-  it('is recorded once where Step Functions itself failed it, and not where the workflow ended it', async () => {
+  it('is recorded once where Step Functions itself failed it, and not where the workflow has recorded or ended it', async () => {
     const cloud = await started();
+    const recorded = {
+      eventId: 'backup-failed/late',
+      kind: 'backup.failed',
+      actor: 'workflow/daily-backup',
+      subject: 'late',
+    };
+    const draft = { ...recorded, body: { error: 'States.Timeout' } };
+    await cloud.lambda.invoke(RECORDER, { draft }, cloud.root);
     for (const [name, error] of [
+      ['late', 'States.Timeout'],
       ['broken', 'States.QueryEvaluationError'],
       ['broken', 'States.Runtime'],
       ['incomplete', 'RecoveryPointIncompleteError'],
@@ -126,6 +135,7 @@ describe('a run that ends without a word', () => {
       await minutes(1);
     }
     expect(await own.ledger()).toMatchObject([
+      draft,
       { eventId: 'backup-failed/broken', kind: 'backup.failed', subject: 'broken', body: { error: 'FAILED' } },
     ]);
   });
