@@ -13,7 +13,8 @@ const FAILURES = {
 } as const satisfies Record<(typeof STOPPABLE_WORKFLOWS)[number], { kind: LedgerKind; eventId: string }>;
 
 /**
- * Records a backup or restore test that was stopped, or ran out of time: then no state of it runs any more, which could.
+ * Records a backup or restore test that was stopped, ran out of time, or failed by an error of Step Functions itself (an
+ * expression of a state that can catch nothing, a limit): then no state of it runs any more, which could.
  * The entry has the event id of the workflow's own (`RecordFailure`), so that each run fails once. Of the event only the
  * execution's name and status are handed on, never its input. Events come on a best effort basis; what is missed still
  * alarms by its silence. What cannot be delivered or recorded waits in `undelivered`.
@@ -35,13 +36,13 @@ export class StoppedRunRules extends Construct {
       const { kind, eventId } = FAILURES[workflow];
       new CfnRule(this, workflow, {
         name: stoppedRunRuleName(workflow),
-        description: `A run of ${workflowName(workflow)} was stopped, or ran out of time.`,
+        description: `A run of ${workflowName(workflow)} was stopped, ran out of time, or failed by itself.`,
         state: 'ENABLED',
         eventPattern: {
           source: ['aws.states'],
           'detail-type': ['Step Functions Execution Status Change'],
           detail: {
-            status: ['ABORTED', 'TIMED_OUT'],
+            $or: [{ status: ['ABORTED', 'TIMED_OUT'] }, { status: ['FAILED'], error: [{ prefix: 'States.' }] }],
             // Whole: the children of a distributed map have the map's label behind it.
             stateMachineArn: [`arn:aws:states:${REGION}:${account}:stateMachine:${workflowName(workflow)}`],
           },

@@ -22,7 +22,8 @@ interface Retrier {
   readonly BackoffRate: number;
   readonly MaxAttempts: number;
   readonly MaxDelaySeconds: number;
-  readonly JitterStrategy: 'FULL';
+  /** @default none: what is waited for is as long as it says */
+  readonly JitterStrategy?: 'FULL';
 }
 
 type TaskState = Transition & {
@@ -128,44 +129,85 @@ const TASK_MINUTES_MORE = 1;
 const LEAST_SECONDS = 60;
 
 /**
- * What is worth another try: what a step itself calls passing, what Lambda could not start, and a function that was
- * killed (its time or memory ran out, its sandbox was lost), because every step may run twice.
+ * A function that nobody called for weeks has lost what Lambda had set up for it, and refuses its first invocations while it
+ * gets that again: 40 to 106 seconds where it was seen. It was not called, so that an attempt takes no time. Ten minutes in
+ * all, which CDK's own framework waits, too. What needs somebody's hand (`CodeArtifactUserFailedException`, limits of
+ * interfaces and addresses, keys) is not here.
+ * https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+ * https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors
+ * https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html (`ResourceConflictException`: "currently in the
+ * following state: Pending")
+ * https://github.com/aws-solutions-library-samples/accelerated-intelligent-document-processing-on-aws/issues/801 (how Step
+ * Functions spells it, and how long it took)
+ * https://github.com/aws/aws-cdk/pull/22612 ("All lambda functions can become inactive eventually")
+ */
+const WAKING: Retrier = {
+  ErrorEquals: [
+    'Lambda.ResourceNotReadyException',
+    'Lambda.ResourceConflictException',
+    'Lambda.CodeArtifactUserPendingException',
+    'Lambda.CodeArtifactUserDeletedException',
+    'Lambda.ENINotReadyException',
+    'Lambda.EC2ThrottledException',
+    'Lambda.EC2UnexpectedException',
+  ],
+  IntervalSeconds: 20,
+  BackoffRate: 2,
+  MaxAttempts: 7,
+  MaxDelaySeconds: 120,
+};
+
+/**
+ * What says nothing of whether the function ran: Step Functions gave up waiting for Lambda, or Lambda named no error, as of
+ * a function that ran out of memory or time. It may be one that wakes, so that the tries outlast that: ten minutes in all,
+ * too. But each may be a whole run, which as likely ends the same way: so they are three, and no more.
+ * https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception ("These include
+ * out-of-memory errors and function timeouts")
+ */
+const UNKNOWN: Retrier = {
+  ErrorEquals: ['Lambda.ClientExecutionTimeoutException', 'Lambda.Unknown'],
+  IntervalSeconds: 60,
+  BackoffRate: 3,
+  MaxAttempts: 3,
+  MaxDelaySeconds: 360,
+};
+
+/**
+ * What a step itself calls passing, and what Lambda could not start.
  * https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception
  */
-const RETRY: readonly Retrier[] = [
-  {
-    ErrorEquals: [
-      'RetryableError',
-      'Lambda.ServiceException',
-      'Lambda.AWSLambdaException',
-      'Lambda.SdkClientException',
-    ],
-    IntervalSeconds: 5,
-    BackoffRate: 2,
-    MaxAttempts: 5,
-    MaxDelaySeconds: 120,
-    JitterStrategy: 'FULL',
-  },
-  {
-    ErrorEquals: ['Sandbox.Timedout', 'Runtime.ExitError', 'States.Timeout'],
-    IntervalSeconds: 5,
-    BackoffRate: 2,
-    MaxAttempts: 2,
-    MaxDelaySeconds: 120,
-    JitterStrategy: 'FULL',
-  },
-  // The account's functions are all busy, the supplier's app's with them: up to a quarter of an hour until one is over. The
-  // function was not called, so that an attempt takes no time.
-  // https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
-  {
-    ErrorEquals: ['Lambda.TooManyRequestsException'],
-    IntervalSeconds: 5,
-    BackoffRate: 2,
-    MaxAttempts: 18,
-    MaxDelaySeconds: 60,
-    JitterStrategy: 'FULL',
-  },
-];
+const PASSING: Retrier = {
+  ErrorEquals: ['RetryableError', 'Lambda.ServiceException', 'Lambda.AWSLambdaException', 'Lambda.SdkClientException'],
+  IntervalSeconds: 5,
+  BackoffRate: 2,
+  MaxAttempts: 5,
+  MaxDelaySeconds: 120,
+  JitterStrategy: 'FULL',
+};
+
+/** A function that was killed (its time ran out, its sandbox was lost), because every step may run twice. */
+const KILLED: Retrier = {
+  ErrorEquals: ['Sandbox.Timedout', 'Runtime.ExitError', 'States.Timeout'],
+  IntervalSeconds: 5,
+  BackoffRate: 2,
+  MaxAttempts: 2,
+  MaxDelaySeconds: 120,
+  JitterStrategy: 'FULL',
+};
+
+/**
+ * The account's functions are all busy, the supplier's app's with them: up to a quarter of an hour until one is over. The
+ * function was not called, so that an attempt takes no time.
+ * https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
+ */
+const THROTTLED: Retrier = {
+  ErrorEquals: ['Lambda.TooManyRequestsException'],
+  IntervalSeconds: 5,
+  BackoffRate: 2,
+  MaxAttempts: 18,
+  MaxDelaySeconds: 60,
+  JitterStrategy: 'FULL',
+};
 
 /** Calls the function of a step. Its output, unless said otherwise, is what the function returned. */
 export function invoke(
@@ -181,7 +223,7 @@ export function invoke(
     attempts?: number;
   },
 ): TaskState {
-  const { Payload, attempts, endsAt, ...rest } = state;
+  const { Payload, attempts = PASSING.MaxAttempts, endsAt, ...rest } = state;
   const seconds = (STEP_DEFINITIONS[step].limits.timeoutMinutes + TASK_MINUTES_MORE) * 60;
   return {
     Type: 'Task',
@@ -193,9 +235,7 @@ export function invoke(
       endsAt === undefined
         ? seconds
         : `{% $max([${LEAST_SECONDS}, $min([${seconds}, $floor(($toMillis($${endsAt}) - $millis()) / 1000)])]) %}`,
-    Retry: RETRY.map((retrier, index) =>
-      index === 0 && attempts !== undefined ? { ...retrier, MaxAttempts: attempts } : retrier,
-    ),
+    Retry: [WAKING, UNKNOWN, { ...PASSING, MaxAttempts: attempts }, KILLED, THROTTLED],
     ...rest,
   };
 }

@@ -24,7 +24,7 @@ it('goes nowhere but to the local cloud unless it is told to', () => {
 });
 
 it('says what it makes, what it costs and how it is removed', () => {
-  expect(USAGE).toContain('What it makes: six buckets');
+  expect(USAGE).toContain('What it makes: twelve buckets');
   expect(USAGE).toContain('What it costs in an account');
   expect(USAGE).toContain('it touches no bucket without both');
 });

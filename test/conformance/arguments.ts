@@ -27,21 +27,22 @@ Makes the calls on which Daybreak's safety rests, and compares the answers with 
   --aws              against a real AWS account in eu-west-2, with the default credentials
   --profile NAME     the same, with the credentials of this profile
   --role ARN         also what needs a role that Step Functions and EventBridge Scheduler may assume (--print-policy)
-  --rds              also a small database, its snapshots and a restore: about an hour
+  --rds              also a small database, its snapshots and a restore: an hour and a half
   --only TEXT        the cases with this text in their service or name
   --json FILE        write the whole report there
   --clean-up         only find and remove what earlier runs made there, e.g. one that was killed
   --print-policy     print the IAM policy that a run needs, and exit
   --help             this text
 
-What it makes: six buckets, some ten KMS keys and an alias, all named daybreak-conformance-<run> and tagged
-daybreak:conformance; it touches no bucket without both. No lock is in compliance mode. Everything is removed at the end,
-also after a failure or Ctrl-C; KMS keys cannot be deleted before 7 days, and cost nothing while they wait.
+What it makes: twelve buckets, some twelve KMS keys and an alias, two alarms and two topics, all named
+daybreak-conformance-<run> and tagged daybreak:conformance; it touches no bucket without both. No lock is in compliance mode.
+Everything is removed at the end, also after a failure or Ctrl-C; KMS keys cannot be deleted before 7 days, and cost nothing
+while they wait.
 What it costs in an account, about (eu-west-2):
-  S3        0.01 USD   some 400 requests, 60 MB for a minute
-  KMS       0.02 USD   10 keys for some minutes of 1 USD a month each, 200 requests
+  S3        0.01 USD   some 500 requests, 60 MB for a minute
+  KMS       0.02 USD   12 keys for some minutes of 1 USD a month each, 300 requests
   States    0.00 USD   TestState and validation are free; with --role 4 transitions
-  --rds     0.10 USD   two db.t4g.micro of 20 GB for an hour, two snapshots
+  --rds     0.15 USD   two db.t4g.micro of 20 GB for an hour and a half, four snapshots
 Exit codes: 0 nothing differs (what could not be tried is named); 1 something differs, or could not be removed; 2 the
 command line is not right; 3 nothing can be reached, or the credentials are refused; 130 interrupted, and cleaned up.`;
 

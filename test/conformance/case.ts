@@ -3,7 +3,14 @@ import type { Scratch } from './scratch.ts';
 /** Plain data, as the report shows it. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
-export type ServiceTitle = 'S3' | 'KMS' | 'Step Functions' | 'EventBridge Scheduler' | 'CloudWatch' | 'RDS';
+export type ServiceTitle =
+  | 'S3'
+  | 'KMS'
+  | 'Step Functions'
+  | 'EventBridge'
+  | 'EventBridge Scheduler'
+  | 'CloudWatch'
+  | 'RDS';
 
 /** One thing that AWS documents and Daybreak relies upon. */
 export interface ConformanceCase {

@@ -1,3 +1,4 @@
+import { DeleteAlarmsCommand, paginateDescribeAlarms } from '@aws-sdk/client-cloudwatch';
 import {
   DeleteAliasCommand,
   DescribeKeyCommand,
@@ -9,8 +10,10 @@ import {
 } from '@aws-sdk/client-kms';
 import {
   DeleteDBInstanceCommand,
+  DeleteDBParameterGroupCommand,
   DeleteDBSnapshotCommand,
   paginateDescribeDBInstances,
+  paginateDescribeDBParameterGroups,
   paginateDescribeDBSnapshots,
   type Tag,
 } from '@aws-sdk/client-rds';
@@ -28,6 +31,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { DeleteScheduleCommand, ListSchedulesCommand } from '@aws-sdk/client-scheduler';
 import { DeleteStateMachineCommand, paginateListStateMachines } from '@aws-sdk/client-sfn';
+import { DeleteTopicCommand, ListTagsForResourceCommand, paginateListTopics } from '@aws-sdk/client-sns';
 import { readFailure, readObstacle, UnreachableError } from './case.ts';
 import { PREFIX, TAG } from './names.ts';
 import { isTagged, type Scratch } from './scratch.ts';
@@ -50,6 +54,9 @@ const LISTS = new Set([
   'keys',
   'schedules',
   'state machines',
+  'alarms',
+  'topics',
+  'database parameter groups',
   'database instances',
   'database snapshots',
 ]);
@@ -134,8 +141,49 @@ export async function cleanUp(scratch: Scratch, options: { run?: string } = {}):
       }
     }
   });
+  if (options.run === undefined || scratch.usesTopics) await removeNotices(scratch, prefix, isOurs, attempt, removed);
   await removeDatabases(scratch, isOurs, attempt, removed, pending);
+  await attempt('database parameter groups', async () => {
+    for await (const { DBParameterGroups = [] } of paginateDescribeDBParameterGroups({ client: scratch.rds }, {})) {
+      for (const { DBParameterGroupName = '' } of DBParameterGroups) {
+        if (!DBParameterGroupName.startsWith(prefix)) continue;
+        const remove = () => scratch.rds.send(new DeleteDBParameterGroupCommand({ DBParameterGroupName }));
+        const isGone = await attempt(`parameter group ${DBParameterGroupName}`, remove);
+        if (isGone) removed.push(`parameter group ${DBParameterGroupName}`);
+      }
+    }
+  });
   return { removed, pending, left, unseen };
+}
+
+/** Alarms, which carry the prefix, and topics, which carry the tag as well. */
+async function removeNotices(
+  { cloudWatch, sns }: Scratch,
+  prefix: string,
+  isOurs: (run: string | undefined) => boolean,
+  attempt: (what: string, act: () => Promise<unknown>) => Promise<boolean>,
+  removed: string[],
+): Promise<void> {
+  await attempt('alarms', async () => {
+    const pages = paginateDescribeAlarms({ client: cloudWatch }, { AlarmNamePrefix: prefix });
+    for await (const { MetricAlarms = [] } of pages) {
+      for (const { AlarmName = '' } of MetricAlarms) {
+        const remove = () => cloudWatch.send(new DeleteAlarmsCommand({ AlarmNames: [AlarmName] }));
+        if (await attempt(`alarm ${AlarmName}`, remove)) removed.push(`alarm ${AlarmName}`);
+      }
+    }
+  });
+  await attempt('topics', async () => {
+    for await (const { Topics = [] } of paginateListTopics({ client: sns }, {})) {
+      for (const { TopicArn = '' } of Topics) {
+        if (!TopicArn.split(':').at(-1)?.startsWith(prefix)) continue;
+        const { Tags = [] } = await sns.send(new ListTagsForResourceCommand({ ResourceArn: TopicArn }));
+        if (!isOurs(Tags.find(({ Key }) => Key === TAG)?.Value)) continue;
+        const remove = () => sns.send(new DeleteTopicCommand({ TopicArn }));
+        if (await attempt(`topic ${TopicArn}`, remove)) removed.push(`topic ${TopicArn}`);
+      }
+    }
+  });
 }
 
 /** Instances first: a snapshot that is being restored cannot be deleted. What takes minutes goes by itself. */

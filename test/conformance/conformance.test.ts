@@ -8,7 +8,7 @@ import type { AwsRequest, AwsResponse, Service } from '../../infra/local/service
 import { type ConformanceCase, UnreachableError } from './case.ts';
 import { runConformance } from './conformance.ts';
 import { type Connection, connectLocal, connectOutside } from './connect.ts';
-import type { Report } from './report.ts';
+import { forOthers, type Report } from './report.ts';
 import { CASES, type Verdict } from './run-cases.ts';
 import { ForeignBucketError, Scratch } from './scratch.ts';
 
@@ -76,7 +76,7 @@ describe('against the local cloud, over HTTPS, with the permissions that it asks
   it('nothing differs', () => {
     expect(named(result.report, 'different')).toEqual([]);
     expect(result.exitCode).toBe(0);
-    expect(named(result.report, 'same')).toHaveLength(67);
+    expect(named(result.report, 'same')).toHaveLength(92);
   });
 
   it('what the local cloud does not implement is named, and nothing else is left out but RDS', () => {
@@ -84,7 +84,9 @@ describe('against the local cloud, over HTTPS, with the permissions that it asks
     expect(untried.map(({ reason }) => reason)).toEqual([
       'not implemented by the endpoint: the local cloud does not implement S3 x-amz-server-side-encryption-bucket-key-enabled: true',
       'not implemented by the endpoint: the local cloud does not implement S3 PutObject with the query parameter encryption',
+      'not implemented by the endpoint: the local cloud does not implement S3 PutObject with the query parameter encryption',
       'not implemented by the endpoint: the local cloud does not implement the service monitoring over HTTP',
+      'not implemented by the endpoint: the local cloud does not implement the service sns over HTTP',
     ]);
     const left = result.report.cases.filter(({ service }) => service === 'RDS');
     expect(new Set(left.map(({ reason }) => reason))).toEqual(new Set(['left out; ask for it with --rds']));
@@ -98,8 +100,14 @@ describe('against the local cloud, over HTTPS, with the permissions that it asks
     expect(cloud.scheduler.listSchedules()).toEqual([]);
     expect(cleanUp.left).toEqual([]);
     expect(cleanUp.unseen).toEqual([]);
-    expect(cleanUp.pending).toHaveLength(11);
+    expect(cleanUp.pending).toHaveLength(12);
     expect(cleanUp.pending[0]).toMatch(/^key arn:aws:kms:.* is deleted by KMS on \d{4}-\d\d-\d\d; until then/);
+  });
+
+  it('its report names no account and nobody', () => {
+    const text = JSON.stringify(result.report);
+    expect(text).not.toContain(cloud.accountId);
+    expect(text).toContain('key arn:aws:kms:eu-west-2:ACCOUNT:key/');
   });
 
   it('each case says what rests on it and which page of AWS decides, and has a name of its own', () => {
@@ -198,6 +206,31 @@ describe('an endpoint that is not right', () => {
         'Step Functions: every state of daily-backup does what the local interpreter does: choices, assignments, retries, catches',
       ],
     ],
+    [
+      'leaves a condition of a bucket policy out',
+      cloud =>
+        plant(cloud.s3, {
+          request: request =>
+            request.method === 'PUT' && 'policy' in request.query
+              ? { ...request, body: Buffer.from(String(request.body).replaceAll('s3:if-none-match', 's3:if-match')) }
+              : request,
+        }),
+      'the synthesized policy of the evidence lets its writers',
+      ['S3: the synthesized policy of the evidence lets its writers write as they do, and no otherwise'],
+    ],
+    [
+      'takes every event for one that matches',
+      cloud =>
+        plant(cloud.events, {
+          answer: () => ({
+            status: 200,
+            headers: { 'content-type': 'application/x-amz-json-1.1' },
+            body: '{"Result":true}',
+          }),
+        }),
+      'the tamper rule objects',
+      ['EventBridge: the tamper rule objects matches the event that is documented, and not that of something else'],
+    ],
   ])('that %s is found out', async (_title, spoil, only, expected) => {
     const { exitCode, report, lines } = await run(await connect(spoil), { only });
     expect(named(report, 'different')).toEqual(expected);
@@ -287,6 +320,35 @@ describe('a run', () => {
     );
     const connection = connectOutside({ ...outside, environment: { [name]: 'eu-west-2' } });
     expect(connection.configuration.region).toBe('eu-west-2');
+  });
+
+  it('tells others neither who asked nor where', () => {
+    const message = 'User: arn:aws:sts::111122223333:assumed-role/Ops/jo@school.example is not authorized';
+    const report: Report = {
+      target: 'AWS, profile oak-school',
+      run: '0123456789',
+      startedAt: '2026-11-22T02:30:00.000Z',
+      counts: { same: 0, different: 1, 'could not be tried': 0 },
+      cases: [
+        {
+          ...{ service: 'S3', name: 'n', restsOn: 'r', page: 'p', verdict: 'different', reason: null, notes: [] },
+          ...{ expected: 123456789012, observed: { a: [message] } },
+        },
+      ],
+      cleanUp: {
+        ...{ pending: [], left: [], unseen: [] },
+        removed: ['arn:aws:kms:eu-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-123456789012'],
+      },
+    };
+    expect(forOthers(report)).toEqual({
+      ...report,
+      target: 'AWS',
+      cases: [{ ...report.cases[0], observed: { a: ['User: SOMEBODY is not authorized'] } }],
+      cleanUp: {
+        ...report.cleanUp,
+        removed: ['arn:aws:kms:eu-west-2:ACCOUNT:key/1234abcd-12ab-34cd-56ef-123456789012'],
+      },
+    });
   });
 
   it('takes a profile by the variable that the SDK reads', () => {

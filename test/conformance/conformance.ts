@@ -5,7 +5,7 @@ import { type ConformanceCase, readObstacle, UnreachableError } from './case.ts'
 import { cleanUp } from './clean-up.ts';
 import type { Connection } from './connect.ts';
 import { PREFIX } from './names.ts';
-import { count, describeCleanUp, describeOutcome, describeTable, type Report } from './report.ts';
+import { count, describeCleanUp, describeOutcome, describeTable, forOthers, type Report } from './report.ts';
 import { CASES, type Outcome, runCases } from './run-cases.ts';
 import { Scratch } from './scratch.ts';
 
@@ -58,7 +58,7 @@ export async function runConformance(
         cases: outcomes,
         cleanUp: removal,
       };
-      writeFileSync(asked.jsonFile, `${JSON.stringify(report, null, 2)}\n`);
+      writeFileSync(asked.jsonFile, `${JSON.stringify(forOthers(report), null, 2)}\n`);
     }
     if (options.stopped?.()) return EXIT.interrupted;
     return counts.different === 0 && removal.left.length === 0 ? EXIT.same : EXIT.different;

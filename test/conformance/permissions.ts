@@ -86,8 +86,21 @@ export function permissionPolicy(options: { rds: boolean; roleArn: string | unde
       allow(['kms:ListResourceTags'], '*'),
       allow(['kms:CreateAlias', 'kms:DeleteAlias'], NAMED_PREFIX('kms', 'alias/')),
       allow(['states:TestState', 'states:ValidateStateMachineDefinition', 'states:ListStateMachines'], '*'),
-      allow(['cloudwatch:DeleteAlarms', 'cloudwatch:PutMetricAlarm'], NAMED_PREFIX('cloudwatch', 'alarm:')),
-      allow(['scheduler:ListSchedules'], '*'),
+      allow(
+        [
+          'cloudwatch:DeleteAlarms',
+          'cloudwatch:DescribeAlarmHistory',
+          'cloudwatch:PutMetricAlarm',
+          'cloudwatch:SetAlarmState',
+        ],
+        NAMED_PREFIX('cloudwatch', 'alarm:'),
+      ),
+      allow(['cloudwatch:DescribeAlarms', 'sns:ListTopics'], '*'),
+      allow(
+        ['sns:CreateTopic', 'sns:DeleteTopic', 'sns:ListTagsForResource', 'sns:SetTopicAttributes', 'sns:TagResource'],
+        `arn:aws:sns:eu-west-2:*:${PREFIX}*`,
+      ),
+      allow(['events:TestEventPattern', 'scheduler:ListSchedules'], '*'),
       ...(options.roleArn === undefined
         ? []
         : [
@@ -126,7 +139,8 @@ export function permissionPolicy(options: { rds: boolean; roleArn: string | unde
                 ...['og:', 'pg:', 'subgrp:'].map(kind => `arn:aws:rds:eu-west-2:*:${kind}*`),
               ],
             ),
-            allow(['rds:DescribeDBInstances', 'rds:DescribeDBSnapshots'], '*'),
+            allow(['rds:CreateDBParameterGroup', 'rds:DeleteDBParameterGroup'], NAMED_PREFIX('rds', 'pg:')),
+            allow(['rds:DescribeDBInstances', 'rds:DescribeDBParameterGroups', 'rds:DescribeDBSnapshots'], '*'),
           ]
         : []),
     ],

@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type ConformanceCase, type Json, readFailure, readObstacle, UnreachableError } from './case.ts';
+import { bucketPolicyCases } from './cases/bucket-policies.ts';
 import { cloudWatchCases } from './cases/cloudwatch.ts';
+import { eventPatternCases } from './cases/event-patterns.ts';
 import { executionCases } from './cases/executions.ts';
 import { kmsCases } from './cases/kms.ts';
 import { rdsCases } from './cases/rds.ts';
@@ -32,8 +34,10 @@ export const CASES: readonly ConformanceCase[] = [
   ...s3IntegrityCases,
   ...s3ListingCases,
   ...s3LockCases,
+  ...bucketPolicyCases,
   ...kmsCases,
   ...stateCases,
+  ...eventPatternCases,
   ...cloudWatchCases,
   ...executionCases,
   ...rdsCases,

@@ -58,7 +58,7 @@ it('prints the policy that it needs', () => {
 it('makes, copies and restores snapshots of a database', { timeout: SLOW_MS }, () => {
   const result = command(['--rds', '--only', 'RDS']);
   const lines = result.stdout.split('\n');
-  expect(lines.filter(line => line.startsWith('same '))).toHaveLength(4);
+  expect(lines.filter(line => line.startsWith('same '))).toHaveLength(5);
   expect(lines.filter(line => line.startsWith('DIFFERENT') || line.includes('STILL THERE'))).toEqual([]);
   expect(result.status).toBe(0);
 });

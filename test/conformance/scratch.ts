@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
+import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { CreateKeyCommand, type CreateKeyCommandInput, DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { RDSClient } from '@aws-sdk/client-rds';
 import {
@@ -15,6 +16,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { SchedulerClient } from '@aws-sdk/client-scheduler';
 import { SFNClient } from '@aws-sdk/client-sfn';
+import { SNSClient } from '@aws-sdk/client-sns';
 import { answer, NotTriedError } from './case.ts';
 import type { Connection } from './connect.ts';
 import { PREFIX, TAG } from './names.ts';
@@ -48,7 +50,11 @@ export class Scratch {
   readonly states: SFNClient;
   readonly scheduler: SchedulerClient;
   readonly cloudWatch: CloudWatchClient;
+  readonly events: EventBridgeClient;
+  readonly sns: SNSClient;
   readonly rds: RDSClient;
+  /** Whether this run made alarms and topics, so that clean-up looks for them. */
+  usesTopics = false;
   readonly #buckets = new Map<string, Promise<string>>();
   readonly #keys = new Map<string, Promise<{ arn: string; accountId: string }>>();
   readonly #ours = new Set<string>();
@@ -64,6 +70,8 @@ export class Scratch {
     this.states = new SFNClient({ ...configuration, disableHostPrefix: connection.kind !== 'aws' });
     this.scheduler = new SchedulerClient(configuration);
     this.cloudWatch = new CloudWatchClient(configuration);
+    this.events = new EventBridgeClient(configuration);
+    this.sns = new SNSClient(configuration);
     this.rds = new RDSClient(configuration);
     this.s3.middlewareStack.add(
       (next, { commandName }) =>
@@ -136,7 +144,8 @@ export class Scratch {
   }
 
   close(): void {
-    for (const client of [this.s3, this.kms, this.states, this.scheduler, this.cloudWatch, this.rds]) client.destroy();
+    const { s3, kms, states, scheduler, cloudWatch, events, sns, rds } = this;
+    for (const client of [s3, kms, states, scheduler, cloudWatch, events, sns, rds]) client.destroy();
   }
 
   #key(purpose: string, options: Omit<CreateKeyCommandInput, 'Tags'>) {

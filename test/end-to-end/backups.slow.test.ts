@@ -184,6 +184,37 @@ it(
   3 * MINUTES,
 );
 
+it(
+  'backs up and tests a restore a month after any function was last called',
+  async () => {
+    const { clock, scheduler, states } = environment.cloud;
+    for (const { name } of scheduler.listSchedules()) scheduler.deleteSchedule(name);
+    await clock.advance(30 * 24 * 60 * MINUTES);
+    const woken = new Set<string>();
+    const stop = states.onEvent(({ kind, stateMachineName, state, error }) => {
+      const isTest = stateMachineName.startsWith('daybreak-restore-test');
+      if (isTest && kind === 'state-retried') woken.add(`${state}: ${error}`);
+    });
+    const { recoveryPointId } = await environment.backUpWell();
+    const { record } = await environment.testRestore(recoveryPointId);
+    stop();
+    expect(record).toMatchObject({ verdict: 'passed', recoveryPointId, findings: [] });
+    const [inside, outside] = ['ResourceNotReadyException', 'CodeArtifactUserPendingException'];
+    expect([...woken].sort()).toEqual([
+      `Choose: Lambda.${outside}`,
+      `Conclude: Lambda.${outside}`,
+      `DescribeInstance: Lambda.${outside}`,
+      `Hydrate: Lambda.${inside}`,
+      `PlanObjects: Lambda.${outside}`,
+      `RestoreDatabase: Lambda.${outside}`,
+      `TearDown: Lambda.${outside}`,
+      `VerifyDatabase: Lambda.${inside}`,
+      `VerifyObjects: Lambda.${outside}`,
+    ]);
+  },
+  3 * MINUTES,
+);
+
 const isOf =
   (tenant: Tenant) =>
   ({ Key }: { Key: string }) =>

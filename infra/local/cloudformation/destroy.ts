@@ -82,7 +82,7 @@ async function remove(cloud: DeploymentTarget, type: string, resource: CreatedRe
     case 'AWS::Logs::MetricFilter':
       return cloud.logs.deleteFilter(ref);
     case 'AWS::Lambda::EventInvokeConfig':
-      return cloud.invocations.configure({ functionName: ref, maximumRetryAttempts: 2, onFailure: undefined });
+      return cloud.invocations.removeConfiguration(ref);
     case 'AWS::Lambda::Permission':
       return cloud.invocations.removePermission(ref);
     case 'AWS::SQS::Queue':

@@ -16,8 +16,7 @@ const InvokeConfig = z.strictObject({
   FunctionName: z.string(),
   Qualifier: z.literal('$LATEST'),
   MaximumRetryAttempts: z.int().min(0).max(2),
-  // Nothing waits that long here.
-  MaximumEventAgeInSeconds: z.int().optional(),
+  MaximumEventAgeInSeconds: z.int().min(60).max(21_600),
   DestinationConfig: z.strictObject({ OnFailure: z.strictObject({ Destination: z.string() }) }),
 });
 const Queue = z.strictObject({
@@ -67,10 +66,12 @@ export function watchResources(
       return { ref: logicalId, attributes: {} };
     },
     'AWS::Lambda::EventInvokeConfig': (properties, logicalId) => {
-      const { FunctionName, MaximumRetryAttempts, DestinationConfig } = read(InvokeConfig, properties, logicalId);
+      const configuration = read(InvokeConfig, properties, logicalId);
+      const { FunctionName, MaximumRetryAttempts, MaximumEventAgeInSeconds, DestinationConfig } = configuration;
       target.invocations.configure({
         functionName: nameIn(FunctionName),
         maximumRetryAttempts: MaximumRetryAttempts,
+        maximumEventAgeMs: MaximumEventAgeInSeconds * 1000,
         onFailure: DestinationConfig.OnFailure.Destination,
       });
       return { ref: nameIn(FunctionName), attributes: {} };

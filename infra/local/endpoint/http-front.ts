@@ -57,7 +57,8 @@ class Refusal extends Error {
  * local clock, which runs ahead.
  */
 export async function startHttpFront(options: HttpFrontOptions): Promise<HttpFront> {
-  const http = createServer({ requestTimeout: 0 }, (request, response) => {
+  // A client in this process may compute for longer than the usual five seconds between two requests.
+  const http = createServer({ requestTimeout: 0, keepAliveTimeout: 60_000 }, (request, response) => {
     void answer(request, response, options);
   });
   const { secureContext } = options;

@@ -15,7 +15,7 @@ import {
   type Service,
 } from '../service.ts';
 import type { LocalQueues } from '../sqs/queues.ts';
-import { compileEventPattern } from './pattern.ts';
+import { compileEventPattern, InvalidEventPatternError } from './pattern.ts';
 
 /** An event as EventBridge hands it to targets. */
 export interface BusEvent {
@@ -112,6 +112,13 @@ export class LocalEventBridge implements Service {
       })),
       DisableRule: named('DisableRule', rule => this.#enable(rule, false)),
       EnableRule: named('EnableRule', rule => this.#enable(rule, true)),
+      TestEventPattern: {
+        members: ['Event', 'EventPattern'],
+        run: ({ Event, EventPattern }, principal) => {
+          this.#authorizer.authorize({ principal, action: 'events:TestEventPattern', resource: '*', context: {} });
+          return testPattern(String(Event), String(EventPattern));
+        },
+      },
     };
   }
 
@@ -186,6 +193,25 @@ export class LocalEventBridge implements Service {
   #enable(rule: Rule, enabled: boolean): object {
     rule.enabled = enabled;
     return {};
+  }
+}
+
+// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_TestEventPattern.html
+const MANDATORY = ['id', 'account', 'source', 'time', 'region', 'resources', 'detail-type'];
+
+function testPattern(eventText: string, patternText: string): object {
+  const invalid = (message: string) => ({ error: 'InvalidEventPatternException', message });
+  if (patternText.length > PATTERN_LIMIT) return invalid(`Event pattern is longer than ${PATTERN_LIMIT} characters`);
+  const event = JSON.parse(eventText) as object;
+  const missing = MANDATORY.find(field => !Object.hasOwn(event, field));
+  // What AWS answers then is not documented.
+  if (missing !== undefined) throw new NotImplementedLocally(`TestEventPattern of an event without ${missing}`);
+  try {
+    return { Result: compileEventPattern(JSON.parse(patternText))(event) };
+  } catch (error) {
+    if (error instanceof InvalidEventPatternError)
+      return invalid(`Event pattern is not valid. Reason: ${error.message}`);
+    throw error;
   }
 }
 

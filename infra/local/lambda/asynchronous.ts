@@ -19,14 +19,33 @@ export interface ServicePermission {
 export interface AsynchronousConfiguration {
   readonly functionName: string;
   readonly maximumRetryAttempts: number;
+  /** So long Lambda keeps an event that it could not hand to the function. */
+  readonly maximumEventAgeMs: number;
   /** A queue's ARN; undefined: nowhere. */
   readonly onFailure: string | undefined;
 }
 
 /** https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html */
 const RETRY_AFTER_MS = 60_000;
+const FIRST_REFUSAL_MS = 1000;
+const LAST_REFUSAL_MS = 5 * 60_000;
+const DEFAULTS = { maximumRetryAttempts: 2, maximumEventAgeMs: 6 * 60 * 60_000, onFailure: undefined };
 
-/** Lambda's queue of asynchronous invocations by AWS services: tried again after one minute, then after two. */
+/** An event in the queue. */
+interface Queued {
+  readonly functionName: string;
+  readonly event: unknown;
+  readonly sinceMs: number;
+  /** How often the function ran. */
+  readonly runs: number;
+  /** How often Lambda refused to run it. */
+  readonly refusals: number;
+}
+
+/**
+ * Lambda's queue of asynchronous invocations by AWS services. What the function fails with is tried again after one minute,
+ * then after two; what Lambda refuses to run, after a second and ever longer, up to five minutes, until the event is too old.
+ */
 export class AsynchronousInvocations {
   readonly #clock: LocalClock;
   readonly #queues: LocalQueues;
@@ -59,6 +78,11 @@ export class AsynchronousInvocations {
     this.#configurations.set(configuration.functionName, configuration);
   }
 
+  /** From then on the function has Lambda's defaults. */
+  removeConfiguration(functionName: string): void {
+    this.#configurations.delete(functionName);
+  }
+
   /**
    * Takes an event in for a function, in the name of a rule or a log group, and returns at once.
    * @throws AccessDenied where no permission of the function lets the service in for that source.
@@ -76,7 +100,7 @@ export class AsynchronousInvocations {
         `${caller.service} is not authorized to perform: lambda:InvokeFunction on resource: ${functionArn} for ${caller.sourceArn}`,
       );
     }
-    this.#track(functionName, event, 1);
+    this.#track({ functionName, event, sinceMs: this.#clock.now().getTime(), runs: 0, refusals: 0 });
   }
 
   /** Resolves when nothing is being tried; what waits for another attempt is not waited for. */
@@ -84,34 +108,47 @@ export class AsynchronousInvocations {
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
   }
 
-  #track(functionName: string, event: unknown, attempt: number): void {
-    const work = this.#detached(() => this.#attempt(functionName, event, attempt)).finally(() => {
+  #track(queued: Queued): void {
+    const work = this.#detached(() => this.#attempt(queued)).finally(() => {
       this.#underWay.delete(work);
     });
     this.#underWay.add(work);
   }
 
-  async #attempt(functionName: string, event: unknown, attempt: number): Promise<void> {
-    const failure = await this.#failureOf(functionName, event);
-    if (failure === undefined) return;
-    const { maximumRetryAttempts = 2, onFailure } = this.#configurations.get(functionName) ?? {};
-    if (attempt <= maximumRetryAttempts) {
-      const retryAt = new Date(this.#clock.now().getTime() + RETRY_AFTER_MS * attempt);
-      this.#clock.at(retryAt, () => this.#track(functionName, event, attempt + 1));
+  async #attempt(queued: Queued): Promise<void> {
+    const { functionName, event, sinceMs, runs, refusals } = queued;
+    const { maximumRetryAttempts, maximumEventAgeMs, onFailure } = this.#configurations.get(functionName) ?? DEFAULTS;
+    const failed = await this.#failureOf(functionName, event);
+    if (failed === undefined) return;
+    const { passing, failure } = failed;
+    const waitMs = passing
+      ? Math.min(LAST_REFUSAL_MS, FIRST_REFUSAL_MS * 2 ** refusals)
+      : runs < maximumRetryAttempts
+        ? RETRY_AFTER_MS * (runs + 1)
+        : undefined;
+    const retryAtMs = waitMs === undefined ? undefined : this.#clock.now().getTime() + waitMs;
+    if (retryAtMs !== undefined && retryAtMs - sinceMs <= maximumEventAgeMs) {
+      const next = passing ? { ...queued, refusals: refusals + 1 } : { ...queued, runs: runs + 1 };
+      this.#clock.at(new Date(retryAtMs), () => this.#track(next));
       return;
     }
     // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
-    const record = { version: '1.0', requestContext: { condition: 'RetriesExhausted' }, requestPayload: event };
+    const condition = retryAtMs === undefined ? 'RetriesExhausted' : 'EventAgeExceeded';
+    const record = { version: '1.0', requestContext: { condition }, requestPayload: event };
     if (onFailure !== undefined) this.#queues.send(onFailure, { ...record, responsePayload: failure });
   }
 
-  async #failureOf(functionName: string, event: unknown): Promise<object | undefined> {
+  async #failureOf(functionName: string, event: unknown): Promise<{ passing: boolean; failure: object } | undefined> {
     try {
       const outcome = await this.#invoke(functionName, event);
-      return 'functionError' in outcome ? outcome.functionError : undefined;
+      return 'functionError' in outcome ? { passing: false, failure: outcome.functionError } : undefined;
     } catch (error) {
       if (!(error instanceof LambdaServiceError)) throw error;
-      return { errorType: error.code, errorMessage: error.message };
+      const { code, status, message } = error;
+      // "For throttling errors (429) and system errors (500-series)"; that a function which wakes outside a VPC answers 409 is
+      // not spoken of there, and taken for the same.
+      const passing = status === 429 || status === 409 || status >= 500;
+      return { passing, failure: { errorType: code, errorMessage: message } };
     }
   }
 }

@@ -43,6 +43,8 @@ interface RegisteredFunction extends LocalFunction {
   readonly idle: Runtime[];
   readonly lines: string[];
   running: number;
+  /** Until then it is set up, if that is to come; else since then nobody called it. */
+  idleSinceMs: number;
 }
 
 type Handler = (event: unknown, context: object) => unknown;
@@ -61,6 +63,20 @@ const PROJECT_ROOT = join(import.meta.dirname, '../../..');
 const PAYLOAD_LIMIT_BYTES = 6 * 1024 * 1024;
 const ACCOUNT_CONCURRENCY = 1000;
 const KEPT_LINES = 1000;
+/**
+ * A function that nobody called for so long is inactive. Lambda's pages say "idle long enough" of all functions, and 14 days of
+ * those with snapshots; of others users saw the same.
+ * https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+ * https://docs.aws.amazon.com/lambda/latest/dg/snapstart-activate.html#snapstart-function-states
+ * https://github.com/crossplane-contrib/provider-aws/pull/2084
+ */
+export const IDLE_MS = 14 * 24 * 60 * 60_000;
+/**
+ * So long an inactive function refuses from the first invocation on: the longest that was seen. A new one is pending, too, for
+ * about a minute in a VPC, which CloudFormation waits for before it says that the function is created.
+ * https://github.com/aws-solutions-library-samples/accelerated-intelligent-document-processing-on-aws/issues/801
+ */
+export const WAKING_MS = 106_000;
 const ARN = /^(?:arn:aws:lambda:[a-z0-9-]+:(\d{12}):function:|(\d{12}):function:)?([\w-]{1,64})(?::(.+))?$/;
 
 /**
@@ -103,7 +119,14 @@ export class LocalLambda implements Service {
   /** Creates the function, or replaces it: then its warm containers are gone. @returns its ARN. */
   registerFunction(definition: LocalFunction): string {
     const arn = `arn:aws:lambda:${LOCAL_REGION}:${this.#accountId}:function:${definition.name}`;
-    this.#functions.set(definition.name, { ...definition, arn, idle: [], lines: [], running: 0 });
+    this.#functions.set(definition.name, {
+      ...definition,
+      arn,
+      idle: [],
+      lines: [],
+      running: 0,
+      idleSinceMs: this.#clock.now().getTime(),
+    });
     return arn;
   }
 
@@ -142,8 +165,8 @@ export class LocalLambda implements Service {
 
   /**
    * Invokes a function by name or ARN as `principal`, and waits for it.
-   * @throws AccessDenied without `lambda:InvokeFunction`; LambdaServiceError when there is no such function, when too many
-   * invocations run, or when the payload is larger than 6 MB.
+   * @throws AccessDenied without `lambda:InvokeFunction`; LambdaServiceError when there is no such function, when it was idle
+   * for long and wakes, when too many invocations run, or when the payload is larger than 6 MB.
    */
   async invoke(nameOrArn: string, payload: unknown, principal: Principal): Promise<InvocationOutcome> {
     const target = this.#find(nameOrArn);
@@ -160,6 +183,7 @@ export class LocalLambda implements Service {
         `Request must be smaller than ${PAYLOAD_LIMIT_BYTES} bytes for the InvokeFunction operation`,
       );
     }
+    this.#wake(target);
     if (target.running >= (target.concurrency ?? ACCOUNT_CONCURRENCY)) {
       throw new LambdaServiceError('TooManyRequestsException', 429, `${target.name}: Rate Exceeded.`);
     }
@@ -173,7 +197,35 @@ export class LocalLambda implements Service {
       return outcome;
     } finally {
       target.running--;
+      target.idleSinceMs = this.#clock.now().getTime();
     }
+  }
+
+  /**
+   * "When you try to invoke a function that is inactive, the invocation fails and Lambda sets the function to pending state
+   * until the function resources are recreated." In a VPC its interfaces are missing, elsewhere its code's user.
+   * https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+   * https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors
+   * https://github.com/aws/aws-cdk/issues/20123
+   */
+  #wake(target: RegisteredFunction): void {
+    const nowMs = this.#clock.now().getTime();
+    if (target.running === 0 && nowMs - target.idleSinceMs >= IDLE_MS) {
+      target.idle.length = 0;
+      target.idleSinceMs = nowMs + WAKING_MS;
+    }
+    if (nowMs >= target.idleSinceMs) return;
+    throw target.insideVpc
+      ? new LambdaServiceError(
+          'ResourceNotReadyException',
+          502,
+          'The function is inactive and its VPC connection is no longer available. Wait for the VPC connection to reestablish and try again.',
+        )
+      : new LambdaServiceError(
+          'CodeArtifactUserPendingException',
+          409,
+          'Lambda is initializing your function. It will be ready to invoke shortly.',
+        );
   }
 
   /** Invokes a function as Lambda's own queue does, whose permission was checked when the event came in. */

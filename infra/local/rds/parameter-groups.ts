@@ -120,3 +120,47 @@ export function describeParameters(core: RdsCore, parameters: Parameters, princi
     Marker: marker,
   };
 }
+
+/** https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBParameterGroups.html */
+export function describeParameterGroups(core: RdsCore, parameters: Parameters, principal: Principal): Answer {
+  const name = parameters.text('DBParameterGroupName')?.toLowerCase();
+  core.authorize(principal, 'rds:DescribeDBParameterGroups', arnOf('pg', name ?? '*', core.accountId));
+  const own = core.state.parameterGroups ?? [];
+  const found = name === undefined ? own : [findGroup(core.state, name)];
+  const { page, marker } = takePage(
+    found.map(group => ({ id: group.name, description: group.description })),
+    parameters,
+  );
+  parameters.refuseUnread();
+  const DBParameterGroups = page.map(({ id, description }) => ({
+    DBParameterGroupName: id,
+    DBParameterGroupFamily: FAMILY,
+    Description: description,
+    DBParameterGroupArn: arnOf('pg', id, core.accountId),
+  }));
+  return { DBParameterGroups, Marker: marker };
+}
+
+/**
+ * "The specified DBParameterGroup can't be associated with any DB instances."
+ * https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBParameterGroup.html
+ */
+export async function deleteParameterGroup(
+  core: RdsCore,
+  parameters: Parameters,
+  principal: Principal,
+): Promise<Answer> {
+  const name = parameters.requiredText('DBParameterGroupName').toLowerCase();
+  parameters.refuseUnread();
+  core.authorize(principal, 'rds:DeleteDBParameterGroup', arnOf('pg', name, core.accountId));
+  const group = findGroup(core.state, name);
+  if (core.state.instances.some(instance => instance.parameterGroup === name)) {
+    throw new RdsFault(
+      'InvalidDBParameterGroupState',
+      'One or more database instances are still members of this parameter group, so the group cannot be deleted',
+    );
+  }
+  core.state.parameterGroups = (core.state.parameterGroups ?? []).filter(other => other !== group);
+  await core.save();
+  return {};
+}

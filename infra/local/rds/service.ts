@@ -10,7 +10,13 @@ import {
 import { QUOTAS } from './account.ts';
 import { type LocalRdsOptions, RdsCore } from './core.ts';
 import { createInstance, deleteInstance, describeInstances, modifyInstance, restoreInstance } from './instances.ts';
-import { createParameterGroup, describeParameters, modifyParameterGroup } from './parameter-groups.ts';
+import {
+  createParameterGroup,
+  deleteParameterGroup,
+  describeParameterGroups,
+  describeParameters,
+  modifyParameterGroup,
+} from './parameter-groups.ts';
 import { type Answer, answerXml, faultXml, Parameters, RdsFault } from './query-protocol.ts';
 import {
   copySnapshot,
@@ -31,9 +37,11 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   CreateDBParameterGroup: createParameterGroup,
   CreateDBSnapshot: createSnapshot,
   DeleteDBInstance: deleteInstance,
+  DeleteDBParameterGroup: deleteParameterGroup,
   DeleteDBSnapshot: deleteSnapshot,
   DescribeAccountAttributes: describeAccountAttributes,
   DescribeDBInstances: describeInstances,
+  DescribeDBParameterGroups: describeParameterGroups,
   DescribeDBParameters: describeParameters,
   DescribeDBSnapshotAttributes: describeSnapshotAttributes,
   DescribeDBSnapshots: describeSnapshots,

@@ -115,6 +115,31 @@ describe('a run that ends without a word', () => {
     ]);
   });
 
+  it('is recorded once where Step Functions itself failed it, and not where the workflow has recorded or ended it', async () => {
+    const cloud = await started();
+    const recorded = {
+      eventId: 'backup-failed/late',
+      kind: 'backup.failed',
+      actor: 'workflow/daily-backup',
+      subject: 'late',
+    };
+    const draft = { ...recorded, body: { error: 'States.Timeout' } };
+    await cloud.lambda.invoke(RECORDER, { draft }, cloud.root);
+    for (const [name, error] of [
+      ['late', 'States.Timeout'],
+      ['broken', 'States.QueryEvaluationError'],
+      ['broken', 'States.Runtime'],
+      ['incomplete', 'RecoveryPointIncompleteError'],
+    ]) {
+      cloud.events.putEvent(statusChange({ name, status: 'FAILED', error }));
+      await minutes(1);
+    }
+    expect(await own.ledger()).toMatchObject([
+      draft,
+      { eventId: 'backup-failed/broken', kind: 'backup.failed', subject: 'broken', body: { error: 'FAILED' } },
+    ]);
+  });
+
   it('is none where a part is never done: the workflow gives that up, and records it itself', async () => {
     const cloud = await started();
     const database = { recoveryPointId: '20261122t020000z', databaseId: 'wellbeing', endpoint: { host: 'a', port: 1 } };

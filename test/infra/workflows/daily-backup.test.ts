@@ -188,7 +188,7 @@ describe('the daily backup', () => {
     });
     expect(execution.status).toBe('SUCCEEDED');
     const ofOak = inputsOf('backup/back-up-tenant').filter(input => JSON.stringify(input).includes('"oak"'));
-    const deadlineAt = new Date(Date.parse(STARTED_AT) + 14.5 * HOUR_MS - 20 * 60_000).toISOString();
+    const deadlineAt = new Date(Date.parse(STARTED_AT) + DAILY_BACKUP.partHours * HOUR_MS - 20 * 60_000).toISOString();
     expect(ofOak).toEqual([
       { item: item('oak'), pass: { kind: 'first' }, keyArn: 'key of oak', cursor: null, deadlineAt },
       { item: item('oak'), pass: { kind: 'first' }, keyArn: 'key of oak', cursor, deadlineAt },

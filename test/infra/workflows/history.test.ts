@@ -7,11 +7,12 @@ import { runWorkflow } from './workflow-run.ts';
 const recoveryPointId = '20261122t023000z';
 const scheduledAt = '2026-11-22T02:30:00.000Z';
 const itemsKey = `work/${recoveryPointId}/backup-items.jsonl`;
+const IDLE_MS = 30 * 24 * 60 * 60 * 1000;
 const HOUR_MS = 60 * 60 * 1000;
 const CALL_MS = HOUR_MS / 4;
 
 /** Runs a daily backup of as many instances with a database each, where snapshots, copies and measurements take so long. */
-async function run(instances: number, hours: { snapshot: number; copy: number; measuring: number }) {
+async function run(instances: number, hours: { snapshot: number; copy: number; measuring: number }, idleMs?: number) {
   const since = new Map<string, number>();
   const failures: unknown[] = [];
   let elapsedMs = () => 0;
@@ -66,6 +67,7 @@ async function run(instances: number, hours: { snapshot: number; copy: number; m
       input: { scheduledAt },
       itemsKey,
       items: [],
+      ...(idleMs !== undefined && { idleMs }),
       onStart: clock => {
         elapsedMs = clock;
       },
@@ -77,8 +79,9 @@ async function run(instances: number, hours: { snapshot: number; copy: number; m
 describe('the history of a daily backup', () => {
   const most = STEP_DEFINITIONS['backup/plan'].builtFor.items;
 
-  it('of as many instances as it is built for stays below 25,000 events while RDS takes half a day', async () => {
-    const { status, events, failures } = await run(most, { snapshot: 4, copy: 6, measuring: 2 });
+  it('of as many instances as it is built for stays below 25,000 events while RDS takes half a day and functions wake', async () => {
+    const hours = { snapshot: 4, copy: 6, measuring: 2 };
+    const { status, events, failures } = await run(most, hours, IDLE_MS);
     expect([status, failures]).toEqual(['SUCCEEDED', Array.from({ length: most }, () => null)]);
     expect(events).toBeLessThan(24_000);
   });
@@ -93,7 +96,7 @@ describe('the history of a daily backup', () => {
 });
 
 describe('the history of a restore test', () => {
-  it('of as many snapshots as there are instances stays below 25,000 events while restores take all their time', async () => {
+  it('of as many snapshots as there are instances stays below 25,000 events while restores take all their time and functions wake', async () => {
     const [restoreTestId, testedId] = ['20261205t043000z', '20261205t023000z'];
     const ids = Array.from({ length: STEP_DEFINITIONS['backup/plan'].builtFor.items }, (_, index) => `i${index}`);
     const since = new Map<string, number>();
@@ -140,6 +143,7 @@ describe('the history of a restore test', () => {
         input: { scheduledAt },
         itemsKey,
         items: [],
+        idleMs: IDLE_MS,
         onStart: clock => {
           elapsedMs = clock;
         },

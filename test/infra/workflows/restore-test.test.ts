@@ -76,15 +76,51 @@ const allGoesWell: Record<string, ScriptedStep> = {
   'evidence/append-entry': () => ({ sequence: 1, entrySha256: 'b'.repeat(64) }),
 };
 
-async function run(steps: Partial<Record<ContractedStep, ScriptedStep>> = {}) {
+async function run(
+  steps: Partial<Record<ContractedStep, ScriptedStep>> = {},
+  { workflow = restoreTest, ...idle }: { workflow?: typeof restoreTest; idleMs?: number } = {},
+) {
   const ran = await runWorkflow(
-    restoreTest,
+    workflow,
     { ...allGoesWell, ...steps },
-    { input: { scheduledAt }, itemsKey, items: [item('oak'), item('elm')] },
+    { input: { scheduledAt }, itemsKey, items: [item('oak'), item('elm')], ...idle },
   );
   const [conclusion] = ran.inputsOf('restore-test/conclude').map(input => ConcludeInput.parse(input));
   return { ...ran, conclusion };
 }
+
+/** The same workflow without the retries that name one of these errors. */
+const without =
+  (error: string): typeof restoreTest =>
+  references =>
+    JSON.parse(
+      JSON.stringify(restoreTest(references), (key, value) =>
+        key === 'Retry'
+          ? value.filter(({ ErrorEquals }: { ErrorEquals: string[] }) => !ErrorEquals.includes(error))
+          : value,
+      ),
+    );
+
+describe('the restore test a month after its functions were last called', () => {
+  const idleMs = 30 * 24 * 60 * 60 * 1000;
+
+  it('waits for each of them to wake, and passes', async () => {
+    const { execution, conclusion, calls } = await run({}, { idleMs });
+    expect([execution.status, execution.output]).toEqual(['SUCCEEDED', { restoreTestId, verdict: 'passed' }]);
+    expect(conclusion).toMatchObject({
+      failure: null,
+      databases: [{ failure: null }, { failure: null }, { failure: null }],
+    });
+    // Ten functions wake, each within 140 seconds.
+    expect(calls.at(-1)?.atMs).toBe(10 * 140_000);
+  });
+
+  it('would not be concluded without the retry', async () => {
+    const { execution, calls } = await run({}, { idleMs, workflow: without('Lambda.ResourceNotReadyException') });
+    expect([execution.status, execution.error]).toEqual(['FAILED', 'Lambda.ResourceNotReadyException']);
+    expect(calls).toEqual([]);
+  });
+});
 
 describe('the restore test', () => {
   it('restores, hydrates and verifies each database, then the objects, tears down, concludes and records', async () => {

@@ -50,7 +50,7 @@ export const STARTED_AT = '2026-01-01T00:00:00.000Z';
  * Runs a workflow's definition with scripted steps. Each input and output is checked against the step's contract, so
  * that the definition and the functions cannot drift apart.
  * @param options.items the lines of the distributed map's file in the work bucket; `files`: those of other files there;
- * `onStart` is given the execution's clock.
+ * `onStart` is given the execution's clock; `idleMs`: so long no function was called before.
  */
 export async function runWorkflow(
   workflow: (references: WorkflowReferences) => WorkflowDefinition,
@@ -61,6 +61,7 @@ export async function runWorkflow(
     items: readonly Json[];
     files?: Readonly<Record<string, readonly Json[]>>;
     onStart?: (elapsedMs: () => number) => void;
+    idleMs?: number;
   },
 ) {
   const calls: { step: ContractedStep; input: Json; atMs: number }[] = [];
@@ -81,7 +82,7 @@ export async function runWorkflow(
       },
     ]),
   );
-  const local = localStates(functions);
+  const local = localStates(functions, options.idleMs === undefined ? {} : { idleMs: options.idleMs });
   options.onStart?.(local.elapsedMs);
   for (const [Key, lines] of Object.entries({ [options.itemsKey]: options.items, ...options.files })) {
     const Body = lines.map(line => JSON.stringify(line)).join('\n');

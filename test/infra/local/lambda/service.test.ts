@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { LocalClock } from '../../../../infra/local/clock.ts';
 import { LambdaServiceError } from '../../../../infra/local/lambda/errors.ts';
-import { type LocalFunction, LocalLambda } from '../../../../infra/local/lambda/service.ts';
+import { IDLE_MS, type LocalFunction, LocalLambda, WAKING_MS } from '../../../../infra/local/lambda/service.ts';
 import { LocalMetrics } from '../../../../infra/local/monitoring/metrics.ts';
 import {
   AccessDenied,
@@ -207,6 +207,68 @@ describe('limits of a function', () => {
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected']);
     expect((outcomes[2] as PromiseRejectedResult).reason).toMatchObject({ code: 'TooManyRequestsException' });
     expect(await lambda.invoke('f', { do: 'return', value: 1 }, CALLER)).toMatchObject({ payload: 1 });
+  });
+});
+
+describe('a function that nobody called for long', () => {
+  const refusal = async (lambda: LocalLambda) =>
+    lambda.invoke('f', { do: 'return' }, CALLER).then(
+      () => 'runs',
+      (error: LambdaServiceError) => [error.code, error.status],
+    );
+
+  it.each([
+    [true, ['ResourceNotReadyException', 502]],
+    [false, ['CodeArtifactUserPendingException', 409]],
+  ])('refuses while it wakes, and then runs anew: inside a VPC: %s', async (insideVpc, refused) => {
+    const { clock, lambda, payloadOf } = localLambda({ insideVpc });
+    expect([await payloadOf({ do: 'count' }), await payloadOf({ do: 'count' })]).toEqual([1, 2]);
+    await clock.advance(IDLE_MS);
+    expect(await refusal(lambda)).toEqual(refused);
+    await clock.advance(WAKING_MS - 1);
+    expect(await refusal(lambda)).toEqual(refused);
+    await clock.advance(1);
+    expect(await payloadOf({ do: 'count' })).toBe(1);
+  });
+
+  it('is one that was called less than a fortnight ago in no case', async () => {
+    const { clock, lambda } = localLambda({ insideVpc: true });
+    for (let time = 0; time < 3; time++) {
+      await clock.advance(IDLE_MS - 1);
+      expect(await refusal(lambda)).toBe('runs');
+    }
+  });
+
+  it('is one that was created, or woken, and never called', async () => {
+    const { clock, lambda } = localLambda({ insideVpc: true });
+    for (let time = 0; time < 2; time++) {
+      await clock.advance(IDLE_MS + WAKING_MS);
+      expect(await refusal(lambda)).toEqual(['ResourceNotReadyException', 502]);
+    }
+    lambda.registerFunction({
+      ...{ name: 'f', entry: 'test/fixtures/functions/behaviours.ts', roleArn: ROLE, environment: {} },
+      timeoutMs: 1000,
+    });
+    expect(await refusal(lambda)).toBe('runs');
+  });
+
+  it('answers so over HTTP', async () => {
+    const { clock, lambda } = localLambda({ insideVpc: true });
+    await clock.advance(IDLE_MS);
+    const path = '/2015-03-31/functions/f/invocations';
+    const request: Omit<AwsRequest, 'body'> = {
+      service: 'lambda',
+      method: 'POST',
+      path,
+      query: {},
+      headers: {},
+      principal: CALLER,
+      secure: true,
+    };
+    expect(await lambda.handle({ ...request, body: Buffer.from('{}') })).toMatchObject({
+      status: 502,
+      headers: { 'x-amzn-errortype': 'ResourceNotReadyException' },
+    });
   });
 });
 

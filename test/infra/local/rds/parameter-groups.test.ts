@@ -2,6 +2,8 @@ import { rm } from 'node:fs/promises';
 import {
   CreateDBInstanceCommand,
   CreateDBParameterGroupCommand,
+  DeleteDBParameterGroupCommand,
+  DescribeDBParameterGroupsCommand,
   DescribeDBParametersCommand,
   ModifyDBParameterGroupCommand,
 } from '@aws-sdk/client-rds';
@@ -32,6 +34,20 @@ const set = (DBParameterGroupName: string, ParameterName: string, ParameterValue
   );
 
 describe('a parameter group', () => {
+  it('is listed with those that somebody made, and deleted', async () => {
+    const group = { DBParameterGroupName: 'other', DBParameterGroupFamily: 'postgres17', Description: 'other' };
+    await local.client.send(new CreateDBParameterGroupCommand(group));
+    const names = async () => {
+      const { DBParameterGroups = [] } = await local.client.send(new DescribeDBParameterGroupsCommand({}));
+      return DBParameterGroups.map(({ DBParameterGroupName }) => DBParameterGroupName);
+    };
+    expect(await names()).toEqual(['app', 'other']);
+    const remove = () => local.client.send(new DeleteDBParameterGroupCommand({ DBParameterGroupName: 'Other' }));
+    await remove();
+    expect(await names()).toEqual(['app']);
+    await expect(remove()).rejects.toThrow('DBParameterGroup not found: other');
+  });
+
   it('has the values of its family until somebody changes one', async () => {
     const ofFamily = [
       ['rds.force_ssl', '1', 'system'],
