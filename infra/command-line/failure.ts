@@ -39,8 +39,8 @@ const REFUSED_CREDENTIALS = [
   'UnrecognizedClientException',
 ];
 
-/** What ended a command, from its error and what caused that. */
-export function describeFailure(error: unknown): Failure {
+/** What ended a command, from its error and what caused that. @param profile of the AWS CLI, whose credentials were asked for. */
+export function describeFailure(error: unknown, profile = process.env.AWS_PROFILE): Failure {
   if (error instanceof UsageError) return { kind: 'usage', text: oneLine(error.message) };
   const chain = causesOf(error);
   const find = (names: readonly string[]) => {
@@ -54,7 +54,12 @@ export function describeFailure(error: unknown): Failure {
   const missing = find(NO_CREDENTIALS);
   if (missing !== undefined) {
     const said = missing.message.replace(/\.\s*$/, '');
-    return unreachable(`no AWS credentials: ${said}; sign in, or name a profile of yours with --profile`);
+    // The SDK does not name it.
+    return unreachable(
+      profile === undefined
+        ? `no AWS credentials: ${said}; sign in, or name a profile of yours with --profile`
+        : `no AWS credentials of the profile ${JSON.stringify(profile)}: ${said}; see aws configure list-profiles, and sign in`,
+    );
   }
   const refused = find(REFUSED_CREDENTIALS);
   if (refused !== undefined) {
