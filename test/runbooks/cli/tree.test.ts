@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createDaybreak, describeEnd, EXIT_CODES } from '../../../runbooks/cli/program.ts';
 import { VERB_GROUPS } from '../../../runbooks/cli/verb-groups.ts';
+import { isInstalled, titleWith } from '../../fixtures/programs.ts';
 import { runHere } from '../../infra/command-line/run-here.ts';
 
 const root = join(import.meta.dirname, '../../..');
@@ -117,8 +118,7 @@ describe('its file', () => {
   it('is executable in the repository, so that npx, which makes it so, changes nothing', () => {
     const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { bin: Record<string, string> };
     expect(bin).toEqual({ daybreak: file });
-    const listed = execFileSync('git', ['ls-files', '--stage', file], { cwd: root, encoding: 'utf8' });
-    expect(listed).toMatch(/^100755 /);
+    expect(statSync(join(root, file)).mode & 0o777).toBe(0o755);
   });
 
   it('runs on the Node of the lock file where the PATH has another, or none', () => {
@@ -163,5 +163,36 @@ describe('completion', () => {
     [['evidence', 'forge', '--l'], []],
   ])('of bash offers after %j: %j', async (words, offered) => {
     expect(await complete(...words)).toEqual(offered);
+  });
+});
+
+describe.skipIf(!isInstalled('zsh'))(titleWith('zsh', 'completion of zsh'), () => {
+  // zsh completes at a prompt alone: what it is given to offer is caught here.
+  const CATCH = `compdef() { :; }
+compadd() { shift; print -rl -- "$@"; }
+_files() { print -r -- "_files $*"; }`;
+
+  async function offer(...given: string[]): Promise<string[]> {
+    const { stdout } = await daybreak('completion', 'zsh');
+    const quoted = ['daybreak', ...given].map(word => `'${word}'`).join(' ');
+    const script = `${CATCH}\n${stdout}\nwords=(${quoted}); CURRENT=${given.length + 1}; _daybreak`;
+    return execFileSync('zsh', ['-fc', script], { encoding: 'utf8' }).split('\n').filter(Boolean);
+  }
+
+  it.each([
+    [[''], [...VERB_GROUPS.map(({ name }) => name), '--version', '--help']],
+    [
+      ['evidence', ''],
+      ['verify', 'show', '--help'],
+    ],
+    [
+      ['database', 'grant-sql', ''],
+      ['--reader', '--json', '--help'],
+    ],
+    [['database', 'grant-sql', '--reader', ''], []],
+    [['deploy', 'permissions', '--configuration', ''], ['_files ']],
+    [['deploy', 'permissions', '--output', ''], ['_files -/']],
+  ])('offers after %j: %j', async (given, offered) => {
+    expect(await offer(...given)).toEqual(offered);
   });
 });
