@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { stripVTControlCharacters } from 'node:util';
+import { describe, expect, it, vi } from 'vitest';
 import { createDaybreak, describeEnd, EXIT_CODES } from '../../../runbooks/cli/program.ts';
 import { VERB_GROUPS } from '../../../runbooks/cli/verb-groups.ts';
 import { isInstalled, titleWith } from '../../fixtures/programs.ts';
@@ -101,6 +102,34 @@ it.each([
   for (const each of [parameters, ...also]) {
     expect(await daybreak(...each)).toEqual({ exitCode: 2, stdout: '', stderr: `daybreak: ${message}\n` });
   }
+});
+
+it('is as wide as the terminal, with headings in bold where it has colours', async () => {
+  const onTerminal = async (environment: Record<string, string>) => {
+    const found = Object.getOwnPropertyDescriptors(process.stdout);
+    Object.defineProperties(process.stdout, {
+      isTTY: { value: true, configurable: true },
+      columns: { value: 60, configurable: true },
+    });
+    for (const name of ['NO_COLOR', 'TERM']) vi.stubEnv(name, environment[name]);
+    try {
+      return (await daybreak('evidence', 'show', '--help')).stdout;
+    } finally {
+      vi.unstubAllEnvs();
+      for (const name of ['isTTY', 'columns'] as const) {
+        Reflect.deleteProperty(process.stdout, name);
+        if (found[name] !== undefined) Object.defineProperty(process.stdout, name, found[name]);
+      }
+    }
+  };
+  const plain = await onTerminal({ TERM: 'xterm', NO_COLOR: '1' });
+  const [options = ''] = /Options:\n[\s\S]*?\n\n/.exec(plain) ?? [];
+  expect(Math.max(...options.split('\n').map(line => line.length))).toBeLessThanOrEqual(60);
+  expect(options.split('\n').length).toBeGreaterThan(20);
+  expect(await onTerminal({ TERM: 'dumb' })).toBe(plain);
+  const coloured = await onTerminal({ TERM: 'xterm' });
+  expect(coloured.startsWith('\u001b[1mUsage:\u001b[0m daybreak evidence show')).toBe(true);
+  expect(stripVTControlCharacters(coloured)).toBe(plain);
 });
 
 it('prints its version', async () => {
