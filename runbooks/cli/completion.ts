@@ -7,7 +7,7 @@ const bash: Verb = {
   summary: 'print what lets bash complete daybreak',
   examples: [{ command: 'source <(daybreak completion bash)', what: 'for this shell; in ~/.bashrc for all' }],
   options: [],
-  run: () => complete('bash', describeBash),
+  run: async (_options, daybreak) => complete('bash', describeBash(placesOf(daybreak))),
 };
 
 const zsh: Verb = {
@@ -17,7 +17,7 @@ const zsh: Verb = {
     { command: 'source <(daybreak completion zsh)', what: 'for this shell, after compinit; in ~/.zshrc for all' },
   ],
   options: [],
-  run: () => complete('zsh', describeZsh),
+  run: async (_options, daybreak) => complete('zsh', describeZsh(placesOf(daybreak))),
 };
 
 export const completion: VerbGroup = {
@@ -35,10 +35,7 @@ interface Place {
   readonly values: readonly { flag: string; kind: 'words' | 'file' | 'directory' | 'text'; words: readonly string[] }[];
 }
 
-async function complete(shell: string, describe: (places: readonly Place[]) => string): Promise<Answer> {
-  // The tree holds this file too.
-  const [{ createDaybreak }, { VERB_GROUPS }] = await Promise.all([import('./program.ts'), import('./verb-groups.ts')]);
-  const script = describe(placesOf(createDaybreak(VERB_GROUPS)));
+function complete(shell: string, script: string): Answer {
   return { exitCode: EXIT.done, data: { shell, script }, text: () => script };
 }
 

@@ -35,7 +35,7 @@ export function createDaybreak(groups: readonly VerbGroup[]): Command {
     .addHelpText('afterAll', `\n${EXIT_CODES}`);
   for (const { name, summary, verbs } of groups) {
     const group = program.command(name).description(summary).usage('VERB [options]').commandsGroup('Verbs:');
-    for (const verb of verbs) addVerb(group, verb);
+    for (const verb of verbs) addVerb(program, group, verb);
   }
   return program;
 }
@@ -47,7 +47,7 @@ export function describeEnd({ kind, text }: Failure, error: unknown): { exitCode
   return { exitCode: EXIT.unreachable, text: `nothing was found out: ${text}` };
 }
 
-function addVerb(group: Command, { name, summary, examples, options, run }: Verb): void {
+function addVerb(daybreak: Command, group: Command, { name, summary, examples, options, run }: Verb): void {
   const command = group.command(name).description(summary).usage('[options]');
   for (const option of options) command.addOption(option);
   command
@@ -58,7 +58,7 @@ function addVerb(group: Command, { name, summary, examples, options, run }: Verb
     );
   whenRun<{ json?: true }>(command, async given => {
     const { json, ...rest } = given;
-    const answer = await run(rest);
+    const answer = await run(rest, daybreak);
     const text = json ? JSON.stringify(answer.data, null, 2) : answer.text(screenOf(process.stdout, process.env));
     process.stdout.write(`${text}\n`);
     return answer.exitCode;

@@ -1,4 +1,4 @@
-import type { Option } from 'commander';
+import type { Command, Option } from 'commander';
 import type { Screen } from '../../infra/command-line/screen.ts';
 
 /** What a verb found out or did. */
@@ -22,9 +22,10 @@ export interface Verb<Options extends object = object> {
   readonly options: readonly Option[];
   /**
    * Does it. What takes its time to load (the SDK, the CDK) is imported here and not above: help does not wait for it.
+   * @param daybreak the whole command, with all its verbs.
    * @throws UsageError for what the operator has to change.
    */
-  run(options: Options): Promise<Answer>;
+  run(options: Options, daybreak: Command): Promise<Answer>;
 }
 
 export interface Example {
