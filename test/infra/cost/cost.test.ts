@@ -139,8 +139,8 @@ it('counts what is deployed', () => {
   expect(countResources({ ...configuration, network }).endpoints).toBe(0);
 });
 
-it('stands on the page of costs as npm run cost prints it', () => {
+it('stands on the page of costs as npm run cost prints it', async () => {
   const page = readFileSync(join(import.meta.dirname, '../../../docs/cost.md'), 'utf8');
   const block = /<!-- npm run cost -->\n([\s\S]*?)\n<!-- \/npm run cost -->/.exec(page)?.[1];
-  expect(block).toBe(describeExample());
+  expect(block).toBe(await describeExample());
 });
