@@ -33,6 +33,10 @@ export const ROLES = [...STEPS.map(stepName), ...WORKFLOWS.map(workflowName), 'd
 export const administrator = role('administrator');
 /** A role of Daybreak that somebody has attached AdministratorAccess to, and taken the guardrails from. */
 export const widened = role('daybreak-backup-widened');
+/** The same with a role of a capability that has nothing to do with data. */
+export const stranger = role('daybreak-workflows-widened');
+/** The same with the role of a step that is still to come. */
+export const comingRole = (name: string): Principal => role(`daybreak-${name}`);
 /** Somebody whom the configuration lets read what lies under the vault key, with AdministratorAccess beside. */
 export const operator = role('operator');
 
@@ -66,7 +70,8 @@ export class AttackedAccount {
       const clock = new LocalClock({ startsAt: new Date('2026-11-22T02:00:00Z'), flow: 'manual' });
       const cloud = new LocalCloud({ clock });
       await deployAssembly(cloud, directory);
-      for (const { arn } of [administrator, widened, operator]) cloud.iam.putRole({ arn, policies: [EVERYTHING] });
+      for (const { arn } of [administrator, widened, stranger, operator])
+        cloud.iam.putRole({ arn, policies: [EVERYTHING] });
       const { DAYBREAK_DEPLOYMENT = '' } = cloud.lambda.environmentOf('daybreak-backup-plan');
       return new AttackedAccount(cloud, JSON.parse(DAYBREAK_DEPLOYMENT));
     } finally {
