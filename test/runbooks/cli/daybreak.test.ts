@@ -1,18 +1,35 @@
-import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ledgerEntryKey } from '../../../functions/contracts/vault-layout.ts';
 import type { LedgerReport } from '../../../functions/evidence/ledger-report.ts';
 import { tamper } from '../../../infra/local/s3/damage.ts';
+import { createDaybreak, describeEnd } from '../../../runbooks/cli/program.ts';
+import { VERB_GROUPS } from '../../../runbooks/cli/verb-groups.ts';
 import { draft, type LocalLedger, openLedger } from '../../functions/evidence/local-ledger.ts';
+import { runHere } from '../../infra/command-line/run-here.ts';
 
+const COMMAND = join(import.meta.dirname, '../../../runbooks/cli/daybreak.ts');
 const directory = mkdtempSync(join(tmpdir(), 'daybreak-cli-'));
 const local = `--local=${directory}`;
 let ledger: LocalLedger;
 
 beforeAll(async () => {
+  // Where no earlier run left its state.
+  process.chdir(directory);
   ledger = await openLedger({ directory });
   await ledger.appendEntry(draft('a'));
   const body = {
@@ -31,11 +48,10 @@ afterAll(() => {
 
 /** Runs the command as a person does, and gives what it printed and its exit code. */
 function daybreak(parameters: readonly string[], options: { cwd?: string; environment?: Record<string, string> } = {}) {
-  const command = join(import.meta.dirname, '../../../runbooks/cli/daybreak.ts');
   const environment = { PATH: process.env.PATH ?? '', ...options.environment };
   return new Promise<{ exitCode: unknown; stdout: string; stderr: string }>(resolve => {
     const settings = { env: environment, cwd: options.cwd ?? directory };
-    execFile(process.execPath, [command, ...parameters], settings, (error, stdout, stderr) =>
+    execFile(process.execPath, [COMMAND, ...parameters], settings, (error, stdout, stderr) =>
       resolve({ exitCode: error === null ? 0 : error.code, stdout, stderr }),
     );
   });
@@ -68,13 +84,16 @@ describe('daybreak evidence', () => {
     const { exitCode, stdout } = await daybreak(['evidence', 'show', local, '--limit', '2']);
     expect(exitCode).toBe(0);
     expect(stdout.split('\n').map(line => line.split(/ {2,}/))).toEqual([
-      ['entry', 'recorded at', 'kind', 'subject', 'result'],
-      ['2', '2026-11-22T03:00:00.000Z', 'backup.completed', 'evil?[31m', 'good'],
-      ['3', '2026-11-22T03:00:00.000Z', 'backup.failed', 'school-c'],
+      ['entry', 'recorded at', 'kind', 'subject', 'who', 'what'],
+      ['2', '2026-11-22T03:00:00.000Z', 'backup.completed', 'evil?[31m', 'workflow/daily-backup', 'good'],
+      ['3', '2026-11-22T03:00:00.000Z', 'backup.failed', 'school-c', 'workflow/daily-backup'],
+      ['entries before 2 were not looked at: give --since or a larger --limit'],
       [''],
     ]);
-    const json = await daybreak(['evidence', 'show', local, '--limit', '1', '--json']);
-    expect(JSON.parse(json.stdout).map(({ eventId }: { eventId: string }) => eventId)).toEqual(['c']);
+    const filter = ['--kind', 'backup', 'restore-test', '--since', '2026-11-22', '--subject', 'school-c', '--json'];
+    const json = JSON.parse((await daybreak(['evidence', 'show', local, ...filter])).stdout);
+    expect(json.entries.map(({ eventId }: { eventId: string }) => eventId)).toEqual(['c']);
+    expect(json).toMatchObject({ since: '2026-11-22T00:00:00.000Z', isComplete: true });
   });
 
   it('names an entry whose bytes were changed on the disk: exit code 1', async () => {
@@ -109,13 +128,37 @@ describe('daybreak evidence', () => {
     const parameters = ['evidence', 'verify', '--evidence-bucket', EVIDENCE, '--ledger-key', key, '--entry-key', key];
     const { exitCode, stdout, stderr } = await daybreak(parameters, { environment });
     expect([exitCode, stdout]).toEqual([3, '']);
-    expect(stderr).toMatch(/^daybreak: nothing was found out: RetryableError: .*\n$/);
+    expect(stderr).toMatch(/^daybreak: nothing was found out: [^\n]*ECONNREFUSED[^\n]*\n$/);
   });
 
   it.each([
-    ['no command', [], 'give a command; see daybreak help'],
-    ['an unknown command', ['evidence', 'forge'], 'there is no command "evidence forge"; see daybreak help'],
-    ['a name from the prototype', ['constructor'], 'there is no command "constructor"; see daybreak help'],
+    ['no credentials', [], 'no AWS credentials: Could not load credentials from any providers; sign in, or name'],
+    [
+      'an unknown profile',
+      ['--profile', 'nobody'],
+      'no AWS credentials of the profile "nobody": Could not load credentials from any providers; see aws configure',
+    ],
+  ])('says in one line that there are %s: exit code 3', async (_, parameters, message) => {
+    const none = join(directory, 'none');
+    const environment = {
+      AWS_CONFIG_FILE: none,
+      AWS_SHARED_CREDENTIALS_FILE: none,
+      AWS_EC2_METADATA_DISABLED: 'true',
+      // Those of another, which must not stand in for a profile that was named.
+      ...(parameters.length > 0 && { AWS_ACCESS_KEY_ID: 'AKIA', AWS_SECRET_ACCESS_KEY: 'secret' }),
+    };
+    const show = ['evidence', 'show', '--evidence-bucket', EVIDENCE, ...parameters];
+    const { exitCode, stdout, stderr } = await daybreak(show, { environment });
+    expect([exitCode, stdout]).toEqual([3, '']);
+    expect(stderr).toMatch(/^daybreak: [^\n]*\n$/);
+    expect(stderr).toContain(`daybreak: nothing was found out: ${message}`);
+  });
+
+  it.each([
+    ['no command', [], `give a command: ${VERB_GROUPS.map(({ name }) => name).join(', ')}; see daybreak --help`],
+    ['half a command', ['evidence'], 'give a command: evidence verify, show; see daybreak evidence --help'],
+    ['an unknown command', ['evidence', 'forge'], 'there is no command "evidence forge"; see daybreak evidence --help'],
+    ['a name from the prototype', ['constructor'], 'there is no command "constructor"; see daybreak --help'],
     ['no target', ['evidence', 'verify'], 'name a target'],
     ['two targets', ['evidence', 'verify', '--local', '--evidence-bucket', 'b'], 'not both'],
     [
@@ -129,8 +172,14 @@ describe('daybreak evidence', () => {
       '--entry-key: give the ARN of a KMS key in eu-west-2',
     ],
     ['no local state', ['evidence', 'verify', '--local'], '.daybreak: holds no deployment.json; run npm start first'],
-    ['an unknown option', ['evidence', 'verify', '--fix'], "Unknown option '--fix'"],
-    ['a reader without a name', ['database', 'grant-sql', '--reader'], "Option '--reader <value>' argument missing"],
+    [
+      'an unknown option',
+      ['evidence', 'verify', '--fix'],
+      "unknown option '--fix'; see daybreak evidence verify --help",
+    ],
+    ['a reader without a name', ['database', 'grant-sql', '--reader'], "option '--reader <name>' needs a value"],
+    ['one whose name is an option', ['database', 'grant-sql', '--reader', '--json'], 'is given as --reader=--json'],
+    ['one whose name is empty', ['database', 'grant-sql', '--reader='], "option '--reader <name>' needs a value"],
     [
       'a reader who would be any',
       ['database', 'grant-sql', '--reader=*'],
@@ -141,12 +190,44 @@ describe('daybreak evidence', () => {
       ['database', 'grant-sql', `--reader=${'r'.repeat(64)}`],
       'must be at most 63 bytes long',
     ],
+    ['a profile for a local state', ['evidence', 'show', '--local', '--profile', 'x'], 'not both'],
+    [
+      'a kind that there is not',
+      ['evidence', 'show', '--kind', 'tamper'],
+      "option '--kind <kind...>' argument 'tamper' is",
+    ],
+    ['a time that is none', ['evidence', 'show', local, '--since', 'yesterday'], '--since yesterday: give a day, an'],
+    [
+      'a day that there is not',
+      ['evidence', 'show', local, '--since=2026-02-31'],
+      '--since 2026-02-31: give a day, an',
+    ],
     ['a limit that is none', ['evidence', 'show', '--local', '--limit', 'x'], '--limit x: give a whole number from 1'],
   ])('takes %s for a mistake, in one line: exit code 2', async (_, parameters, message) => {
-    const { exitCode, stdout, stderr } = await daybreak(parameters);
+    const { exitCode, stdout, stderr } = await runHere(createDaybreak(VERB_GROUPS), parameters, describeEnd);
     expect([exitCode, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(/^daybreak: [^\n]*\n$/);
     expect(stderr).toContain(message);
+  });
+
+  it('says in one line that its answer cannot be written: exit code 3', async () => {
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, [COMMAND, 'database', 'grant-sql'], { stdio: ['ignore', full, 'pipe'] });
+    const [said, exitCode] = await Promise.all([
+      text(child.stderr ?? []),
+      new Promise(resolve => {
+        child.on('close', resolve);
+      }),
+    ]);
+    closeSync(full);
+    expect(exitCode).toBe(3);
+    expect(said).toMatch(/^daybreak: the output cannot be written: no space is left on the disk \(ENOSPC\)[^\n]*\n$/);
+  });
+
+  it('does not mind a reader who has gone', async () => {
+    const piped = `"${process.execPath}" "${COMMAND}" evidence show ${local} --json | head -c 1; echo " \${PIPESTATUS[0]}"`;
+    const { stdout, stderr } = await promisify(execFile)('bash', ['-c', piped], { cwd: directory });
+    expect([stdout, stderr]).toEqual(['{ 0\n', '']);
   });
 
   it('does not open a state that another process has open', async () => {
@@ -165,17 +246,11 @@ describe('daybreak evidence', () => {
     expect(exitCode).toBe(0);
     expect(stdout).toContain(`VERIFIED  ledger of ${join(home, '.daybreak')}`);
   });
-
-  it('explains itself', async () => {
-    const { exitCode, stdout } = await daybreak(['help']);
-    expect(exitCode).toBe(0);
-    expect(stdout).toContain('daybreak evidence verify [--json] TARGET');
-  });
 });
 
-describe('daybreak deploy', () => {
-  const example = join(import.meta.dirname, '../../../infra/config/example.ts');
+const example = join(import.meta.dirname, '../../../infra/config/example.ts');
 
+describe('daybreak deploy', () => {
   it('writes each policy, and prints the commands that create and use them', async () => {
     const output = join(directory, 'policies');
     const { exitCode, stdout, stderr } = await daybreak([
@@ -223,10 +298,15 @@ describe('daybreak deploy', () => {
   it.each([
     ['no configuration', ['deploy', 'permissions'], 'there is no configuration daybreak.config.ts'],
     ['one that contradicts itself', ['deploy', 'key-statements', '--configuration', 'bad.json'], 'cannot be deployed'],
-    ['an unknown option', ['deploy', 'permissions', '--force'], "Unknown option '--force'"],
+    ['an unknown option', ['deploy', 'permissions', '--force'], "unknown option '--force'"],
+    [
+      'a folder below a file',
+      ['deploy', 'permissions', '--configuration', example, '--output', `${import.meta.filename}/below`],
+      '/below: cannot be used: ENOTDIR: not a directory',
+    ],
   ])('takes %s for a mistake, in one line: exit code 2', async (_, parameters, message) => {
     writeFileSync(join(directory, 'bad.json'), '{}');
-    const { exitCode, stdout, stderr } = await daybreak(parameters);
+    const { exitCode, stdout, stderr } = await runHere(createDaybreak(VERB_GROUPS), parameters, describeEnd);
     expect([exitCode, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(/^daybreak: [^\n]*\n$/);
     expect(stderr).toContain(message);
