@@ -172,6 +172,17 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       urgent: true,
     },
     {
+      id: 'policy-behind',
+      meaning: 'The policy of a key or bucket is not what this release needs: what is new may be refused.',
+      metric: 'PoliciesBehind',
+      limit: { most: 0 },
+      // A release changes some as it is deployed.
+      lastingMinutes: MINUTES_PER_HOUR,
+      command: findings('a policy is not what this release needs'),
+      runbook: 'policy-behind.md',
+      urgent: false,
+    },
+    {
       id: 'tls-not-forced',
       meaning: 'A database lets somebody talk to it without TLS 1.2, or it is not certain that it does not.',
       metric: 'DatabasesWithoutTls',

@@ -413,7 +413,11 @@ export function permissionsOf(reach: Reach): Record<Step, readonly Permission[]>
       listTestInstances,
       { actions: ['rds:DescribeDBParameters'], resources: [rds('pg', '*')] },
       { actions: ['rds:DescribeAccountAttributes', 'kms:ListKeys'], resources: ['*'] },
-      { actions: ['kms:DescribeKey'], resources: [tenantKeys] },
+      { actions: ['kms:DescribeKey', 'kms:GetKeyPolicy'], resources: [tenantKeys] },
+      {
+        actions: ['s3:GetBucketPolicy'],
+        resources: [vaultBucket, evidenceBucket, workBucket].map(bucket => `arn:aws:s3:::${bucket}`),
+      },
       {
         actions: ['events:DescribeRule'],
         resources: [...tamperRuleNames(), ...STOPPABLE_WORKFLOWS.map(stoppedRunRuleName)].map(

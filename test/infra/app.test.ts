@@ -454,7 +454,7 @@ describe('over a vault that stands', () => {
     expect(messages.map(({ level, entry }) => [level, entry.data])).toEqual([
       [
         'warning',
-        'no vault stack: the vault that stands is used as it is. Its buckets, their policies, locks and lifecycle rules, and the policies of its keys are not managed: what this version, or the configuration (vault, evidence, operatorRoleArns), would change of them does not reach them. [ack: daybreak:existing-vault]',
+        'no vault stack: the vault that stands is used as it is. Its buckets, their policies, locks and lifecycle rules, and the policies of its keys are not managed: what this version, or the configuration (vault, evidence, operatorRoleArns), would change of them does not reach them. daybreak keys check compares the policies, and keys upgrade puts them. [ack: daybreak:existing-vault]',
       ],
     ]);
   });

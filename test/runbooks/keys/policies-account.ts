@@ -1,4 +1,4 @@
-import { CreateAliasCommand, PutKeyPolicyCommand } from '@aws-sdk/client-kms';
+import { PutKeyPolicyCommand } from '@aws-sdk/client-kms';
 import { PutBucketPolicyCommand } from '@aws-sdk/client-s3';
 import type { ResourcePolicy } from '../../../functions/contracts/policies.ts';
 import { tenantKeyAlias } from '../../../functions/contracts/vault-layout.ts';
@@ -97,11 +97,9 @@ export class PoliciesAccount {
   }
 
   /** A tenant's key as `ensure-key` makes one, without its function. */
-  async addTenant(tenant: string, policy: object): Promise<void> {
-    const { cloud } = this.account;
-    const { keyId } = cloud.kms.createKeyFromTemplate({ policy });
-    const alias = { AliasName: tenantKeyAlias(tenant), TargetKeyId: keyId };
-    await this.account.kms(cloud.root).send(new CreateAliasCommand(alias));
+  addTenant(tenant: string, policy: object): void {
+    const { kms } = this.account.cloud;
+    kms.createAliasFromTemplate(tenantKeyAlias(tenant), kms.createKeyFromTemplate({ policy }).keyId);
   }
 }
 
