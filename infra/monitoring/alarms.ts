@@ -176,8 +176,6 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       meaning: 'The policy of a key or bucket is not what this release needs: what is new may be refused.',
       metric: 'PoliciesBehind',
       limit: { most: 0 },
-      // A release changes some as it is deployed.
-      lastingMinutes: MINUTES_PER_HOUR,
       command: findings('a policy is not what this release needs'),
       runbook: 'policy-behind.md',
       urgent: false,

@@ -3,9 +3,10 @@ import type { PolicyName } from '../../../functions/contracts/policies.ts';
 import { rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
 import { describeDifferences } from '../../../functions/platform/policy-comparison.ts';
 import { tenantKeyPolicy } from '../../../functions/platform/tenant-key-policy.ts';
+import { readPolicies } from '../../../functions/pulse/read-policies.ts';
 import { planUpgrade } from '../../../runbooks/keys/plan-upgrade.ts';
 import type { SurveyedPolicy } from '../../../runbooks/keys/survey-policies.ts';
-import { account, operator, widened } from '../../infra/access/attacks-account.ts';
+import { account, operator, step, widened } from '../../infra/access/attacks-account.ts';
 import { countStates, earlier, PoliciesAccount } from './policies-account.ts';
 
 const OWN_POLICIES = 11;
@@ -45,15 +46,9 @@ async function whatRolesMay(): Promise<Record<string, string[]>> {
   const manifest = rootManifestKey('20261122t023000z');
   const questions: [string, string, object?][] = [
     ['kms:Decrypt', oak ?? '', through('tenants/oak/objects/a')],
-    ['kms:GenerateDataKey', oak ?? '', through('tenants/oak/objects/a')],
-    ['kms:Decrypt', deployment.vaultKeyArn, through(manifest)],
     ['kms:GenerateDataKey', deployment.vaultKeyArn, through(manifest)],
-    ['kms:Sign', deployment.signingKeyArn],
     ['kms:Sign', deployment.entryKeyArn],
-    ['kms:Verify', deployment.signingKeyArn],
     ['kms:GetPublicKey', deployment.ledgerKeyArn],
-    ['kms:GenerateMac', deployment.tenantIdKeyArn],
-    ['s3:PutObject', own.account.arnOf('vault', manifest), asEvidence],
     ['s3:PutObject', own.account.arnOf('vault', 'tenants/oak/objects/a'), asEvidence],
     ['s3:PutObject', own.account.arnOf('evidence', 'ledger/000000000009.json'), asEvidence],
     ['s3:PutObject', own.account.arnOf('work', 'work/a'), asEvidence],
@@ -263,6 +258,37 @@ describe('what is not an earlier release’s', () => {
     };
     const keys = (await own.check(configuration)).filter(({ place }) => place.kind === 'key');
     expect(keys.filter(({ finding }) => finding.state === 'unreadable')).toHaveLength(7);
+  });
+});
+
+describe('pulse', () => {
+  const count = (tenants: readonly string[], afterMs = 0) =>
+    own.run(async () => {
+      const now = new Date(own.account.cloud.clock.now().getTime() + afterMs);
+      return (await readPolicies(tenants, own.account.deployment, now)).PoliciesBehind;
+    }, step('pulse/read-back'));
+
+  it('counts what is behind, under its own role, and remembers schools until they are upgraded', async () => {
+    expect(await count(TENANTS)).toBe(0);
+    const surveyed = await own.check();
+    for (const policy of ['log-key', 'work-bucket', 'tenant-key'] as const) {
+      await own.put(find(surveyed, policy), earlier(find(surveyed, policy).needed));
+    }
+    expect(await count(TENANTS)).toBe(3);
+    // Another ten have their turn, and the one is not forgotten.
+    const many = [...TENANTS, ...Array.from({ length: 40 }, (_, index) => `none-${index}`)].sort();
+    const counts = [];
+    for (let pulse = 0; pulse < 5; pulse++) counts.push(await count(many, pulse * 15 * 60_000));
+    expect(counts).toEqual([3, 3, 3, 3, 3]);
+    await own.upgrade();
+    expect(await count(many)).toBe(0);
+  });
+
+  it('counts a policy that is no policy any more', async () => {
+    const ledgerKey = find(await own.check(), 'ledger-key');
+    await own.put(ledgerKey, { ...ledgerKey.needed, Id: 'somebody else' });
+    expect(await count([])).toBe(1);
+    await own.upgrade();
   });
 });
 
