@@ -39,8 +39,11 @@ const REFUSED_CREDENTIALS = [
   'UnrecognizedClientException',
 ];
 
-/** What ended a command, from its error and what caused that. @param profile of the AWS CLI, whose credentials were asked for. */
-export function describeFailure(error: unknown, profile = process.env.AWS_PROFILE): Failure {
+/** What ended a command, from its error and what caused that. @param environment says whose credentials were asked for. */
+export function describeFailure(
+  error: unknown,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Failure {
   if (error instanceof UsageError) return { kind: 'usage', text: oneLine(error.message) };
   const chain = causesOf(error);
   const find = (names: readonly string[]) => {
@@ -55,6 +58,7 @@ export function describeFailure(error: unknown, profile = process.env.AWS_PROFIL
   if (missing !== undefined) {
     const said = missing.message.replace(/\.\s*$/, '');
     // The SDK does not name it.
+    const { AWS_PROFILE: profile } = environment;
     return unreachable(
       profile === undefined
         ? `no AWS credentials: ${said}; sign in, or name a profile of yours with --profile`

@@ -17,7 +17,7 @@ export function createProgram(called: string, description: string): Command {
     .helpCommand(false)
     .exitOverride()
     .enablePositionalOptions()
-    .configureHelp({ styleTitle: title => styled(screen, 'bold', title) })
+    .configureHelp({ styleTitle: title => styled(screen, 'bold', title), minWidthToWrap: NARROWEST_COLUMN })
     .configureOutput({
       // What is wrong is said once, in one line, by `runProgram`.
       outputError: () => {},
@@ -27,6 +27,7 @@ export function createProgram(called: string, description: string): Command {
 }
 
 const WIDTH_IN_FILES = 120;
+const NARROWEST_COLUMN = 20;
 
 /** Sets what a command does. `run` returns the exit code. */
 export function whenRun<Options extends object>(

@@ -2,13 +2,14 @@ import { EXIT } from '../command-line/failure.ts';
 import { createProgram, runProgram, whenRun } from '../command-line/program.ts';
 import { readConfiguration } from '../config/configuration.ts';
 import { exampleConfiguration } from '../config/example.ts';
-import { countResources } from './count-resources.ts';
 import { estimateMonth, firstBackup, growth } from './estimate.ts';
 import { LARCH_LEARNING } from './example.ts';
 import { arePricesOld, INSTANCE_PRICES, PRICES, PRICES_AS_OF } from './prices.ts';
 
 /** The example's month as Markdown, with what it rests on. */
-export function describeExample(): string {
+export async function describeExample(): Promise<string> {
+  // Help does not wait for the CDK.
+  const { countResources } = await import('./count-resources.ts');
   const size = LARCH_LEARNING;
   const configuration = readConfiguration(exampleConfiguration);
   const lines = estimateMonth(configuration, size, countResources(configuration));
@@ -38,8 +39,8 @@ if (import.meta.main) {
   await runProgram(whenRun(program, print), process.argv.slice(2));
 }
 
-function print(): number {
-  process.stdout.write(`${describeExample()}\n`);
+async function print(): Promise<number> {
+  process.stdout.write(`${await describeExample()}\n`);
   if (arePricesOld(new Date())) {
     process.stderr.write(
       `The prices are of ${PRICES_AS_OF}: look them up again before you rely on them, in infra/cost/prices.ts.\n`,

@@ -1,3 +1,5 @@
+#!/usr/bin/env node
+// Executable, because what npx linked of an earlier release is this file.
 import { runProgram } from '../../infra/command-line/program.ts';
 import { createDaybreak, describeEnd } from './program.ts';
 import { VERB_GROUPS } from './verb-groups.ts';

@@ -20,10 +20,12 @@ export function createDaybreak(groups: readonly VerbGroup[]): Command {
   const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as {
     version: string;
   };
-  const program = createProgram('daybreak', 'Operates and checks Daybreak.')
+  const program = createProgram('daybreak', 'Operates and checks Daybreak.');
+  program
     .usage('VERB [options]')
     .version(version, '--version', 'print the version')
     .configureHelp({
+      ...program.configureHelp(),
       // Nobody has to know the groups to find a verb.
       visibleCommands: command => command.commands.flatMap(each => (each.commands.length > 0 ? each.commands : [each])),
       subcommandTerm: command => pathOf(command).replace('daybreak ', ''),

@@ -81,7 +81,9 @@ export function readObstacle(error: unknown, implementation = true): NotTriedErr
   if (!(error instanceof Error)) return undefined;
   const { name, message } = error;
   const code = (error as { code?: string }).code;
-  if (UNREACHABLE.has(name)) return new UnreachableError(`the credentials cannot be used (${name}: ${message})`);
+  if (UNREACHABLE.has(name)) {
+    return new UnreachableError(`the credentials cannot be used (${name}: ${message})`, { cause: error });
+  }
   if (code !== undefined && NO_CONNECTION.has(code)) return new UnreachableError(`nothing answers (${code})`);
   if (BUSY.has(name)) return new NotTriedError(`the service did not answer well (${name}); run it again`);
   if (BY_CALLER.test(message)) {

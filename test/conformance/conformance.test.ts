@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CopyObjectCommand, GetObjectCommand, ListBucketsCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { UsageError } from '../../infra/command-line/failure.ts';
 import type { LocalCloud } from '../../infra/local/cloud.ts';
 import type { AwsRequest, AwsResponse, Service } from '../../infra/local/service.ts';
 import { type ConformanceCase, UnreachableError } from './case.ts';
@@ -256,6 +257,11 @@ describe('a run', () => {
     };
     const connection = await connect();
     await expect(run(connection, { cases: [failing] })).rejects.toThrow(UnreachableError);
+  });
+
+  it('does not take no case for nothing that differs', async () => {
+    const connection = await connect();
+    await expect(run(connection, { only: 'nothing of that name' })).rejects.toThrow(UsageError);
   });
 
   it('touches no bucket that is not its own', async () => {

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { ListBucketsCommand } from '@aws-sdk/client-s3';
-import { EXIT } from '../../infra/command-line/failure.ts';
+import { EXIT, UsageError } from '../../infra/command-line/failure.ts';
 import type { ConformanceArguments } from './arguments.ts';
 import { type ConformanceCase, readObstacle, UnreachableError } from './case.ts';
 import { cleanUp } from './clean-up.ts';
@@ -17,6 +17,7 @@ type Asked = Pick<ConformanceArguments, 'rds' | 'roleArn' | 'only' | 'jsonFile'>
  * @param options.stopped asked between cases: true ends the run, which is cleaned up all the same.
  * @returns the exit code.
  * @throws UnreachableError
+ * @throws UsageError where no case is asked for.
  */
 export async function runConformance(
   connection: Connection,
@@ -24,10 +25,11 @@ export async function runConformance(
   options: { print: (line: string) => void; stopped?: () => boolean; cases?: readonly ConformanceCase[] },
 ): Promise<number> {
   const { print } = options;
-  const scratch = new Scratch(connection);
-  const startedAt = scratch.now().toISOString();
+  const startedAt = connection.now().toISOString();
   const text = asked.only?.toLowerCase() ?? '';
   const cases = (options.cases ?? CASES).filter(one => `${one.service} ${one.name}`.toLowerCase().includes(text));
+  if (cases.length === 0) throw new UsageError(`--only ${asked.only}: no case has that in its service or name`);
+  const scratch = new Scratch(connection);
   const needs = new Set<'rds' | 'role'>();
   if (asked.rds) needs.add('rds');
   if (connection.roleArn !== undefined) needs.add('role');

@@ -3,17 +3,19 @@ import { EXIT } from '../../infra/command-line/failure.ts';
 import { runProgram } from '../../infra/command-line/program.ts';
 import { type ConformanceArguments, createConformance } from './arguments.ts';
 import { UnreachableError } from './case.ts';
-import { cleanUpAll, runConformance } from './conformance.ts';
-import { connectLocal, connectOutside } from './connect.ts';
-import { permissionPolicy, ROLE_POLICIES } from './permissions.ts';
 
 await runProgram(createConformance(run), process.argv.slice(2), ({ kind, text }, error) => {
   if (kind === 'usage') return { exitCode: EXIT.usage, text };
-  if (error instanceof UnreachableError) return { exitCode: EXIT.unreachable, text: error.message };
-  return { exitCode: kind === 'unreachable' ? EXIT.unreachable : EXIT.failed, text };
+  if (kind === 'unreachable') return { exitCode: EXIT.unreachable, text };
+  return error instanceof UnreachableError
+    ? { exitCode: EXIT.unreachable, text: error.message }
+    : { exitCode: EXIT.failed, text };
 });
 
 async function run(asked: ConformanceArguments): Promise<number> {
+  // Loaded only for a sound command line: the local cloud takes its time to load.
+  const [{ cleanUpAll, runConformance }, { connectLocal, connectOutside }, { permissionPolicy, ROLE_POLICIES }] =
+    await Promise.all([import('./conformance.ts'), import('./connect.ts'), import('./permissions.ts')]);
   if (asked.action === 'print-policy') {
     print(JSON.stringify(permissionPolicy(asked), null, 2));
     if (asked.roleArn !== undefined) print(`The role of --role:\n${JSON.stringify(ROLE_POLICIES, null, 2)}`);

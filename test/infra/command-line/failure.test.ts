@@ -60,12 +60,12 @@ describe('describeFailure', () => {
     ],
     ['a text that was thrown', 'text', 'unexpected', 'text'],
   ])('tells of %s', (_, error, kind, text) => {
-    expect(describeFailure(error, undefined)).toEqual({ kind, text });
+    expect(describeFailure(error, {})).toEqual({ kind, text });
   });
 
   it('names the profile whose credentials there are not', () => {
     const error = named('CredentialsProviderError', 'Could not load credentials from any providers');
-    expect(describeFailure(error, 'school "a"').text).toBe(
+    expect(describeFailure(error, { AWS_PROFILE: 'school "a"' }).text).toBe(
       'no AWS credentials of the profile "school \\"a\\"": Could not load credentials from any providers; see aws configure list-profiles, and sign in',
     );
   });

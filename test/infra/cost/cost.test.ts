@@ -139,8 +139,8 @@ it('counts what is deployed', () => {
   expect(countResources({ ...configuration, network }).endpoints).toBe(0);
 });
 
-it('stands in the README as npm run cost prints it', () => {
+it('stands in the README as npm run cost prints it', async () => {
   const readme = readFileSync(join(import.meta.dirname, '../../../README.md'), 'utf8');
   const block = /<!-- npm run cost -->\n([\s\S]*?)\n<!-- \/npm run cost -->/.exec(readme)?.[1];
-  expect(block).toBe(describeExample());
+  expect(block).toBe(await describeExample());
 });

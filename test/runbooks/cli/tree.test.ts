@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { stripVTControlCharacters } from 'node:util';
+import { describe, expect, it, vi } from 'vitest';
 import { createDaybreak, describeEnd, EXIT_CODES } from '../../../runbooks/cli/program.ts';
 import { VERB_GROUPS } from '../../../runbooks/cli/verb-groups.ts';
+import { isInstalled, titleWith } from '../../fixtures/programs.ts';
 import { runHere } from '../../infra/command-line/run-here.ts';
 
 const root = join(import.meta.dirname, '../../..');
@@ -104,6 +106,34 @@ it.each([
   }
 });
 
+it('is as wide as the terminal, with headings in bold where it has colours', async () => {
+  const onTerminal = async (environment: Record<string, string>) => {
+    const found = Object.getOwnPropertyDescriptors(process.stdout);
+    Object.defineProperties(process.stdout, {
+      isTTY: { value: true, configurable: true },
+      columns: { value: 60, configurable: true },
+    });
+    for (const name of ['NO_COLOR', 'TERM']) vi.stubEnv(name, environment[name]);
+    try {
+      return (await daybreak('evidence', 'show', '--help')).stdout;
+    } finally {
+      vi.unstubAllEnvs();
+      for (const name of ['isTTY', 'columns'] as const) {
+        Reflect.deleteProperty(process.stdout, name);
+        if (found[name] !== undefined) Object.defineProperty(process.stdout, name, found[name]);
+      }
+    }
+  };
+  const plain = await onTerminal({ TERM: 'xterm', NO_COLOR: '1' });
+  const [options = ''] = /Options:\n[\s\S]*?\n\n/.exec(plain) ?? [];
+  expect(Math.max(...options.split('\n').map(line => line.length))).toBeLessThanOrEqual(60);
+  expect(options.split('\n').length).toBeGreaterThan(20);
+  expect(await onTerminal({ TERM: 'dumb' })).toBe(plain);
+  const coloured = await onTerminal({ TERM: 'xterm' });
+  expect(coloured.startsWith('\u001b[1mUsage:\u001b[0m daybreak evidence show')).toBe(true);
+  expect(stripVTControlCharacters(coloured)).toBe(plain);
+});
+
 it('prints its version', async () => {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
   expect(await daybreak('--version')).toEqual({ exitCode: 0, stdout: `${version}\n`, stderr: '' });
@@ -119,8 +149,7 @@ describe('its file', () => {
   it('is executable in the repository, so that npx, which makes it so, changes nothing', () => {
     const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { bin: Record<string, string> };
     expect(bin).toEqual({ daybreak: file });
-    const listed = execFileSync('git', ['ls-files', '--stage', file], { cwd: root, encoding: 'utf8' });
-    expect(listed).toMatch(/^100755 /);
+    expect(statSync(join(root, file)).mode & 0o777).toBe(0o755);
   });
 
   it('runs on the Node of the lock file where the PATH has another, or none', () => {
@@ -165,5 +194,36 @@ describe('completion', () => {
     [['evidence', 'forge', '--l'], []],
   ])('of bash offers after %j: %j', async (words, offered) => {
     expect(await complete(...words)).toEqual(offered);
+  });
+});
+
+describe.skipIf(!isInstalled('zsh'))(titleWith('zsh', 'completion of zsh'), () => {
+  // zsh completes at a prompt alone: what it is given to offer is caught here.
+  const CATCH = `compdef() { :; }
+compadd() { shift; print -rl -- "$@"; }
+_files() { print -r -- "_files $*"; }`;
+
+  async function offer(...given: string[]): Promise<string[]> {
+    const { stdout } = await daybreak('completion', 'zsh');
+    const quoted = ['daybreak', ...given].map(word => `'${word}'`).join(' ');
+    const script = `${CATCH}\n${stdout}\nwords=(${quoted}); CURRENT=${given.length + 1}; _daybreak`;
+    return execFileSync('zsh', ['-fc', script], { encoding: 'utf8' }).split('\n').filter(Boolean);
+  }
+
+  it.each([
+    [[''], [...VERB_GROUPS.map(({ name }) => name), '--version', '--help']],
+    [
+      ['evidence', ''],
+      ['verify', 'show', '--help'],
+    ],
+    [
+      ['database', 'grant-sql', ''],
+      ['--reader', '--json', '--help'],
+    ],
+    [['database', 'grant-sql', '--reader', ''], []],
+    [['deploy', 'permissions', '--configuration', ''], ['_files ']],
+    [['deploy', 'permissions', '--output', ''], ['_files -/']],
+  ])('offers after %j: %j', async (given, offered) => {
+    expect(await offer(...given)).toEqual(offered);
   });
 });
