@@ -453,6 +453,7 @@ describe('pulse and its alarms, as time passes', () => {
       'rds:DescribeDBParameters',
       'rds:DescribeDBSnapshotAttributes',
       'rds:DescribeDBSnapshots',
+      's3:GetBucketPolicy',
       's3:GetObject',
       's3:GetObjectRetention',
       's3:ListBucket',
