@@ -62,13 +62,14 @@ export class AttackedAccount {
     this.deployment = deployment;
   }
 
-  static async create(): Promise<AttackedAccount> {
+  /** @param stateDirectory keeps it on the disk: then it is served over HTTPS as well (`cloud.listen`). */
+  static async create(stateDirectory?: string): Promise<AttackedAccount> {
     const directory = mkdtempSync(join(tmpdir(), 'daybreak-attacks-'));
     try {
       const configuration = { ...exampleConfiguration, operatorRoleArns: [operator.arn] };
       createApp(configuration, { outdir: directory, bundle: false, check: false }).synth();
       const clock = new LocalClock({ startsAt: new Date('2026-11-22T02:00:00Z'), flow: 'manual' });
-      const cloud = new LocalCloud({ clock });
+      const cloud = new LocalCloud({ clock, ...(stateDirectory !== undefined && { directory: stateDirectory }) });
       await deployAssembly(cloud, directory);
       for (const { arn } of [administrator, widened, stranger, operator])
         cloud.iam.putRole({ arn, policies: [EVERYTHING] });

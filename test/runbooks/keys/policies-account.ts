@@ -27,8 +27,8 @@ export class PoliciesAccount {
     this.account = account;
   }
 
-  static async create(tenants: readonly string[] = []): Promise<PoliciesAccount> {
-    const made = new PoliciesAccount(await AttackedAccount.create());
+  static async create(tenants: readonly string[] = [], stateDirectory?: string): Promise<PoliciesAccount> {
+    const made = new PoliciesAccount(await AttackedAccount.create(stateDirectory));
     for (const tenant of tenants) await made.account.createTenantKey(tenant);
     return made;
   }
