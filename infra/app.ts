@@ -93,7 +93,7 @@ function strict(plugin: CloudFormationValidatePlugin | NagPack): IPolicyValidati
 const TEMPLATE_RULES = strict(new CloudFormationValidatePlugin());
 
 const EXISTING_VAULT =
-  'no vault stack: the vault that stands is used as it is. Its buckets, their policies, locks and lifecycle rules, and the policies of its keys are not managed: what this version, or the configuration (vault, evidence, operatorRoleArns), would change of them does not reach them.';
+  'no vault stack: the vault that stands is used as it is. Its buckets, their policies, locks and lifecycle rules, and the policies of its keys are not managed: what this version, or the configuration (vault, evidence, operatorRoleArns), would change of them does not reach them. daybreak keys check compares the policies, and keys upgrade puts them.';
 
 const NO_OPERATORS =
   'operatorRoleArns names nobody: no person but the root user may read what lies under the keys, an administrator neither, so that daybreak evidence show and evidence verify are refused. Name your own role, and deploy again.';

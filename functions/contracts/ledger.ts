@@ -14,6 +14,8 @@ export const LedgerKind = z.enum([
   'tampering.seen',
   'tampering.refused',
   'upgrade.seen',
+  'policies.upgrade-planned',
+  'policies.upgraded',
 ]);
 export type LedgerKind = z.infer<typeof LedgerKind>;
 

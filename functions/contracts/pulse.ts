@@ -54,6 +54,8 @@ export const PULSE_METRICS = {
   SnapshotsShared: 'Count',
   /** The vault key, the signing key, or tenants' keys of the sample: gone or not enabled. */
   KeysUnusable: 'Count',
+  /** Policies of keys and buckets, tenants' of the sample among them, that are not what this release needs. */
+  PoliciesBehind: 'Count',
   /** Objects of the sample that are gone, or that no lock holds. */
   ObjectsNotLocked: 'Count',
   /** Protected instances that do not force TLS 1.2 or newer, or of which it is not certain. */

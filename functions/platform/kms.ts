@@ -4,6 +4,7 @@ import {
   CreateKeyCommand,
   DescribeKeyCommand,
   GenerateMacCommand,
+  GetKeyPolicyCommand,
   GetPublicKeyCommand,
   KMSClient,
   KMSServiceException,
@@ -63,6 +64,27 @@ export async function findKey(alias: string): Promise<{ arn: string; enabled: bo
   }
 }
 
+/** Every alias of the account that stands for a key, in this Region, with the key's id. */
+export async function* listAliases(): AsyncGenerator<{ alias: string; arn: string; keyId: string }> {
+  let marker: string | undefined;
+  do {
+    const page = await callKms('aliases', client =>
+      client.send(new ListAliasesCommand({ Marker: marker, Limit: 100 })),
+    );
+    for (const { AliasName = '', AliasArn = '', TargetKeyId } of page.Aliases ?? []) {
+      // AWS's own are there before their keys.
+      if (TargetKeyId !== undefined) yield { alias: AliasName, arn: AliasArn, keyId: TargetKeyId };
+    }
+    marker = page.Truncated ? page.NextMarker : undefined;
+  } while (marker !== undefined);
+}
+
+/** The text of a key's policy. @param key its id or ARN: no alias. @throws KeyUnusableError where there is no such key. */
+export async function readKeyPolicy(key: string): Promise<string> {
+  const { Policy = '' } = await callKms(key, client => client.send(new GetKeyPolicyCommand({ KeyId: key })));
+  return Policy;
+}
+
 /** How many KMS keys the account has in this Region, AWS's own included. */
 export async function countKeys(): Promise<number> {
   let count = 0;
@@ -116,14 +138,8 @@ export async function createAlias(alias: string, keyArn: string): Promise<boolea
  */
 export async function findKeyWithoutAlias(tag: string, value: string): Promise<string | undefined> {
   const aliased = new Set<string>();
+  for await (const { keyId } of listAliases()) aliased.add(keyId);
   let marker: string | undefined;
-  do {
-    const page = await callKms('aliases', client =>
-      client.send(new ListAliasesCommand({ Marker: marker, Limit: 100 })),
-    );
-    for (const { TargetKeyId } of page.Aliases ?? []) if (TargetKeyId !== undefined) aliased.add(TargetKeyId);
-    marker = page.Truncated ? page.NextMarker : undefined;
-  } while (marker !== undefined);
   do {
     const page = await callKms('keys', client => client.send(new ListKeysCommand({ Marker: marker, Limit: 1000 })));
     for (const { KeyId = '', KeyArn = '' } of page.Keys ?? []) {

@@ -8,6 +8,7 @@ import {
   ReadBackInput,
   ReadBackOutput,
 } from '../contracts/pulse.ts';
+import type { RecoveryPoint } from '../contracts/recovery-point.ts';
 import { SCHEDULES, scheduleName } from '../contracts/schedules.ts';
 import {
   PURPOSE_TAG,
@@ -41,6 +42,7 @@ import { isKeptStateForged, isTimeToFoldAfresh } from './check-kept-state.ts';
 import { NOTHING_WRONG, readFoundWrong, writeFoundWrong } from './found-wrong.ts';
 import { readHeadAge } from './read-head-age.ts';
 import { chooseVaultKeys, findNotLocked } from './read-locks.ts';
+import { readPolicies } from './read-policies.ts';
 import { type RootManifests, readRootManifests } from './read-root-manifests.ts';
 import { readTamperWatch } from './read-tamper-watch.ts';
 import { readTestRecords, type TestRecords } from './read-test-records.ts';
@@ -114,8 +116,7 @@ export const handler = step({
       check('test-records', async () => reportRecords(await records)),
       check('snapshots', async () => readSnapshots(await manifests, now)),
       check('keys', async () => {
-        const known = (await newest)?.tenants.flatMap(({ tenant }) => (tenant === null ? [] : [tenant])) ?? [];
-        const tenants = [...new Set(known)].sort();
+        const tenants = tenantsOf(await newest);
         const asked = new Set([
           ...wrongTenants.filter(tenant => tenants.length === 0 || tenants.includes(tenant)),
           ...rotateSample(tenants, KEYS_AT_ONCE, now),
@@ -132,6 +133,7 @@ export const handler = step({
         for (const key of [...own, ...aliases]) log('error', 'a key is gone or not enabled', { key });
         return { KeysUnusable: own.length + aliases.length };
       }),
+      check('policies', async () => readPolicies(tenantsOf(await newest), deployment, now)),
       check('locks', async () => {
         const point = await newest;
         const chosen = point === undefined ? [] : await chooseVaultKeys(deployment.vaultBucket, point, now);
@@ -163,6 +165,11 @@ export const handler = step({
     return { failedChecks };
   },
 });
+
+function tenantsOf(newest: RecoveryPoint | undefined): string[] {
+  const known = newest?.tenants.flatMap(({ tenant }) => (tenant === null ? [] : [tenant])) ?? [];
+  return [...new Set(known)].sort();
+}
 
 function reportManifests({ altered, unread }: RootManifests): PulseValues {
   for (const { recoveryPointId, reason } of altered) {

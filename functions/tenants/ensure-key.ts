@@ -24,7 +24,7 @@ import {
   writeBytes,
   writeBytesOnce,
 } from '../platform/s3.ts';
-import { tenantKeyPolicy } from './key-policy.ts';
+import { tenantKeyPolicy } from '../platform/tenant-key-policy.ts';
 
 /** Longer than this function may run: whoever claimed a tenant's key before that is dead. */
 const CLAIM_HOLDS_MS = 20 * 60_000;

@@ -1,6 +1,6 @@
 import { Effect, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { REGION } from '../config/configuration.ts';
-import { KEY_CHANGES } from '../constructs/daybreak-key.ts';
+import { KEY_CHANGES } from './key-policies.ts';
 import { roleArn, stepName } from './role-names.ts';
 
 /** Changes of a bucket's own settings, none of which any role of Daybreak needs; the buckets deny them too. */

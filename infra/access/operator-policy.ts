@@ -1,5 +1,5 @@
 import { TRAIL_LOG_GROUP, UNDELIVERED_QUEUE } from '../../functions/contracts/tampering.ts';
-import { bucketNames, REGION, type SupplierConfiguration } from '../config/configuration.ts';
+import { bucketNames, REGION, type SupplierConfiguration, trailBucketName } from '../config/configuration.ts';
 import { type ManagedPolicy, managedPolicy } from './policy-document.ts';
 
 /** Below these prefixes lies what tells how things stand: no school's data, no file name. */
@@ -19,6 +19,7 @@ export function operatorPolicy(configuration: SupplierConfiguration): ManagedPol
   const names = bucketNames(configuration);
   const arn = (service: string, name: string) => `arn:aws:${service}:${REGION}:${account}:${name}`;
   const buckets = Object.values(names).map(name => `arn:aws:s3:::${name}`);
+  const policies = [...buckets, `arn:aws:s3:::${trailBucketName(configuration)}`];
   const records = Object.entries(RECORDS).flatMap(([bucket, prefixes]) =>
     prefixes.map(prefix => `arn:aws:s3:::${names[bucket as keyof typeof RECORDS]}/${prefix}`),
   );
@@ -80,6 +81,7 @@ export function operatorPolicy(configuration: SupplierConfiguration): ManagedPol
         ],
       },
       { Sid: 'List', Effect: 'Allow', Action: ['s3:ListBucket', 's3:ListBucketVersions'], Resource: buckets },
+      { Sid: 'ComparePolicies', Effect: 'Allow', Action: ['s3:GetBucketPolicy'], Resource: policies },
       {
         Sid: 'Records',
         Effect: 'Allow',
@@ -99,7 +101,7 @@ export function operatorPolicy(configuration: SupplierConfiguration): ManagedPol
       {
         Sid: 'CheckSignaturesAndKeys',
         Effect: 'Allow',
-        Action: ['kms:DescribeKey', 'kms:GetPublicKey', 'kms:Verify'],
+        Action: ['kms:DescribeKey', 'kms:GetKeyPolicy', 'kms:GetPublicKey', 'kms:Verify'],
         Resource: [arn('kms', 'key/*')],
       },
     ],

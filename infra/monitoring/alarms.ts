@@ -172,6 +172,15 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       urgent: true,
     },
     {
+      id: 'policy-behind',
+      meaning: 'The policy of a key or bucket is not what this release needs: what is new may be refused.',
+      metric: 'PoliciesBehind',
+      limit: { most: 0 },
+      command: findings('a policy is not what this release needs'),
+      runbook: 'policy-behind.md',
+      urgent: false,
+    },
+    {
       id: 'tls-not-forced',
       meaning: 'A database lets somebody talk to it without TLS 1.2, or it is not certain that it does not.',
       metric: 'DatabasesWithoutTls',

@@ -1,6 +1,6 @@
 import { Duration, RemovalPolicy, Stack, Tags } from 'aws-cdk-lib';
 import { CfnTrail } from 'aws-cdk-lib/aws-cloudtrail';
-import { AnyPrincipal, Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import {
@@ -16,6 +16,7 @@ import { LEDGER_PROJECTION_PREFIX } from '../../functions/contracts/vault-layout
 import { acknowledgeInlinePolicy, addPermission } from '../access/allow.ts';
 import { bucketNames, REGION, type SupplierConfiguration, trailBucketName } from '../config/configuration.ts';
 import { acknowledge } from '../constructs/acknowledge.ts';
+import { attachPolicy } from '../constructs/attach-policy.ts';
 import { DaybreakKey } from '../constructs/daybreak-key.ts';
 import { OBJECT_EVENTS, PUT_EVENTS } from '../monitoring/tamper-rules.ts';
 
@@ -32,21 +33,23 @@ export class TrailStack extends Stack {
   readonly keyArn: string;
 
   constructor(scope: Construct, id: string, configuration: SupplierConfiguration) {
-    const { account, region, operatorRoleArns } = configuration;
+    const { account, region } = configuration;
     super(scope, id, {
       env: { account, region },
       description: 'Daybreak: the trail that tampering is noticed by',
       terminationProtection: true,
     });
     Tags.of(this).add('daybreak:purpose', 'trail');
-    const trailArn = `arn:aws:cloudtrail:${REGION}:${account}:trail/${TRAIL_NAME}`;
     // Where the stack was destroyed, its bucket and its key are still there.
     const { existing } = configuration;
     const key = existing
       ? Key.fromKeyArn(this, 'Key', existing.trailKeyArn)
-      : this.#createKey(trailArn, account, operatorRoleArns);
+      : new DaybreakKey(this, 'Key', 'trail-key', configuration, {
+          description: 'Daybreak: the log files and the log of the trail',
+          enableKeyRotation: true,
+        });
     this.keyArn = key.keyArn;
-    const bucketPolicy = existing ? undefined : this.#createBucket(configuration, key, trailArn).policy;
+    const bucketPolicy = existing ? undefined : this.#createBucket(configuration, key).policy;
     const logGroup = new LogGroup(this, 'Log', {
       logGroupName: TRAIL_LOG_GROUP,
       encryptionKey: key,
@@ -132,60 +135,14 @@ export class TrailStack extends Stack {
     }
   }
 
-  #createKey(trailArn: string, account: string, operatorRoleArns: readonly string[]): DaybreakKey {
-    const key = new DaybreakKey(this, 'Key', {
-      alias: 'alias/daybreak/trail',
-      description: 'Daybreak: the log files and the log of the trail',
-      enableKeyRotation: true,
-      use: [{ sid: 'OperatorsRead', actions: ['kms:Decrypt'], arns: operatorRoleArns }],
-    });
-    const service = (
-      sid: string,
-      name: string,
-      actions: string[],
-      conditions: Record<string, Record<string, string>>,
-    ) =>
-      key.addToResourcePolicy(
-        new PolicyStatement({
-          sid,
-          principals: [new ServicePrincipal(name)],
-          actions,
-          resources: ['*'],
-          ...(conditions && { conditions }),
-        }),
-      );
-    // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
-    service('TrailEncrypts', 'cloudtrail.amazonaws.com', ['kms:GenerateDataKey*'], {
-      StringEquals: { 'aws:SourceArn': trailArn },
-      StringLike: { 'kms:EncryptionContext:aws:cloudtrail:arn': `arn:aws:cloudtrail:*:${account}:trail/*` },
-    });
-    service('TrailDescribes', 'cloudtrail.amazonaws.com', ['kms:DescribeKey'], {
-      StringEquals: { 'aws:SourceArn': trailArn },
-    });
-    // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
-    service(
-      'LogEncrypts',
-      `logs.${REGION}.amazonaws.com`,
-      ['kms:Encrypt', 'kms:Decrypt', 'kms:ReEncrypt*', 'kms:GenerateDataKey*', 'kms:DescribeKey'],
-      {
-        ArnEquals: {
-          'kms:EncryptionContext:aws:logs:arn': `arn:aws:logs:${REGION}:${account}:log-group:${TRAIL_LOG_GROUP}`,
-        },
-      },
-    );
-    return key;
-  }
-
-  #createBucket(configuration: SupplierConfiguration, key: IKey, trailArn: string): Bucket {
-    const { account, evidence } = configuration;
+  #createBucket(configuration: SupplierConfiguration, key: IKey): Bucket {
+    const { evidence } = configuration;
     const bucket = new Bucket(this, 'Files', {
       bucketName: trailBucketName(configuration),
       encryption: BucketEncryption.KMS,
       encryptionKey: key,
       bucketKeyEnabled: false,
       blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
-      enforceSSL: true,
-      minimumTLSVersion: 1.2,
       versioned: true,
       objectLockEnabled: true,
       objectLockDefaultRetention:
@@ -198,34 +155,7 @@ export class TrailStack extends Stack {
         { id: 'kept', expiration: KEPT, noncurrentVersionExpiration: Duration.days(1) },
       ],
     });
-    const cloudTrail = { principals: [new ServicePrincipal('cloudtrail.amazonaws.com')] };
-    const onlyThisTrail = { 'aws:SourceArn': trailArn };
-    // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
-    for (const statement of [
-      {
-        sid: 'TrailAsks',
-        ...cloudTrail,
-        actions: ['s3:GetBucketAcl'],
-        resources: [bucket.bucketArn],
-        conditions: { StringEquals: onlyThisTrail },
-      },
-      {
-        sid: 'TrailWrites',
-        ...cloudTrail,
-        actions: ['s3:PutObject'],
-        resources: [bucket.arnForObjects(`AWSLogs/${account}/*`)],
-        conditions: { StringEquals: { ...onlyThisTrail, 's3:x-amz-acl': 'bucket-owner-full-control' } },
-      },
-      {
-        sid: 'NobodyDeletes',
-        effect: Effect.DENY,
-        principals: [new AnyPrincipal()],
-        actions: ['s3:BypassGovernanceRetention', 's3:DeleteObject', 's3:DeleteObjectVersion', 's3:PutObjectRetention'],
-        resources: [bucket.arnForObjects('*')],
-      },
-    ]) {
-      bucket.addToResourcePolicy(new PolicyStatement(statement));
-    }
+    attachPolicy(bucket, 'trail-bucket', configuration, key.keyArn);
     acknowledge(
       bucket,
       ['AwsSolutions-S1', 'NIST.800.53.R5-S3BucketLoggingEnabled'],
@@ -236,7 +166,6 @@ export class TrailStack extends Stack {
       ['NIST.800.53.R5-S3BucketReplicationEnabled'],
       'Log files name people; they stay in the United Kingdom, which has one AWS Region, and in one place, which ends on its day.',
     );
-    bucket.policy?.applyRemovalPolicy(RemovalPolicy.RETAIN);
     return bucket;
   }
 }

@@ -46,7 +46,11 @@ export const PULSE_STEPS = defineSteps({
             },
           ],
         },
-        { actions: ['kms:DescribeKey'], resources: [tenantKeys] },
+        { actions: ['kms:DescribeKey', 'kms:GetKeyPolicy'], resources: [tenantKeys] },
+        {
+          actions: ['s3:GetBucketPolicy'],
+          resources: [vaultBucket, evidenceBucket, workBucket].map(bucket => `arn:aws:s3:::${bucket}`),
+        },
         {
           actions: ['events:DescribeRule'],
           resources: [...tamperRuleNames(), ...STOPPABLE_WORKFLOWS.map(stoppedRunRuleName)].map(

@@ -7,7 +7,8 @@ import { requireWritableDirectory } from '../../infra/command-line/writable.ts';
 import type { SupplierConfiguration } from '../../infra/config/configuration.ts';
 import type { Answer, Verb, VerbGroup } from './verb.ts';
 
-const CONFIGURATION = new Option(
+/** The option that every verb takes which is about a configuration. */
+export const CONFIGURATION = new Option(
   '--configuration <file>',
   'the configuration (daybreak.config.ts unless a file is named)',
 );
@@ -91,7 +92,7 @@ async function printKeyStatements({ configuration: file }: { configuration?: str
 }
 
 /** @throws UsageError for a configuration that is not there, or that could not be deployed. */
-async function readSupplierConfiguration(file: string | undefined): Promise<SupplierConfiguration> {
+export async function readSupplierConfiguration(file: string | undefined): Promise<SupplierConfiguration> {
   const [{ loadConfiguration }, { readConfiguration, ConfigurationError }] = await Promise.all([
     import('../../infra/config/load-configuration.ts'),
     import('../../infra/config/configuration.ts'),

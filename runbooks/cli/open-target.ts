@@ -8,7 +8,7 @@ import type { Target } from './read-target.ts';
  * The runtime in which the platform modules reach the target. What they log goes to standard error, so that standard
  * output stays the command's answer.
  */
-export async function openTarget({ local, profile }: Target): Promise<Runtime> {
+export async function openTarget({ local, profile }: Pick<Target, 'local' | 'profile'>): Promise<Runtime> {
   if (profile !== undefined) useProfile(profile, process.env);
   return {
     environment: {},

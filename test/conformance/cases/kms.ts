@@ -127,7 +127,7 @@ export const kmsCases: readonly ConformanceCase[] = [
   {
     service: 'KMS',
     name: 'Decrypt wants the encryption context of Encrypt, and the key',
-    restsOn: 'functions/tenants/key-policy.ts: a copied object cannot be read under another name',
+    restsOn: 'functions/platform/tenant-key-policy.ts: a copied object cannot be read under another name',
     page: kmsApi('Decrypt'),
     expected: {
       same: 'done',

@@ -8,7 +8,7 @@ import {
   type PutObjectCommandInput,
   UpdateObjectEncryptionCommand,
 } from '@aws-sdk/client-s3';
-import { tenantKeyPolicy } from '../../../functions/tenants/key-policy.ts';
+import { tenantKeyPolicy } from '../../../functions/platform/tenant-key-policy.ts';
 import { answer, type ConformanceCase } from '../case.ts';
 import { PREFIX } from '../names.ts';
 import type { Scratch } from '../scratch.ts';
@@ -47,7 +47,7 @@ export const s3EncryptionCases: readonly ConformanceCase[] = [
   {
     service: 'S3',
     name: 'without a Bucket Key, SSE-KMS names the object’s ARN as the encryption context',
-    restsOn: 'functions/tenants/key-policy.ts and infra/stacks/vault.ts: keys work for their own objects alone',
+    restsOn: 'functions/platform/tenant-key-policy.ts and infra/stacks/vault.ts: keys work for their own objects alone',
     page: CONTEXT_PAGE,
     expected: { written: 'done', read: 'done', elsewhere: '403 AccessDenied' },
     observe: async scratch => {
@@ -63,7 +63,7 @@ export const s3EncryptionCases: readonly ConformanceCase[] = [
   {
     service: 'S3',
     name: 'with a Bucket Key, the context is the bucket’s ARN, which such a key refuses',
-    restsOn: 'functions/tenants/key-policy.ts: a Bucket Key would outlive the tenant’s key for a while',
+    restsOn: 'functions/platform/tenant-key-policy.ts: a Bucket Key would outlive the tenant’s key for a while',
     page: CONTEXT_PAGE,
     expected: '403 AccessDenied',
     observe: async scratch => {
@@ -74,7 +74,7 @@ export const s3EncryptionCases: readonly ConformanceCase[] = [
   {
     service: 'S3',
     name: 'a key policy with kms:ViaService lets S3 use a key that nobody can use directly',
-    restsOn: 'functions/tenants/key-policy.ts: DataThroughS3',
+    restsOn: 'functions/platform/tenant-key-policy.ts: DataThroughS3',
     page: 'https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html',
     expected: { throughS3: 'done', directly: '400 AccessDeniedException' },
     observe: async scratch => {
@@ -90,7 +90,7 @@ export const s3EncryptionCases: readonly ConformanceCase[] = [
   {
     service: 'S3',
     name: 'under a tenant key’s policy an administrator cannot write, though the account keeps the key',
-    restsOn: 'functions/tenants/key-policy.ts: aws:PrincipalArn names who uses a tenant’s key',
+    restsOn: 'functions/platform/tenant-key-policy.ts: aws:PrincipalArn names who uses a tenant’s key',
     page: 'https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html',
     expected: '403 AccessDenied',
     observe: async scratch => {

@@ -33,6 +33,10 @@ export const ROLES = [...STEPS.map(stepName), ...WORKFLOWS.map(workflowName), 'd
 export const administrator = role('administrator');
 /** A role of Daybreak that somebody has attached AdministratorAccess to, and taken the guardrails from. */
 export const widened = role('daybreak-backup-widened');
+/** The same with a role of a capability that has nothing to do with data. */
+export const stranger = role('daybreak-workflows-widened');
+/** The same with the role of a step that is still to come. */
+export const comingRole = (name: string): Principal => role(`daybreak-${name}`);
 /** Somebody whom the configuration lets read what lies under the vault key, with AdministratorAccess beside. */
 export const operator = role('operator');
 
@@ -58,15 +62,17 @@ export class AttackedAccount {
     this.deployment = deployment;
   }
 
-  static async create(): Promise<AttackedAccount> {
+  /** @param stateDirectory keeps it on the disk: then it is served over HTTPS as well (`cloud.listen`). */
+  static async create(stateDirectory?: string): Promise<AttackedAccount> {
     const directory = mkdtempSync(join(tmpdir(), 'daybreak-attacks-'));
     try {
       const configuration = { ...exampleConfiguration, operatorRoleArns: [operator.arn] };
       createApp(configuration, { outdir: directory, bundle: false, check: false }).synth();
       const clock = new LocalClock({ startsAt: new Date('2026-11-22T02:00:00Z'), flow: 'manual' });
-      const cloud = new LocalCloud({ clock });
+      const cloud = new LocalCloud({ clock, ...(stateDirectory !== undefined && { directory: stateDirectory }) });
       await deployAssembly(cloud, directory);
-      for (const { arn } of [administrator, widened, operator]) cloud.iam.putRole({ arn, policies: [EVERYTHING] });
+      for (const { arn } of [administrator, widened, stranger, operator])
+        cloud.iam.putRole({ arn, policies: [EVERYTHING] });
       const { DAYBREAK_DEPLOYMENT = '' } = cloud.lambda.environmentOf('daybreak-backup-plan');
       return new AttackedAccount(cloud, JSON.parse(DAYBREAK_DEPLOYMENT));
     } finally {

@@ -37,6 +37,7 @@ import {
   administrator,
   attempt,
   type Bucket,
+  comingRole,
   EVERYTHING,
   IDENTITY_DENIES,
   LOCKED,
@@ -47,6 +48,7 @@ import {
   RESOURCE_SILENT,
   ROLES,
   step,
+  stranger,
   widened,
 } from './attacks-account.ts';
 
@@ -161,14 +163,102 @@ describe('a role behind a path that reads like a role of Daybreak', () => {
     expect(await attempt(() => attacked.s3(principal).send(read))).toBe(RESOURCE_SILENT);
   });
 
-  it.each(['retention', 'erasure'])('releases nothing as %s', async capability => {
-    const principal = behind(`daybreak-${capability}-x`);
+  it.each(['retention-release', 'erasure-release', 'backup-x'])('releases and puts nothing as %s', async name => {
+    const principal = behind(`daybreak-${name}`);
     attacked.cloud.iam.putRole({ arn: principal.arn, policies: [EVERYTHING] });
     const target = await attacked.versionOf('vault', OBJECT);
     const Retention = { Mode: 'GOVERNANCE', EventHold: 'OFF' } as const;
     expect(
       await attempt(() => attacked.s3(principal).send(new PutObjectRetentionCommand({ ...target, Retention }))),
     ).toBe(RESOURCE_DENIES);
+    const put = attacked.put(principal, 'vault', objectKey('oak', 'd'.repeat(64)), under(tenantKeys.oak));
+    expect(await attempt(() => put)).toBe(RESOURCE_DENIES);
+    const { vaultKeyArn, signingKeyArn } = attacked.deployment;
+    const through = { 'kms:ViaService': 's3.eu-west-2.amazonaws.com' };
+    expect(await attacked.judge(principal, 'kms:Decrypt', vaultKeyArn, through)).toBe(RESOURCE_SILENT);
+    expect(await attacked.judge(principal, 'kms:Verify', signingKeyArn)).toBe(RESOURCE_SILENT);
+  });
+});
+
+describe('a capability that is still to come, over the policies of today', () => {
+  const allow = (name: string) => {
+    const principal = comingRole(name);
+    attacked.cloud.iam.putRole({ arn: principal.arn, policies: [EVERYTHING] });
+    return principal;
+  };
+  const through = (key: string) => ({
+    'kms:ViaService': 's3.eu-west-2.amazonaws.com',
+    'kms:EncryptionContext:aws:s3:arn': attacked.arnOf('vault', key),
+  });
+
+  it.each(['retention', 'archive', 'erasure', 'recovery', 'export', 'pulse', 'backup', 'restore-test'])(
+    'reads and writes tenants’ data as %s, and records',
+    async capability => {
+      const principal = allow(`${capability}-step-to-come`);
+      for (const action of ['kms:Decrypt', 'kms:GenerateDataKey']) {
+        expect(await attacked.judge(principal, action, tenantKeys.oak, through(OBJECT))).toBe(ALLOWED);
+      }
+      const { vaultKeyArn, ledgerKeyArn } = attacked.deployment;
+      const manifest = through(rootManifestKey('20261122t023000z'));
+      expect(await attacked.judge(principal, 'kms:Decrypt', vaultKeyArn, manifest)).toBe(ALLOWED);
+      expect(await attacked.judge(principal, 'kms:GetPublicKey', ledgerKeyArn)).toBe(ALLOWED);
+      // And nothing but through S3, nor another tenant's.
+      expect(await attacked.judge(principal, 'kms:Decrypt', tenantKeys.oak)).toBe(RESOURCE_SILENT);
+      expect(await attacked.judge(principal, 'kms:Decrypt', tenantKeys.elm, through(OBJECT))).toBe(RESOURCE_SILENT);
+    },
+  );
+
+  it.each(['tenants', 'evidence', 'register', 'approval', 'incident', 'rights'])(
+    'reads records as %s, and no tenant',
+    async capability => {
+      const principal = allow(`${capability}-step-to-come`);
+      const manifest = through(rootManifestKey('20261122t023000z'));
+      expect(await attacked.judge(principal, 'kms:Decrypt', attacked.deployment.vaultKeyArn, manifest)).toBe(ALLOWED);
+      expect(await attacked.judge(principal, 'kms:Decrypt', tenantKeys.oak, through(OBJECT))).toBe(RESOURCE_SILENT);
+    },
+  );
+
+  it.each(['workflows', 'scheduler', 'monitoring'])('reads nothing as %s', async capability => {
+    const principal = allow(`${capability}-step-to-come`);
+    for (const keyArn of [attacked.deployment.vaultKeyArn, tenantKeys.oak]) {
+      expect(await attacked.judge(principal, 'kms:Decrypt', keyArn, through(OBJECT))).toBe(RESOURCE_SILENT);
+    }
+  });
+
+  it.each<[string, string, (string | undefined)[]]>([
+    ['releases', 's3:PutObjectRetention', ['retention-release', 'erasure-release']],
+    ['destroys', 'kms:ScheduleKeyDeletion', ['erasure-destroy-key']],
+    ['disables', 'kms:DisableKey', ['erasure-destroy-key']],
+    ['opens', 'kms:PutKeyPolicy', []],
+  ])('%s under its exact name alone', async (_, action, names) => {
+    const resource = action.startsWith('s3:') ? attacked.arnOf('vault', OBJECT) : tenantKeys.oak;
+    for (const name of [
+      'retention-release',
+      'erasure-release',
+      'erasure-destroy-key',
+      'retention-release-now',
+      'erasure-destroy-keys',
+      'retention-plan',
+      'erasure-plan',
+      'recovery-plan',
+      'backup-complete-all',
+    ]) {
+      const answer = await attacked.judge(allow(name), action, resource);
+      expect([name, answer]).toEqual([name, names.includes(name) ? ALLOWED : RESOURCE_DENIES]);
+    }
+  });
+
+  it('signs, grants and names tenants under no name of its own', async () => {
+    const { signingKeyArn, ledgerKeyArn, entryKeyArn, vaultKeyArn, tenantIdKeyArn } = attacked.deployment;
+    const forRds = { 'kms:ViaService': 'rds.eu-west-2.amazonaws.com', 'kms:GrantIsForAWSResource': 'true' };
+    for (const name of ['backup-complete-all', 'evidence-append-entry-2', 'recovery-restore', 'erasure-certify']) {
+      const principal = allow(name);
+      for (const keyArn of [signingKeyArn, ledgerKeyArn, entryKeyArn]) {
+        expect(await attacked.judge(principal, 'kms:Sign', keyArn)).toBe(RESOURCE_DENIES);
+      }
+      expect(await attacked.judge(principal, 'kms:CreateGrant', vaultKeyArn, forRds)).toBe(RESOURCE_SILENT);
+      expect(await attacked.judge(principal, 'kms:GenerateMac', tenantIdKeyArn)).toBe(RESOURCE_SILENT);
+    }
   });
 });
 
@@ -255,6 +345,9 @@ describe('what is put into the buckets', () => {
     'restore-test',
   ];
 
+  /** Where all roles of the backup may put, as far as the bucket is concerned: which of them do is said by their own policies. */
+  const BY_CAPABILITY = /^(?:fingerprints|tenants|shared|work|anything)\//;
+
   it.each<[Bucket, string, readonly string[]]>([
     ['evidence', ledgerEntryKey(9), appenders],
     ['evidence', headKey(9), ['evidence-append-entry']],
@@ -276,9 +369,13 @@ describe('what is put into the buckets', () => {
   ])('is put by its writers alone: %s bucket, %s', async (bucket, key, writers) => {
     const arn = attacked.arnOf(bucket, key);
     expect((await attacked.whoMay('s3:PutObject', arn, putAsEvidence())).sort()).toEqual([...writers].sort());
-    for (const principal of [widened, administrator, operator, attacked.cloud.root]) {
+    for (const principal of [stranger, administrator, operator, attacked.cloud.root]) {
       expect(await attacked.judge(principal, 's3:PutObject', arn, putAsEvidence())).toBe(RESOURCE_DENIES);
     }
+    const isOpen = bucket !== 'evidence' && BY_CAPABILITY.test(key);
+    expect(await attacked.judge(widened, 's3:PutObject', arn, putAsEvidence())).toBe(
+      isOpen ? ALLOWED : RESOURCE_DENIES,
+    );
   });
 
   it('is denied to a writer whom somebody has allowed more', async () => {

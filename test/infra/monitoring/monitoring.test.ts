@@ -398,6 +398,8 @@ describe('pulse and its alarms, as time passes', () => {
       '22T08:31 +snapshot-shared',
       '22T08:31 +object-not-locked',
       '22T08:31 +key-unusable',
+      // That the bucket's policy is another one is seen too, and lasts.
+      '22T08:31 +policy-behind',
       '22T08:31 +tls-not-forced',
       '22T08:31 +schedule-stopped',
     ]);
@@ -442,6 +444,7 @@ describe('pulse and its alarms, as time passes', () => {
       'kms:Decrypt',
       'kms:DescribeKey',
       'kms:GenerateDataKey',
+      'kms:GetKeyPolicy',
       'kms:GetPublicKey',
       'kms:ListKeys',
       'kms:Verify',
@@ -450,6 +453,7 @@ describe('pulse and its alarms, as time passes', () => {
       'rds:DescribeDBParameters',
       'rds:DescribeDBSnapshotAttributes',
       'rds:DescribeDBSnapshots',
+      's3:GetBucketPolicy',
       's3:GetObject',
       's3:GetObjectRetention',
       's3:ListBucket',

@@ -18,6 +18,8 @@ it('has these verbs, with these options', () => {
   expect(Object.fromEntries(tree)).toEqual({
     'evidence verify': [...target, '--ledger-key', '--entry-key', '--signing-key'],
     'evidence show': [...target, '--kind', '--since', '--subject', '--limit'],
+    'keys check': ['--configuration', '--profile'],
+    'keys upgrade': ['--configuration', '--profile', '--yes', '--remove-unknown'],
     'database grant-sql': ['--reader'],
     'deploy permissions': ['--configuration', '--output'],
     'deploy key-statements': ['--configuration'],

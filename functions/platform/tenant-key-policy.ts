@@ -1,4 +1,11 @@
 import type { Deployment } from '../contracts/configuration.ts';
+import {
+  KEY_DESTROYING_ROLE,
+  policyId,
+  type ResourcePolicy,
+  ROLES_BEHIND_A_PATH,
+  ROLES_WITH_TENANT_DATA,
+} from '../contracts/policies.ts';
 import { tenantRoot } from '../contracts/vault-layout.ts';
 
 /** What the account's administrators may do, where their own policies allow it: keep the key, never use it. */
@@ -22,26 +29,23 @@ const ADMINISTRATION = [
   'kms:UpdateKeyDescription',
 ];
 
-/** What changes or destroys a key. Erasing a tenant is the one thing that needs it. */
+/** What erasing a tenant does to its key. */
+const DESTRUCTION = ['kms:DisableKey', 'kms:ScheduleKeyDeletion'];
+/** What no role of Daybreak does to a key. */
 const CHANGES = [
   'kms:DeleteImportedKeyMaterial',
-  'kms:DisableKey',
   'kms:PutKeyPolicy',
   'kms:ReplicateKey',
   'kms:RetireGrant',
   'kms:RevokeGrant',
-  'kms:ScheduleKeyDeletion',
   'kms:UpdatePrimaryRegion',
 ];
 
-/** The capabilities whose functions read or write a tenant's data. Which of their roles do is said by each role's policy. */
-const CAPABILITIES_WITH_DATA = ['backup', 'restore-test', 'archive', 'erasure', 'recovery'];
-
 /**
- * The policy of a tenant's key. It names the account with conditions on fixed role names: a role's own ARN would turn into
- * a dead id with the role. The key works through S3 alone, so that no function can decrypt anything by itself, and only on
- * objects of this tenant in the vault and on those in the work bucket; the root user can always read what lies under it.
- * Keys live longer than the code that creates them, so that capabilities which come later are named too.
+ * The policy of a tenant's key. It names the account with conditions on role names: a role's own ARN would turn into a dead
+ * id with the role, and a list of steps would age. The key works through S3 alone, so that no function can decrypt anything
+ * by itself, and only on objects of this tenant in the vault and on those in the work bucket; the root user can always read
+ * what lies under it. Who reads or writes is named by capability, and who destroys exactly.
  * https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html
  */
 export function tenantKeyPolicy(
@@ -52,11 +56,13 @@ export function tenantKeyPolicy(
     vaultBucket,
     workBucket,
   }: Pick<Deployment, 'accountId' | 'region' | 'vaultBucket' | 'workBucket'>,
-): unknown {
+): ResourcePolicy {
   const account = { AWS: `arn:aws:iam::${accountId}:root` };
-  const roles = (name: string) => `arn:aws:iam::${accountId}:role/daybreak-${name}`;
+  const role = (name: string) => `arn:aws:iam::${accountId}:role/${name}`;
+  const anyOfOurs = { 'aws:PrincipalArn': role('daybreak-*') };
   return {
     Version: '2012-10-17',
+    Id: policyId('tenant-key'),
     Statement: [
       { Sid: 'Administration', Effect: 'Allow', Principal: account, Action: ADMINISTRATION, Resource: '*' },
       {
@@ -66,9 +72,8 @@ export function tenantKeyPolicy(
         Action: ['kms:Decrypt', 'kms:GenerateDataKey*'],
         Resource: '*',
         Condition: {
-          ArnLike: { 'aws:PrincipalArn': [...CAPABILITIES_WITH_DATA.map(name => roles(`${name}-*`)), account.AWS] },
-          // A role of any name, behind a path that begins like these names.
-          ArnNotLike: { 'aws:PrincipalArn': roles('*/*') },
+          ArnLike: { 'aws:PrincipalArn': [...ROLES_WITH_TENANT_DATA.map(role), account.AWS] },
+          ArnNotLike: { 'aws:PrincipalArn': role(ROLES_BEHIND_A_PATH) },
           StringEquals: { 'kms:ViaService': `s3.${region}.amazonaws.com` },
           // S3 names the object as the context; under a Bucket Key it would name the bucket, and be refused.
           // https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#encryption-context
@@ -84,12 +89,20 @@ export function tenantKeyPolicy(
         Sid: 'OnlyErasureChangesKeys',
         Effect: 'Deny',
         Principal: account,
-        Action: CHANGES,
+        Action: DESTRUCTION,
         Resource: '*',
         Condition: {
-          ArnLike: { 'aws:PrincipalArn': roles('*') },
-          ArnNotLike: { 'aws:PrincipalArn': roles('erasure-*') },
+          ArnLike: anyOfOurs,
+          ArnNotEquals: { 'aws:PrincipalArn': role(KEY_DESTROYING_ROLE) },
         },
+      },
+      {
+        Sid: 'FunctionsNeverChangeKeys',
+        Effect: 'Deny',
+        Principal: account,
+        Action: CHANGES,
+        Resource: '*',
+        Condition: { ArnLike: anyOfOurs },
       },
     ],
   };

@@ -1,0 +1,114 @@
+import { PutKeyPolicyCommand } from '@aws-sdk/client-kms';
+import { PutBucketPolicyCommand } from '@aws-sdk/client-s3';
+import { AppendEntryOutput } from '../../functions/contracts/daily-backup.ts';
+import type { LedgerDraft } from '../../functions/contracts/ledger.ts';
+import { PermanentError } from '../../functions/platform/errors.ts';
+import { callKms } from '../../functions/platform/kms.ts';
+import { comparePolicy } from '../../functions/platform/policy-comparison.ts';
+import { currentRuntime } from '../../functions/platform/runtime.ts';
+import { callS3 } from '../../functions/platform/s3.ts';
+import { stepName } from '../../infra/access/role-names.ts';
+import type { SupplierConfiguration } from '../../infra/config/configuration.ts';
+import { FunctionFailedError, invokeFunction } from './invoke-function.ts';
+import { draftPlanned, draftUpgraded, mayOpenTheLedger, type UpgradePlan } from './plan-upgrade.ts';
+import { readPolicy, type SurveyedPolicy, surveyPolicies } from './survey-policies.ts';
+
+/** A policy is not what it was when it was shown, or not what was put. */
+export class PolicyChangedError extends PermanentError {}
+/** The ledger did not take what was done. */
+export class UpgradeNotRecordedError extends PermanentError {}
+
+/** The quota of PutKeyPolicy was 5 a second where it was lowest. */
+const PAUSE_MS = 250;
+/** KMS is eventually consistent. https://docs.aws.amazon.com/kms/latest/developerguide/accessing-kms.html#programming-eventual-consistency */
+const READ_BACK_ATTEMPTS = 20;
+const READ_BACK_PAUSE_MS = 1000;
+
+/** What became of an upgrade. */
+export interface Upgraded {
+  readonly changedCount: number;
+  /** What stands, as it was read back. */
+  readonly after: readonly SurveyedPolicy[];
+  /** Of the closing entry. */
+  readonly sequence: number;
+}
+
+/**
+ * Puts the policies of a plan, one after the other, and records them: each batch before it is begun, and in the end what
+ * stands. Every policy of this release lets in whom the one before let in, so that no function is locked out in between, and
+ * a run that was killed is finished by the next. Only where the ledger itself is closed to its appender, its own policies
+ * are put first and recorded then.
+ * @param tell is told of each policy that was put and read back.
+ */
+export async function upgradePolicies(
+  plan: UpgradePlan,
+  configuration: SupplierConfiguration,
+  tell: (surveyed: SurveyedPolicy) => void = () => {},
+): Promise<Upgraded> {
+  const { clock } = currentRuntime();
+  const run = clock.now().toISOString();
+  let changedCount = 0;
+  for (const [index, batch] of plan.batches.entries()) {
+    const draft = draftPlanned(run, index + 1, batch);
+    const isRecorded = await record(draft).then(
+      () => true,
+      error => {
+        if (!mayOpenTheLedger(batch) || !(error instanceof FunctionFailedError)) throw error;
+        return false;
+      },
+    );
+    for (const surveyed of batch) {
+      await putPolicy(surveyed);
+      changedCount++;
+      tell(surveyed);
+      await clock.sleep(PAUSE_MS);
+    }
+    if (!isRecorded) await recordOrSay(draft, changedCount);
+  }
+  const after = await surveyPolicies(configuration);
+  const sequence = await recordOrSay(draftUpgraded(run, changedCount, after), changedCount);
+  return { changedCount, after, sequence };
+}
+
+/** The appender alone writes the ledger: it is called in the administrator's name. */
+async function record(draft: LedgerDraft): Promise<number> {
+  const answer = await invokeFunction(stepName('evidence/append-entry'), { draft });
+  return AppendEntryOutput.parse(answer).sequence;
+}
+
+async function recordOrSay(draft: LedgerDraft, changedCount: number): Promise<number> {
+  try {
+    return await record(draft);
+  } catch (cause) {
+    if (!(cause instanceof FunctionFailedError)) throw cause;
+    throw new UpgradeNotRecordedError(
+      `${changedCount} policies were changed, and the ledger did not take the entry (${cause.message}); run daybreak keys upgrade again: it records what stands`,
+      { cause },
+    );
+  }
+}
+
+async function putPolicy(surveyed: SurveyedPolicy): Promise<void> {
+  const { subject, place, needed, policy, finding } = surveyed;
+  const standing = comparePolicy(policy, await readPolicy(place), needed);
+  if (standing.state === 'current') return;
+  if (!('sha256' in standing && 'sha256' in finding && standing.sha256 === finding.sha256)) {
+    throw new PolicyChangedError(
+      `${subject}: its policy is not the one that was shown any more; run daybreak keys upgrade again`,
+    );
+  }
+  const text = JSON.stringify(needed);
+  if (place.kind === 'key') {
+    // KMS refuses a policy that would let its author change it no more, unless it is told not to look.
+    await callKms(subject, client => client.send(new PutKeyPolicyCommand({ KeyId: place.keyArn, Policy: text })));
+  } else {
+    await callS3(subject, client => client.send(new PutBucketPolicyCommand({ Bucket: place.bucket, Policy: text })));
+  }
+  for (let attempt = 1; ; attempt++) {
+    if (comparePolicy(policy, await readPolicy(place), needed).state === 'current') return;
+    if (attempt === READ_BACK_ATTEMPTS) {
+      throw new PolicyChangedError(`${subject}: what was put is not what is read back; see daybreak keys check`);
+    }
+    await currentRuntime().clock.sleep(READ_BACK_PAUSE_MS);
+  }
+}

@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import {
+  KEY_ALIASES,
+  POLICY_VERSIONS,
+  type PolicyName,
+  type ResourcePolicy,
+} from '../../../functions/contracts/policies.ts';
+import { hashPolicy } from '../../../functions/platform/policy-comparison.ts';
+import { tenantKeyPolicy } from '../../../functions/platform/tenant-key-policy.ts';
+import { bucketPolicy, policyBuckets } from '../../../infra/access/bucket-policies.ts';
+import { keyPolicies } from '../../../infra/access/key-policies.ts';
+import { STEPS, stepName, WORKFLOWS, workflowName } from '../../../infra/access/role-names.ts';
+import { bucketNames, readConfiguration } from '../../../infra/config/configuration.ts';
+import { exampleConfiguration } from '../../../infra/config/example.ts';
+
+const configuration = readConfiguration(exampleConfiguration);
+const { account } = configuration;
+const deployment = { accountId: account, region: 'eu-west-2', ...bucketNames(configuration) } as const;
+const policies = {
+  ...keyPolicies(configuration),
+  ...Object.fromEntries(
+    Object.entries(policyBuckets(configuration)).map(([name, bucket]) => [
+      name,
+      bucketPolicy(name as keyof ReturnType<typeof policyBuckets>, configuration, {
+        bucketArn: `arn:aws:s3:::${bucket}`,
+        vaultKeyArn: `arn:aws:kms:eu-west-2:${account}:key/00000000-0000-4000-8000-000000000000`,
+      }),
+    ]),
+  ),
+  'tenant-key': tenantKeyPolicy('oak', deployment),
+} as Record<PolicyName, ResourcePolicy>;
+
+/** What each version says, with the example's configuration. A version that has been released never changes here. */
+const SAID: Record<PolicyName, readonly [version: number, sha256: string]> = {
+  'vault-key': [2, '12cd33c77babe153cf057d65650360ad03475d096fe1b5a185d15ef4973e3d37'],
+  'signing-key': [2, 'ee24bbaa4092dd2daf16accd0842928d8dcb3367c44a3ec2603ccc0b17a3d8b3'],
+  'ledger-key': [2, 'fd2a1f8de3f162c234f419cb6379726e2a019253674179de0c0f1b82243cf01a'],
+  'entry-key': [2, '2608aadcfdf8aaed6bf2ff0d77517fe98326245e114bf5fa6a8931a0a6e37a59'],
+  'tenant-id-key': [2, '559ca5da87ed85fa893c9a34fc9869584bc8297f4d362c1f39e1dc461331ad18'],
+  'log-key': [2, 'd6eeba73101f6ff90ba2446130e4402a0338ec67e591708dc170aaf8201c38de'],
+  'trail-key': [2, '6de794f62704d1b3cd9c17d244f14d33bb5b7ef8e905518babef836d408942aa'],
+  'vault-bucket': [2, '0c2af07541e647e479e30c650be907ef4b0bea6ca4936aca82b625cd3af8140e'],
+  'evidence-bucket': [2, '6ddfaed41655089f2684e3ebd434d989bebd4db500f021f2e02624ede35fe774'],
+  'work-bucket': [2, '8c7cf9f1dc8f1cca5c2c3446f3c901789d228dea3955c0c4cb0a3d37b4435b17'],
+  'trail-bucket': [2, '70141c8ffd312362c1a6fad7d0e176e36ce34676903e2b6b8d175efce6bd2fb5'],
+  'tenant-key': [2, '610b54df762f21e5d620edf8afa55a27d35de64c86e5642a26d04430dfef803a'],
+};
+
+it.each(Object.keys(POLICY_VERSIONS) as PolicyName[])('the %s policy says what its version says', name => {
+  const said = [POLICY_VERSIONS[name], hashPolicy(policies[name])];
+  // Another hash: raise the version in functions/contracts/policies.ts, and write both down above.
+  expect(said).toEqual(SAID[name]);
+  expect(policies[name].Id).toBe(`daybreak-${name}-${POLICY_VERSIONS[name]}`);
+});
+
+describe('who is named', () => {
+  const named = (policy: ResourcePolicy) =>
+    [...JSON.stringify(policy).matchAll(/:role\/(daybreak-[^"]*)"/g)].map(([, name = '']) => name);
+  /** Names that are kept for what is still to come. */
+  const KEPT = ['daybreak-retention-release', 'daybreak-erasure-release', 'daybreak-erasure-destroy-key'];
+
+  it('is a capability, a step or workflow that there is, or a name that is kept', () => {
+    const known = [...STEPS.map(stepName), ...WORKFLOWS.map(workflowName), ...KEPT, 'daybreak-*', 'daybreak-*/*'];
+    const others = Object.values(policies)
+      .flatMap(named)
+      .filter(name => !known.includes(name));
+    expect([...new Set(others)].filter(name => !/^daybreak-[a-z]+(?:-[a-z]+)?-\*$/.test(name))).toEqual([]);
+  });
+
+  it('lets in every role that there is by a capability, but for what calls workflows alone', () => {
+    const patterns = named(policies['vault-key']).filter(name => name.endsWith('-*') && name !== 'daybreak-*');
+    const roles = STEPS.map(stepName).filter(name => !patterns.some(pattern => name.startsWith(pattern.slice(0, -1))));
+    expect(roles).toEqual(['daybreak-workflows-start-execution']);
+  });
+
+  it.each(['kms:Sign', 'kms:CreateGrant', 'kms:GenerateMac'])('is exact for %s', action => {
+    for (const { Statement } of Object.values(policies)) {
+      for (const { Effect, Action, Condition } of Statement) {
+        if (Effect !== 'Allow' || !JSON.stringify(Action).includes(`"${action}"`)) continue;
+        expect(JSON.stringify(Condition?.ArnLike)).not.toContain('*');
+      }
+    }
+  });
+});
+
+it('keeps within what KMS and S3 take', () => {
+  for (const [name, policy] of Object.entries(policies)) {
+    // https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html and
+    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies.html
+    const most = name.endsWith('-key') ? 32_768 : 20_480;
+    expect(Buffer.byteLength(JSON.stringify(policy))).toBeLessThan(most);
+    const sids = policy.Statement.flatMap(({ Sid }) => Sid ?? []);
+    expect(new Set(sids).size).toBe(sids.length);
+    expect(sids.filter(sid => !/^[A-Za-z0-9]+$/.test(sid))).toEqual([]);
+  }
+  expect(Object.keys(KEY_ALIASES)).toHaveLength(7);
+});

@@ -1,0 +1,329 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { PolicyName } from '../../../functions/contracts/policies.ts';
+import { rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
+import { describeDifferences } from '../../../functions/platform/policy-comparison.ts';
+import { tenantKeyPolicy } from '../../../functions/platform/tenant-key-policy.ts';
+import { readPolicies } from '../../../functions/pulse/read-policies.ts';
+import { planUpgrade } from '../../../runbooks/keys/plan-upgrade.ts';
+import type { SurveyedPolicy } from '../../../runbooks/keys/survey-policies.ts';
+import { account, operator, step, widened } from '../../infra/access/attacks-account.ts';
+import { countStates, earlier, PoliciesAccount } from './policies-account.ts';
+
+const OWN_POLICIES = 11;
+const TENANTS = ['oak', 'elm', 'ash'];
+const ALL = OWN_POLICIES + TENANTS.length;
+
+let own: PoliciesAccount;
+beforeAll(async () => {
+  own = await PoliciesAccount.create(TENANTS);
+});
+afterAll(() => own?.account.cloud.close());
+
+const find = (surveyed: readonly SurveyedPolicy[], policy: PolicyName) => {
+  const found = surveyed.find(one => one.policy === policy);
+  if (found === undefined) throw new Error(`no ${policy}`);
+  return found;
+};
+const policyEntries = async () => (await own.account.ledger()).filter(({ kind }) => kind.startsWith('policies.'));
+const last = <T>(all: readonly T[]): T | undefined => all.at(-1);
+
+/** What today's roles may do, by what decides it. */
+async function whatRolesMay(): Promise<Record<string, string[]>> {
+  const { deployment } = own.account;
+  const [oak] = (await own.check()).flatMap(({ subject, place }) =>
+    subject === 'alias/daybreak/tenant/oak' && place.kind === 'key' ? [place.keyArn] : [],
+  );
+  const through = (key: string) => ({
+    'kms:ViaService': 's3.eu-west-2.amazonaws.com',
+    'kms:EncryptionContext:aws:s3:arn': own.account.arnOf('vault', key),
+  });
+  const asEvidence = {
+    's3:if-none-match': '*',
+    's3:ObjectCreationOperation': 'true',
+    's3:x-amz-server-side-encryption': 'aws:kms',
+    's3:x-amz-server-side-encryption-aws-kms-key-id': deployment.vaultKeyArn,
+  };
+  const manifest = rootManifestKey('20261122t023000z');
+  const questions: [string, string, object?][] = [
+    ['kms:Decrypt', oak ?? '', through('tenants/oak/objects/a')],
+    ['kms:GenerateDataKey', deployment.vaultKeyArn, through(manifest)],
+    ['kms:Sign', deployment.entryKeyArn],
+    ['kms:GetPublicKey', deployment.ledgerKeyArn],
+    ['s3:PutObject', own.account.arnOf('vault', 'tenants/oak/objects/a'), asEvidence],
+    ['s3:PutObject', own.account.arnOf('evidence', 'ledger/000000000009.json'), asEvidence],
+    ['s3:PutObject', own.account.arnOf('work', 'work/a'), asEvidence],
+    ['s3:PutObjectRetention', own.account.arnOf('vault', manifest)],
+    ['kms:ScheduleKeyDeletion', oak ?? ''],
+  ];
+  const answers: Record<string, string[]> = {};
+  for (const [action, resource, context] of questions) {
+    answers[`${action} ${resource}`] = await own.account.whoMay(action, resource, context);
+  }
+  return answers;
+}
+
+describe('what is deployed', () => {
+  it('is what keys check wants, each policy', async () => {
+    const surveyed = await own.check();
+    expect(
+      surveyed.flatMap(({ subject, finding }) => (finding.state === 'current' ? [] : [[subject, finding]])),
+    ).toEqual([]);
+    expect(surveyed.map(({ subject }) => subject).sort()).toEqual(
+      [
+        ...['entries', 'ledger', 'logs', 'signing', 'tenant-ids', 'trail', 'vault'].map(
+          name => `alias/daybreak/${name}`,
+        ),
+        ...TENANTS.map(name => `alias/daybreak/tenant/${name}`),
+        ...['evidence', 'trail', 'vault', 'work'].map(name => `daybreak-${name}-${account}-eu-west-2`),
+      ].sort(),
+    );
+  });
+
+  it('is recorded as such by an upgrade that has nothing to do', async () => {
+    const { changedCount, sequence } = await own.upgrade();
+    expect(changedCount).toBe(0);
+    const entry = last(await policyEntries());
+    expect(entry).toMatchObject({ sequence, kind: 'policies.upgraded', body: { changedCount: 0 } });
+    expect(entry?.body.tenantKeys).toEqual({ version: 2, currentCount: TENANTS.length, otherCount: 0, others: [] });
+  });
+});
+
+describe('policies of an earlier release', () => {
+  it('are shown with what they lack, put, read back and recorded', async () => {
+    const before = await whatRolesMay();
+    await own.age();
+    expect(await whatRolesMay()).toEqual(before);
+    const aged = await own.check();
+    expect(countStates(aged)).toEqual({ behind: ALL });
+    const { finding } = find(aged, 'tenant-key');
+    const lines = 'differences' in finding ? describeDifferences(finding.differences) : [];
+    expect(lines).toContain(
+      `    + Condition ArnLike aws:principalarn: arn:aws:iam::${account}:role/daybreak-retention-*`,
+    );
+    const recorded = (await policyEntries()).length;
+    const { changedCount, after } = await own.upgrade();
+    expect([changedCount, countStates(after), countStates(await own.check())]).toEqual([
+      ALL,
+      { current: ALL },
+      { current: ALL },
+    ]);
+    expect(await whatRolesMay()).toEqual(before);
+    const entries = (await policyEntries()).slice(recorded);
+    expect(entries.map(({ kind, body }) => [kind, Array.isArray(body.policies) && body.policies.length])).toEqual([
+      ['policies.upgrade-planned', 5],
+      ['policies.upgrade-planned', OWN_POLICIES - 5],
+      ['policies.upgrade-planned', TENANTS.length],
+      ['policies.upgraded', OWN_POLICIES],
+    ]);
+    const put = entries
+      .slice(0, 3)
+      .flatMap(({ body }) => body.policies as { toSha256: string; from: null; to: number }[]);
+    expect(put.map(({ from, to }) => [from, to])).toEqual(put.map(() => [null, 2]));
+    const stands = entries
+      .slice(3)
+      .flatMap(({ body }) => (body.policies as { sha256: string }[]).map(({ sha256 }) => sha256));
+    expect(put.map(({ toSha256 }) => toSha256)).toEqual(expect.arrayContaining(stands));
+  });
+
+  it.each(['request', 'response'] as const)(
+    'lock nobody out, whichever %s the upgrade was killed at, and are finished by the next run',
+    async lost => {
+      const before = await whatRolesMay();
+      await own.age();
+      let killed = 0;
+      for (let at = 1; ; at++) {
+        let puts = 0;
+        own.onRequest = name => {
+          if (name !== 'PutKeyPolicy' && name !== 'PUT policy') return;
+          // Each run gets a little further than the one before.
+          if (++puts < 5) return;
+          const kill = (): never => {
+            throw new Error('the process was killed');
+          };
+          return lost === 'request' ? kill() : kill;
+        };
+        const outcome = await own.upgrade().then(
+          () => 'done',
+          () => 'killed',
+        );
+        own.onRequest = () => undefined;
+        expect(await whatRolesMay()).toEqual(before);
+        if (outcome === 'done') break;
+        killed++;
+        expect(at).toBeLessThan(ALL);
+      }
+      expect(killed).toBeGreaterThan(1);
+      expect(countStates(await own.check())).toEqual({ current: ALL });
+      const planned = (await policyEntries()).filter(({ kind }) => kind === 'policies.upgrade-planned');
+      const subjects = planned.flatMap(({ body }) => (body.policies as { subject: string }[]).map(one => one.subject));
+      expect(new Set(subjects).size).toBe(ALL);
+    },
+  );
+
+  it('that keep the appender from the ledger are put first, and recorded then', async () => {
+    const surveyed = await own.check();
+    const vaultKey = find(surveyed, 'vault-key');
+    const { Statement } = vaultKey.needed;
+    const closed = Statement.filter(({ Sid }) => Sid !== 'DataThroughS3AndRds');
+    await own.put(vaultKey, { Version: '2012-10-17', Statement: closed });
+    await own.put(find(surveyed, 'log-key'), earlier(find(surveyed, 'log-key').needed));
+    // What it has folded, a function that has just been started has not.
+    const { changedCount } = await own.upgrade();
+    expect(changedCount).toBe(2);
+    const [first, second, third] = (await policyEntries()).slice(-3);
+    expect([first, second, third].map(entry => entry?.kind)).toEqual([
+      'policies.upgrade-planned',
+      'policies.upgrade-planned',
+      'policies.upgraded',
+    ]);
+    expect(first?.body.policies).toMatchObject([{ policy: 'vault-key' }]);
+    expect(second?.body.policies).toMatchObject([{ policy: 'log-key' }]);
+  });
+});
+
+describe('what is not an earlier release’s', () => {
+  it('is refused where it is a later one’s, and nothing is changed at all', async () => {
+    const surveyed = await own.check();
+    const vaultKey = find(surveyed, 'vault-key');
+    await own.put(vaultKey, { ...vaultKey.needed, Id: 'daybreak-vault-key-3' });
+    await own.put(find(surveyed, 'tenant-key'), earlier(find(surveyed, 'tenant-key').needed));
+    const puts = own.requests.filter(({ name }) => /^Put|^PUT policy/.test(name)).length;
+    await expect(own.upgrade([vaultKey.subject])).rejects.toThrow('1 are of a later release');
+    expect(own.requests.filter(({ name }) => /^Put|^PUT policy/.test(name))).toHaveLength(puts);
+    expect(countStates(await own.check())).toEqual({ current: ALL - 2, ahead: 1, behind: 1 });
+    await own.put(vaultKey, vaultKey.needed);
+    await own.upgrade();
+  });
+
+  it('stays as it is where somebody else wrote a statement of it, unless it is named; the others are put', async () => {
+    const surveyed = await own.check();
+    const evidence = find(surveyed, 'evidence-bucket');
+    const tenant = find(surveyed, 'tenant-key');
+    const foreign = {
+      Sid: 'TheirBackupTool',
+      Effect: 'Allow',
+      Principal: { AWS: `arn:aws:iam::${account}:role/administrator` },
+      Action: 's3:GetObject',
+      Resource: `${own.account.arnOf('evidence')}/*`,
+    };
+    await own.put(evidence, { ...evidence.needed, Statement: [...evidence.needed.Statement, foreign] });
+    await own.put(tenant, earlier(tenant.needed));
+    const plan = planUpgrade(await own.check());
+    expect('refused' in plan && plan.refused.map(({ surveyed: { subject }, reason }) => [subject, reason])).toEqual([
+      [evidence.subject, "1 of its statements is not Daybreak's"],
+    ]);
+    expect((await own.upgrade()).changedCount).toBe(1);
+    expect(countStates(await own.check())).toEqual({ current: ALL - 1, altered: 1 });
+    expect((await own.upgrade([evidence.subject])).changedCount).toBe(1);
+    expect(countStates(await own.check())).toEqual({ current: ALL });
+    const planned = (await policyEntries()).findLast(({ kind }) => kind === 'policies.upgrade-planned');
+    expect(planned?.body.policies).toMatchObject([{ policy: 'evidence-bucket', removedStatements: 1 }]);
+  });
+
+  it('is put right where one of our statements was changed by hand', async () => {
+    const vault = find(await own.check(), 'vault-bucket');
+    const Statement = vault.needed.Statement.filter(({ Sid }) => Sid !== 'OnlyRetentionReleases');
+    await own.put(vault, { ...vault.needed, Statement });
+    const { finding } = find(await own.check(), 'vault-bucket');
+    expect(finding.state).toBe('altered');
+    expect((await own.upgrade()).changedCount).toBe(1);
+  });
+
+  it('stops an upgrade when it comes after the difference was shown', async () => {
+    const vault = find(await own.check(), 'vault-bucket');
+    await own.put(vault, earlier(vault.needed));
+    own.onRequest = name => {
+      if (!name.endsWith('/invocations')) return;
+      own.onRequest = () => undefined;
+      void own.put(vault, { ...vault.needed, Statement: vault.needed.Statement.slice(1) });
+      return;
+    };
+    await expect(own.upgrade()).rejects.toThrow('is not the one that was shown any more');
+    own.onRequest = () => undefined;
+    await own.upgrade();
+    expect(countStates(await own.check())).toEqual({ current: ALL });
+  });
+
+  it('is told where a key is gone', async () => {
+    const configuration = {
+      ...own.configuration,
+      existing: {
+        ...(Object.fromEntries(
+          ['vault', 'signing', 'tenantId', 'ledger', 'entry', 'log', 'trail'].map(name => [
+            `${name}KeyArn`,
+            `arn:aws:kms:eu-west-2:${account}:key/00000000-0000-4000-8000-000000000000`,
+          ]),
+        ) as unknown as NonNullable<typeof own.configuration.existing>),
+      },
+    };
+    const keys = (await own.check(configuration)).filter(({ place }) => place.kind === 'key');
+    expect(keys.filter(({ finding }) => finding.state === 'unreadable')).toHaveLength(7);
+  });
+});
+
+describe('pulse', () => {
+  const count = (tenants: readonly string[], afterMs = 0) =>
+    own.run(async () => {
+      const now = new Date(own.account.cloud.clock.now().getTime() + afterMs);
+      return (await readPolicies(tenants, own.account.deployment, now)).PoliciesBehind;
+    }, step('pulse/read-back'));
+
+  it('counts what is behind, under its own role, and remembers schools until they are upgraded', async () => {
+    expect(await count(TENANTS)).toBe(0);
+    const surveyed = await own.check();
+    for (const policy of ['log-key', 'work-bucket', 'tenant-key'] as const) {
+      await own.put(find(surveyed, policy), earlier(find(surveyed, policy).needed));
+    }
+    expect(await count(TENANTS)).toBe(3);
+    // Another ten have their turn, and the one is not forgotten.
+    const many = [...TENANTS, ...Array.from({ length: 40 }, (_, index) => `none-${index}`)].sort();
+    const counts = [];
+    for (let pulse = 0; pulse < 5; pulse++) counts.push(await count(many, pulse * 15 * 60_000));
+    expect(counts).toEqual([3, 3, 3, 3, 3]);
+    await own.upgrade();
+    expect(await count(many)).toBe(0);
+  });
+
+  it('counts a policy that is no policy any more', async () => {
+    const ledgerKey = find(await own.check(), 'ledger-key');
+    await own.put(ledgerKey, { ...ledgerKey.needed, Id: 'somebody else' });
+    expect(await count([])).toBe(1);
+    await own.upgrade();
+  });
+});
+
+describe('who upgrades', () => {
+  it('is no role of Daybreak, whatever it is allowed', async () => {
+    const log = find(await own.check(), 'log-key');
+    await own.put(log, earlier(log.needed));
+    await expect(own.upgrade([], widened)).rejects.toThrow('AccessDenied');
+    expect(countStates(await own.check())).toEqual({ current: ALL - 1, behind: 1 });
+    // Who may read records is not let in by that: here he is an administrator besides.
+    expect((await own.upgrade([], operator)).changedCount).toBe(1);
+  });
+
+  it('is told when the credentials are of another account', async () => {
+    const elsewhere = { ...own.configuration, account: '999988887777' };
+    await expect(own.check(elsewhere)).rejects.toThrow(
+      `the credentials are of account ${account}, and the configuration is of 999988887777`,
+    );
+  });
+});
+
+it('looks at 1,100 tenants’ keys within the quotas of KMS', async () => {
+  const COUNT = 1100;
+  const { accountId, region, vaultBucket, workBucket } = own.account.deployment;
+  const place = { accountId, region, vaultBucket, workBucket };
+  for (let index = 0; index < COUNT; index++) {
+    await own.addTenant(`t${index}`, tenantKeyPolicy(`t${index}`, place));
+  }
+  const from = own.requests.length;
+  expect(countStates(await own.check())).toEqual({ current: ALL + COUNT });
+  const made = own.requests.slice(from);
+  expect(made.filter(({ name }) => name === 'GetKeyPolicy')).toHaveLength(ALL - 4 + COUNT);
+  const reads = made.filter(({ name }) => /^GetKeyPolicy$|policy$/.test(name));
+  const inOneSecond = reads.map(
+    ({ atMs }) => reads.filter(other => other.atMs >= atMs && other.atMs < atMs + 1000).length,
+  );
+  expect(Math.max(...inOneSecond)).toBeLessThanOrEqual(32);
+});
