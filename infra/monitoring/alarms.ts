@@ -30,10 +30,18 @@ const MINUTES_PER_HOUR = 60;
 export const alarmName = (id: string): string => `daybreak-${id}`;
 /** The alarm that sounds when any urgent one does. */
 export const PAGER = 'pager';
+/** The alarm without which all others of pulse mean nothing. */
+export const SILENCE = 'pulse-silent';
+/** The alarm that tells of one of pulse's, unless pulse is silent. */
+export const noticeId = (id: string): string => `${id}-notice`;
+/** The names of the topics: urgent alarms tell `pagers`, the others `contacts`. */
+export const TOPICS = { contacts: alarmName('alarms'), pagers: alarmName('pagers') } as const;
+/** How far back the first command of an alarm looks: what sounds at three is read at eight, or on Monday. */
+export const LOOK_BACK_SECONDS = 24 * 60 * 60;
 
-/** The command that shows what a step logged in the last two hours with these words. */
+/** The command that shows what a step logged in the last day with these words. */
 export function showLog(step: Step, words: string): string {
-  return `aws lambda get-function-configuration --region ${REGION} --function-name ${stepName(step)} --query LoggingConfig.LogGroup --output text | xargs -I GROUP aws logs filter-log-events --region ${REGION} --log-group-name GROUP --start-time $(($(date +%s) - 7200))000 --filter-pattern '"${words}"'`;
+  return `aws lambda get-function-configuration --region ${REGION} --function-name ${stepName(step)} --query LoggingConfig.LogGroup --output text | xargs -I GROUP aws logs filter-log-events --region ${REGION} --log-group-name GROUP --start-time $(($(date +%s) - ${LOOK_BACK_SECONDS}))000 --filter-pattern '"${words}"'`;
 }
 
 /** How `daybreak evidence verify` is told the keys whose signatures the ledger bears. */
@@ -52,7 +60,7 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
   const abandonedAfterMs = configuration.restoreTest.abandonedAfterMs;
   return [
     {
-      id: 'pulse-silent',
+      id: SILENCE,
       meaning: 'Pulse does not report: nobody is looking, and every other alarm sounds for want of data.',
       metric: 'PulseCompleted',
       limit: { least: 1 },

@@ -25,7 +25,7 @@ const pages = [
   ...readdirSync(join(root, 'runbooks'))
     .filter(name => name.endsWith('.md'))
     .map(name => `runbooks/${name}`),
-  ...['README.md', 'DEPLOYING.md'].filter(name => existsSync(join(root, name))),
+  ...['README.md', 'DEPLOYING.md', 'docs/pagers.md'].filter(name => existsSync(join(root, name))),
 ].map(name => ({ name, text: readFileSync(join(root, name), 'utf8') }));
 const alarms = [...alarmsOf(configuration), ...tamperAlarmsOf(tamperRules(configuration, []))].map(
   ({ id, command }) => ({ name: `alarm ${id}`, text: command }),

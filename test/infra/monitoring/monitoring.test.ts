@@ -108,7 +108,10 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
     /** Moves time on to an instant, and tells which alarms came on (`+`) and went off (`-`) on the way, and when. */
     until: async (instant: string): Promise<string[]> => {
       await clock.advance(Date.parse(instant) - clock.now().getTime());
-      const changes = cloud.alarms.changes().slice(seen);
+      const changes = cloud.alarms
+        .changes()
+        .filter(({ alarm }) => !alarm.endsWith('-notice'))
+        .slice(seen);
       seen += changes.length;
       return changes.map(
         ({ at, alarm, to }) =>
@@ -116,7 +119,20 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
       );
     },
     sounding: () =>
-      cloud.alarms.list().flatMap(({ name: one, state: is }) => (is === 'ALARM' ? [one.replace('daybreak-', '')] : [])),
+      cloud.alarms
+        .list()
+        .flatMap(({ name: one, state: is }) =>
+          is === 'ALARM' && !one.endsWith('-notice') ? [one.replace('daybreak-', '')] : [],
+        ),
+    /** What was told since an instant, and to whom: `22T09:01 ALARM pulse-silent → pagers`. */
+    toldSince: (instant: string) =>
+      cloud.alarms
+        .notices()
+        .filter(({ at }) => at >= new Date(instant))
+        .map(
+          ({ at, state: is, alarm, notified }) =>
+            `${at.toISOString().slice(8, 16)} ${is} ${alarm.replace(/^daybreak-/, '')} → ${notified.map(topic => topic.replace(/.*:daybreak-/, '')).join(', ')}`,
+        ),
     lastValue: (metric: keyof typeof PULSE_METRICS) =>
       cloud.metrics
         .listMetrics()
@@ -540,22 +556,32 @@ describe('pulse and its alarms, as time passes', () => {
   });
 
   it('is missed when it stops', async () => {
-    const { until, cloud, sounding } = await deploy('silent', []);
+    const { until, cloud, sounding, toldSince } = await deploy('silent', []);
     await until('2026-11-22T08:16:00Z');
     expect(sounding()).toEqual(UNSAFE_WITHOUT_A_BACKUP);
-    cloud.scheduler.createSchedule({
+    await until('2026-11-22T08:20:00Z');
+    const schedule = (State: 'ENABLED' | 'DISABLED') => ({
       Name: 'daybreak-pulse',
       ScheduleExpression: 'rate(15 minutes)',
-      State: 'DISABLED',
+      State,
       FlexibleTimeWindow: { Mode: 'OFF' },
       Target: {
         Arn: `arn:aws:lambda:eu-west-2:${account}:function:daybreak-pulse-read-back`,
         RoleArn: roleArn(account, 'daybreak-scheduler'),
       },
     });
+    cloud.scheduler.createSchedule(schedule('DISABLED'));
     const changes = await until('2026-11-22T09:16:00Z');
     expect(changes).toContain('22T09:01 +pulse-silent');
     expect(sounding()).toEqual(OF_PULSE);
+    // Of twenty alarms that sound for want of data, one wakes, once.
+    expect(toldSince('2026-11-22T08:21:00Z')).toEqual(['22T09:01 ALARM pulse-silent → pagers']);
+
+    cloud.scheduler.createSchedule(schedule('ENABLED'));
+    await until('2026-11-22T10:16:00Z');
+    expect(sounding()).toEqual(UNSAFE_WITHOUT_A_BACKUP);
+    const since = toldSince('2026-11-22T09:16:00Z');
+    expect(since).toEqual([expect.stringContaining('OK pulse-silent → pagers')]);
     await cloud.close();
   });
 });
