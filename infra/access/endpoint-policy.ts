@@ -1,12 +1,10 @@
 import { AnyPrincipal, PolicyStatement } from 'aws-cdk-lib/aws-iam';
-import type { Permission } from '../steps/permissions.ts';
-import { roleArn, type Step, stepName } from './role-names.ts';
-
-/** The steps that talk to PostgreSQL. They have no way out of the VPC but to S3 and KMS. */
-export const INSIDE_VPC = ['backup/fingerprint', 'restore-test/hydrate', 'restore-test/verify-database'] as const;
+import { STEP_DEFINITIONS } from '../steps/definitions.ts';
+import { arnOf, type Permission } from './permission.ts';
+import { roleArn, STEPS, type Step, stepName } from './role-names.ts';
 
 /**
- * What the VPC's endpoint for a service lets through: these steps, to what their roles may reach. Whatever credentials
+ * What the VPC's endpoint for a service lets through: the steps inside, to what their roles may reach. Whatever credentials
  * code in a function comes to hold, nothing goes to a bucket or key of somebody else.
  *
  * In a gateway endpoint's policy a role can be named by `aws:PrincipalArn` alone.
@@ -17,10 +15,15 @@ export function endpointStatement(
   permissions: Readonly<Record<Step, readonly Permission[]>>,
   account: string,
 ): PolicyStatement {
-  const through = INSIDE_VPC.flatMap(step =>
+  const inside = STEPS.filter(step => STEP_DEFINITIONS[step].placement !== 'outside');
+  const through = inside.flatMap(step =>
     permissions[step]
       .filter(permission => goesThrough(service, permission))
-      .map(({ actions, resources }) => ({ actions, resources, role: roleArn(account, stepName(step)) })),
+      .map(({ actions, resources }) => ({
+        actions,
+        resources: resources.map(arnOf),
+        role: roleArn(account, stepName(step)),
+      })),
   );
   const all = (pick: (one: (typeof through)[number]) => readonly string[]) => [...new Set(through.flatMap(pick))];
   return new PolicyStatement({

@@ -1,33 +1,8 @@
-/** Every step, by its place under `functions/`. */
-export const STEPS = [
-  'backup/plan',
-  'backup/fingerprint',
-  'backup/create-snapshot',
-  'backup/describe-snapshot',
-  'backup/copy-snapshot',
-  'backup/delete-intermediate',
-  'backup/list-tenants',
-  'backup/back-up-tenant',
-  'backup/settle-tenants',
-  'backup/complete',
-  'backup/remove-unproved',
-  'tenants/ensure-key',
-  'evidence/append-entry',
-  'evidence/record-tampering',
-  'restore-test/choose',
-  'restore-test/restore-database',
-  'restore-test/describe-instance',
-  'restore-test/hydrate',
-  'restore-test/verify-database',
-  'restore-test/plan-objects',
-  'restore-test/verify-objects',
-  'restore-test/tear-down',
-  'restore-test/conclude',
-  'restore-test/remove-abandoned',
-  'workflows/start-execution',
-  'pulse/read-back',
-] as const;
-export type Step = (typeof STEPS)[number];
+import { STEP_DEFINITIONS } from '../steps/definitions.ts';
+
+/** A step, by its place under `functions/`. */
+export type Step = keyof typeof STEP_DEFINITIONS;
+export const STEPS = Object.keys(STEP_DEFINITIONS) as readonly Step[];
 
 export const WORKFLOWS = ['daily-backup', 'restore-test', 'remove-abandoned'] as const;
 export type Workflow = (typeof WORKFLOWS)[number];

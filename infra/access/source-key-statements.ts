@@ -1,6 +1,6 @@
 import { bucketNames, REGION, type SupplierConfiguration } from '../config/configuration.ts';
 import { Isolation } from '../constructs/isolation.ts';
-import { permissionsOf } from '../steps/permissions.ts';
+import { permissionsOf } from '../steps/definitions.ts';
 import type { PolicyStatement } from './policy-document.ts';
 import { roleArn, STEPS, type Step, stepName } from './role-names.ts';
 

@@ -1,6 +1,7 @@
 import { bucketNames, REGION, type SupplierConfiguration } from '../config/configuration.ts';
 import { Isolation } from '../constructs/isolation.ts';
-import { permissionsOf } from '../steps/permissions.ts';
+import { permissionsOf } from '../steps/definitions.ts';
+import { arnOf } from './permission.ts';
 import { roleArn, STEPS, stepName, WORKFLOWS, workflowName } from './role-names.ts';
 
 /** Below this prefix of the work bucket Step Functions writes the results of distributed maps, under a workflow's role. */
@@ -38,7 +39,7 @@ export function writersOf(configuration: SupplierConfiguration, bucketName: stri
   const writing = STEPS.flatMap(step =>
     permissions[step]
       .filter(({ effect, actions }) => effect !== 'Deny' && actions.includes('s3:PutObject'))
-      .flatMap(({ resources }) => resources)
+      .flatMap(({ resources }) => resources.map(arnOf))
       .filter(resource => resource.startsWith(objects))
       .map(resource => ({ prefix: prefixOf(resource.slice(objects.length)), role: stepName(step) })),
   );

@@ -10,9 +10,9 @@ import { LogLevel, NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-n
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { acknowledgeInlinePolicy, addPermission } from '../access/allow.ts';
+import type { Pattern, Permission } from '../access/permission.ts';
 import { type Step, stepName } from '../access/role-names.ts';
-import type { Budget } from '../steps/budgets.ts';
-import type { Permission } from '../steps/permissions.ts';
+import type { Caller, Limits } from '../steps/step.ts';
 import { acknowledge } from './acknowledge.ts';
 
 const PROJECT_ROOT = join(import.meta.dirname, '../..');
@@ -32,17 +32,16 @@ export interface StepLambdaProps {
   readonly environment: Readonly<Record<string, string>>;
   /** The length of the environment's values, once everything in them is known. */
   readonly environmentBytes: number;
-  readonly budget: Budget;
+  readonly limits: Limits;
   /** What its log is under. */
   readonly logKey: IKey;
-  /** Who calls it: a workflow waits for the answer, a schedule and rules do not. */
-  readonly calledBy: 'workflow' | 'schedule' | 'rules';
+  readonly callers: readonly Caller[];
   /** Present for the steps that talk to PostgreSQL. */
   readonly placement?: { vpc: IVpc; vpcSubnets: SubnetSelection; securityGroups: SecurityGroup[] } | undefined;
 }
 
-/** Why a function has no dead-letter queue of its own. */
-const UNQUEUED: Record<StepLambdaProps['calledBy'], string> = {
+/** Why a function has no dead-letter queue of its own: it matters for those that do not wait for its answer. */
+const UNQUEUED: Record<Caller, string> = {
   workflow:
     'Workflows wait for its answer and catch its errors; nothing calls it asynchronously, so nothing would reach a queue.',
   schedule:
@@ -58,7 +57,7 @@ export class StepLambda extends Construct {
 
   constructor(scope: Construct, id: string, props: StepLambdaProps) {
     super(scope, id);
-    const { step, budget, placement } = props;
+    const { step, limits, placement } = props;
     if (props.environmentBytes > ENVIRONMENT_LIMIT_BYTES) {
       throw new Error(
         `${step}: its environment would take ${props.environmentBytes} bytes, and Lambda allows ${ENVIRONMENT_LIMIT_BYTES}: name fewer databases and buckets, or shorten their ids`,
@@ -92,9 +91,9 @@ export class StepLambda extends Construct {
       projectRoot: PROJECT_ROOT,
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
-      timeout: Duration.minutes(budget.timeoutMinutes),
-      memorySize: budget.memoryMib,
-      ephemeralStorageSize: Size.mebibytes(budget.spoolMib),
+      timeout: Duration.minutes(limits.timeoutMinutes),
+      memorySize: limits.memoryMib,
+      ephemeralStorageSize: Size.mebibytes(limits.spoolMib),
       role: this.role.withoutPolicyUpdates(),
       logGroup,
       environment: { ...props.environment, NODE_OPTIONS: '--enable-source-maps' },
@@ -123,13 +122,17 @@ export class StepLambda extends Construct {
     this.#acknowledgeRules(props);
   }
 
-  #acknowledgeRules({ calledBy, placement }: StepLambdaProps): void {
+  #acknowledgeRules({ callers, placement }: StepLambdaProps): void {
     acknowledge(
       this.function,
       ['NIST.800.53.R5-LambdaConcurrency'],
       "Distributed maps bound how many run at once. A reservation would be taken from the account's pool, which the supplier's app shares, and would throttle a backup instead of slowing it down.",
     );
-    acknowledge(this.function, ['NIST.800.53.R5-LambdaDLQ', 'Serverless-LambdaDLQ'], UNQUEUED[calledBy]);
+    acknowledge(
+      this.function,
+      ['NIST.800.53.R5-LambdaDLQ', 'Serverless-LambdaDLQ'],
+      UNQUEUED[callers.find(caller => caller !== 'workflow') ?? 'workflow'],
+    );
     acknowledge(
       this.function,
       ['Serverless-LambdaTracing'],
@@ -158,7 +161,11 @@ function allowNetworkInterfaces(role: Role, functionName: string): void {
     'ec2:AssignPrivateIpAddresses',
     'ec2:UnassignPrivateIpAddresses',
   ];
-  addPermission(role, { actions, resources: ['*'] });
+  const anyInterface: Pattern = {
+    pattern: '*',
+    reason: "Lambda makes a function's network interfaces under its role; code in the function is denied all of it.",
+  };
+  addPermission(role, { actions, resources: [anyInterface] });
   addPermission(role, {
     effect: 'Deny',
     actions,
@@ -178,7 +185,7 @@ function goBeforePolicy(group: SecurityGroup, role: Role): void {
   (group.node.defaultChild as CfnSecurityGroup).addResourceDependency(policy);
 }
 
-// The same permission asked for by two reasons is written once, and one for nothing (no database configured) not at all.
+// The same permission asked for twice is written once, and one for nothing (no database configured) not at all.
 function merge(permissions: readonly Permission[]): readonly Permission[] {
   const needed = permissions.filter(({ resources }) => resources.length > 0);
   return [...new Map(needed.map(permission => [JSON.stringify(permission), permission])).values()];

@@ -64,7 +64,10 @@ export class TrailStack extends Stack {
     addPermission(delivery, {
       actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
       resources: [
-        `arn:aws:logs:${REGION}:${account}:log-group:${TRAIL_LOG_GROUP}:log-stream:${account}_CloudTrail_${REGION}*`,
+        {
+          pattern: `arn:aws:logs:${REGION}:${account}:log-group:${TRAIL_LOG_GROUP}:log-stream:${account}_CloudTrail_${REGION}*`,
+          reason: 'CloudTrail names the streams that it writes, and begins them all like this.',
+        },
       ],
     });
     acknowledgeInlinePolicy(delivery);

@@ -1,5 +1,4 @@
 import { Stack, Tags } from 'aws-cdk-lib';
-import type { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { ManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
@@ -8,31 +7,24 @@ import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cd
 import type { Construct } from 'constructs';
 import type { Configuration, Deployment } from '../../functions/contracts/configuration.ts';
 import { type ScheduleId, scheduleName } from '../../functions/contracts/schedules.ts';
-import { acknowledgeInlinePolicy, acknowledgeWildcard, addPermission, reasonFor } from '../access/allow.ts';
-import { endpointStatement, type INSIDE_VPC } from '../access/endpoint-policy.ts';
+import { acknowledgeInlinePolicy, acknowledgeWildcard, addPermission } from '../access/allow.ts';
+import { endpointStatement } from '../access/endpoint-policy.ts';
 import { guardrailStatements } from '../access/guardrails.ts';
+import type { Permission } from '../access/permission.ts';
 import { STEPS, type Step, WORKFLOWS, type Workflow, workflowName } from '../access/role-names.ts';
 import { DISTRIBUTED_WORKFLOWS, MAP_RESULTS_PREFIX } from '../access/writers.ts';
 import { bucketNames, REGION, runtimeConfiguration, type SupplierConfiguration } from '../config/configuration.ts';
 import { acknowledge } from '../constructs/acknowledge.ts';
 import { Isolation } from '../constructs/isolation.ts';
 import { StepLambda, type StepLambdaProps } from '../constructs/step-lambda.ts';
-import { BUDGETS } from '../steps/budgets.ts';
-import { type Permission, permissionsOf } from '../steps/permissions.ts';
+import { permissionsOf, STEP_DEFINITIONS } from '../steps/definitions.ts';
+import { executions, objectsBelow } from '../steps/shared-permissions.ts';
+import type { Placement } from '../steps/step.ts';
 import { DEFINITIONS } from '../workflows/definitions.ts';
 import { parseDefinition } from '../workflows/language/definition.ts';
 import type { WorkflowReferences } from '../workflows/states-language.ts';
 import type { VaultKeys } from './vault.ts';
 
-type Placed = Record<(typeof INSIDE_VPC)[number], Pick<StepLambdaProps, 'placement' | 'environment'>>;
-/** What is called without waiting for the answer. */
-const CALLED_BY: Partial<Record<Step, StepLambdaProps['calledBy']>> = {
-  'workflows/start-execution': 'schedule',
-  'pulse/read-back': 'schedule',
-  // When a run was stopped; workflows call it too, and wait.
-  'evidence/append-entry': 'rules',
-  'evidence/record-tampering': 'rules',
-};
 /** As long as the longest id that AWS gives to a security group. */
 const SAMPLE_SECURITY_GROUP_ID = 'sg-00000000000000000';
 const SAMPLE_KMS_URL = `https://vpce-00000000000000000-00000000.kms.${REGION}.vpce.amazonaws.com`;
@@ -70,13 +62,15 @@ export class WorkflowStack extends Stack {
       DAYBREAK_CONFIGURATION: this.toJsonString(runtime(isolation.restored.securityGroupId)),
       DAYBREAK_DEPLOYMENT: this.toJsonString(deployment),
     };
-    const { heartbeatUrl } = configuration;
-    const heartbeat = heartbeatUrl === undefined ? {} : { DAYBREAK_HEARTBEAT_URL: heartbeatUrl };
+    const more = (step: Step): Readonly<Record<string, string>> => {
+      const { environment } = STEP_DEFINITIONS[step];
+      return environment === 'nothing more' ? {} : environment(configuration);
+    };
     const sampleKeyArn = `arn:aws:kms:${REGION}:${account}:key/00000000-0000-0000-0000-000000000000`;
     const environmentBytes = Buffer.byteLength(
       JSON.stringify([
         { ...environment, DAYBREAK_CONFIGURATION: '', DAYBREAK_DEPLOYMENT: '', AWS_ENDPOINT_URL_KMS: SAMPLE_KMS_URL },
-        heartbeat,
+        Object.assign({}, ...STEPS.map(more)),
         runtime(SAMPLE_SECURITY_GROUP_ID),
         {
           ...deployment,
@@ -89,23 +83,15 @@ export class WorkflowStack extends Stack {
       ]),
     );
     const guardrails = this.#createGuardrails(account);
-    const placed = (group: SecurityGroup) => ({
-      vpc: isolation.vpc,
-      vpcSubnets: isolation.vpcSubnets,
-      securityGroups: [group],
+    const within = (placement: Exclude<Placement, 'outside'>): Pick<StepLambdaProps, 'placement' | 'environment'> => ({
+      placement: { vpc: isolation.vpc, vpcSubnets: isolation.vpcSubnets, securityGroups: [isolation[placement]] },
+      // The reader asks KMS for nothing itself.
+      environment: placement === 'verifier' && isolation.kmsUrl ? { AWS_ENDPOINT_URL_KMS: isolation.kmsUrl } : {},
     });
-    const verifier = {
-      placement: placed(isolation.verifier),
-      environment: { ...environment, ...(isolation.kmsUrl && { AWS_ENDPOINT_URL_KMS: isolation.kmsUrl }) },
-    };
-    const special: Placed & Partial<Record<Step, Pick<StepLambdaProps, 'placement' | 'environment'>>> = {
-      'backup/fingerprint': { placement: placed(isolation.reader), environment },
-      'restore-test/hydrate': verifier,
-      'restore-test/verify-database': verifier,
-      'pulse/read-back': { environment: { ...environment, ...heartbeat } },
-    };
     const logKey = Key.fromKeyArn(this, 'LogKey', vault.logKeyArn);
     for (const step of STEPS) {
+      const { limits, callers, placement } = STEP_DEFINITIONS[step];
+      const placed = placement === 'outside' ? undefined : within(placement);
       this.#steps.set(
         step,
         new StepLambda(this, step.replace('/', '-'), {
@@ -114,9 +100,10 @@ export class WorkflowStack extends Stack {
           guardrails,
           environmentBytes,
           logKey,
-          calledBy: CALLED_BY[step] ?? 'workflow',
-          budget: BUDGETS[step],
-          ...(special[step] ?? { environment }),
+          callers,
+          limits,
+          placement: placed?.placement,
+          environment: { ...environment, ...placed?.environment, ...more(step) },
         }),
       );
     }
@@ -128,7 +115,7 @@ export class WorkflowStack extends Stack {
 
   #lambda(step: string): StepLambda {
     const found = this.#steps.get(step as Step);
-    if (found === undefined) throw new Error(`a workflow calls the step ${step}, which STEPS does not name`);
+    if (found === undefined) throw new Error(`the step ${step} is called, and no file in infra/steps defines it`);
     return found;
   }
 
@@ -182,7 +169,10 @@ export class WorkflowStack extends Stack {
       ...(DISTRIBUTED_WORKFLOWS.includes(workflow) ? distributedMap(machineArn, deployment) : []),
     ];
     for (const permission of permissions) addPermission(role, permission);
-    acknowledgeWildcard(role, '*', reasonFor(['logs:CreateLogDelivery'], '*'));
+    acknowledgeWildcard(role, {
+      pattern: '*',
+      reason: 'Step Functions sets up its log delivery under the role; these actions know no resource.',
+    });
     acknowledgeInlinePolicy(role);
     const stateMachine = new StateMachine(this, workflow, {
       stateMachineName: workflowName(workflow),
@@ -223,7 +213,9 @@ export class WorkflowStack extends Stack {
     });
     addPermission(role, {
       actions: ['lambda:InvokeFunction'],
-      resources: [start.functionArn, pulse.functionArn],
+      resources: STEPS.filter(step => STEP_DEFINITIONS[step].callers.includes('schedule')).map(
+        step => this.#lambda(step).function.functionArn,
+      ),
     });
     acknowledgeInlinePolicy(role);
     const schedule = (name: ScheduleId, scheduleExpression: string, arn: string, input: unknown) =>
@@ -271,15 +263,15 @@ function onBehalfOf(account: string, sourceArns: readonly string[]) {
  * https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
  */
 function distributedMap(stateMachineArn: string, { workBucket, vaultKeyArn }: Deployment): Permission[] {
-  const executions = stateMachineArn.replace(':stateMachine:', ':execution:');
-  const workFiles = `arn:aws:s3:::${workBucket}/${MAP_RESULTS_PREFIX}*`;
+  const children = executions(`${stateMachineArn}/*`);
+  const workFiles = objectsBelow(workBucket, MAP_RESULTS_PREFIX);
   return [
     { actions: ['states:StartExecution'], resources: [stateMachineArn] },
     {
       actions: ['states:DescribeExecution', 'states:StopExecution'],
-      resources: [`${executions}:*`, `${executions}/*:*`],
+      resources: [executions(stateMachineArn), children],
     },
-    { actions: ['states:RedriveExecution'], resources: [`${executions}/*:*`] },
+    { actions: ['states:RedriveExecution'], resources: [children] },
     {
       actions: ['s3:GetObject', 's3:PutObject', 's3:ListMultipartUploadParts', 's3:AbortMultipartUpload'],
       resources: [workFiles],
@@ -289,7 +281,7 @@ function distributedMap(stateMachineArn: string, { workBucket, vaultKeyArn }: De
       resources: [vaultKeyArn],
       conditions: {
         StringEquals: { 'kms:ViaService': `s3.${REGION}.amazonaws.com` },
-        StringLike: { 'kms:EncryptionContext:aws:s3:arn': workFiles },
+        StringLike: { 'kms:EncryptionContext:aws:s3:arn': workFiles.pattern },
       },
     },
   ];

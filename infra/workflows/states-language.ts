@@ -1,6 +1,7 @@
 /** The part of the Amazon States Language that Daybreak's workflows use, in JSONata. */
 import type { Step } from '../access/role-names.ts';
-import { BUDGETS, GRACE_MINUTES } from '../steps/budgets.ts';
+import { GRACE_MINUTES } from '../steps/budgets.ts';
+import { STEP_DEFINITIONS } from '../steps/definitions.ts';
 
 /** A JSONata expression in `{% … %}`. */
 type Expression = string;
@@ -181,7 +182,7 @@ export function invoke(
   },
 ): TaskState {
   const { Payload, attempts, endsAt, ...rest } = state;
-  const seconds = (BUDGETS[step].timeoutMinutes + TASK_MINUTES_MORE) * 60;
+  const seconds = (STEP_DEFINITIONS[step].limits.timeoutMinutes + TASK_MINUTES_MORE) * 60;
   return {
     Type: 'Task',
     Resource: 'arn:aws:states:::lambda:invoke',

@@ -6,7 +6,7 @@ import { LARGE_SUPPLIER, ratesOf } from './scale/project.ts';
 import { closeDatabases } from './scale/worlds/databases.ts';
 
 /**
- * Measures the steps at the limits that stand beside them (`infra/steps/budgets.ts`), and prints what they come to for a large
+ * Measures the steps at the limits that stand beside them (`infra/steps/`), and prints what they come to for a large
  * supplier, as `docs/scale.md` has it. Fails where a step is over its budget. `npm run bench -- scale`
  */
 

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createApp } from '../../infra/app.ts';
 import { exampleConfiguration } from '../../infra/config/example.ts';
 import { StepLambda } from '../../infra/constructs/step-lambda.ts';
-import { BUDGETS } from '../../infra/steps/budgets.ts';
+import { STEP_DEFINITIONS } from '../../infra/steps/definitions.ts';
 
 const PROJECT = join(import.meta.dirname, '../..');
 const BUNDLED = ['backup/complete', 'restore-test/verify-database'] as const;
@@ -40,8 +40,8 @@ function synthesizeSteps(outdir: string): void {
       environment: {},
       environmentBytes: 0,
       logKey: Key.fromKeyArn(stack, `${step} key`, 'arn:aws:kms:eu-west-2:111122223333:key/log'),
-      calledBy: 'workflow',
-      budget: BUDGETS[step],
+      callers: ['workflow'],
+      limits: STEP_DEFINITIONS[step].limits,
     });
   }
   app.synth();

@@ -12,7 +12,7 @@ interface Milestones {
 }
 
 /** What is worth a line: a state's end, or the entry to the state that follows a wait. */
-const MILESTONES: Readonly<Record<string, Milestones>> = {
+export const MILESTONES: Readonly<Record<string, Milestones>> = {
   Plan: { exited: 'planned' },
   MeasuredBefore: { entered: 'measured every table before the snapshot' },
   Snapshotted: { entered: 'took the snapshot' },
@@ -32,6 +32,23 @@ const MILESTONES: Readonly<Record<string, Milestones>> = {
   Conclude: { entered: 'tore everything down', after: 'IsTornDown', exited: 'judged, and wrote the record' },
 };
 
+/** Tasks without a line of their own: another state's tells that they are done, or the failure that led to them. */
+export const TOLD_BY_OTHERS: ReadonlySet<string> = new Set([
+  'FingerprintBefore',
+  'CreateSnapshot',
+  'DescribeSnapshot',
+  'FingerprintAfter',
+  'CopySnapshot',
+  'DescribeCopy',
+  'ListTenantsAgain',
+  'PlanSettling',
+  'CloseTenants',
+  'RestoreDatabase',
+  'DescribeInstance',
+  'TearDown',
+  'RecordFailure',
+]);
+
 const ERRORS_SHOWN = 3;
 
 /** A phase of a run, as the summary lists it. */
@@ -42,12 +59,12 @@ export interface Phase {
 
 /**
  * Shows one execution while it runs: a line for each milestone with the time since the one before, and a bar over the
- * children of a distributed map.
+ * children of a distributed map. A task that there are no words for is shown by its name.
  * @param childCount about how many children a distributed map will have.
  * @returns what ends the showing, with the phases seen and the last errors that functions logged.
  */
 export function showExecution(
-  { states, lambda }: LocalCloud,
+  { states, lambda }: Pick<LocalCloud, 'states'> & { lambda: Pick<LocalCloud['lambda'], 'onLine'> },
   display: Display,
   workflow: string,
   childCount: () => number,
@@ -62,13 +79,14 @@ export function showExecution(
     const error = errorOf(line);
     if (error !== undefined) errors.push(`${functionName}: ${error}`);
   });
-  const milestoneOf = (kind: StateTransition['kind'], state: string) => {
-    const { entered, after = lastState, exited } = MILESTONES[state] ?? {};
+  const milestoneOf = (kind: StateTransition['kind'], state: string, isTask: boolean) => {
+    const unknown = isTask && !TOLD_BY_OTHERS.has(state) ? { exited: state } : {};
+    const { entered, after = lastState, exited }: Milestones = MILESTONES[state] ?? unknown;
     if (kind === 'state-entered') return after === lastState ? entered : undefined;
     // A state whose error was caught exits, too.
     return kind === 'state-exited' && lastFailed !== state ? exited : undefined;
   };
-  const stop = states.onEvent(({ kind, state, error, executionArn, rootExecutionArn }) => {
+  const stop = states.onEvent(({ kind, state, stateType, error, executionArn, rootExecutionArn }) => {
     if (executionArn !== rootExecutionArn) {
       if (kind !== 'execution-ended') return;
       children++;
@@ -84,7 +102,7 @@ export function showExecution(
       return;
     }
     if (state === null) return;
-    const milestone = milestoneOf(kind, state);
+    const milestone = milestoneOf(kind, state, stateType === 'Task');
     if (kind === 'state-entered') lastFailed = '';
     else lastState = state;
     if (milestone === undefined) return;

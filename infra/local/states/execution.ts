@@ -1,3 +1,4 @@
+import type { State } from '../../workflows/language/graph.ts';
 import type { Json, JsonObject } from '../../workflows/language/json.ts';
 import { Scope } from '../../workflows/language/scope.ts';
 import type { LocalClock } from '../clock.ts';
@@ -25,6 +26,7 @@ export interface StateTransition {
   readonly path: readonly { readonly state: string; readonly index: number }[];
   /** Null for the execution's own start and end. */
   readonly state: string | null;
+  readonly stateType: State['type'] | null;
   /** At the end of an execution. */
   readonly status?: ExecutionStatus;
   readonly error?: string | undefined;
@@ -99,7 +101,11 @@ export class Frame {
     return this.#lastEventId;
   }
 
-  announce(kind: StateTransition['kind'], state: string | null, more: Pick<StateTransition, 'error' | 'status'> = {}) {
+  announce(
+    kind: StateTransition['kind'],
+    state: Pick<State, 'name' | 'type'> | null,
+    more: Pick<StateTransition, 'error' | 'status'> = {},
+  ) {
     this.#listen({
       kind,
       time: this.#clock.now(),
@@ -107,7 +113,8 @@ export class Frame {
       executionArn: this.execution.arn,
       rootExecutionArn: this.execution.rootArn,
       path: this.path,
-      state,
+      state: state?.name ?? null,
+      stateType: state?.type ?? null,
       ...more,
     });
   }

@@ -127,7 +127,7 @@ export class Interpreter {
   async #runState(state: State, input: Json, frame: Frame): Promise<{ next: string | undefined; output: Json }> {
     const enteredAt = this.surroundings.clock.now();
     frame.record(`${state.type}StateEntered`, { name: state.name, input });
-    frame.announce('state-entered', state.name);
+    frame.announce('state-entered', state);
     const attempts = state.retry.map(() => 0);
     for (let retryCount = 0; ; retryCount++) {
       const attempt = { frame, input, context: contextOf(frame, state.name, enteredAt, retryCount) };
@@ -141,11 +141,11 @@ export class Interpreter {
         const retry = decideRetry(state.retry, attempts, error.error, Math.random());
         if (retry !== undefined) {
           attempts[retry.retrier] = (attempts[retry.retrier] ?? 0) + 1;
-          frame.announce('state-retried', state.name, { error: error.error });
+          frame.announce('state-retried', state, { error: error.error });
           await this.sleep(retry.delayMs, frame);
           continue;
         }
-        frame.announce('state-failed', state.name, { error: error.error });
+        frame.announce('state-failed', state, { error: error.error });
         const caught = await this.catchFailure(state, attempt, error);
         if (caught === undefined) throw error;
         return caught;
@@ -166,7 +166,7 @@ export class Interpreter {
       if (isObject(assigned)) frame.scope.assign(assigned);
     }
     frame.record(`${state.type}StateExited`, { name: state.name, output: value });
-    frame.announce('state-exited', state.name);
+    frame.announce('state-exited', state);
     return { next, output: value };
   }
 

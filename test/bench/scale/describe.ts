@@ -1,6 +1,6 @@
 import type { SupplierSize } from '../../../infra/cost/estimate.ts';
 import { PRICES_AS_OF } from '../../../infra/cost/prices.ts';
-import { BUDGETS } from '../../../infra/steps/budgets.ts';
+import { STEP_DEFINITIONS } from '../../../infra/steps/definitions.ts';
 import { atBuiltFor, functionMs, type MeasuredLoad } from './measurement.ts';
 import {
   ASSUMPTIONS,
@@ -27,7 +27,8 @@ export function describeLoads(loads: readonly MeasuredLoad[]): string {
     ['step', 'load', 'built for', 'measured with', 'computes, s', 'calls', 'memory, MiB', '/tmp, MiB', 'payload, KiB'],
     loads.map(load => {
       const { step, what, time, whole: all, quarter } = load;
-      const { memoryMib, spoolMib, timeoutMinutes, builtFor } = BUDGETS[step];
+      const { limits, builtFor } = STEP_DEFINITIONS[step];
+      const { memoryMib, spoolMib, timeoutMinutes } = limits;
       const seconds = (cpuMs: number) => short(functionMs(step, cpuMs) / 1000);
       const limit =
         typeof time === 'object'

@@ -1,5 +1,5 @@
 import type { Step } from '../../../infra/access/role-names.ts';
-import { BUDGETS } from '../../../infra/steps/budgets.ts';
+import { STEP_DEFINITIONS } from '../../../infra/steps/definitions.ts';
 import type { Job, Load } from './measurement.ts';
 import type { World } from './world.ts';
 import { prepareFingerprint, prepareHydration, prepareVerification } from './worlds/databases.ts';
@@ -25,7 +25,7 @@ export interface Prepared {
 export type RunnableLoad = Load &
   ({ readonly prepare: (items: number) => Promise<Prepared> } | { readonly part: string });
 
-const builtFor = (step: Step) => BUDGETS[step].builtFor.items;
+const builtFor = (step: Step) => STEP_DEFINITIONS[step].builtFor.items;
 /** What takes time for each is measured with fewer than the step is built for, and computed from there. */
 const SOME_OBJECTS = 40_000;
 const SOME_TABLES = 1000;

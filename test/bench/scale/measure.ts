@@ -1,4 +1,4 @@
-import { BUDGETS } from '../../../infra/steps/budgets.ts';
+import { STEP_DEFINITIONS } from '../../../infra/steps/definitions.ts';
 import type { RunnableLoad } from './loads.ts';
 import type { Calls, MeasuredLoad, Measurement } from './measurement.ts';
 import { runChild } from './run-child.ts';
@@ -14,7 +14,7 @@ export async function measureLoad(load: RunnableLoad): Promise<MeasuredLoad> {
 }
 
 async function measureOnce(load: RunnableLoad, items: number): Promise<Measurement> {
-  const { memoryMib } = BUDGETS[load.step];
+  const { memoryMib } = STEP_DEFINITIONS[load.step].limits;
   if ('part' in load) {
     const run = { kind: 'part', part: load.part, items } as const;
     return { items, calls: NO_CALLS, ...(await runChild({ run, environment: {}, client: null }, memoryMib)) };

@@ -1,5 +1,5 @@
 import type { Step } from '../../../infra/access/role-names.ts';
-import { BUDGETS } from '../../../infra/steps/budgets.ts';
+import { STEP_DEFINITIONS } from '../../../infra/steps/definitions.ts';
 
 /** What a process of its own is asked to do: call a step until it is done, or make a part of one, with `items` of something. */
 export interface Job {
@@ -65,18 +65,19 @@ const ONE_CORE_MIB = 1769;
 
 /** How long a function takes, of which one thread computes, for `cpuMs` of a core like this machine's. */
 export function functionMs(step: Step, cpuMs: number): number {
-  return cpuMs / Math.min(1, BUDGETS[step].memoryMib / ONE_CORE_MIB);
+  return cpuMs / Math.min(1, STEP_DEFINITIONS[step].limits.memoryMib / ONE_CORE_MIB);
 }
 
 /** How much of `amount`, which was measured for the load, there is for all that the step is built for. */
 export function atBuiltFor({ step, whole }: Pick<MeasuredLoad, 'step' | 'whole'>, amount: number): number {
-  return (amount / whole.items) * Math.max(whole.items, BUDGETS[step].builtFor.items);
+  return (amount / whole.items) * Math.max(whole.items, STEP_DEFINITIONS[step].builtFor.items);
 }
 
 /** In what a step is over its budget, one sentence each; empty where it is inside. */
 export function overBudget(load: MeasuredLoad): string[] {
   const { step, what, quarter, whole, time } = load;
-  const { memoryMib, spoolMib, timeoutMinutes, builtFor } = BUDGETS[step];
+  const { limits, builtFor } = STEP_DEFINITIONS[step];
+  const { memoryMib, spoolMib, timeoutMinutes } = limits;
   const grownMib = whole.peakMib - quarter.peakMib;
   const mayGrowMib = load.mayGrowMib ?? memoryMib / 8;
   const needsMib = Math.ceil(atBuiltFor(load, whole.spoolBytes) / MIB);

@@ -2,7 +2,8 @@ import { readConfiguration } from '../../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../../infra/config/example.ts';
 import { estimateMonth, firstBackup, type SupplierSize } from '../../../infra/cost/estimate.ts';
 import { PRICES } from '../../../infra/cost/prices.ts';
-import { AT_ONCE, BUDGETS, DAILY_BACKUP, RESTORE_TEST } from '../../../infra/steps/budgets.ts';
+import { AT_ONCE, DAILY_BACKUP, RESTORE_TEST } from '../../../infra/steps/budgets.ts';
+import { STEP_DEFINITIONS } from '../../../infra/steps/definitions.ts';
 import { type Calls, functionMs, type MeasuredLoad, type Measurement } from './measurement.ts';
 
 /** A supplier as large as Daybreak is built for. */
@@ -165,7 +166,7 @@ function projectWork(
     writes: sum(({ calls }) => calls.writes) + schools,
     keyRequests: sum(({ calls }) => calls.keyRequests) + schools * requestsPerChild,
   };
-  const memoryGb = BUDGETS[step].memoryMib / 1024;
+  const memoryGb = STEP_DEFINITIONS[step].limits.memoryMib / 1024;
   return {
     what,
     hours: allMs / HOUR_MS,

@@ -127,7 +127,7 @@ export const s3ListingCases: readonly ConformanceCase[] = [
     service: 'S3',
     name: 'what is not there is 404 for who may list the bucket, and 403 for who may not',
     restsOn:
-      'infra/steps/permissions.ts: readers may list; “not there” must not look like “refused”, nor the other way round',
+      'infra/steps/shared-permissions.ts: readers may list; “not there” must not look like “refused”, nor the other way round',
     page: s3Api('GetObject'),
     expected: { listed: '404 NoSuchKey', head: '404 NotFound', unlisted: '403 AccessDenied' },
     observe: async scratch => {

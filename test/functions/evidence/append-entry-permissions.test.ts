@@ -2,6 +2,7 @@ import { CreateKeyCommand, type CreateKeyRequest, KMSClient } from '@aws-sdk/cli
 import { expect, it } from 'vitest';
 import { handler } from '../../../functions/evidence/append-entry.ts';
 import { withRuntime } from '../../../functions/platform/runtime.ts';
+import { arnOf } from '../../../infra/access/permission.ts';
 import { roleArn, stepName } from '../../../infra/access/role-names.ts';
 import { SupplierConfiguration } from '../../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../../infra/config/example.ts';
@@ -10,7 +11,7 @@ import { localClientConfiguration } from '../../../infra/local/endpoint/request-
 import { LocalIam } from '../../../infra/local/iam/authorizer.ts';
 import { LocalKms } from '../../../infra/local/kms/service.ts';
 import { LocalS3 } from '../../../infra/local/s3/service.ts';
-import { permissionsOf } from '../../../infra/steps/permissions.ts';
+import { permissionsOf } from '../../../infra/steps/definitions.ts';
 import { draft } from './local-ledger.ts';
 
 const accountId = '111122223333';
@@ -51,7 +52,7 @@ async function appendWithout(action: string | undefined): Promise<number[]> {
   const statements = permissionsOf(reach)['evidence/append-entry'].map(({ actions, resources, conditions }) => ({
     Effect: 'Allow',
     Action: actions.filter(allowed => allowed !== action),
-    Resource: resources,
+    Resource: resources.map(arnOf),
     ...(conditions === undefined ? {} : { Condition: conditions }),
   }));
   const Statement = statements.filter(statement => statement.Action.length > 0);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { DatabaseVerification } from '../../../functions/contracts/restore-test-record.ts';
 import { keepWithin } from '../../../functions/restore-test/keep-within.ts';
-import { BUDGETS } from '../../../infra/steps/budgets.ts';
+import { STEP_DEFINITIONS } from '../../../infra/steps/definitions.ts';
 
 const name = (index: number) => `${index} `.padEnd(63, 'ä');
 
@@ -43,7 +43,7 @@ describe('what a verification passes on', () => {
 
   it.each([7, 40])('fits into one state with the others of %i databases, and counts all', databaseCount => {
     const kept = keepWithin(largest(2), databaseCount);
-    expect(bytes(kept) * databaseCount).toBeLessThan(BUDGETS['restore-test/conclude'].builtFor.payloadBytes);
+    expect(bytes(kept) * databaseCount).toBeLessThan(STEP_DEFINITIONS['restore-test/conclude'].builtFor.payloadBytes);
     expect(kept).toMatchObject({ findingCount: 50, gapTotals: [{ gapCount: 40 }] });
     expect(kept.findings).toEqual(largest(2).findings.slice(0, kept.findings.length));
     expect(kept.findings.length).toBeGreaterThan(0);

@@ -6,7 +6,8 @@ import {
   LATEST_CLOSING_MS,
 } from '../../../functions/platform/scheduled-instant.ts';
 import type { Step } from '../../../infra/access/role-names.ts';
-import { AT_ONCE, BUDGETS, DAILY_BACKUP, GRACE_MINUTES, RESTORE_TEST } from '../../../infra/steps/budgets.ts';
+import { AT_ONCE, DAILY_BACKUP, GRACE_MINUTES, RESTORE_TEST } from '../../../infra/steps/budgets.ts';
+import { STEP_DEFINITIONS } from '../../../infra/steps/definitions.ts';
 import { DEFINITIONS } from '../../../infra/workflows/definitions.ts';
 
 const ARN = 'arn:aws:lambda:eu-west-2:111122223333:function:';
@@ -132,7 +133,7 @@ describe.each(workflows)('the deadlines of %s', (_name, definition) => {
     for (const [name, { Type, TimeoutSeconds, Arguments }] of callers) {
       if (Type !== 'Task') continue;
       const step = (Arguments?.FunctionName ?? '').slice(ARN.length) as Step;
-      const seconds = (BUDGETS[step].timeoutMinutes + 1) * 60;
+      const seconds = (STEP_DEFINITIONS[step].limits.timeoutMinutes + 1) * 60;
       if (typeof TimeoutSeconds === 'number') expect(TimeoutSeconds, name).toBe(seconds);
       else expect(TimeoutSeconds, name).toMatch(new RegExp(`^{% \\$max\\(\\[60, \\$min\\(\\[${seconds}, `));
     }
@@ -185,14 +186,17 @@ describe('the daily backup', () => {
     const latestEndMs = LATEST_BACKUP_MS + minutes.timeoutHours * 60_000 + CLOCK_SKEW_MS;
     expect(latestEndMs).toBeLessThan(LATEST_CLOSING_MS);
     const longestCallMs =
-      Math.max(...(['backup/complete', 'backup/copy-snapshot'] as const).map(step => BUDGETS[step].timeoutMinutes)) *
-      60_000;
+      Math.max(
+        ...(['backup/complete', 'backup/copy-snapshot'] as const).map(
+          step => STEP_DEFINITIONS[step].limits.timeoutMinutes,
+        ),
+      ) * 60_000;
     expect(LATEST_CLOSING_MS + longestCallMs + CLOCK_SKEW_MS).toBeLessThan(CLOSED_FOR_GOOD_MS);
   });
 
   it('leaves a step that stops by itself time to say so', () => {
-    expect(GRACE_MINUTES).toBeGreaterThan(BUDGETS['backup/fingerprint'].timeoutMinutes);
-    expect(GRACE_MINUTES).toBeGreaterThan(BUDGETS['backup/back-up-tenant'].timeoutMinutes);
+    expect(GRACE_MINUTES).toBeGreaterThan(STEP_DEFINITIONS['backup/fingerprint'].limits.timeoutMinutes);
+    expect(GRACE_MINUTES).toBeGreaterThan(STEP_DEFINITIONS['backup/back-up-tenant'].limits.timeoutMinutes);
   });
 });
 

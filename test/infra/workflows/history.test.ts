@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { BUDGETS } from '../../../infra/steps/budgets.ts';
+import { STEP_DEFINITIONS } from '../../../infra/steps/definitions.ts';
 import { dailyBackup } from '../../../infra/workflows/daily-backup.ts';
 import { restoreTest } from '../../../infra/workflows/restore-test.ts';
 import { runWorkflow } from './workflow-run.ts';
@@ -75,7 +75,7 @@ async function run(instances: number, hours: { snapshot: number; copy: number; m
 }
 
 describe('the history of a daily backup', () => {
-  const most = BUDGETS['backup/plan'].builtFor.items;
+  const most = STEP_DEFINITIONS['backup/plan'].builtFor.items;
 
   it('of as many instances as it is built for stays below 25,000 events while RDS takes half a day', async () => {
     const { status, events, failures } = await run(most, { snapshot: 4, copy: 6, measuring: 2 });
@@ -95,7 +95,7 @@ describe('the history of a daily backup', () => {
 describe('the history of a restore test', () => {
   it('of as many snapshots as there are instances stays below 25,000 events while restores take all their time', async () => {
     const [restoreTestId, testedId] = ['20261205t043000z', '20261205t023000z'];
-    const ids = Array.from({ length: BUDGETS['backup/plan'].builtFor.items }, (_, index) => `i${index}`);
+    const ids = Array.from({ length: STEP_DEFINITIONS['backup/plan'].builtFor.items }, (_, index) => `i${index}`);
     const since = new Map<string, number>();
     let elapsedMs = () => 0;
     const { execution } = await runWorkflow(

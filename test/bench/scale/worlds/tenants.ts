@@ -8,7 +8,7 @@ import { itemsKey, rootManifestKey, tenantResultsKey } from '../../../../functio
 import { canonicalJson } from '../../../../functions/platform/canonical-json.ts';
 import { systemClock } from '../../../../functions/platform/clock.ts';
 import { keepWithin } from '../../../../functions/restore-test/keep-within.ts';
-import { BUDGETS } from '../../../../infra/steps/budgets.ts';
+import { STEP_DEFINITIONS } from '../../../../infra/steps/definitions.ts';
 import { stepRuntime, type TestRuntime } from '../../../fixtures/step-runtime.ts';
 import type { Prepared } from '../loads.ts';
 import { openWorld } from '../world.ts';
@@ -159,7 +159,7 @@ export async function prepareConclude(items: number): Promise<Prepared> {
     findingCount: 1,
   });
   const objectResultsKey = await putResults(cloud, restoreTestId, names(items).map(verified));
-  const databaseIds = names(BUDGETS['backup/plan'].builtFor.items);
+  const databaseIds = names(STEP_DEFINITIONS['backup/plan'].builtFor.items);
   const chosen = {
     restoreTestId,
     recoveryPointId,
