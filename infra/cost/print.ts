@@ -1,3 +1,5 @@
+import { EXIT } from '../command-line/failure.ts';
+import { createProgram, runProgram, whenRun } from '../command-line/program.ts';
 import { readConfiguration } from '../config/configuration.ts';
 import { exampleConfiguration } from '../config/example.ts';
 import { countResources } from './count-resources.ts';
@@ -29,10 +31,19 @@ export function describeExample(): string {
 }
 
 if (import.meta.main) {
+  const program = createProgram(
+    'npm run cost',
+    'Prints what AWS charges for a month of a made-up supplier.',
+  ).addHelpText('after', '\nPut your own sizes into infra/cost/example.ts.\n\nExample:\n  npm run cost');
+  await runProgram(whenRun(program, print), process.argv.slice(2));
+}
+
+function print(): number {
   process.stdout.write(`${describeExample()}\n`);
   if (arePricesOld(new Date())) {
     process.stderr.write(
       `The prices are of ${PRICES_AS_OF}: look them up again before you rely on them, in infra/cost/prices.ts.\n`,
     );
   }
+  return EXIT.done;
 }

@@ -1,16 +1,25 @@
-import { parseArgs } from 'node:util';
+import { Option } from 'commander';
 import { DatabaseUser } from '../../functions/contracts/configuration.ts';
 import { readerGrants } from '../../functions/platform/database-grants.ts';
-import { EXIT, parse, UsageError } from './usage.ts';
+import { EXIT, UsageError } from '../../infra/command-line/failure.ts';
+import type { Answer, Verb, VerbGroup } from './verb.ts';
 
-/** `daybreak database grant-sql`. Prints the SQL that an administrator runs once in each protected database. */
-export async function printGrants(parameters: string[]): Promise<number> {
-  const options = { reader: { type: 'string', default: 'daybreak_reader' } } as const;
-  const { values } = parse(() => parseArgs({ args: parameters, options }));
-  const reader = DatabaseUser.safeParse(values.reader);
-  if (!reader.success) {
-    throw new UsageError(`--reader ${JSON.stringify(values.reader)}: ${reader.error.issues[0]?.message}`);
-  }
-  process.stdout.write(readerGrants(reader.data));
-  return EXIT.done;
+const grantSql: Verb<{ reader: string }> = {
+  name: 'grant-sql',
+  summary: 'print the SQL that lets the reader in: an administrator runs it once in each protected database',
+  examples: [
+    { command: 'daybreak database grant-sql', what: 'for daybreak_reader' },
+    { command: 'daybreak database grant-sql --reader backup_reader', what: 'for a reader of another name' },
+  ],
+  options: [new Option('--reader <name>', 'the name of the reader in the database').default('daybreak_reader')],
+  run: printGrants,
+};
+
+export const database: VerbGroup = { name: 'database', summary: 'prepare a database', verbs: [grantSql] };
+
+async function printGrants({ reader }: { reader: string }): Promise<Answer> {
+  const user = DatabaseUser.safeParse(reader);
+  if (!user.success) throw new UsageError(`--reader ${JSON.stringify(reader)}: ${user.error.issues[0]?.message}`);
+  const sql = readerGrants(user.data);
+  return { exitCode: EXIT.done, data: { reader: user.data, sql }, text: () => sql.trimEnd() };
 }

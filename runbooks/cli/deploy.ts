@@ -1,49 +1,93 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { Option } from 'commander';
 import type { ManagedPolicy } from '../../infra/access/policy-document.ts';
+import { EXIT, UsageError } from '../../infra/command-line/failure.ts';
+import { requireWritableDirectory } from '../../infra/command-line/writable.ts';
 import type { SupplierConfiguration } from '../../infra/config/configuration.ts';
-import { EXIT, parse, UsageError } from './usage.ts';
+import type { Answer, Verb, VerbGroup } from './verb.ts';
 
-const OPTIONS = { configuration: { type: 'string' } } as const;
-const DEFAULT_DIRECTORY = 'deployer-policies';
+const CONFIGURATION = new Option(
+  '--configuration <file>',
+  'the configuration (daybreak.config.ts unless a file is named)',
+);
 
-/** `daybreak deploy permissions`. Writes the policies that deploying takes, and prints the commands that create them. */
-export async function writePermissions(parameters: string[]): Promise<number> {
-  const options = { ...OPTIONS, output: { type: 'string', default: DEFAULT_DIRECTORY } } as const;
-  const { values } = parse(() => parseArgs({ args: parameters, options }));
-  const configuration = await readSupplierConfiguration(values.configuration);
+const permissions: Verb<{ configuration?: string; output: string }> = {
+  name: 'permissions',
+  summary: 'write the IAM policies that deploying and operating take, and print the commands that create them',
+  examples: [
+    { command: 'daybreak deploy permissions', what: 'into deployer-policies/' },
+    {
+      command: 'daybreak deploy permissions --configuration infra/config/example.ts --output /tmp/policies',
+      what: 'those of the example, to look at',
+    },
+  ],
+  options: [CONFIGURATION, new Option('--output <directory>', 'where to write them').default('deployer-policies')],
+  run: writePermissions,
+};
+
+const keyStatements: Verb<{ configuration?: string }> = {
+  name: 'key-statements',
+  summary: 'print, as JSON, the statements that the policies of your own keys need',
+  examples: [
+    { command: 'daybreak deploy key-statements', what: 'for the databases and buckets of daybreak.config.ts' },
+    {
+      command: 'daybreak deploy key-statements --configuration infra/config/example.ts',
+      what: 'for those of the example',
+    },
+  ],
+  options: [CONFIGURATION],
+  run: printKeyStatements,
+};
+
+export const deploy: VerbGroup = { name: 'deploy', summary: 'prepare an account', verbs: [permissions, keyStatements] };
+
+async function writePermissions({
+  configuration: file,
+  output,
+}: {
+  configuration?: string;
+  output: string;
+}): Promise<Answer> {
+  const configuration = await readSupplierConfiguration(file);
   const [{ executionPolicies }, { deployerPolicies }, { operatorPolicy }] = await Promise.all([
     import('../../infra/access/execution-policies.ts'),
     import('../../infra/access/deployer-policies.ts'),
     import('../../infra/access/operator-policy.ts'),
   ]);
   const execution = executionPolicies(configuration);
-  const people = [...deployerPolicies(configuration), operatorPolicy(configuration)];
-  mkdirSync(values.output, { recursive: true });
-  for (const { name, document } of [...execution, ...people]) {
-    writeFileSync(join(values.output, `${name}.json`), `${JSON.stringify(document, null, 2)}\n`);
+  const policies = [...execution, ...deployerPolicies(configuration), operatorPolicy(configuration)];
+  requireWritableDirectory('--output', output);
+  for (const { name, document } of policies) {
+    writeFileSync(join(output, `${name}.json`), `${JSON.stringify(document, null, 2)}\n`);
   }
   const { account, region } = configuration;
   const arns = execution.map(({ name }) => `arn:aws:iam::${account}:policy/${name}`);
-  print(
-    `# Policies for account ${account}, in ${values.output}/. An administrator runs this once; where a policy is there already:`,
-    '# aws iam create-policy-version --policy-arn ARN --policy-document file://FILE --set-as-default',
-    ...[...execution, ...people].flatMap(policy => createCommand(policy, values.output)),
-    '',
-    "# Then, with CloudFormation's role held to them:",
-    `npx cdk bootstrap aws://${account}/${region} --cloudformation-execution-policies ${arns.join(',')}`,
-  );
-  return EXIT.done;
+  const bootstrap = `npx cdk bootstrap aws://${account}/${region} --cloudformation-execution-policies ${arns.join(',')}`;
+  return {
+    exitCode: EXIT.done,
+    data: {
+      directory: output,
+      policies: policies.map(({ name, purpose }) => ({ name, purpose, file: join(output, `${name}.json`) })),
+      commands: [...policies.map(policy => createCommand(policy, output)), bootstrap],
+    },
+    text: () =>
+      [
+        `# Policies for account ${account}, in ${output}/. An administrator runs this once; where a policy is there already:`,
+        '# aws iam create-policy-version --policy-arn ARN --policy-document file://FILE --set-as-default',
+        ...policies.flatMap(policy => [`# ${policy.name}: ${policy.purpose}`, createCommand(policy, output)]),
+        '',
+        "# Then, with CloudFormation's role held to them:",
+        bootstrap,
+      ].join('\n'),
+  };
 }
 
-/** `daybreak deploy key-statements`. Prints what the policies of the supplier's own keys have to say. */
-export async function printKeyStatements(parameters: string[]): Promise<number> {
-  const { values } = parse(() => parseArgs({ args: parameters, options: OPTIONS }));
-  const configuration = await readSupplierConfiguration(values.configuration);
+async function printKeyStatements({ configuration: file }: { configuration?: string }): Promise<Answer> {
+  const configuration = await readSupplierConfiguration(file);
   const { sourceKeyStatements } = await import('../../infra/access/source-key-statements.ts');
-  print(JSON.stringify(sourceKeyStatements(configuration), null, 2));
-  return EXIT.done;
+  const statements = sourceKeyStatements(configuration);
+  return { exitCode: EXIT.done, data: statements, text: () => JSON.stringify(statements, null, 2) };
 }
 
 /** @throws UsageError for a configuration that is not there, or that could not be deployed. */
@@ -60,13 +104,6 @@ async function readSupplierConfiguration(file: string | undefined): Promise<Supp
   }
 }
 
-function createCommand({ name, purpose }: ManagedPolicy, directory: string): string[] {
-  return [
-    `# ${name}: ${purpose}`,
-    `aws iam create-policy --policy-name ${name} --policy-document file://${join(directory, `${name}.json`)}`,
-  ];
-}
-
-function print(...lines: string[]): void {
-  process.stdout.write(`${lines.join('\n')}\n`);
+function createCommand({ name }: ManagedPolicy, directory: string): string {
+  return `aws iam create-policy --policy-name ${name} --policy-document file://${join(directory, `${name}.json`)}`;
 }

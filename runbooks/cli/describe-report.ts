@@ -1,11 +1,12 @@
 import type { LedgerReport } from '../../functions/evidence/ledger-report.ts';
-import { printable } from './printable.ts';
+import { printable } from '../../infra/command-line/printable.ts';
+import { type Screen, styled } from '../../infra/command-line/screen.ts';
 
 /** The report as text for a person. */
-export function describeReport(report: LedgerReport, targetName: string): string {
+export function describeReport(report: LedgerReport, targetName: string, screen: Screen): string {
   const { newestHead, unsignedTail, problems, problemCount, first } = report;
   const lines = [
-    `${report.verified ? 'VERIFIED' : 'BROKEN'}  ledger of ${targetName}`,
+    `${report.verified ? styled(screen, 'green', 'VERIFIED') : styled(screen, 'red', 'BROKEN')}  ledger of ${targetName}`,
     '',
     `  entries         ${report.entryCount}${report.lastRecordedAt === null ? '' : `, the newest of ${report.lastRecordedAt}`}`,
     `  newest hash     ${report.lastEntrySha256 ?? 'none'}`,

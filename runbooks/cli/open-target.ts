@@ -1,13 +1,15 @@
 import { join } from 'node:path';
 import { systemClock } from '../../functions/platform/clock.ts';
 import type { ClientConfiguration, Runtime } from '../../functions/platform/runtime.ts';
+import { useProfile } from '../../infra/command-line/profile.ts';
 import type { Target } from './read-target.ts';
 
 /**
  * The runtime in which the platform modules reach the target. What they log goes to standard error, so that standard
  * output stays the command's answer.
  */
-export async function openTarget({ local }: Target): Promise<Runtime> {
+export async function openTarget({ local, profile }: Target): Promise<Runtime> {
+  if (profile !== undefined) useProfile(profile, process.env);
   return {
     environment: {},
     clock: systemClock,

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { Option } from 'commander';
 import { Deployment } from '../../functions/contracts/configuration.ts';
-import { UsageError } from './usage.ts';
+import { UsageError } from '../../infra/command-line/failure.ts';
 
 /** What a command works on: the state that a local run left, or an AWS account. */
 export interface Target {
@@ -12,6 +13,8 @@ export interface Target {
   readonly workBucket: string;
   /** Those that the operator named; a local run has its own. */
   readonly keys: TargetKeys;
+  /** Of the AWS CLI's files; else the default credentials. */
+  readonly profile: string | undefined;
   /** Null for AWS. */
   readonly local: { readonly directory: string; readonly accountId: string } | null;
 }
@@ -24,50 +27,63 @@ export interface TargetKeys {
   readonly signingKeyArn?: string;
 }
 
-const KEY_OPTIONS = { ledgerKeyArn: 'ledger-key', entryKeyArn: 'entry-key', signingKeyArn: 'signing-key' } as const;
-
-/** The options that name a target. */
-export const TARGET_OPTIONS = {
-  local: { type: 'string' },
-  'evidence-bucket': { type: 'string' },
-  'ledger-key': { type: 'string' },
-  'entry-key': { type: 'string' },
-  'signing-key': { type: 'string' },
-} as const;
-
 /** Where a local run leaves its state, unless it is told otherwise. */
 const LOCAL_STATE = '.daybreak';
 
-/** `--local` may stand without a directory, which `parseArgs` does not know. */
-export function withLocalDefault(parameters: readonly string[]): string[] {
-  return parameters.map((parameter, index) => {
-    const next = parameters[index + 1];
-    return parameter === '--local' && (next === undefined || next.startsWith('-'))
-      ? `--local=${LOCAL_STATE}`
-      : parameter;
-  });
+/** The options that name a target, and how AWS is told who asks. */
+export const TARGET_OPTIONS: readonly Option[] = [
+  new Option(
+    '--local [directory]',
+    `the state that the last npm start left (${LOCAL_STATE}); also where no target is named, if it is there`,
+  ).preset(LOCAL_STATE),
+  new Option('--evidence-bucket <name>', 'the ledger in an AWS account, in eu-west-2: daybreak-evidence-…'),
+  new Option(
+    '--profile <name>',
+    "with --evidence-bucket: a profile of the AWS CLI; else the environment's credentials. Where AWS_ENDPOINT_URL is set, what answers there is asked",
+  ),
+];
+
+/** The keys whose signatures the ledger bears. */
+export const KEY_OPTIONS: readonly Option[] = [
+  new Option('--ledger-key <arn>', 'with --evidence-bucket: the key that signs heads'),
+  new Option('--entry-key <arn>', 'with --evidence-bucket: the key that signs entries'),
+  new Option('--signing-key <arn>', 'the key that earlier releases signed heads with'),
+];
+
+/** What commander makes of them. */
+export interface TargetOptions {
+  readonly local?: string;
+  readonly evidenceBucket?: string;
+  readonly profile?: string;
+  readonly ledgerKey?: string;
+  readonly entryKey?: string;
+  readonly signingKey?: string;
 }
 
+const KEYS = [
+  ['ledgerKeyArn', 'ledgerKey', '--ledger-key'],
+  ['entryKeyArn', 'entryKey', '--entry-key'],
+  ['signingKeyArn', 'signingKey', '--signing-key'],
+] as const;
+
 /** @throws UsageError when the options name no target, two, or one that is not there. */
-export function readTarget(values: { [option in keyof typeof TARGET_OPTIONS]?: string | undefined }): Target {
-  const { local, 'evidence-bucket': evidenceBucket } = values;
-  const named = Object.entries(KEY_OPTIONS).flatMap(([name, option]) => {
-    const arn = values[option];
+export function readTarget(options: TargetOptions): Target {
+  const { local, evidenceBucket, profile } = options;
+  const named = KEYS.flatMap(([name, option, flag]) => {
+    const arn = options[option];
     if (arn === undefined) return [];
     if (/^arn:aws:kms:eu-west-2:\d{12}:key\/[\w-]+$/.test(arn)) return [[name, arn] as const];
-    throw new UsageError(
-      `--${option}: give the ARN of a KMS key in eu-west-2, arn:aws:kms:eu-west-2:<account>:key/<id>`,
-    );
+    throw new UsageError(`${flag}: give the ARN of a KMS key in eu-west-2, arn:aws:kms:eu-west-2:<account>:key/<id>`);
   });
   if (local !== undefined) {
-    if (evidenceBucket !== undefined || named.length > 0) {
-      throw new UsageError('give --local, or --evidence-bucket with its keys, not both');
+    if (evidenceBucket !== undefined || profile !== undefined || named.length > 0) {
+      throw new UsageError('give --local, or --evidence-bucket with its keys and --profile, not both');
     }
     return readLocal(resolve(local));
   }
   if (evidenceBucket === undefined) {
     // The report names what it is of, so that nobody takes the laptop's ledger for the account's.
-    if (named.length === 0 && existsSync(join(LOCAL_STATE, 'deployment.json'))) {
+    if (named.length === 0 && profile === undefined && existsSync(join(LOCAL_STATE, 'deployment.json'))) {
       return readLocal(resolve(LOCAL_STATE));
     }
     throw new UsageError(
@@ -77,7 +93,8 @@ export function readTarget(values: { [option in keyof typeof TARGET_OPTIONS]?: s
   const [, rest] = /^daybreak-evidence-(.+)$/.exec(evidenceBucket) ?? [];
   if (rest === undefined) throw new UsageError('--evidence-bucket: its name begins with daybreak-evidence-');
   const others = { vaultBucket: `daybreak-vault-${rest}`, workBucket: `daybreak-work-${rest}` };
-  return { name: `s3://${evidenceBucket}`, evidenceBucket, ...others, keys: Object.fromEntries(named), local: null };
+  const keys: TargetKeys = Object.fromEntries(named);
+  return { name: `s3://${evidenceBucket}`, evidenceBucket, ...others, keys, profile, local: null };
 }
 
 function readLocal(directory: string): Target {
@@ -92,7 +109,7 @@ function readLocal(directory: string): Target {
     const deployment = Deployment.parse(JSON.parse(readFileSync(path, 'utf8')));
     const { vaultBucket, evidenceBucket, workBucket, accountId } = deployment;
     const local = { directory, accountId };
-    return { name: directory, vaultBucket, evidenceBucket, workBucket, keys: deployment, local };
+    return { name: directory, vaultBucket, evidenceBucket, workBucket, keys: deployment, profile: undefined, local };
   } catch {
     throw new UsageError(`--local ${directory}: deployment.json is damaged; run npm start again`);
   }

@@ -1,10 +1,8 @@
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
-
-/** The command line asks for something that cannot be: one line, exit code 2. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
+import type { Command } from 'commander';
+import { UsageError } from '../../infra/command-line/failure.ts';
+import { createProgram, whenRun } from '../../infra/command-line/program.ts';
+import { requireWritableFile } from '../../infra/command-line/writable.ts';
 
 /** What `npm run conformance` was asked to do. */
 export interface ConformanceArguments {
@@ -15,24 +13,11 @@ export interface ConformanceArguments {
   readonly rds: boolean;
   readonly only: string | undefined;
   readonly jsonFile: string | undefined;
-  readonly action: 'run' | 'clean-up' | 'print-policy' | 'help';
+  readonly action: 'run' | 'clean-up' | 'print-policy';
 }
 
-export const EXIT = { same: 0, different: 1, usage: 2, unreachable: 3, interrupted: 130 } as const;
-
-export const USAGE = `npm run conformance [-- OPTIONS]
-Makes the calls on which Daybreak's safety rests, and compares the answers with what AWS documents.
-  (no target)        against a local cloud in this process; nothing leaves this machine
-  --endpoint URL     against this endpoint, with the default credentials
-  --aws              against a real AWS account in eu-west-2, with the default credentials
-  --profile NAME     the same, with the credentials of this profile
-  --role ARN         also what needs a role that Step Functions and EventBridge Scheduler may assume (--print-policy)
-  --rds              also a small database, its snapshots and a restore: about an hour
-  --only TEXT        the cases with this text in their service or name
-  --json FILE        write the whole report there
-  --clean-up         only find and remove what earlier runs made there, e.g. one that was killed
-  --print-policy     print the IAM policy that a run needs, and exit
-  --help             this text
+const AFTER = `
+Without --endpoint, --aws or --profile: against a local cloud in this process; nothing leaves this machine.
 
 What it makes: six buckets, some ten KMS keys and an alias, all named daybreak-conformance-<run> and tagged
 daybreak:conformance; it touches no bucket without both. No lock is in compliance mode. Everything is removed at the end,
@@ -42,13 +27,60 @@ What it costs in an account, about (eu-west-2):
   KMS       0.02 USD   10 keys for some minutes of 1 USD a month each, 200 requests
   States    0.00 USD   TestState and validation are free; with --role 4 transitions
   --rds     0.10 USD   two db.t4g.micro of 20 GB for an hour, two snapshots
-Exit codes: 0 nothing differs (what could not be tried is named); 1 something differs, or could not be removed; 2 the
-command line is not right; 3 nothing can be reached, or the credentials are refused; 130 interrupted, and cleaned up.`;
 
-/** Reads the command line. @throws UsageError in one line that says what to change. */
-export function readArguments(parameters: readonly string[]): ConformanceArguments {
-  const values = parse(parameters);
-  const { endpoint, profile, role, aws, rds, only, json } = values;
+Examples:
+  npm run conformance
+      against a local cloud
+  npm run conformance -- --print-policy
+      what a run needs, to give it to a role
+  npm run conformance -- --profile scratch --json report.json
+      against the account of a profile
+
+Exit codes:
+  0  nothing differs (what could not be tried is named)
+  1  something differs, or could not be removed
+  2  the command line is not right
+  3  nothing can be reached, or the credentials are missing or refused
+  130  interrupted, and cleaned up`;
+
+/** What commander makes of the command line. */
+interface ConformanceOptions {
+  readonly endpoint?: string;
+  readonly aws: boolean;
+  readonly profile?: string;
+  readonly role?: string;
+  readonly rds: boolean;
+  readonly only?: string;
+  readonly json?: string;
+  readonly cleanUp: boolean;
+  readonly printPolicy: boolean;
+}
+
+/** `npm run conformance`. @param run is given a sound command line, and returns the exit code. */
+export function createConformance(run: (asked: ConformanceArguments) => Promise<number>): Command {
+  const program = createProgram(
+    'npm run conformance',
+    "Makes the calls on which Daybreak's safety rests, and compares the answers with what AWS documents.",
+  )
+    .option('--endpoint <url>', 'against this endpoint, with the default credentials')
+    .option('--aws', 'against a real AWS account in eu-west-2, with the default credentials', false)
+    .option('--profile <name>', 'the same, with the credentials of this profile')
+    .option(
+      '--role <arn>',
+      'also what needs a role that Step Functions and EventBridge Scheduler may assume (--print-policy)',
+    )
+    .option('--rds', 'also a small database, its snapshots and a restore: about an hour', false)
+    .option('--only <text>', 'the cases with this text in their service or name')
+    .option('--json <file>', 'write the whole report there')
+    .option('--clean-up', 'only find and remove what earlier runs made there, e.g. one that was killed', false)
+    .option('--print-policy', 'print the IAM policy that a run needs, and exit', false)
+    .addHelpText('after', AFTER);
+  return whenRun<ConformanceOptions>(program, options => run(readOptions(options)));
+}
+
+/** @throws UsageError in one line that says what to change. */
+function readOptions(options: ConformanceOptions): ConformanceArguments {
+  const { endpoint, profile, role, aws, rds, only, json, cleanUp, printPolicy } = options;
   if (endpoint !== undefined && (aws || profile !== undefined)) {
     throw new UsageError('give --endpoint or --aws or --profile, not two of them');
   }
@@ -57,33 +89,11 @@ export function readArguments(parameters: readonly string[]): ConformanceArgumen
     throw new UsageError(`--role ${role}: give the ARN of a role, arn:aws:iam::<account>:role/<name>`);
   }
   const target = endpoint !== undefined ? 'endpoint' : aws || profile !== undefined ? 'aws' : 'local';
-  const cleansUp = values['clean-up'];
-  if (cleansUp && target === 'local') throw new UsageError('--clean-up: name where: --aws, --profile or --endpoint');
-  const action = values.help ? 'help' : values['print-policy'] ? 'print-policy' : cleansUp ? 'clean-up' : 'run';
+  if (cleanUp && target === 'local') throw new UsageError('--clean-up: name where: --aws, --profile or --endpoint');
+  const action = printPolicy ? 'print-policy' : cleanUp ? 'clean-up' : 'run';
   const jsonFile = json === undefined ? undefined : resolve(json);
+  if (jsonFile !== undefined) requireWritableFile('--json', jsonFile);
   return { target, endpoint, profile, roleArn: role, rds, only, jsonFile, action };
-}
-
-function parse(parameters: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...parameters],
-      options: {
-        endpoint: { type: 'string' },
-        aws: { type: 'boolean', default: false },
-        profile: { type: 'string' },
-        role: { type: 'string' },
-        rds: { type: 'boolean', default: false },
-        only: { type: 'string' },
-        json: { type: 'string' },
-        'clean-up': { type: 'boolean', default: false },
-        'print-policy': { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(`${error instanceof Error ? error.message : String(error)}; see --help`);
-  }
 }
 
 function checkEndpoint(endpoint: string): void {

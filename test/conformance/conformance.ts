@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { ListBucketsCommand } from '@aws-sdk/client-s3';
-import { type ConformanceArguments, EXIT } from './arguments.ts';
+import { EXIT } from '../../infra/command-line/failure.ts';
+import type { ConformanceArguments } from './arguments.ts';
 import { type ConformanceCase, readObstacle, UnreachableError } from './case.ts';
 import { cleanUp } from './clean-up.ts';
 import type { Connection } from './connect.ts';
@@ -61,7 +62,7 @@ export async function runConformance(
       writeFileSync(asked.jsonFile, `${JSON.stringify(report, null, 2)}\n`);
     }
     if (options.stopped?.()) return EXIT.interrupted;
-    return counts.different === 0 && removal.left.length === 0 ? EXIT.same : EXIT.different;
+    return counts.different === 0 && removal.left.length === 0 ? EXIT.done : EXIT.failed;
   } finally {
     scratch.close();
   }
@@ -75,7 +76,7 @@ export async function cleanUpAll(connection: Connection, print: (line: string) =
     const removal = await cleanUp(scratch);
     for (const text of removal.removed) print(`removed ${text}`);
     print(describeCleanUp(removal));
-    return removal.left.length === 0 ? EXIT.same : EXIT.different;
+    return removal.left.length === 0 ? EXIT.done : EXIT.failed;
   } finally {
     scratch.close();
   }

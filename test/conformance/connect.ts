@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ClientConfiguration } from '../../functions/platform/runtime.ts';
+import { UsageError } from '../../infra/command-line/failure.ts';
+import { useProfile } from '../../infra/command-line/profile.ts';
 import { LocalClock } from '../../infra/local/clock.ts';
 import { LocalCloud } from '../../infra/local/cloud.ts';
 import type { Principal } from '../../infra/local/service.ts';
-import { UsageError } from './arguments.ts';
 import { permissionPolicy } from './permissions.ts';
 
 const REGION = 'eu-west-2';
@@ -45,8 +46,7 @@ export function connectOutside(options: {
       throw new UsageError(`${name} is ${region}: Daybreak and this suite run in ${REGION} alone; unset it`);
     }
   }
-  // The SDK's default providers read the profile from there: https://docs.aws.amazon.com/sdkref/latest/guide/feature-profile.html
-  if (profile !== undefined) environment.AWS_PROFILE = profile;
+  if (profile !== undefined) useProfile(profile, environment);
   const hold = <T>(work: () => Promise<T>) => work();
   const shared = { ...machineTime, hold, roleArn, close: async () => {} };
   if (endpoint === undefined) {

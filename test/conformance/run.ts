@@ -1,20 +1,23 @@
 /** `npm run conformance`: see `arguments.ts`. */
-import { EXIT, readArguments, USAGE, UsageError } from './arguments.ts';
+import { EXIT } from '../../infra/command-line/failure.ts';
+import { runProgram } from '../../infra/command-line/program.ts';
+import { type ConformanceArguments, createConformance } from './arguments.ts';
 import { UnreachableError } from './case.ts';
 import { cleanUpAll, runConformance } from './conformance.ts';
 import { connectLocal, connectOutside } from './connect.ts';
 import { permissionPolicy, ROLE_POLICIES } from './permissions.ts';
 
-async function run(parameters: readonly string[]): Promise<number> {
-  const asked = readArguments(parameters);
-  if (asked.action === 'help') {
-    print(USAGE);
-    return EXIT.same;
-  }
+await runProgram(createConformance(run), process.argv.slice(2), ({ kind, text }, error) => {
+  if (kind === 'usage') return { exitCode: EXIT.usage, text };
+  if (error instanceof UnreachableError) return { exitCode: EXIT.unreachable, text: error.message };
+  return { exitCode: kind === 'unreachable' ? EXIT.unreachable : EXIT.failed, text };
+});
+
+async function run(asked: ConformanceArguments): Promise<number> {
   if (asked.action === 'print-policy') {
     print(JSON.stringify(permissionPolicy(asked), null, 2));
     if (asked.roleArn !== undefined) print(`The role of --role:\n${JSON.stringify(ROLE_POLICIES, null, 2)}`);
-    return EXIT.same;
+    return EXIT.done;
   }
   const connection =
     asked.target === 'local' ? await connectLocal() : connectOutside({ ...asked, environment: process.env });
@@ -33,13 +36,4 @@ async function run(parameters: readonly string[]): Promise<number> {
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
-}
-
-try {
-  process.exitCode = await run(process.argv.slice(2));
-} catch (error) {
-  const message = (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, ' ');
-  process.stderr.write(`conformance: ${message}\n`);
-  process.exitCode =
-    error instanceof UsageError ? EXIT.usage : error instanceof UnreachableError ? EXIT.unreachable : EXIT.different;
 }

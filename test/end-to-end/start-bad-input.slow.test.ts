@@ -20,11 +20,11 @@ afterAll(() => removeFolder(folder));
 async function refuse(parameters: readonly string[]): Promise<string> {
   const { exitCode, stderr, stdout } = await start('--state', state, ...parameters).ended;
   expect({ exitCode, verdict: stdout.includes('Verdict') }).toEqual({ exitCode: 2, verdict: false });
-  expect(stderr).toMatch(/^[^\n]+\n$/);
+  expect(stderr).toMatch(/^start: [^\n]+\n$/);
   expect(processesIn(folder)).toEqual([]);
   expect(existsSync(join(state, 'lock'))).toBe(false);
   expect(existsSync(join(state, 'rds'))).toBe(false);
-  return stderr.slice(0, -1).replaceAll(folder, 'FOLDER');
+  return stderr.slice('start: '.length, -1).replaceAll(folder, 'FOLDER');
 }
 
 async function writeDump(name: string, text: string): Promise<string> {
@@ -35,8 +35,8 @@ async function writeDump(name: string, text: string): Promise<string> {
 
 describe('a command line that cannot be', () => {
   it.each([
-    [['--bogus'], "Unknown option '--bogus'; see npm start -- --help"],
-    [['store.store_id'], "Unexpected argument 'store.store_id'; see npm start -- --help"],
+    [['--bogus'], "unknown option '--bogus'; see npm start -- --help"],
+    [['store.store_id'], 'too many arguments. Expected 0 arguments but got 1: store.store_id; see npm start -- --help'],
     [['--seed', '1.5'], '--seed 1.5: give a whole number from 0'],
     [['--files', '/tmp'], '--root and --files go with --sql FILE'],
     [['--sql', STORES], '--sql needs --root TABLE.COLUMN: the table with one row for each tenant, and its id'],
@@ -70,7 +70,7 @@ describe('a command line that cannot be', () => {
     const { exitCode, stderr } = await start('--state', STORES).ended;
     expect({ exitCode, stderr }).toEqual({
       exitCode: 2,
-      stderr: `--state ${STORES}: cannot be used: EEXIST: file already exists\n`,
+      stderr: `start: --state ${STORES}: cannot be used: EEXIST: file already exists\n`,
     });
   });
 

@@ -56,7 +56,7 @@ describe('npm start over the operator’s own input', () => {
       exitCode: 2,
       signal: null,
       stdout: '',
-      stderr: `--state ${state}: in use by another run (process PID); wait for it, or give another directory\n`,
+      stderr: `start: --state ${state}: in use by another run (process PID); wait for it, or give another directory\n`,
     });
   });
 

@@ -16,7 +16,7 @@ import { exampleConfiguration } from '../../infra/config/example.ts';
 import { alarmsOf } from '../../infra/monitoring/alarms.ts';
 import { tamperAlarmsOf } from '../../infra/monitoring/tamper-alarms.ts';
 import { tamperRules } from '../../infra/monitoring/tamper-rules.ts';
-import { USAGE } from '../../runbooks/cli/usage.ts';
+import { VERB_GROUPS } from '../../runbooks/cli/verb-groups.ts';
 import { commandsIn, commandsInShell, type WrittenCommand } from './written-commands.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -129,10 +129,11 @@ describe.each([...pages, ...alarms])('$name', ({ name }) => {
 });
 
 function daybreakProblems({ service, operation, options, text }: WrittenCommand): string[] {
-  const command = `${service} ${operation}`;
-  const at = USAGE.indexOf(`  ${command} `);
-  if (at < 0) return [`no command: ${text}`];
-  return options.filter(option => !USAGE.includes(option)).map(option => `no option ${option}: ${text}`);
+  const group = VERB_GROUPS.find(({ name }) => `daybreak ${name}` === service);
+  const verb = group?.verbs.find(({ name }) => name === operation);
+  if (verb === undefined) return [`no command: ${text}`];
+  const known = ['--json', ...verb.options.map(({ long }) => long)];
+  return options.filter(option => !known.includes(option)).map(option => `no option ${option}: ${text}`);
 }
 
 it('finds the commands that it is to check', () => {

@@ -1,3 +1,6 @@
+import { printable } from '../../command-line/printable.ts';
+import { screenOf, styled } from '../../command-line/screen.ts';
+
 /** What shows a run to the person who started it. */
 export interface Display {
   /** A line of its own: a step that ended, or something to know. */
@@ -10,9 +13,15 @@ export interface Display {
 }
 
 const BAR_WIDTH = 30;
+/** Of a line with a bar, beside its label. */
+const AROUND_LABEL = BAR_WIDTH + '   100 % '.length + 1;
 
-/** Writes to `output`: with a bar that redraws itself on a terminal, in plain lines elsewhere. */
-export function createDisplay(output: NodeJS.WriteStream): Display {
+/** Writes to `output`: with a bar that redraws itself on a terminal that can, in plain lines elsewhere. */
+export function createDisplay(
+  output: NodeJS.WriteStream,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Display {
+  const screen = () => screenOf(output, environment);
   let barShown = false;
   let lastPlain = { label: '', quarter: -1 };
   let closed = false;
@@ -24,7 +33,7 @@ export function createDisplay(output: NodeJS.WriteStream): Display {
     heading: text => {
       if (closed) return;
       clearBar();
-      output.write(output.isTTY ? `\n\u001b[1m${text}\u001b[0m\n` : `\n${text}\n`);
+      output.write(`\n${styled(screen(), 'bold', text)}\n`);
     },
     line: text => {
       if (closed) return;
@@ -34,9 +43,12 @@ export function createDisplay(output: NodeJS.WriteStream): Display {
     progress: (label, share) => {
       if (closed) return;
       const percent = Math.floor(share * 100);
-      if (output.isTTY) {
+      const { redraws, width = 0 } = screen();
+      if (redraws) {
         const filled = Math.round(share * BAR_WIDTH);
-        output.write(`\r\u001b[K  ${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)} ${percent} % ${label}`);
+        output.write(
+          `\r\u001b[K  ${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)} ${percent} % ${label.slice(0, Math.max(0, width - AROUND_LABEL))}`,
+        );
         barShown = share < 1;
         if (!barShown) output.write('\r\u001b[K');
         return;
@@ -51,11 +63,6 @@ export function createDisplay(output: NodeJS.WriteStream): Display {
       closed = true;
     },
   };
-}
-
-/** Text from elsewhere (a role's name, an error), made safe for a terminal: control and invisible characters become question marks. */
-export function printable(text: string): string {
-  return text.replaceAll(/\p{C}/gu, '?');
 }
 
 /** The lines of a table with aligned columns. */

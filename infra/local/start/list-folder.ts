@@ -1,6 +1,6 @@
 import { constants, type Dirent } from 'node:fs';
 import { access, readdir, stat } from 'node:fs/promises';
-import { describeSystemError, UsageError } from './arguments.ts';
+import { describeSystemError, UsageError } from '../../command-line/failure.ts';
 import { openFile } from './open-file.ts';
 import type { SourceFile } from './upload-files.ts';
 

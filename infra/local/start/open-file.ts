@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { describeSystemError, UsageError } from './arguments.ts';
+import { describeSystemError, UsageError } from '../../command-line/failure.ts';
 
 /** A file while its bytes are read. */
 export interface OpenedFile {

@@ -1,8 +1,9 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { PermanentError } from '../../../functions/platform/errors.ts';
-import { describeSystemError, requireWritableDirectory, UsageError } from './arguments.ts';
+import { describeSystemError, UsageError } from '../../command-line/failure.ts';
+import { requireWritableDirectory } from '../../command-line/writable.ts';
+import { findReport } from './arguments.ts';
 import type { Summary } from './summary.ts';
 
 /** There is a verdict, and no place for it. */
@@ -22,12 +23,8 @@ export function prepareReport(directory: string): void {
 
 /** Removes the older summary where a command line asks for one, even if the rest of it cannot be read. */
 export function removeOlderSummary(parameters: readonly string[]): void {
-  const { report } = parseArgs({
-    args: [...parameters],
-    strict: false,
-    options: { report: { type: 'string' } },
-  }).values;
-  if (typeof report !== 'string') return;
+  const report = findReport(parameters);
+  if (report === undefined) return;
   try {
     rmSync(join(resolve(report), FILE), { force: true });
   } catch {

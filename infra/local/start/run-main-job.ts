@@ -8,6 +8,7 @@ import { restoreTestRecordKey, rootManifestKey } from '../../../functions/contra
 import { PermanentError } from '../../../functions/platform/errors.ts';
 import { describeVerdict } from '../../../functions/restore-test/describe-verdict.ts';
 import { roleArn, stepName } from '../../access/role-names.ts';
+import { printable } from '../../command-line/printable.ts';
 import { LocalClock } from '../clock.ts';
 import { LOCAL_ACCOUNT, type LocalCloud } from '../cloud.ts';
 import { createEnvironment, type LocalEnvironment } from '../environment.ts';
@@ -15,7 +16,7 @@ import type { AwsRequest } from '../service.ts';
 import type { Execution } from '../states/execution.ts';
 import type { StartArguments } from './arguments.ts';
 import { describeSummary } from './describe-summary.ts';
-import { type Display, formatDuration, printable, quoteForShell } from './display.ts';
+import { type Display, formatDuration, quoteForShell } from './display.ts';
 import { type Inputs, prepareInputs } from './inputs.ts';
 import { keepUp } from './keep-up.ts';
 import { groupLeftOut } from './list-folder.ts';

@@ -10,9 +10,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { UsageError } from '../../command-line/failure.ts';
+import { requireWritableDirectory } from '../../command-line/writable.ts';
 import { makeReachableDirectory } from '../rds/binaries.ts';
 import { reapOrphans } from '../rds/reap-orphans.ts';
-import { requireWritableDirectory, UsageError } from './arguments.ts';
 
 const LOCK = 'lock';
 /** What the local cloud itself puts into its state directory. */

@@ -6,13 +6,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ledgerEntryKey } from '../../../functions/contracts/vault-layout.ts';
 import type { LedgerReport } from '../../../functions/evidence/ledger-report.ts';
 import { tamper } from '../../../infra/local/s3/damage.ts';
+import { createDaybreak, describeEnd } from '../../../runbooks/cli/program.ts';
+import { VERB_GROUPS } from '../../../runbooks/cli/verb-groups.ts';
 import { draft, type LocalLedger, openLedger } from '../../functions/evidence/local-ledger.ts';
+import { runHere } from '../../infra/command-line/run-here.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'daybreak-cli-'));
 const local = `--local=${directory}`;
 let ledger: LocalLedger;
 
 beforeAll(async () => {
+  // Where no earlier run left its state.
+  process.chdir(directory);
   ledger = await openLedger({ directory });
   await ledger.appendEntry(draft('a'));
   const body = {
@@ -64,19 +69,6 @@ describe('daybreak evidence', () => {
     );
   });
 
-  it('lists entries, and lets no control character of theirs through', async () => {
-    const { exitCode, stdout } = await daybreak(['evidence', 'show', local, '--limit', '2']);
-    expect(exitCode).toBe(0);
-    expect(stdout.split('\n').map(line => line.split(/ {2,}/))).toEqual([
-      ['entry', 'recorded at', 'kind', 'subject', 'result'],
-      ['2', '2026-11-22T03:00:00.000Z', 'backup.completed', 'evil?[31m', 'good'],
-      ['3', '2026-11-22T03:00:00.000Z', 'backup.failed', 'school-c'],
-      [''],
-    ]);
-    const json = await daybreak(['evidence', 'show', local, '--limit', '1', '--json']);
-    expect(JSON.parse(json.stdout).map(({ eventId }: { eventId: string }) => eventId)).toEqual(['c']);
-  });
-
   it('names an entry whose bytes were changed on the disk: exit code 1', async () => {
     const replace = (from: string, to: string) => (content: Buffer) =>
       Buffer.from(content.toString().replace(from, to));
@@ -109,13 +101,14 @@ describe('daybreak evidence', () => {
     const parameters = ['evidence', 'verify', '--evidence-bucket', EVIDENCE, '--ledger-key', key, '--entry-key', key];
     const { exitCode, stdout, stderr } = await daybreak(parameters, { environment });
     expect([exitCode, stdout]).toEqual([3, '']);
-    expect(stderr).toMatch(/^daybreak: nothing was found out: RetryableError: .*\n$/);
+    expect(stderr).toMatch(/^daybreak: nothing was found out: [^\n]*ECONNREFUSED[^\n]*\n$/);
   });
 
   it.each([
-    ['no command', [], 'give a command; see daybreak help'],
-    ['an unknown command', ['evidence', 'forge'], 'there is no command "evidence forge"; see daybreak help'],
-    ['a name from the prototype', ['constructor'], 'there is no command "constructor"; see daybreak help'],
+    ['no command', [], `give a command: ${VERB_GROUPS.map(({ name }) => name).join(', ')}; see daybreak --help`],
+    ['half a command', ['evidence'], 'give a command: evidence verify, show; see daybreak evidence --help'],
+    ['an unknown command', ['evidence', 'forge'], 'there is no command "evidence forge"; see daybreak evidence --help'],
+    ['a name from the prototype', ['constructor'], 'there is no command "constructor"; see daybreak --help'],
     ['no target', ['evidence', 'verify'], 'name a target'],
     ['two targets', ['evidence', 'verify', '--local', '--evidence-bucket', 'b'], 'not both'],
     [
@@ -129,8 +122,14 @@ describe('daybreak evidence', () => {
       '--entry-key: give the ARN of a KMS key in eu-west-2',
     ],
     ['no local state', ['evidence', 'verify', '--local'], '.daybreak: holds no deployment.json; run npm start first'],
-    ['an unknown option', ['evidence', 'verify', '--fix'], "Unknown option '--fix'"],
-    ['a reader without a name', ['database', 'grant-sql', '--reader'], "Option '--reader <value>' argument missing"],
+    [
+      'an unknown option',
+      ['evidence', 'verify', '--fix'],
+      "unknown option '--fix'; see daybreak evidence verify --help",
+    ],
+    ['a reader without a name', ['database', 'grant-sql', '--reader'], "option '--reader <name>' needs a value"],
+    ['one whose name is an option', ['database', 'grant-sql', '--reader', '--json'], 'is given as --reader=--json'],
+    ['one whose name is empty', ['database', 'grant-sql', '--reader='], "option '--reader <name>' needs a value"],
     [
       'a reader who would be any',
       ['database', 'grant-sql', '--reader=*'],
@@ -143,7 +142,7 @@ describe('daybreak evidence', () => {
     ],
     ['a limit that is none', ['evidence', 'show', '--local', '--limit', 'x'], '--limit x: give a whole number from 1'],
   ])('takes %s for a mistake, in one line: exit code 2', async (_, parameters, message) => {
-    const { exitCode, stdout, stderr } = await daybreak(parameters);
+    const { exitCode, stdout, stderr } = await runHere(createDaybreak(VERB_GROUPS), parameters, describeEnd);
     expect([exitCode, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(/^daybreak: [^\n]*\n$/);
     expect(stderr).toContain(message);
@@ -165,17 +164,11 @@ describe('daybreak evidence', () => {
     expect(exitCode).toBe(0);
     expect(stdout).toContain(`VERIFIED  ledger of ${join(home, '.daybreak')}`);
   });
-
-  it('explains itself', async () => {
-    const { exitCode, stdout } = await daybreak(['help']);
-    expect(exitCode).toBe(0);
-    expect(stdout).toContain('daybreak evidence verify [--json] TARGET');
-  });
 });
 
-describe('daybreak deploy', () => {
-  const example = join(import.meta.dirname, '../../../infra/config/example.ts');
+const example = join(import.meta.dirname, '../../../infra/config/example.ts');
 
+describe('daybreak deploy', () => {
   it('writes each policy, and prints the commands that create and use them', async () => {
     const output = join(directory, 'policies');
     const { exitCode, stdout, stderr } = await daybreak([
@@ -223,10 +216,15 @@ describe('daybreak deploy', () => {
   it.each([
     ['no configuration', ['deploy', 'permissions'], 'there is no configuration daybreak.config.ts'],
     ['one that contradicts itself', ['deploy', 'key-statements', '--configuration', 'bad.json'], 'cannot be deployed'],
-    ['an unknown option', ['deploy', 'permissions', '--force'], "Unknown option '--force'"],
+    ['an unknown option', ['deploy', 'permissions', '--force'], "unknown option '--force'"],
+    [
+      'a folder below a file',
+      ['deploy', 'permissions', '--configuration', example, '--output', `${import.meta.filename}/below`],
+      '/below: cannot be used: ENOTDIR: not a directory',
+    ],
   ])('takes %s for a mistake, in one line: exit code 2', async (_, parameters, message) => {
     writeFileSync(join(directory, 'bad.json'), '{}');
-    const { exitCode, stdout, stderr } = await daybreak(parameters);
+    const { exitCode, stdout, stderr } = await runHere(createDaybreak(VERB_GROUPS), parameters, describeEnd);
     expect([exitCode, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(/^daybreak: [^\n]*\n$/);
     expect(stderr).toContain(message);

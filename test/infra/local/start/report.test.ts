@@ -11,9 +11,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { PermanentError } from '../../../../functions/platform/errors.ts';
-import { readArguments, UsageError } from '../../../../infra/local/start/arguments.ts';
-import { describeFailure } from '../../../../infra/local/start/describe-failure.ts';
+import { UsageError } from '../../../../infra/command-line/failure.ts';
+import { createStart } from '../../../../infra/local/start/arguments.ts';
 import { prepareReport, removeOlderSummary, writeReport } from '../../../../infra/local/start/report.ts';
 import type { Summary } from '../../../../infra/local/start/summary.ts';
 
@@ -70,36 +69,10 @@ describe('a report', () => {
   );
 });
 
-describe('describeFailure', () => {
-  class OfDaybreakError extends PermanentError {}
-  const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
-
-  it.each([
-    [new UsageError('--sql: two\nlines'), 2, '--sql: two?lines'],
-    [new OfDaybreakError('it is so'), 1, 'the run failed: it is so'],
-    [
-      new OfDaybreakError('cannot store it', { cause: new Error('within', { cause: full }) }),
-      1,
-      'the run failed: no space is left on the disk (ENOSPC); free some, or give --state a directory elsewhere',
-    ],
-    [
-      Object.assign(new Error('could not extend file'), { code: '53100' }),
-      1,
-      'the run failed: no space is left on the disk (53100); free some, or give --state a directory elsewhere',
-    ],
-    ['text', 1, 'the run failed: text'],
-  ])('tells of %s', (error, exitCode, text) => {
-    expect(describeFailure(error)).toEqual({ exitCode, text });
-  });
-
-  it('keeps the stack of an error that nobody expected', () => {
-    expect(describeFailure(new TypeError('oops')).text).toMatch(/^the run failed: TypeError: oops\n\s+at /);
-  });
-});
-
-it('names a dump in the directory format', () => {
+it('names a dump in the directory format', async () => {
   writeFileSync(join(folder, 'toc.dat'), 'PGDMP');
-  expect(() => readArguments(['--sql', folder, '--root', 'a.b'])).toThrow(
+  const start = createStart(async () => 0);
+  await expect(start.parseAsync(['--sql', folder, '--root', 'a.b'], { from: 'user' })).rejects.toThrow(
     new UsageError(`--sql ${folder}: is a dump in the directory format; turn it into SQL: pg_restore --file=dump.sql`),
   );
 });

@@ -1,0 +1,167 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { createDaybreak, describeEnd, EXIT_CODES } from '../../../runbooks/cli/program.ts';
+import { VERB_GROUPS } from '../../../runbooks/cli/verb-groups.ts';
+import { runHere } from '../../infra/command-line/run-here.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const daybreak = (...parameters: string[]) => runHere(createDaybreak(VERB_GROUPS), parameters, describeEnd);
+const verbs = VERB_GROUPS.flatMap(group => group.verbs.map(verb => ({ group: group.name, ...verb })));
+
+it('has these verbs, with these options', () => {
+  const target = ['--local', '--evidence-bucket', '--profile'];
+  const tree = verbs.map(({ group, name, options }) => [`${group} ${name}`, options.map(({ long }) => long)]);
+  expect(Object.fromEntries(tree)).toEqual({
+    'evidence verify': [...target, '--ledger-key', '--entry-key', '--signing-key'],
+    'evidence show': [...target, '--kind', '--since', '--subject', '--limit'],
+    'database grant-sql': ['--reader'],
+    'deploy permissions': ['--configuration', '--output'],
+    'deploy key-statements': ['--configuration'],
+    'completion bash': [],
+    'completion zsh': [],
+  });
+});
+
+describe.each(verbs)('daybreak $group $name', ({ group, name, summary, options, examples }) => {
+  it('explains itself: what it does, its options, examples, the exit codes', async () => {
+    const { exitCode, stdout, stderr } = await daybreak(group, name, '--help');
+    expect([exitCode, stderr]).toEqual([0, '']);
+    expect(stdout.startsWith(`Usage: daybreak ${group} ${name} [options]\n\n${summary}\n\nOptions:\n`)).toBe(true);
+    expect([...stdout.matchAll(/^ {2}(?:-h, )?(--[\w-]+)/gm)].map(match => match[1])).toEqual([
+      ...options.map(({ long }) => long),
+      '--json',
+      '--help',
+    ]);
+    const shown = examples.flatMap(({ command, what }) => [`  ${command}`, `      ${what}`]);
+    expect(stdout).toContain(`\nExamples:\n${shown.join('\n')}\n\n${EXIT_CODES}\n`);
+    expect((await daybreak('help', group, name)).stdout).toBe(stdout);
+    expect((await daybreak('--help', group, name)).stdout).toBe(stdout);
+  });
+
+  it('has examples of itself, which it understands', async () => {
+    for (const { command } of examples) {
+      const [, words = ''] = /daybreak (.*?)\)?$/.exec(command) ?? [];
+      const read: unknown[] = [];
+      const tried = VERB_GROUPS.map(each => ({
+        ...each,
+        verbs: each.verbs.map(verb => ({
+          ...verb,
+          run: async () => {
+            read.push(`${each.name} ${verb.name}`);
+            return { exitCode: 0, data: null, text: () => '' };
+          },
+        })),
+      }));
+      const { stderr } = await runHere(createDaybreak(tried), words.split(' '), describeEnd);
+      expect([stderr, read]).toEqual(['', [`${group} ${name}`]]);
+    }
+  });
+});
+
+it('lists all verbs in its help', async () => {
+  const { exitCode, stdout } = await daybreak('--help');
+  expect(exitCode).toBe(0);
+  expect(stdout).toMatch(/^Usage: daybreak VERB \[options\]\n/);
+  const listed = [...stdout.matchAll(/^ {2}(\w+ [\w-]+) {2,}\S/gm)].map(match => match[1]);
+  expect(listed).toEqual(verbs.map(({ group, name }) => `${group} ${name}`));
+  expect(stdout.endsWith(`\n${EXIT_CODES}\n`)).toBe(true);
+  expect((await daybreak('help')).stdout).toBe(stdout);
+});
+
+it('lists the verbs of a group in its help', async () => {
+  const { stdout } = await daybreak('evidence', '--help');
+  expect(stdout).toMatch(/^Usage: daybreak evidence VERB \[options\]\n/);
+  expect([...stdout.matchAll(/^ {2}evidence (\w+) /gm)].map(match => match[1])).toEqual(['verify', 'show']);
+});
+
+it.each([
+  [['forge'], 'there is no command "forge"; see daybreak --help'],
+  [['evidence', 'forge'], 'there is no command "evidence forge"; see daybreak evidence --help'],
+  [['--help', 'evidence', 'forge'], 'there is no command "evidence forge"; see daybreak evidence --help'],
+  [['help', 'forge'], 'there is no command "forge"; see daybreak --help'],
+  [
+    ['evidence', 'show', '--limt', '3'],
+    "unknown option '--limt' (Did you mean --limit?); see daybreak evidence show --help",
+  ],
+  [
+    ['evidence', 'show', 'more'],
+    "too many arguments for 'show'. Expected 0 arguments but got 1: more; see daybreak evidence show --help",
+  ],
+  [
+    ['--profile', 'x', 'evidence', 'show'],
+    "unknown option '--profile'; options come after the command; see daybreak --help",
+  ],
+  [['--fix'], "unknown option '--fix'; options come after the command; see daybreak --help"],
+])('%j ends with 2, also with --help', async (parameters, message) => {
+  const asked = parameters.includes('help') || parameters.includes('--help');
+  const also = asked || !message.includes('no command') ? [] : [[...parameters, '--help']];
+  for (const each of [parameters, ...also]) {
+    expect(await daybreak(...each)).toEqual({ exitCode: 2, stdout: '', stderr: `daybreak: ${message}\n` });
+  }
+});
+
+it('prints its version', async () => {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  expect(await daybreak('--version')).toEqual({ exitCode: 0, stdout: `${version}\n`, stderr: '' });
+});
+
+it('says in docs/commands.md what its exit codes mean', () => {
+  expect(readFileSync(join(root, 'docs/commands.md'), 'utf8')).toContain(`\n${EXIT_CODES}\n`);
+});
+
+describe('its file', () => {
+  const file = 'runbooks/bin/daybreak';
+
+  it('is executable in the repository, so that npx, which makes it so, changes nothing', () => {
+    const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { bin: Record<string, string> };
+    expect(bin).toEqual({ daybreak: file });
+    const listed = execFileSync('git', ['ls-files', '--stage', file], { cwd: root, encoding: 'utf8' });
+    expect(listed).toMatch(/^100755 /);
+  });
+
+  it('runs on the Node of the lock file where the PATH has another, or none', () => {
+    const settings = { cwd: '/', encoding: 'utf8', env: { PATH: '/usr/bin:/bin' } } as const;
+    const script = execFileSync(join(root, file), ['completion', 'bash', '--json'], settings);
+    expect(JSON.parse(script)).toMatchObject({ shell: 'bash' });
+  });
+});
+
+describe('completion', () => {
+  /** What bash offers after these words, the last of which is not complete. */
+  async function complete(...words: string[]): Promise<string[]> {
+    const { stdout } = await daybreak('completion', 'bash');
+    const quoted = ['daybreak', ...words].map(word => `'${word}'`).join(' ');
+    const said = execFileSync(
+      'bash',
+      [
+        '--norc',
+        '-c',
+        `${stdout}\nCOMP_WORDS=(${quoted}); COMP_CWORD=${words.length}; _daybreak; printf '%s\\n' "\${COMPREPLY[@]}"`,
+      ],
+      { cwd: root, encoding: 'utf8' },
+    );
+    return said.split('\n').filter(Boolean);
+  }
+
+  it.each([
+    [[''], [...VERB_GROUPS.map(({ name }) => name), '--version', '--help']],
+    [['data'], ['database']],
+    [['evidence', 's'], ['show']],
+    [
+      ['evidence', 'show', '--limit', '3', '--s'],
+      ['--since', '--subject'],
+    ],
+    [
+      ['evidence', 'show', '--kind', 'tampering.'],
+      ['tampering.refused', 'tampering.seen'],
+    ],
+    [['evidence', 'show', '--since', ''], []],
+    [['deploy', 'permissions', '--configuration', 'infra/config/ex'], ['infra/config/example.ts']],
+    [['deploy', 'permissions', '--output', 'infra/command'], ['infra/command-line']],
+    [['evidence', 'forge', '--l'], []],
+  ])('of bash offers after %j: %j', async (words, offered) => {
+    expect(await complete(...words)).toEqual(offered);
+  });
+});
