@@ -14,6 +14,7 @@ export const LedgerKind = z.enum([
   'tampering.seen',
   'tampering.refused',
   'upgrade.seen',
+  'loss.accepted',
 ]);
 export type LedgerKind = z.infer<typeof LedgerKind>;
 
@@ -78,7 +79,7 @@ const HeadContent = z.strictObject({
 });
 
 /** The form of what entries come to (`LedgerProjection`): raised with every change of it. */
-export const LEDGER_STATE_FORM = 3;
+export const LEDGER_STATE_FORM = 4;
 
 /** `heads/<sequence>.json`, without its signature: the ledger as far as this entry, fixed by a signature. */
 export const LedgerHead = HeadContent.extend({

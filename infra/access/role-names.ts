@@ -4,7 +4,7 @@ import { STEP_DEFINITIONS } from '../steps/definitions.ts';
 export type Step = keyof typeof STEP_DEFINITIONS;
 export const STEPS = Object.keys(STEP_DEFINITIONS) as readonly Step[];
 
-export const WORKFLOWS = ['daily-backup', 'restore-test', 'remove-abandoned'] as const;
+export const WORKFLOWS = ['daily-backup', 'restore-test', 'remove-abandoned', 'record-decision'] as const;
 export type Workflow = (typeof WORKFLOWS)[number];
 
 /**

@@ -2,7 +2,8 @@ import { completion } from './completion.ts';
 import { database } from './database.ts';
 import { deploy } from './deploy.ts';
 import { evidence } from './evidence.ts';
+import { loss } from './loss.ts';
 import type { VerbGroup } from './verb.ts';
 
 /** All that `daybreak` does, in the order of its help. */
-export const VERB_GROUPS: readonly VerbGroup[] = [evidence, database, deploy, completion];
+export const VERB_GROUPS: readonly VerbGroup[] = [evidence, loss, database, deploy, completion];

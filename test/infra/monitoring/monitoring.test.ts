@@ -8,7 +8,13 @@ import {
   ModifyDBSnapshotAttributeCommand,
   RDSClient,
 } from '@aws-sdk/client-rds';
-import { DeleteObjectCommand, PutObjectCommand, PutObjectRetentionCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  PutObjectCommand,
+  PutObjectRetentionCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Deployment } from '../../../functions/contracts/configuration.ts';
 import type { LedgerDraft } from '../../../functions/contracts/ledger.ts';
@@ -25,6 +31,7 @@ import {
   vaultSnapshotId,
 } from '../../../functions/contracts/vault-layout.ts';
 import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-json.ts';
+import { systemClock } from '../../../functions/platform/clock.ts';
 import { signDocument } from '../../../functions/platform/kms.ts';
 import { withRuntime } from '../../../functions/platform/runtime.ts';
 import { roleArn, type Step, stepName } from '../../../infra/access/role-names.ts';
@@ -37,6 +44,7 @@ import { deployAssembly } from '../../../infra/local/cloudformation/deploy.ts';
 import { localConfiguration } from '../../../infra/local/cloudformation/local-configuration.ts';
 import type { InstanceRecord, SnapshotRecord } from '../../../infra/local/rds/records.ts';
 import { alarmsOf } from '../../../infra/monitoring/alarms.ts';
+import { recordDecision } from '../../../runbooks/cli/record-decision.ts';
 
 const account = '111122223333';
 const directory = mkdtempSync(join(tmpdir(), 'daybreak-pulse-'));
@@ -145,9 +153,13 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
       await invoke('tenants/ensure-key', { tenant: 's-1', recordedKeyArn: keyArn });
       const under = { Bucket: deployment.vaultBucket, ServerSideEncryption: 'aws:kms', SSEKMSKeyId: keyArn } as const;
       for (const Key of [objectKey('s-1', '5'.repeat(64)), manifestKey('s-1', EMPTY_SHA256)]) {
-        await as('backup/back-up-tenant').send(
-          new PutObjectCommand({ ...under, Key, Body: 'sealed', IfNoneMatch: '*' }),
-        );
+        const put = new PutObjectCommand({ ...under, Key, Body: 'sealed', IfNoneMatch: '*' });
+        // What a backup before this one has put there is adopted.
+        await as('backup/back-up-tenant')
+          .send(put)
+          .catch((error: Error) => {
+            if (error.name !== 'PreconditionFailed') throw error;
+          });
       }
       const recoveryPoint = rootManifest(recoveryPointId, takenAt, deployment.vaultKeyArn);
       const signed = await withRuntime(
@@ -472,6 +484,75 @@ describe('pulse and its alarms, as time passes', () => {
       's3:PutObject',
       'scheduler:GetSchedule',
     ]);
+    await cloud.close();
+  });
+
+  it('counts an accepted loss no more, takes nothing for good by it, and sounds for the next one', async () => {
+    const second = '20261122t033000z';
+    const { until, backUp, test, cloud, deployment, invoke, rds, s3, lastValue } = await deploy('accepted', [
+      FIRST,
+      second,
+    ]);
+    await backUp(FIRST);
+    await backUp(second);
+    await test('20261122t080000z', 'passed');
+    await until('2026-11-22T08:16:00Z');
+    const lost = async () => {
+      const { Body } = await s3.send(new GetObjectCommand({ Bucket: deployment.workBucket, Key: FOUND_WRONG_KEY }));
+      return JSON.parse((await Body?.transformToString()) ?? '').lost;
+    };
+    // As `daybreak loss accept` does it.
+    const decide = (loss: string) =>
+      withRuntime(
+        {
+          environment: {},
+          clock: systemClock,
+          clientConfiguration: cloud.clientConfiguration(cloud.root),
+          writeLine: () => undefined,
+          instances: new Map(),
+        },
+        () =>
+          recordDecision(
+            { region: 'eu-west-2', accountId: account },
+            { kind: 'loss.accepted', loss, reason: 'mistake', reference: 'INC-42', by: 'staff-7' },
+          ),
+      );
+    const snapshot = vaultSnapshotId(second, 'app');
+    // What is not lost cannot be accepted before it is.
+    expect(await decide(`snapshot-missing/${snapshot}`)).toEqual({
+      error: expect.stringMatching(/^snapshot-missing\/daybreak-app-\S+: pulse does not find that lost; /),
+    });
+    await rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: snapshot }));
+    await until('2026-11-22T08:31:00Z');
+    expect([lastValue('SnapshotsMissing'), await lost()]).toEqual([1, [`snapshot-missing/${snapshot}`]]);
+    expect(lastValue('NewestGoodRecoveryPointAge')).toBe(5 * 60 * MINUTE_MS);
+
+    expect(await decide(`snapshot-missing/${snapshot}`)).toEqual({ sequence: 5 });
+    expect((await until('2026-11-22T08:46:00Z')).filter(change => /snapshot-missing|pager/.test(change))).toEqual([
+      '22T08:46 -snapshot-missing',
+      '22T08:46 -pager',
+    ]);
+    expect([lastValue('SnapshotsMissing'), await lost()]).toEqual([0, []]);
+    // The recovery point lacks its database: the newest good one is the one before it.
+    expect(lastValue('NewestGoodRecoveryPointAge')).toBe((6 * 60 + 15) * MINUTE_MS);
+    expect(lastValue('FailedBackups')).toBe(1);
+    const lines = cloud.lambda.linesOf(stepName('pulse/read-back')).map(line => JSON.parse(line));
+    expect(lines.filter(({ message }) => message === 'a loss is accepted').at(-1)).toMatchObject({
+      level: 'info',
+      loss: `snapshot-missing/${snapshot}`,
+      reason: 'mistake',
+      reference: 'INC-42',
+      actor: 'person/staff-7',
+    });
+    expect(await invoke('restore-test/choose', { scheduledAt: '2026-11-22T08:46:00.000Z' })).toMatchObject({
+      recoveryPointId: FIRST,
+    });
+
+    await rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: vaultSnapshotId(FIRST, 'app') }));
+    expect((await until('2026-11-22T09:01:00Z')).filter(change => /\+snapshot-missing/.test(change))).toEqual([
+      '22T09:01 +snapshot-missing',
+    ]);
+    expect(lastValue('SnapshotsMissing')).toBe(1);
     await cloud.close();
   });
 
