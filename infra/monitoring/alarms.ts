@@ -54,7 +54,11 @@ const KEY_OPTIONS = [
 /** Every alarm. Each command works as it stands, in the account's Region, with the operator's role. */
 export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDefinition[] {
   const { evidenceBucket, workBucket } = bucketNames(configuration);
-  const showEvidence = `npm run daybreak -- evidence show --evidence-bucket ${evidenceBucket}`;
+  const showEvidence = (kind: string, since: string) =>
+    `npm run daybreak -- evidence show --evidence-bucket ${evidenceBucket} --kind ${kind} --since ${since}`;
+  // With the last good one before what went wrong.
+  const showBackups = showEvidence('backup', '72h');
+  const showTests = showEvidence('restore-test', '40d');
   const verifyEvidence = `npm run daybreak -- evidence verify --evidence-bucket ${evidenceBucket} ${KEY_OPTIONS.map(([option, alias]) => `--${option} $(aws kms describe-key --region ${REGION} --key-id ${alias} --query KeyMetadata.Arn --output text)`).join(' ')}`;
   const findings = (message: string) => showLog('pulse/read-back', message);
   const abandonedAfterMs = configuration.restoreTest.abandonedAfterMs;
@@ -83,7 +87,7 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       meaning: 'There is no good recovery point of the last 26 hours.',
       metric: 'NewestGoodRecoveryPointAge',
       limit: { most: 26 * HOUR_MS },
-      command: showEvidence,
+      command: showBackups,
       runbook: 'backup-failed.md',
       urgent: true,
     },
@@ -92,7 +96,7 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       meaning: 'A backup failed, or left an incomplete recovery point, and none was good since.',
       metric: 'FailedBackups',
       limit: { most: 0 },
-      command: showEvidence,
+      command: showBackups,
       runbook: 'backup-failed.md',
       urgent: false,
     },
@@ -103,7 +107,7 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       limit: { most: 31 * DAY_MS },
       // After a month of 31 days the next test begins just then, and needs its time.
       lastingMinutes: 12 * MINUTES_PER_HOUR,
-      command: showEvidence,
+      command: showTests,
       runbook: 'restore-test-inconclusive.md',
       urgent: false,
     },
@@ -112,7 +116,7 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       meaning: 'A restore test failed, and none passed since: a backup may not be what was backed up.',
       metric: 'FailedRestoreTests',
       limit: { most: 0 },
-      command: showEvidence,
+      command: showTests,
       runbook: 'restore-test-failed.md',
       urgent: true,
     },
@@ -121,7 +125,7 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       meaning: 'A restore test compared too little, and none passed since.',
       metric: 'InconclusiveRestoreTests',
       limit: { most: 0 },
-      command: showEvidence,
+      command: showTests,
       runbook: 'restore-test-inconclusive.md',
       urgent: false,
     },
