@@ -16,6 +16,7 @@ export const LedgerKind = z.enum([
   'upgrade.seen',
   'policies.upgrade-planned',
   'policies.upgraded',
+  'loss.accepted',
 ]);
 export type LedgerKind = z.infer<typeof LedgerKind>;
 
@@ -80,7 +81,7 @@ const HeadContent = z.strictObject({
 });
 
 /** The form of what entries come to (`LedgerProjection`): raised with every change of it. */
-export const LEDGER_STATE_FORM = 3;
+export const LEDGER_STATE_FORM = 4;
 
 /** `heads/<sequence>.json`, without its signature: the ledger as far as this entry, fixed by a signature. */
 export const LedgerHead = HeadContent.extend({

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { LossName } from './decisions.ts';
 import { TenantName } from './identifiers.ts';
 
 /** `pulse/read-back`: a schedule calls it with an empty object. */
@@ -12,6 +13,8 @@ export const FoundWrong = z.strictObject({
   vaultKeys: z.array(z.string()),
   /** Whether the ledger's kept state was not what the entries come to. */
   ledgerState: z.boolean().default(false),
+  /** Names of losses that nobody accepted: what a person may accept now. */
+  lost: z.array(LossName).default([]),
 });
 export type FoundWrong = z.infer<typeof FoundWrong>;
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { AcceptedLoss, LossName } from '../contracts/decisions.ts';
 import { InstantText, RecoveryPointId, RestoreTestId, Sha256 } from '../contracts/identifiers.ts';
 import { NO_ENTRY_SHA256, type StoredLedgerEntry } from '../contracts/ledger.ts';
 import { Verdict } from '../contracts/restore-test-record.ts';
@@ -32,6 +33,12 @@ const RecordedFailure = z.strictObject({
   sequence: z.int(),
 });
 
+const RecordedLoss = AcceptedLoss.omit({ loss: true }).extend({
+  actor: z.string(),
+  recordedAt: InstantText,
+  sequence: z.int(),
+});
+
 /** An event id as the projection remembers it: 72 bits of its SHA-256, as 12 characters. */
 const EVENT_DIGEST_LENGTH = 12;
 const FAILURES_KEPT = 100;
@@ -51,6 +58,8 @@ export const LedgerProjection = z
     restoreTests: z.record(RestoreTestId, RecordedRestoreTest),
     /** The newest 100, oldest first. */
     failures: z.array(RecordedFailure),
+    /** By the loss's name: what somebody explained, and nobody has to be told of again. Of entries that an appender signed. */
+    acceptedLosses: z.record(LossName, RecordedLoss),
     /** Sequences (the newest 100) of entries of a known kind whose body this release does not understand. */
     notUnderstood: z.array(z.int()),
     /** 12 characters for each entry, in their order: which event it records. A match is confirmed by reading the entry. */
@@ -68,6 +77,7 @@ export const EMPTY_PROJECTION: LedgerProjection = {
   recoveryPoints: {},
   restoreTests: {},
   failures: [],
+  acceptedLosses: {},
   notUnderstood: [],
   eventDigests: '',
 };
@@ -119,6 +129,8 @@ export function fold(state: LedgerProjection, entry: StoredLedgerEntry, entrySha
       return foldBackup(next, entry);
     case 'restore-test.completed':
       return foldRestoreTest(next, entry);
+    case 'loss.accepted':
+      return foldLoss(next, entry);
     case 'backup.failed':
     case 'restore-test.failed': {
       const { kind, subject, recordedAt, sequence } = entry;
@@ -147,6 +159,17 @@ function foldRestoreTest(state: LedgerProjection, entry: StoredLedgerEntry): Led
   const { recordedAt, sequence } = entry;
   const recorded = { restoreTestId, recoveryPointId, verdict, recordedAt, sequence, recordSha256 };
   return { ...state, restoreTests: { ...state.restoreTests, [restoreTestId]: recorded } };
+}
+
+function foldLoss(state: LedgerProjection, entry: StoredLedgerEntry): LedgerProjection {
+  const { data: body } = AcceptedLoss.strip().safeParse(entry.body);
+  if (body === undefined || entry.version === 1) return notUnderstood(state, entry);
+  const { loss, reason, reference } = body;
+  // The first word about a loss stands.
+  if (Object.hasOwn(state.acceptedLosses, loss)) return state;
+  const { actor, recordedAt, sequence } = entry;
+  const recorded = { reason, reference, actor, recordedAt, sequence };
+  return { ...state, acceptedLosses: { ...state.acceptedLosses, [loss]: recorded } };
 }
 
 function notUnderstood(state: LedgerProjection, entry: StoredLedgerEntry): LedgerProjection {

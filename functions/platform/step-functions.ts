@@ -22,6 +22,23 @@ async function callStepFunctions<T>(what: string, call: (client: SFNClient) => P
   }
 }
 
+/** How an execution stands. */
+export interface ReadExecution {
+  readonly status: string;
+  /** JSON, once it has succeeded. */
+  readonly output: string | undefined;
+  /** Once it has failed. */
+  readonly cause: string | undefined;
+}
+
+/** Reads how an execution stands. */
+export async function readExecution(executionArn: string): Promise<ReadExecution> {
+  const { status, output, cause } = await callStepFunctions(executionArn, client =>
+    client.send(new DescribeExecutionCommand({ executionArn })),
+  );
+  return { status: status ?? 'RUNNING', output, cause };
+}
+
 /**
  * Starts an execution of `daybreak-<workflow>` under a name, once: an execution of that name, running or ended within the
  * last 90 days, stays the only one.

@@ -65,9 +65,9 @@ export function assessSnapshots(
   });
 }
 
-/** How many snapshots have a problem of this kind. */
-export function countSnapshots(problems: readonly SnapshotProblem[], kind: SnapshotProblem['problem']): number {
-  return new Set(problems.filter(({ problem }) => problem === kind).map(({ snapshotId }) => snapshotId)).size;
+/** The snapshots that have a problem of this kind. */
+export function snapshotsWith(problems: readonly SnapshotProblem[], kind: SnapshotProblem['problem']): string[] {
+  return [...new Set(problems.filter(({ problem }) => problem === kind).map(({ snapshotId }) => snapshotId))];
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Deployment } from '../contracts/configuration.ts';
+import { type LossKind, lossName } from '../contracts/decisions.ts';
 import {
   type FoundWrong,
   PULSE,
@@ -17,6 +18,7 @@ import {
   RESTORE_TEST_TAG,
   tenantKeyAlias,
 } from '../contracts/vault-layout.ts';
+import { recoveryPointsLost } from '../platform/accepted-losses.ts';
 import { describeError } from '../platform/errors.ts';
 import { handler as step } from '../platform/handler.ts';
 import { sendHeartbeat } from '../platform/heartbeat.ts';
@@ -37,7 +39,7 @@ import { madeAt } from '../platform/scheduled-instant.ts';
 import { isScheduleEnabled } from '../platform/scheduler.ts';
 import { assessLedger } from './assess-ledger.ts';
 import { assessQuotas, type Quota } from './assess-quotas.ts';
-import { assessSnapshots, countSnapshots, findUnproved } from './assess-snapshots.ts';
+import { assessSnapshots, findUnproved, snapshotsWith } from './assess-snapshots.ts';
 import { isKeptStateForged, isTimeToFoldAfresh } from './check-kept-state.ts';
 import { NOTHING_WRONG, readFoundWrong, writeFoundWrong } from './found-wrong.ts';
 import { readHeadAge } from './read-head-age.ts';
@@ -48,6 +50,7 @@ import { readTamperWatch } from './read-tamper-watch.ts';
 import { readTestRecords, type TestRecords } from './read-test-records.ts';
 import { readTls } from './read-tls.ts';
 import { rotateSample } from './rotate-sample.ts';
+import { type AcceptedLosses, subtractAccepted } from './subtract-accepted.ts';
 
 /** Tenants' keys that each pulse looks at. */
 const KEYS_AT_ONCE = 10;
@@ -83,9 +86,26 @@ export const handler = step({
       found => found.newest,
       () => undefined,
     );
+    // Where the ledger cannot be read nothing is accepted, and everything sounds.
+    const accepted = ledger.then(
+      ({ acceptedLosses }) => acceptedLosses,
+      (): AcceptedLosses => ({}),
+    );
+    const lost: string[] = [];
+    const lose = async (kind: LossKind, ids: readonly string[]) => {
+      const all = await accepted;
+      const losses = subtractAccepted(kind, ids, all);
+      lost.push(...losses.standing);
+      for (const loss of losses.accepted) log('info', 'a loss is accepted', { loss, ...all[loss] });
+      return losses.standing.length;
+    };
     const before = readFoundWrong(deployment.workBucket);
-    const remembered = before.catch((): FoundWrong => NOTHING_WRONG);
-    let { tenants: wrongTenants, vaultKeys: wrongVaultKeys, ledgerState: isStateWrong } = await remembered;
+    const remembered = before.catch(() => undefined);
+    let {
+      tenants: wrongTenants,
+      vaultKeys: wrongVaultKeys,
+      ledgerState: isStateWrong,
+    } = (await remembered) ?? NOTHING_WRONG;
 
     await Promise.all([
       check('ledger', async () => {
@@ -93,10 +113,17 @@ export const handler = step({
           const state = await ledger;
           const [points, tests] = await Promise.all([manifests, records]);
           const unproved = {
-            recoveryPoints: new Set([...points.altered, ...points.unread].map(one => one.recoveryPointId)),
+            recoveryPoints: new Set([
+              ...[...points.altered, ...points.unread].map(one => one.recoveryPointId),
+              ...recoveryPointsLost(state),
+            ]),
             restoreTests: new Set([...tests.altered, ...tests.unread].map(one => one.restoreTestId)),
           };
-          return { LedgerBroken: tests.altered.length > 0 ? 1 : 0, ...assessLedger(state, unproved, now) };
+          const brokenTests = await lose(
+            'test-record-altered',
+            tests.altered.map(({ restoreTestId }) => restoreTestId),
+          );
+          return { LedgerBroken: brokenTests > 0 ? 1 : 0, ...assessLedger(state, unproved, now) };
         } catch (error) {
           if (!(error instanceof LedgerBrokenError)) throw error;
           log('error', 'the ledger is broken', { error: describeError(error) });
@@ -112,9 +139,9 @@ export const handler = step({
         const age = await readHeadAge(await ledger, deployment, now);
         return age === undefined ? {} : { LedgerHeadAge: age };
       }),
-      check('root-manifests', async () => reportManifests(await manifests)),
+      check('root-manifests', async () => reportManifests(await manifests, lose)),
       check('test-records', async () => reportRecords(await records)),
-      check('snapshots', async () => readSnapshots(await manifests, now)),
+      check('snapshots', async () => readSnapshots(await manifests, now, lose)),
       check('keys', async () => {
         const tenants = tenantsOf(await newest);
         const asked = new Set([
@@ -137,9 +164,13 @@ export const handler = step({
       check('locks', async () => {
         const point = await newest;
         const chosen = point === undefined ? [] : await chooseVaultKeys(deployment.vaultBucket, point, now);
-        wrongVaultKeys = await findNotLocked(deployment.vaultBucket, [...new Set([...wrongVaultKeys, ...chosen])], now);
+        const asked = [...new Set([...wrongVaultKeys, ...chosen])];
+        const { gone, notLocked } = await findNotLocked(deployment.vaultBucket, asked, now);
+        const all = await accepted;
+        // What is accepted has to leave room for what is not.
+        wrongVaultKeys = [...gone.filter(key => !Object.hasOwn(all, lossName('object-gone', key))), ...notLocked];
         for (const key of wrongVaultKeys) log('error', 'a vault object is gone or not locked', { key });
-        return { ObjectsNotLocked: wrongVaultKeys.length };
+        return { ObjectsNotLocked: (await lose('object-gone', gone)) + notLocked.length };
       }),
       check('tls', () => readTls(configuration)),
       check('schedules', readSchedules),
@@ -150,7 +181,7 @@ export const handler = step({
     await check('found-wrong', async () => {
       await remember(
         await before,
-        { tenants: wrongTenants, vaultKeys: wrongVaultKeys, ledgerState: isStateWrong },
+        { tenants: wrongTenants, vaultKeys: wrongVaultKeys, ledgerState: isStateWrong, lost: lost.toSorted() },
         deployment,
       );
       return {};
@@ -171,13 +202,20 @@ function tenantsOf(newest: RecoveryPoint | undefined): string[] {
   return [...new Set(known)].sort();
 }
 
-function reportManifests({ altered, unread }: RootManifests): PulseValues {
+/** Takes note of what is lost. @returns how much of it nobody accepted. */
+type Lose = (kind: LossKind, ids: readonly string[]) => Promise<number>;
+
+async function reportManifests({ altered, unread }: RootManifests, lose: Lose): Promise<PulseValues> {
   for (const { recoveryPointId, reason } of altered) {
     log('error', 'a root manifest is not what was recorded', { recoveryPointId, reason });
   }
+  const count = await lose(
+    'root-manifest-altered',
+    altered.map(({ recoveryPointId }) => recoveryPointId),
+  );
   const [first] = unread;
   if (first !== undefined) throw first.error;
-  return { RootManifestsAltered: altered.length };
+  return { RootManifestsAltered: count };
 }
 
 function reportRecords({ altered, unread }: TestRecords): PulseValues {
@@ -189,7 +227,11 @@ function reportRecords({ altered, unread }: TestRecords): PulseValues {
   return {};
 }
 
-async function readSnapshots({ snapshots: expected, unread }: RootManifests, now: Date): Promise<PulseValues> {
+async function readSnapshots(
+  { snapshots: expected, unread }: RootManifests,
+  now: Date,
+  lose: Lose,
+): Promise<PulseValues> {
   const listed = new Map(
     (await listManualSnapshots()).map(snapshot => [snapshot.DBSnapshotIdentifier ?? '', snapshot]),
   );
@@ -228,9 +270,9 @@ async function readSnapshots({ snapshots: expected, unread }: RootManifests, now
   return {
     // What a root manifest names that could not be read is not left behind.
     ...(unread.length === 0 && { OldestUnprovedSnapshotAge: Math.max(0, ...unproved.map(({ ageMs }) => ageMs)) }),
-    SnapshotsMissing: countSnapshots(problems, 'missing'),
-    SnapshotsAltered: countSnapshots(problems, 'altered'),
-    SnapshotsShared: countSnapshots(problems, 'shared'),
+    SnapshotsMissing: await lose('snapshot-missing', snapshotsWith(problems, 'missing')),
+    SnapshotsAltered: await lose('snapshot-altered', snapshotsWith(problems, 'altered')),
+    SnapshotsShared: snapshotsWith(problems, 'shared').length,
   };
 }
 
@@ -270,7 +312,7 @@ async function readQuotas(): Promise<PulseValues> {
   });
 }
 
-async function remember(before: FoundWrong, after: FoundWrong, { workBucket }: Deployment): Promise<void> {
+async function remember(before: FoundWrong | undefined, after: FoundWrong, { workBucket }: Deployment): Promise<void> {
   if (JSON.stringify(before) !== JSON.stringify(after)) await writeFoundWrong(workBucket, after);
 }
 

@@ -27,17 +27,22 @@ async function listSome(vaultBucket: string, tenant: string | null, start: strin
   return [];
 }
 
-/** Those of the objects that are gone, or that no lock holds. */
-export async function findNotLocked(vaultBucket: string, keys: readonly string[], now: Date): Promise<string[]> {
-  const held = await Promise.all(
+/** Of some objects those that are gone, and those that are there and that no lock holds. */
+export async function findNotLocked(
+  vaultBucket: string,
+  keys: readonly string[],
+  now: Date,
+): Promise<{ readonly gone: string[]; readonly notLocked: string[] }> {
+  const found = await Promise.all(
     keys.map(async key => {
       try {
-        return isHeld(await readLock(vaultBucket, key), now);
+        return isHeld(await readLock(vaultBucket, key), now) ? 'held' : 'not locked';
       } catch (error) {
-        if (error instanceof ObjectNotFoundError) return false;
+        if (error instanceof ObjectNotFoundError) return 'gone';
         throw error;
       }
     }),
   );
-  return keys.filter((_key, index) => !held[index]);
+  const those = (is: (typeof found)[number]) => keys.filter((_key, index) => found[index] === is);
+  return { gone: those('gone'), notLocked: those('not locked') };
 }

@@ -4,6 +4,7 @@ import type { RecoveryPoint } from '../contracts/recovery-point.ts';
 import { ChooseInput, ChooseOutput } from '../contracts/restore-test.ts';
 import type { Finding } from '../contracts/restore-test-record.ts';
 import { rootManifestKey } from '../contracts/vault-layout.ts';
+import { recoveryPointsLost } from '../platform/accepted-losses.ts';
 import { isOfEarlierRelease, whyTestDiffers } from '../platform/as-recorded.ts';
 import { handler as step } from '../platform/handler.ts';
 import { inOrder } from '../platform/in-order.ts';
@@ -23,7 +24,11 @@ export const handler = step({
     const restoreTestId = idOfInstant(scheduledAt);
     const allObjects = (objects ?? configuration.restoreTest.objectsPerTenant) === 'all';
     const ledger = await readLedgerState(deployment);
-    const recoveryPoints = Object.values(ledger.recoveryPoints);
+    const lost = recoveryPointsLost(ledger);
+    // One that was asked for is tested: it says what is left of it.
+    const recoveryPoints = Object.values(ledger.recoveryPoints).filter(
+      point => point.recoveryPointId === requestedId || !lost.has(point.recoveryPointId),
+    );
     const history = { recoveryPoints, restoreTests: await readProvedTests(deployment, ledger) };
     const { recoveryPointId, reason } = chooseRecoveryPoint(history, { restoreTestId, requestedId });
     const nothing = { restoreTestId, recoveryPointId, recoveryPointStatus: null, snapshots: [], allObjects };

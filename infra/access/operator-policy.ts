@@ -1,6 +1,7 @@
 import { TRAIL_LOG_GROUP, UNDELIVERED_QUEUE } from '../../functions/contracts/tampering.ts';
 import { bucketNames, REGION, type SupplierConfiguration, trailBucketName } from '../config/configuration.ts';
 import { type ManagedPolicy, managedPolicy } from './policy-document.ts';
+import { workflowName } from './role-names.ts';
 
 /** Below these prefixes lies what tells how things stand: no school's data, no file name. */
 const RECORDS = {
@@ -42,6 +43,7 @@ export function operatorPolicy(configuration: SupplierConfiguration): ManagedPol
           'rds:DescribeDBSnapshotAttributes',
           'rds:DescribeDBSnapshots',
           'rds:DescribeEvents',
+          'tag:GetResources',
           'scheduler:ListSchedules',
           'servicequotas:ListServiceQuotas',
         ],
@@ -59,7 +61,6 @@ export function operatorPolicy(configuration: SupplierConfiguration): ManagedPol
           'states:DescribeExecution',
           'states:GetExecutionHistory',
           'states:ListExecutions',
-          'states:StartExecution',
         ],
         Resource: [
           arn('lambda', 'function:daybreak-*'),
@@ -70,6 +71,15 @@ export function operatorPolicy(configuration: SupplierConfiguration): ManagedPol
           arn('states', 'execution:daybreak-*'),
           arn('states', 'stateMachine:daybreak-*'),
         ],
+      },
+      {
+        // What a person decides is recorded by a responder.
+        Sid: 'StartRuns',
+        Effect: 'Allow',
+        Action: ['states:StartExecution'],
+        Resource: (['daily-backup', 'restore-test', 'remove-abandoned'] as const).map(workflow =>
+          arn('states', `stateMachine:${workflowName(workflow)}`),
+        ),
       },
       {
         Sid: 'ReadBackNowAndTidyUp',

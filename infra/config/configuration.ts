@@ -53,6 +53,27 @@ const ProtectedBucket = BucketConfiguration.extend({
   kmsKeyArns: z.array(keyArn).default([]),
 });
 
+const WITHOUT_PAGERS =
+  "must say who is woken at night: pagers: [{ sms: '+447700900123' }], or { webhook: 'https://…' } of a service that rings, or, where an e-mail wakes somebody, { email: '…' }; docs/pagers.md has what each needs";
+/** Of the 1,024 characters of a notice, the longest leaves so many. */
+const RUNBOOK_BASE_URL_LIMIT = 200;
+
+/** One way to wake somebody. A webhook is an address that answers SNS, as those of services for on-call duty do. */
+const Pager = z.union(
+  [
+    z.strictObject({ email: z.email('must be an e-mail address') }),
+    // https://docs.aws.amazon.com/sns/latest/dg/sns-mobile-phone-number-as-subscriber.html
+    z.strictObject({
+      sms: z.string().regex(/^\+[1-9]\d{7,14}$/, 'must be a number with its country, without spaces: +447700900123'),
+    }),
+    z.strictObject({ webhook: z.url({ protocol: /^https$/, error: 'must be an https address' }) }),
+  ],
+  {
+    error:
+      "must be one of { email: 'name@school-supplier.example' }, { sms: '+447700900123' } and { webhook: 'https://…' }",
+  },
+);
+
 /** Everything that a supplier chooses. The functions get the part that concerns them (`runtimeConfiguration`). */
 export const SupplierConfiguration = z
   .strictObject({
@@ -135,10 +156,23 @@ export const SupplierConfiguration = z
         databases: z.int().min(1).max(40).default(AT_ONCE.databases),
       })
       .prefault({}),
-    /** Who gets the alarms by e-mail. Each address has to confirm once. */
+    /**
+     * Who is woken by what cannot wait until the morning, and how. `docs/pagers.md` says what each kind needs after the first
+     * deployment, and how to try that it rings.
+     */
+    pagers: z.array(Pager, { error: WITHOUT_PAGERS }).min(1, WITHOUT_PAGERS),
+    /** Who gets the other alarms by e-mail, and learns that somebody was woken. Each address has to confirm once. */
     contacts: z
       .array(z.email('must be an e-mail address'))
       .min(1, 'must name at least one e-mail address: an alarm that nobody gets is none'),
+    /**
+     * Where the folder `runbooks/` can be read from a telephone, as in `https://git.example/daybreak/blob/main/runbooks`. Each
+     * notice ends in a link to its page there; without it, in the page's path.
+     */
+    runbookBaseUrl: z
+      .url({ protocol: /^https$/, error: 'must be an https address' })
+      .max(RUNBOOK_BASE_URL_LIMIT, `must have ${RUNBOOK_BASE_URL_LIMIT} characters at most: a notice has little room`)
+      .optional(),
     /**
      * An address outside AWS that gets a GET every 15 minutes, and that tells you when it no longer comes (a check at
      * healthchecks.io, say). Nothing else tells of an account that is closed or suspended. Keep it to yourself.

@@ -44,6 +44,8 @@ export const exampleConfiguration: z.input<typeof SupplierConfiguration> = {
     dailyBackup: { hour: 2, minute: 30 },
     restoreTest: { dayOfMonth: 5, at: { hour: 4, minute: 30 } },
   },
+  // Who is woken, and who reads the rest in the morning.
+  pagers: [{ sms: '+447700900123' }],
   contacts: ['backups@school-supplier.example'],
   // Who may read the records; here, whom Identity Center signs in as an administrator.
   operatorRoleArns: [

@@ -60,6 +60,7 @@ const TRANSITIONS = { perSchool: 9, perDatabase: 60, perRun: 20, janitor: 14 };
 /** A child execution has some 26 events, of half a kilobyte each, without inputs and outputs. */
 const LOG_GB = { perMonth: 0.2, perChild: 13e-6 };
 const EMAILS_PER_MONTH = 100;
+const PAGES_PER_MONTH = 20;
 const TAMPER_EVENTS_PER_MONTH = 1000;
 
 /**
@@ -68,7 +69,7 @@ const TAMPER_EVENTS_PER_MONTH = 1000;
  * @throws UnknownPriceError for a class of restored instances without a price.
  */
 export function estimateMonth(
-  { databases, restoreTest, vault, contacts }: SupplierConfiguration,
+  { databases, restoreTest, vault, contacts, pagers }: SupplierConfiguration,
   size: SupplierSize,
   resources: DeployedResources,
 ): CostLine[] {
@@ -170,8 +171,10 @@ export function estimateMonth(
     ),
     line(
       'SNS',
-      `${EMAILS_PER_MONTH} e-mails to ${contacts.length}`,
+      `${EMAILS_PER_MONTH} e-mails to ${contacts.length}, ${PAGES_PER_MONTH} pages to ${pagers.length}`,
       EMAILS_PER_MONTH * contacts.length * PRICES.email.usd,
+      // Webhooks and e-mails to pagers cost next to nothing.
+      PAGES_PER_MONTH * pagers.filter(pager => 'sms' in pager).length * PRICES.textMessage.usd,
     ),
     line('EventBridge Scheduler', `${thousands(invocations)} thousand`, invocations * PRICES.scheduledInvocation.usd),
     ...(resources.trails === 0

@@ -61,6 +61,12 @@ export const PRICES = {
   logIngestion: { usd: 0.5985, per: 'GB', source: list('AmazonCloudWatch'), evidence: 'record' },
   logStorage: { usd: 0.0315, per: 'GB and month', source: list('AmazonCloudWatch'), evidence: 'record' },
   email: { usd: 2 / 100_000, per: 'e-mail', source: 'https://aws.amazon.com/sns/pricing/', evidence: 'unconfirmed' },
+  textMessage: {
+    usd: 0.04,
+    per: 'text message to the United Kingdom, of one part',
+    source: 'https://aws.amazon.com/sns/sms-pricing/',
+    evidence: 'unconfirmed',
+  },
   scheduledInvocation: { usd: 1.15 / 1_000_000, per: 'invocation', source: list('AWSEvents'), evidence: 'record' },
   dataEvent: {
     usd: 0.1 / 100_000,

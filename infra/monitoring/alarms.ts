@@ -30,10 +30,18 @@ const MINUTES_PER_HOUR = 60;
 export const alarmName = (id: string): string => `daybreak-${id}`;
 /** The alarm that sounds when any urgent one does. */
 export const PAGER = 'pager';
+/** The alarm without which all others of pulse mean nothing. */
+export const SILENCE = 'pulse-silent';
+/** The alarm that tells of one of pulse's, unless pulse is silent. */
+export const noticeId = (id: string): string => `${id}-notice`;
+/** The names of the topics: urgent alarms tell `pagers`, the others `contacts`. */
+export const TOPICS = { contacts: alarmName('alarms'), pagers: alarmName('pagers') } as const;
+/** How far back the first command of an alarm looks: what sounds at three is read at eight, or on Monday. */
+export const LOOK_BACK_SECONDS = 24 * 60 * 60;
 
-/** The command that shows what a step logged in the last two hours with these words. */
+/** The command that shows what a step logged in the last day with these words. */
 export function showLog(step: Step, words: string): string {
-  return `aws lambda get-function-configuration --region ${REGION} --function-name ${stepName(step)} --query LoggingConfig.LogGroup --output text | xargs -I GROUP aws logs filter-log-events --region ${REGION} --log-group-name GROUP --start-time $(($(date +%s) - 7200))000 --filter-pattern '"${words}"'`;
+  return `aws lambda get-function-configuration --region ${REGION} --function-name ${stepName(step)} --query LoggingConfig.LogGroup --output text | xargs -I GROUP aws logs filter-log-events --region ${REGION} --log-group-name GROUP --start-time $(($(date +%s) - ${LOOK_BACK_SECONDS}))000 --filter-pattern '"${words}"'`;
 }
 
 /** How `daybreak evidence verify` is told the keys whose signatures the ledger bears. */
@@ -46,13 +54,17 @@ const KEY_OPTIONS = [
 /** Every alarm. Each command works as it stands, in the account's Region, with the operator's role. */
 export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDefinition[] {
   const { evidenceBucket, workBucket } = bucketNames(configuration);
-  const showEvidence = `npm run daybreak -- evidence show --evidence-bucket ${evidenceBucket}`;
+  const showEvidence = (kind: string, since: string) =>
+    `npm run daybreak -- evidence show --evidence-bucket ${evidenceBucket} --kind ${kind} --since ${since}`;
+  // With the last good one before what went wrong.
+  const showBackups = showEvidence('backup', '72h');
+  const showTests = showEvidence('restore-test', '40d');
   const verifyEvidence = `npm run daybreak -- evidence verify --evidence-bucket ${evidenceBucket} ${KEY_OPTIONS.map(([option, alias]) => `--${option} $(aws kms describe-key --region ${REGION} --key-id ${alias} --query KeyMetadata.Arn --output text)`).join(' ')}`;
   const findings = (message: string) => showLog('pulse/read-back', message);
   const abandonedAfterMs = configuration.restoreTest.abandonedAfterMs;
   return [
     {
-      id: 'pulse-silent',
+      id: SILENCE,
       meaning: 'Pulse does not report: nobody is looking, and every other alarm sounds for want of data.',
       metric: 'PulseCompleted',
       limit: { least: 1 },
@@ -75,7 +87,7 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       meaning: 'There is no good recovery point of the last 26 hours.',
       metric: 'NewestGoodRecoveryPointAge',
       limit: { most: 26 * HOUR_MS },
-      command: showEvidence,
+      command: showBackups,
       runbook: 'backup-failed.md',
       urgent: true,
     },
@@ -84,7 +96,7 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       meaning: 'A backup failed, or left an incomplete recovery point, and none was good since.',
       metric: 'FailedBackups',
       limit: { most: 0 },
-      command: showEvidence,
+      command: showBackups,
       runbook: 'backup-failed.md',
       urgent: false,
     },
@@ -95,7 +107,7 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       limit: { most: 31 * DAY_MS },
       // After a month of 31 days the next test begins just then, and needs its time.
       lastingMinutes: 12 * MINUTES_PER_HOUR,
-      command: showEvidence,
+      command: showTests,
       runbook: 'restore-test-inconclusive.md',
       urgent: false,
     },
@@ -104,7 +116,7 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       meaning: 'A restore test failed, and none passed since: a backup may not be what was backed up.',
       metric: 'FailedRestoreTests',
       limit: { most: 0 },
-      command: showEvidence,
+      command: showTests,
       runbook: 'restore-test-failed.md',
       urgent: true,
     },
@@ -113,7 +125,7 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       meaning: 'A restore test compared too little, and none passed since.',
       metric: 'InconclusiveRestoreTests',
       limit: { most: 0 },
-      command: showEvidence,
+      command: showTests,
       runbook: 'restore-test-inconclusive.md',
       urgent: false,
     },

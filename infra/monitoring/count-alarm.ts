@@ -1,6 +1,7 @@
 import { Duration } from 'aws-cdk-lib';
 import { Alarm, ComparisonOperator, Metric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Construct } from 'constructs';
+import type { SupplierConfiguration } from '../config/configuration.ts';
 import { alarmName } from './alarms.ts';
 import { describeAlarm } from './pulse-alarm.ts';
 import type { CountAlarmDefinition } from './tamper-alarms.ts';
@@ -13,11 +14,15 @@ const STANDS_MINUTES = 15;
  * An alarm that sounds within a minute of the first count, and stands for a quarter of an hour after the last.
  * @throws Error naming an alarm that CloudWatch would refuse.
  */
-export function createCountAlarm(scope: Construct, definition: CountAlarmDefinition): Alarm {
+export function createCountAlarm(
+  scope: Construct,
+  definition: CountAlarmDefinition,
+  configuration: SupplierConfiguration,
+): Alarm {
   const { id, metric } = definition;
   return new Alarm(scope, id, {
     alarmName: alarmName(id),
-    alarmDescription: describeAlarm(definition),
+    alarmDescription: describeAlarm(definition, configuration),
     metric: new Metric({
       namespace: metric.namespace,
       metricName: metric.name,

@@ -3,6 +3,7 @@ import { Alarm, ComparisonOperator, Metric, type MetricOptions, TreatMissingData
 import type { Construct } from 'constructs';
 import { PULSE, type PulseMetric } from '../../functions/contracts/pulse.ts';
 import { METRIC_NAMESPACE, METRIC_SERVICE } from '../../functions/platform/metrics.ts';
+import type { SupplierConfiguration } from '../config/configuration.ts';
 import { type AlarmDefinition, alarmName } from './alarms.ts';
 
 const PULSE_MINUTES = 15;
@@ -22,16 +23,17 @@ export function pulseMetric(metricName: PulseMetric, options: MetricOptions = {}
   });
 }
 
-/** What an alarm says to whom it wakes. @throws Error where that is longer than CloudWatch takes. */
-export function describeAlarm({
-  id,
-  meaning,
-  command,
-  runbook,
-}: Pick<AlarmDefinition, 'id' | 'meaning' | 'command' | 'runbook'>): string {
-  const description = `${meaning}\n\nFirst: ${command}\n\nThen: runbooks/${runbook}`;
+/** What an alarm says to whom it wakes, with where its page is. @throws Error where that is longer than CloudWatch takes. */
+export function describeAlarm(
+  { id, meaning, command, runbook }: Pick<AlarmDefinition, 'id' | 'meaning' | 'command' | 'runbook'>,
+  { runbookBaseUrl = 'runbooks' }: Pick<SupplierConfiguration, 'runbookBaseUrl'>,
+): string {
+  const page = `${runbookBaseUrl.replace(/\/$/, '')}/${runbook}`;
+  const description = `${meaning}\n\nFirst: ${command}\n\nThen: ${page}`;
   if (description.length > DESCRIPTION_LIMIT) {
-    throw new Error(`alarm ${id}: its description has ${description.length} characters; ${DESCRIPTION_LIMIT} fit`);
+    throw new Error(
+      `alarm ${id}: its description has ${description.length} characters; ${DESCRIPTION_LIMIT} fit: shorten runbookBaseUrl`,
+    );
   }
   return description;
 }
@@ -40,14 +42,18 @@ export function describeAlarm({
  * The way to make an alarm of pulse: over one of pulse's metrics, where missing data breaches.
  * @throws Error naming an alarm that CloudWatch would refuse.
  */
-export function createPulseAlarm(scope: Construct, definition: AlarmDefinition): Alarm {
+export function createPulseAlarm(
+  scope: Construct,
+  definition: AlarmDefinition,
+  configuration: SupplierConfiguration,
+): Alarm {
   const { id, metric, limit, lastingMinutes = PULSE_MINUTES } = definition;
   if (lastingMinutes % PULSE_MINUTES !== 0 || lastingMinutes > SHORT_PERIODS_LIMIT_MINUTES) {
     throw new Error(`alarm ${id}: it can last a multiple of ${PULSE_MINUTES} minutes, up to a day`);
   }
   return new Alarm(scope, id, {
     alarmName: alarmName(id),
-    alarmDescription: describeAlarm(definition),
+    alarmDescription: describeAlarm(definition, configuration),
     metric: pulseMetric(metric),
     threshold: 'most' in limit ? limit.most : limit.least,
     comparisonOperator:

@@ -10,7 +10,7 @@ import {
 import { METRIC_NAMESPACE, METRIC_SERVICE } from '../../functions/platform/metrics.ts';
 import { stepName } from '../access/role-names.ts';
 import { REGION } from '../config/configuration.ts';
-import { type AlarmDefinition, showLog } from './alarms.ts';
+import { type AlarmDefinition, LOOK_BACK_SECONDS, showLog } from './alarms.ts';
 import { IDENTITY_MEANING, type TamperRule } from './tamper-rules.ts';
 
 /** One alarm over a count of what must not happen, as it happens. Silence is well. */
@@ -32,7 +32,7 @@ const RUNBOOK = 'tampering.md';
  */
 export function tamperAlarmsOf(rules: readonly TamperRule[]): readonly CountAlarmDefinition[] {
   const showTrail = (filter: string) =>
-    `aws logs filter-log-events --region ${REGION} --log-group-name ${TRAIL_LOG_GROUP} --start-time $(($(date +%s) - 7200))000 --filter-pattern '{ ${filter} }' --query 'events[].message' --output text`;
+    `aws logs filter-log-events --region ${REGION} --log-group-name ${TRAIL_LOG_GROUP} --start-time $(($(date +%s) - ${LOOK_BACK_SECONDS}))000 --filter-pattern '{ ${filter} }' --query 'events[].message' --output text`;
   const showSource = (eventSource: string) => showTrail(`$.eventSource = "${eventSource}"`);
   return [
     ...rules.map(({ id, meaning, eventSource }) => ({

@@ -11,7 +11,7 @@ import { LEDGER_PROJECTION_PREFIX } from '../../functions/contracts/vault-layout
 import { bootstrapNames } from '../access/bootstrap-names.ts';
 import { roleArn, type Step, stepName } from '../access/role-names.ts';
 import { bucketNames, REGION, type SupplierConfiguration, trailBucketName } from '../config/configuration.ts';
-import { alarmName } from './alarms.ts';
+import { alarmName, TOPICS } from './alarms.ts';
 
 /** A part of an event pattern: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html */
 export interface Pattern {
@@ -52,7 +52,7 @@ export function tamperRules(configuration: SupplierConfiguration, keyArns: reado
   const arn = (service: string, resource: string) => `arn:aws:${service}:${REGION}:${account}:${resource}`;
   const snapshots = ['daybreak-', arn('rds', 'snapshot:daybreak-')].map(begins);
   const named = (field: string, ...prefixes: string[]) => request({ [field]: prefixes.map(begins) });
-  const topic = arn('sns', alarmName('alarms'));
+  const topics = Object.values(TOPICS).map(name => arn('sns', name));
   return [
     {
       id: 'snapshot-deleted',
@@ -243,7 +243,7 @@ export function tamperRules(configuration: SupplierConfiguration, keyArns: reado
     },
     {
       id: 'topics',
-      meaning: 'The topic that notices go through, or who gets them, was changed.',
+      meaning: 'A topic that notices go through, or who gets them, was changed.',
       eventSource: 'sns.amazonaws.com',
       eventNames: [
         'DeleteTopic',
@@ -254,7 +254,7 @@ export function tamperRules(configuration: SupplierConfiguration, keyArns: reado
         'Unsubscribe',
         'SetSubscriptionAttributes',
       ],
-      touches: [request({ topicArn: [topic] }), named('subscriptionArn', `${topic}:`)],
+      touches: [request({ topicArn: topics }), named('subscriptionArn', ...topics.map(topic => `${topic}:`))],
     },
     {
       id: 'queues',

@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy, Stack, Tags } from 'aws-cdk-lib';
+import { Duration, Stack, Tags } from 'aws-cdk-lib';
 import {
   type Alarm,
   AlarmRule,
@@ -12,17 +12,14 @@ import {
   TextWidget,
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
-import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Key } from 'aws-cdk-lib/aws-kms';
-import { Topic } from 'aws-cdk-lib/aws-sns';
-import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Construct } from 'constructs';
 import type { PulseMetric } from '../../functions/contracts/pulse.ts';
 import { REGION, type SupplierConfiguration } from '../config/configuration.ts';
 import { acknowledge } from '../constructs/acknowledge.ts';
-import { alarmName, alarmsOf, PAGER } from '../monitoring/alarms.ts';
+import { type AlarmDefinition, alarmName, alarmsOf, noticeId, PAGER, SILENCE } from '../monitoring/alarms.ts';
 import { createCountAlarm } from '../monitoring/count-alarm.ts';
-import { createPulseAlarm, pulseMetric } from '../monitoring/pulse-alarm.ts';
+import { createNoticeTopics } from '../monitoring/notice-topics.ts';
+import { createPulseAlarm, describeAlarm, pulseMetric } from '../monitoring/pulse-alarm.ts';
 import { StoppedRunRules } from '../monitoring/stopped-run-rules.ts';
 import { tamperAlarmsOf } from '../monitoring/tamper-alarms.ts';
 import { TamperDelivery } from '../monitoring/tamper-delivery.ts';
@@ -32,12 +29,8 @@ import type { VaultKeys } from './vault.ts';
 
 const WHOLE_WIDTH = 24;
 const HOUR_MS = 60 * 60 * 1000;
-const CLOUDWATCH = new ServicePrincipal('cloudwatch.amazonaws.com');
-const ofAlarms = (account: string) => ({
-  StringEquals: { 'aws:SourceAccount': account },
-  ArnLike: { 'aws:SourceArn': `arn:aws:cloudwatch:${REGION}:${account}:alarm:${alarmName('*')}` },
-});
-
+/** Pulse's alarms are evaluated each minute, within it or the next: so long one may come before its suppressor. */
+const SUPPRESSION_PERIOD = Duration.minutes(3);
 /** What is watched of other stacks. */
 interface Watched {
   readonly vault: VaultKeys;
@@ -56,83 +49,68 @@ export class MonitoringStack extends Stack {
     const { vault, trail } = watched;
     // The log that its filters are on has no reference here: its name is fixed.
     this.addStackDependency(trail);
-    const topicKey = this.#createTopicKey(configuration);
+    const topics = createNoticeTopics(this, configuration);
     const { vaultKeyArn, signingKeyArn, ledgerKeyArn, entryKeyArn, tenantIdKeyArn, logKeyArn } = vault;
     const ofVault = [vaultKeyArn, signingKeyArn, ledgerKeyArn, entryKeyArn, tenantIdKeyArn, logKeyArn];
-    const keyArns = [...ofVault, trail.keyArn, topicKey.keyArn];
+    const keyArns = [...ofVault, trail.keyArn, topics.key.keyArn];
     const rules = tamperRules(configuration, keyArns);
     const { undelivered } = new TamperDelivery(this, 'TamperWatch', configuration, rules);
     new StoppedRunRules(this, 'StoppedRuns', account, undelivered);
-    const tell = new SnsAction(this.#createTopic(configuration, topicKey));
-    const pulseDefinitions = alarmsOf(configuration);
-    const tamperDefinitions = tamperAlarmsOf(rules);
-    const definitions = [...pulseDefinitions, ...tamperDefinitions];
-    const alarms = new Map<string, Alarm>();
-    for (const [definition, alarm] of [
-      ...pulseDefinitions.map(definition => [definition, createPulseAlarm(this, definition)] as const),
-      ...tamperDefinitions.map(definition => [definition, createCountAlarm(this, definition)] as const),
-    ]) {
-      // Each tells by itself: beside one that lasts, another must not go unheard.
-      alarm.addAlarmAction(tell);
-      alarm.addOkAction(tell);
-      alarms.set(definition.id, alarm);
+    const [pagers, contacts] = [new SnsAction(topics.pagers), new SnsAction(topics.contacts)];
+    const pulseAlarms = alarmsOf(configuration).map(
+      definition => [definition, createPulseAlarm(this, definition, configuration)] as const,
+    );
+    const tamperAlarms = tamperAlarmsOf(rules).map(
+      definition => [definition, createCountAlarm(this, definition, configuration)] as const,
+    );
+    const alarms = [...pulseAlarms, ...tamperAlarms];
+    const silent = pulseAlarms.find(([{ id }]) => id === SILENCE)?.[1];
+    // Each tells by itself: beside one that lasts, another must not go unheard.
+    for (const [definition, alarm] of alarms) {
+      const isOfPulse = 'limit' in definition && alarm !== silent;
+      const teller = isOfPulse ? this.#createNotice(definition, alarm, silent, configuration) : alarm;
+      teller.addAlarmAction(definition.urgent ? pagers : contacts);
+      teller.addOkAction(definition.urgent ? pagers : contacts);
     }
-    const urgent = definitions.filter(definition => definition.urgent).map(definition => definition.id);
+    const urgent = alarms.flatMap(([definition, alarm]) => (definition.urgent ? [alarm] : []));
     const pager = new CompositeAlarm(this, PAGER, {
       compositeAlarmName: alarmName(PAGER),
-      alarmDescription: `Something cannot wait until the morning.\n\nFirst: aws cloudwatch describe-alarms --region ${REGION} --state-value ALARM --alarm-name-prefix daybreak- --query 'MetricAlarms[].[AlarmName,AlarmDescription]' --output text\n\nThen: the page that each alarm names; pulse-silent before the others.`,
-      alarmRule: AlarmRule.anyOf(
-        ...[...alarms].flatMap(([name, alarm]) =>
-          urgent.includes(name) ? [AlarmRule.fromAlarm(alarm, AlarmState.ALARM)] : [],
-        ),
-      ),
+      alarmDescription: `Something cannot wait until the morning: the pagers are told, by each alarm.\n\nFirst: aws cloudwatch describe-alarms --region ${REGION} --state-value ALARM --alarm-name-prefix daybreak- --query 'MetricAlarms[].[AlarmName,AlarmDescription]' --output text\n\nThen: the page that each alarm names; pulse-silent before the others.`,
+      alarmRule: AlarmRule.anyOf(...urgent.map(alarm => AlarmRule.fromAlarm(alarm, AlarmState.ALARM))),
     });
-    pager.addAlarmAction(tell);
-    pager.addOkAction(tell);
-    this.#createDashboard([...alarms.values()], pager);
+    // Those who read in the morning learn from it that somebody was woken, and that it is over.
+    pager.addAlarmAction(contacts);
+    pager.addOkAction(contacts);
+    this.#createDashboard(
+      alarms.map(([, alarm]) => alarm),
+      pager,
+    );
   }
 
-  #createTopicKey({ account }: SupplierConfiguration): Key {
-    const key = new Key(this, 'TopicKey', {
-      alias: 'alias/daybreak/alarms',
-      description: 'Daybreak: notices of alarms, on their way to the contacts',
-      enableKeyRotation: true,
-      // Nothing is kept under it. But who deploys may delete no key, and no tag or alias tells this one from those that must
-      // never go: he who changes keys could move either.
-      removalPolicy: RemovalPolicy.RETAIN,
-    });
-    // The key of AWS itself (alias/aws/sns) would not let CloudWatch in.
-    // https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
-    key.addToResourcePolicy(
-      new PolicyStatement({
-        sid: 'AlarmsEncryptNotices',
-        principals: [CLOUDWATCH],
-        actions: ['kms:Decrypt', 'kms:GenerateDataKey*'],
-        resources: ['*'],
-        conditions: ofAlarms(account),
-      }),
-    );
-    return key;
-  }
-
-  #createTopic({ account, contacts }: SupplierConfiguration, key: Key): Topic {
-    const topic = new Topic(this, 'Topic', { topicName: alarmName('alarms'), masterKey: key, enforceSSL: true });
-    topic.addToResourcePolicy(
-      new PolicyStatement({
-        sid: 'AlarmsPublish',
-        principals: [CLOUDWATCH],
-        actions: ['sns:Publish'],
-        resources: [topic.topicArn],
-        conditions: ofAlarms(account),
-      }),
-    );
-    for (const contact of new Set(contacts)) topic.addSubscription(new EmailSubscription(contact));
+  /**
+   * What tells of one of pulse's alarms. While pulse is silent every alarm of it sounds, for want of data, and only that one
+   * of silence tells; a metric alarm cannot be suppressed, a composite one can.
+   */
+  #createNotice(
+    definition: AlarmDefinition,
+    alarm: Alarm,
+    silent: Alarm | undefined,
+    configuration: SupplierConfiguration,
+  ): CompositeAlarm {
+    const id = noticeId(definition.id);
     acknowledge(
-      topic,
-      ['Serverless-SNSRedrivePolicy'],
-      'A notice that no e-mail delivers would wait in a queue of the same account, which nobody watches. The alarm keeps its state, and each contact has a subscription.',
+      alarm,
+      ['NIST.800.53.R5-CloudWatchAlarmAction'],
+      `Its composite alarm ${alarmName(id)} has the actions, which the silence of pulse suppresses.`,
     );
-    return topic;
+    return new CompositeAlarm(this, id, {
+      compositeAlarmName: alarmName(id),
+      alarmDescription: describeAlarm(definition, configuration),
+      alarmRule: AlarmRule.fromAlarm(alarm, AlarmState.ALARM),
+      ...(silent && { actionsSuppressor: silent }),
+      actionsSuppressorWaitPeriod: SUPPRESSION_PERIOD,
+      actionsSuppressorExtensionPeriod: SUPPRESSION_PERIOD,
+    });
   }
 
   #createDashboard(alarms: readonly Alarm[], pager: CompositeAlarm): void {

@@ -31,6 +31,14 @@ export const EVIDENCE_STEPS = defineSteps({
       ];
     },
   },
+  'evidence/check-decision': {
+    limits: { timeoutMinutes: 3, memoryMib: 512, spoolMib: 512 },
+    builtFor: { items: 1, of: 'decisions', bytes: MIB, payloadBytes: 2 * KIB },
+    placement: 'outside',
+    callers: ['workflow'],
+    environment: 'nothing more',
+    permissions: ({ workBucket, read }) => [...read(workBucket, 'pulse/')],
+  },
   'evidence/record-tampering': {
     limits: { timeoutMinutes: 15, memoryMib: 1024, spoolMib: 512 },
     builtFor: { items: 1, of: 'events', bytes: 32 * MIB, payloadBytes: 256 * KIB },

@@ -1,5 +1,6 @@
 import type { Workflow } from '../access/role-names.ts';
 import { dailyBackup } from './daily-backup.ts';
+import { recordDecision } from './record-decision.ts';
 import { removeAbandoned } from './remove-abandoned.ts';
 import { restoreTest } from './restore-test.ts';
 import type { WorkflowDefinition, WorkflowReferences } from './states-language.ts';
@@ -9,4 +10,5 @@ export const DEFINITIONS: Readonly<Record<Workflow, (references: WorkflowReferen
   'daily-backup': dailyBackup,
   'restore-test': restoreTest,
   'remove-abandoned': removeAbandoned,
+  'record-decision': recordDecision,
 };

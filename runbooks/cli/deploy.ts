@@ -51,13 +51,19 @@ async function writePermissions({
   output: string;
 }): Promise<Answer> {
   const configuration = await readSupplierConfiguration(file);
-  const [{ executionPolicies }, { deployerPolicies }, { operatorPolicy }] = await Promise.all([
+  const [{ executionPolicies }, { deployerPolicies }, { operatorPolicy }, { responderPolicy }] = await Promise.all([
     import('../../infra/access/execution-policies.ts'),
     import('../../infra/access/deployer-policies.ts'),
     import('../../infra/access/operator-policy.ts'),
+    import('../../infra/access/responder-policy.ts'),
   ]);
   const execution = executionPolicies(configuration);
-  const policies = [...execution, ...deployerPolicies(configuration), operatorPolicy(configuration)];
+  const policies = [
+    ...execution,
+    ...deployerPolicies(configuration),
+    operatorPolicy(configuration),
+    responderPolicy(configuration),
+  ];
   requireWritableDirectory('--output', output);
   for (const { name, document } of policies) {
     writeFileSync(join(output, `${name}.json`), `${JSON.stringify(document, null, 2)}\n`);

@@ -51,6 +51,9 @@ function describeBody({ body }: StoredLedgerEntry): string {
     ...text('verdict'),
     ...text('status'),
     ...text('error'),
+    ...text('loss'),
+    ...text('reason'),
+    ...text('reference', 'see '),
     ...text('restoreTestId', 'test '),
     ...text('cloudTrailEventId', 'event '),
   ].join(', ');

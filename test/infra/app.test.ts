@@ -14,6 +14,7 @@ import { createApp } from '../../infra/app.ts';
 import { SupplierConfiguration } from '../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../infra/config/example.ts';
 import { alarmsOf } from '../../infra/monitoring/alarms.ts';
+import { describeAlarm } from '../../infra/monitoring/pulse-alarm.ts';
 import { tamperAlarmsOf } from '../../infra/monitoring/tamper-alarms.ts';
 import { tamperRules } from '../../infra/monitoring/tamper-rules.ts';
 
@@ -489,7 +490,6 @@ describe('the monitoring stack', () => {
         TreatMissingData: 'breaching',
       });
       expect(alarm.Period * alarm.EvaluationPeriods).toBeLessThanOrEqual(86_400);
-      expect([alarm.AlarmActions, alarm.OKActions].map(actions => actions.length)).toEqual([1, 1]);
     }
   });
 
@@ -505,7 +505,6 @@ describe('the monitoring stack', () => {
         ComparisonOperator: 'GreaterThanThreshold',
         TreatMissingData: 'notBreaching',
       });
-      expect([alarm.AlarmActions, alarm.OKActions].map(actions => actions.length)).toEqual([1, 1]);
     }
   });
 
@@ -554,8 +553,54 @@ describe('the monitoring stack', () => {
     }
   });
 
-  it('wakes somebody for what is urgent, over an encrypted topic that wants TLS', () => {
-    const [[, pager] = []] = ofType(monitoring, 'AWS::CloudWatch::CompositeAlarm');
+  it('tells the pagers of what is urgent and the contacts of the rest, each alarm by itself, and of silence alone while pulse is silent', () => {
+    const topics = Object.fromEntries(
+      ofType(monitoring, 'AWS::SNS::Topic').map(([id, { Properties }]) => [Properties.TopicName, id]),
+    );
+    const composites = ofType(monitoring, 'AWS::CloudWatch::CompositeAlarm').map(([, { Properties }]) => Properties);
+    const metricAlarms = ofType(monitoring, 'AWS::CloudWatch::Alarm');
+    const told = (alarm: { AlarmActions?: unknown; OKActions?: unknown } | undefined) => {
+      expect(alarm?.AlarmActions).toEqual(alarm?.OKActions);
+      return alarm?.AlarmActions;
+    };
+    const silentId = metricAlarms.find(([, { Properties }]) => Properties.AlarmName === 'daybreak-pulse-silent')?.[0];
+    const ofPulse = definitions.map(({ id }) => id).filter(id => id !== 'pulse-silent');
+    for (const { id, urgent } of [...definitions, ...watch]) {
+      const [logicalId, alarm] =
+        metricAlarms.find(([, { Properties }]) => Properties.AlarmName === `daybreak-${id}`) ?? [];
+      const notice = composites.find(({ AlarmName }) => AlarmName === `daybreak-${id}-notice`);
+      const topic = [{ Ref: topics[urgent ? 'daybreak-pagers' : 'daybreak-alarms'] }];
+      if (!ofPulse.includes(id)) {
+        expect([id, notice, told(alarm?.Properties)]).toEqual([id, undefined, topic]);
+        continue;
+      }
+      expect([id, told(alarm?.Properties), told(notice)]).toEqual([id, undefined, topic]);
+      expect(notice).toMatchObject({
+        AlarmDescription: alarm?.Properties.AlarmDescription,
+        ActionsSuppressor: { 'Fn::GetAtt': [silentId, 'Arn'] },
+        ActionsSuppressorWaitPeriod: 180,
+        ActionsSuppressorExtensionPeriod: 180,
+      });
+      expect(JSON.stringify(notice?.AlarmRule)).toContain(`"${logicalId}"`);
+    }
+    expect(composites).toHaveLength(ofPulse.length + 1);
+  });
+
+  it('names in each notice the page, as a link where the configuration says where the pages are', () => {
+    const all = [...definitions, ...watch];
+    const longest = `https://git.example/${'x'.repeat(180)}`;
+    const described = all.map(definition => describeAlarm(definition, { runbookBaseUrl: longest }));
+    expect(described.map(text => text.split('Then: ')[1])).toEqual(all.map(({ runbook }) => `${longest}/${runbook}`));
+    expect(Math.max(...described.map(({ length }) => length))).toBeLessThanOrEqual(1024);
+    const [first] = definitions.map(one => describeAlarm(one, { runbookBaseUrl: 'https://git.example/runbooks/' }));
+    expect(first).toMatch(/Then: https:\/\/git\.example\/runbooks\/pulse-silent\.md$/);
+  });
+
+  it('sounds the pager for what is urgent, over encrypted topics that want TLS', () => {
+    const [, pager] =
+      ofType(monitoring, 'AWS::CloudWatch::CompositeAlarm').find(
+        ([, { Properties }]) => Properties.AlarmName === 'daybreak-pager',
+      ) ?? [];
     const rule = JSON.stringify(pager?.Properties.AlarmRule);
     const logicalIds = ofType(monitoring, 'AWS::CloudWatch::Alarm').map(([id, { Properties }]) => [
       Properties.AlarmName,
@@ -564,9 +609,11 @@ describe('the monitoring stack', () => {
     const inRule = logicalIds.flatMap(([name, id]) => (rule.includes(`"${id}"`) ? [name] : []));
     expect(inRule).toEqual([...definitions, ...watch].filter(({ urgent }) => urgent).map(({ id }) => `daybreak-${id}`));
 
-    const [[topicId, topic] = []] = ofType(monitoring, 'AWS::SNS::Topic');
+    const topics = ofType(monitoring, 'AWS::SNS::Topic');
+    expect(topics.map(([, { Properties }]) => Properties.TopicName)).toEqual(['daybreak-alarms', 'daybreak-pagers']);
+    const [[contactsId] = [], [pagersId] = []] = topics;
     const [[keyId, key] = []] = ofType(monitoring, 'AWS::KMS::Key');
-    expect(topic?.Properties.KmsMasterKeyId).toEqual({ 'Fn::GetAtt': [keyId, 'Arn'] });
+    for (const [, topic] of topics) expect(topic.Properties.KmsMasterKeyId).toEqual({ 'Fn::GetAtt': [keyId, 'Arn'] });
     const conditions = {
       StringEquals: { 'aws:SourceAccount': '111122223333' },
       ArnLike: { 'aws:SourceArn': 'arn:aws:cloudwatch:eu-west-2:111122223333:alarm:daybreak-*' },
@@ -580,14 +627,23 @@ describe('the monitoring stack', () => {
       Resource: '*',
       Condition: conditions,
     });
-    const [[, policy] = []] = ofType(monitoring, 'AWS::SNS::TopicPolicy');
-    expect(policy?.Properties.PolicyDocument.Statement).toEqual([
-      expect.objectContaining({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
-      expect.objectContaining({ Effect: 'Allow', Principal, Action: 'sns:Publish', Condition: conditions }),
+    const policies = ofType(monitoring, 'AWS::SNS::TopicPolicy');
+    expect(policies.map(([, { Properties }]) => Properties.Topics)).toEqual([
+      [{ Ref: contactsId }],
+      [{ Ref: pagersId }],
     ]);
+    for (const [, policy] of policies) {
+      expect(policy.Properties.PolicyDocument.Statement).toEqual([
+        expect.objectContaining({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
+        expect.objectContaining({ Effect: 'Allow', Principal, Action: 'sns:Publish', Condition: conditions }),
+      ]);
+    }
     expect(ofType(monitoring, 'AWS::SNS::Subscription').map(([, { Properties }]) => Properties)).toEqual([
-      { Protocol: 'email', Endpoint: 'backups@school-supplier.example', TopicArn: { Ref: topicId } },
+      { Protocol: 'email', Endpoint: 'backups@school-supplier.example', TopicArn: { Ref: contactsId } },
+      { Protocol: 'sms', Endpoint: '+447700900123', TopicArn: { Ref: pagersId } },
     ]);
+    // By these ids a deployment of an earlier version knows them.
+    expect([contactsId, keyId]).toEqual(['TopicBFC7AF6E', 'TopicKeyB2E0C9CB']);
   });
 
   it('asks on the first row of the dashboard whether we are safe', () => {

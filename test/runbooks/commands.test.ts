@@ -10,6 +10,8 @@ import * as sns from '@aws-sdk/client-sns';
 import { describe, expect, it } from 'vitest';
 import { SCHEDULES, scheduleName } from '../../functions/contracts/schedules.ts';
 import { operatorPolicy } from '../../infra/access/operator-policy.ts';
+import type { ManagedPolicy } from '../../infra/access/policy-document.ts';
+import { responderPolicy } from '../../infra/access/responder-policy.ts';
 import { STEPS, stepName, WORKFLOWS, workflowName } from '../../infra/access/role-names.ts';
 import { readConfiguration } from '../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../infra/config/example.ts';
@@ -207,15 +209,25 @@ it('names only functions, workflows, schedules and aliases that are deployed', (
 /** What the CLI's commands ask IAM for, where that is not what they are called. */
 const ACTIONS: Record<string, string> = {
   'aws s3 cp': 's3:GetObject',
+  'aws s3 rm': 's3:DeleteObject',
   'aws s3api list-object-versions': 's3:ListBucketVersions',
+  'aws s3api head-object': 's3:GetObject',
+  'aws resourcegroupstaggingapi get-resources': 'tag:GetResources',
   'aws lambda invoke': 'lambda:InvokeFunction',
 };
 const SERVICES: Record<string, string> = { stepfunctions: 'states', s3api: 's3', 'service-quotas': 'servicequotas' };
 
+/** What allows a command: whoever watches, whoever repairs, or nobody below an administrator. */
+function actionOf({ service, operation }: WrittenCommand): string {
+  const prefix = service.replace('aws ', '');
+  return ACTIONS[`${service} ${operation}`] ?? `${SERVICES[prefix] ?? prefix}:${camel(operation)}`;
+}
+const actionsOf = ({ document }: ManagedPolicy) =>
+  document.Statement.flatMap(({ Action = [] }) => Action.map(action => action.toLowerCase()));
+const OPERATOR = actionsOf(operatorPolicy(configuration));
+const RESPONDER = actionsOf(responderPolicy(configuration));
+
 it('begins each page and each alarm with what the operator may do', () => {
-  const allowed = operatorPolicy(configuration).document.Statement.flatMap(({ Action = [] }) =>
-    Action.map(action => action.toLowerCase()),
-  );
   const first = [
     ...pages.flatMap(({ name, text }) =>
       commandsIn(/## First command\n([\s\S]*?)\n## /.exec(text)?.[1] ?? '').map(command => ({ name, ...command })),
@@ -224,10 +236,78 @@ it('begins each page and each alarm with what the operator may do', () => {
     ...written.filter(({ operation }) => operation === 'start-execution'),
   ].filter(({ service }) => service.startsWith('aws '));
   expect(first.length).toBeGreaterThan(40);
-  const refused = first.flatMap(({ name, service, operation, text }) => {
-    const prefix = service.replace('aws ', '');
-    const action = ACTIONS[`${service} ${operation}`] ?? `${SERVICES[prefix] ?? prefix}:${camel(operation)}`;
-    return allowed.includes(action.toLowerCase()) ? [] : [`${name}: ${action}: ${text}`];
+  const refused = first.filter(command => !OPERATOR.includes(actionOf(command).toLowerCase()));
+  expect(refused.map(({ name, text }) => `${name}: ${text}`)).toEqual([]);
+});
+
+describe('each command of a page', () => {
+  const runbooks = pages.filter(({ name }) => name.startsWith('runbooks/'));
+  /** The commands of a page's lines, and whether the line, or in a block a comment before it, says who has to run it. */
+  const marked = runbooks.flatMap(({ name, text }) => {
+    let block: 'none' | 'anybody' | 'administrator' = 'none';
+    return text
+      .replaceAll('\\\n', ' ')
+      .split('\n')
+      .flatMap(line => {
+        if (line.startsWith('```')) block = block === 'none' ? 'anybody' : 'none';
+        else if (block !== 'none' && line === '# administrator') block = 'administrator';
+        const isMarked = block === 'administrator' || (block === 'none' && /\badministrator\b/.test(line));
+        const found = block === 'none' ? commandsIn(line) : commandsInShell(line);
+        return found.map(command => ({ name, isMarked, command }));
+      });
   });
-  expect(refused).toEqual([]);
+  const ofAws = marked.filter(({ command }) => command.service.startsWith('aws '));
+
+  it('is the operator’s or the responder’s, or is marked as an administrator’s', () => {
+    expect(ofAws.length).toBeGreaterThan(60);
+    const allowed = [...OPERATOR, ...RESPONDER, 'sts:getcalleridentity'];
+    const unmarked = ofAws.filter(
+      ({ isMarked, command }) => !isMarked && !allowed.includes(actionOf(command).toLowerCase()),
+    );
+    expect(unmarked.map(({ name, command }) => `${name}: ${actionOf(command)}: ${command.text}`)).toEqual([]);
+  });
+
+  it('uses everything that the responder’s policy allows', () => {
+    const used = ofAws.map(({ command }) => actionOf(command).toLowerCase());
+    // The first is what `daybreak loss accept` starts, the second what a schedule is put back with.
+    const others = ['states:startexecution', 'iam:passrole'];
+    expect(RESPONDER.filter(action => !used.includes(action) && !others.includes(action))).toEqual([]);
+  });
+
+  it('deploys only where it says that an administrator does', () => {
+    const lines = runbooks.flatMap(({ name, text }) => {
+      let isAdministrators = false;
+      return text
+        .split('\n')
+        .filter(line => {
+          if (line.startsWith('```')) isAdministrators = false;
+          if (line === '# administrator') isAdministrators = true;
+          return /npx cdk (?:deploy|drift)/.test(line) && !isAdministrators && !/administrator/.test(line);
+        })
+        .map(line => `${name}: ${line}`);
+    });
+    expect(
+      lines.filter(
+        line =>
+          !line.includes('`npx cdk deploy` alone repairs nothing') && !line.includes('otherwise than it was deployed'),
+      ),
+    ).toEqual([]);
+  });
+
+  it('has what the service asks for: a key’s grants are not listed by an alias, and one is named to be ended', () => {
+    const grants = marked.filter(({ command }) => /-grants?$/.test(command.operation));
+    expect(grants.map(({ command }) => command.operation)).toEqual(
+      expect.arrayContaining(['list-grants', 'revoke-grant']),
+    );
+    for (const { command } of grants) {
+      expect(command.text).not.toMatch(/--key-id alias/);
+      if (command.operation === 'revoke-grant') expect(command.options).toContain('--grant-id');
+    }
+  });
+
+  it('looks back a day where it reads a log', () => {
+    const texts = [...pages, ...alarms].map(({ text }) => text);
+    const windows = texts.flatMap(text => [...text.matchAll(/date \+%s\) - (\d+)/g)].map(([, seconds]) => seconds));
+    expect(new Set(windows)).toEqual(new Set(['86400']));
+  });
 });

@@ -3,15 +3,18 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Finding, Verdict } from '../../functions/contracts/restore-test-record.ts';
 import { SCHEDULES, scheduleName } from '../../functions/contracts/schedules.ts';
+import { IDENTITY_RULE } from '../../functions/contracts/tampering.ts';
 import { WORKFLOWS, workflowName } from '../../infra/access/role-names.ts';
 import { readConfiguration } from '../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../infra/config/example.ts';
 import { alarmsOf } from '../../infra/monitoring/alarms.ts';
+import { tamperAlarmsOf } from '../../infra/monitoring/tamper-alarms.ts';
+import { tamperRules } from '../../infra/monitoring/tamper-rules.ts';
 import { VERB_GROUPS } from '../../runbooks/cli/verb-groups.ts';
 
 const root = join(import.meta.dirname, '../..');
 const pages = readdirSync(join(root, 'runbooks'))
-  .filter(name => name.endsWith('.md'))
+  .filter(name => name.endsWith('.md') && name !== 'README.md')
   .map(name => ({ name, text: readFileSync(join(root, 'runbooks', name), 'utf8') }));
 const source = globSync(['functions/**/*.ts', 'infra/workflows/*.ts'], { cwd: root })
   .map(path => readFileSync(join(root, path), 'utf8'))
@@ -40,6 +43,34 @@ describe.each(pages)('runbooks/$name', ({ text }) => {
       expect(WORKFLOWS.map(workflowName)).toContain(machine);
     for (const page of matches(text, /\]\(([\w-]+\.md)\)/g))
       expect(existsSync(join(root, 'runbooks', page))).toBe(true);
+  });
+});
+
+describe('runbooks/README.md', () => {
+  const readme = readFileSync(join(root, 'runbooks/README.md'), 'utf8');
+  const configuration = readConfiguration(exampleConfiguration);
+  const rules = tamperRules(configuration, []);
+  const alarms = [...alarmsOf(configuration), ...tamperAlarmsOf(rules)];
+
+  it('has a row for each alarm, with whom it tells, what is wrong, and its page', () => {
+    const rows = alarms.map(({ id, urgent, meaning, runbook }) => {
+      const page = runbook.replace('.md', '');
+      return `| \`${id}\` | ${urgent ? 'pagers' : 'contacts'} | ${meaning} | [${page}](${runbook}) |`;
+    });
+    const [, table = ''] = readme.split('## Alarm and page\n');
+    expect(table.split('\n').filter(line => line.startsWith('| `'))).toEqual(rows);
+  });
+
+  it('is told of each tamper rule by the page that tells what it took', () => {
+    const page = pages.find(({ name }) => name === 'tampering.md')?.text ?? '';
+    const [, table = ''] = page.split('## Decide\n');
+    const named = matches(table, /^\| (.+?) \|/gm).flatMap(cell => matches(cell, /`([\w-]+)`/g));
+    const ids = [...rules.map(({ id }) => id), IDENTITY_RULE, 'watch-stopped', 'tampering-refused'];
+    expect(named.toSorted()).toEqual([...ids, 'tampering-not-recorded', 'tampering-recorder-failing'].toSorted());
+  });
+
+  it('says what is to be there before the first night', () => {
+    expect(readme).toContain('## Before your first night\n\n1. ');
   });
 });
 

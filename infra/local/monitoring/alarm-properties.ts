@@ -44,7 +44,21 @@ const MetricAlarm = z
   .refine(({ EvaluationPeriods, DatapointsToAlarm = 1 }) => DatapointsToAlarm <= EvaluationPeriods, {
     error: 'wants more data points than it evaluates',
   });
-const CompositeAlarm = z.strictObject({ ...Common, AlarmRule: z.string().min(1) });
+const CompositeAlarm = z
+  .strictObject({
+    ...Common,
+    AlarmRule: z.string().min(1),
+    ActionsSuppressor: z.string().min(1).optional(),
+    ActionsSuppressorWaitPeriod: z.int().min(0).optional(),
+    ActionsSuppressorExtensionPeriod: z.int().min(0).optional(),
+  })
+  .refine(
+    alarm =>
+      [alarm.ActionsSuppressorWaitPeriod, alarm.ActionsSuppressorExtensionPeriod].every(
+        period => (period === undefined) === (alarm.ActionsSuppressor === undefined),
+      ),
+    { error: 'an ActionsSuppressor has a WaitPeriod and an ExtensionPeriod, and they have it' },
+  );
 
 /** What both kinds of alarms have. */
 export interface AlarmDefinition {
@@ -52,6 +66,22 @@ export interface AlarmDefinition {
   readonly description: string;
   /** The ARNs that are told of a change into each state. */
   readonly actions: Readonly<Record<'OK' | 'ALARM' | 'INSUFFICIENT_DATA', readonly string[]>>;
+}
+
+/** What keeps a composite alarm from telling anybody. */
+export interface Suppressor {
+  /** The name or ARN of an alarm: while it is in ALARM, nobody is told. */
+  readonly alarm: string;
+  /** After a change nobody is told for so long, so that the suppressor can still change. */
+  readonly waitMs: number;
+  /** The same after the suppressor has left ALARM, so that the alarm itself can still change back. */
+  readonly extensionMs: number;
+}
+
+/** An alarm over other alarms. */
+export interface CompositeAlarmDefinition extends AlarmDefinition {
+  readonly rule: string;
+  readonly suppressor: Suppressor | undefined;
 }
 
 /** An alarm over one metric. */
@@ -91,9 +121,21 @@ export function readMetricAlarm(properties: unknown): MetricAlarmDefinition {
 }
 
 /** Reads the properties of `AWS::CloudWatch::CompositeAlarm`. @throws the same. */
-export function readCompositeAlarm(properties: unknown): AlarmDefinition & { readonly rule: string } {
+export function readCompositeAlarm(properties: unknown): CompositeAlarmDefinition {
   const alarm = parse(CompositeAlarm, properties);
-  return { ...common(alarm), rule: alarm.AlarmRule };
+  const { ActionsSuppressor, ActionsSuppressorWaitPeriod = 0, ActionsSuppressorExtensionPeriod = 0 } = alarm;
+  return {
+    ...common(alarm),
+    rule: alarm.AlarmRule,
+    suppressor:
+      ActionsSuppressor === undefined
+        ? undefined
+        : {
+            alarm: ActionsSuppressor,
+            waitMs: ActionsSuppressorWaitPeriod * 1000,
+            extensionMs: ActionsSuppressorExtensionPeriod * 1000,
+          },
+  };
 }
 
 function common(alarm: z.output<z.ZodObject<typeof Common>>): AlarmDefinition {

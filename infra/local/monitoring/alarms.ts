@@ -6,6 +6,7 @@ import {
   type MetricAlarmDefinition,
   readCompositeAlarm,
   readMetricAlarm,
+  type Suppressor,
 } from './alarm-properties.ts';
 import { type AlarmRule, parseAlarmRule } from './alarm-rule.ts';
 import { type AlarmState, evaluateAlarm, lookBackMs } from './evaluate-alarm.ts';
@@ -17,6 +18,13 @@ export interface AlarmStateChange {
   readonly from: AlarmState;
   readonly to: AlarmState;
   readonly at: Date;
+}
+
+/** What an alarm told of its state. */
+export interface AlarmNotice {
+  readonly alarm: string;
+  readonly state: AlarmState;
+  readonly at: Date;
   /** The ARNs that were told. */
   readonly notified: readonly string[];
 }
@@ -26,6 +34,11 @@ interface Alarm {
   readonly arn: string;
   state: AlarmState;
   since: Date;
+  /** The state that its actions were taken for last. */
+  told: AlarmState;
+  suppressor: Suppressor | undefined;
+  /** Whether the suppressor was ever in ALARM. */
+  wasSuppressed: boolean;
   evaluate: (now: Date, current: AlarmState) => AlarmState;
 }
 
@@ -33,7 +46,9 @@ const MINUTE_MS = 60_000;
 
 /**
  * CloudWatch's alarms: each is evaluated at every full minute of the clock, over what was published by then. Composite
- * alarms follow in the same minute. Actions are recorded as told; nothing is sent from here.
+ * alarms follow in the same minute. Actions are recorded as told; nothing is sent from here. What a suppressor held back is
+ * told afterwards where it still stands; what was over by then is not, of which AWS's page says nothing for going back to OK.
+ * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Create_Composite_Alarm_Suppression.html
  * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html
  */
 export class LocalAlarms {
@@ -42,6 +57,7 @@ export class LocalAlarms {
   readonly #arnPrefix: string;
   readonly #alarms = new Map<string, Alarm>();
   readonly #changes: AlarmStateChange[] = [];
+  readonly #notices: AlarmNotice[] = [];
   readonly #listeners = new Set<(change: AlarmStateChange) => void>();
   #stopTicking: (() => void) | undefined;
 
@@ -63,10 +79,11 @@ export class LocalAlarms {
 
   /** The same for `AWS::CloudWatch::CompositeAlarm`. @throws InvalidAlarmError also for an alarm that is not there. */
   putCompositeAlarm(properties: unknown): string {
-    const { rule: expression, ...definition } = readCompositeAlarm(properties);
+    const { rule: expression, suppressor, ...definition } = readCompositeAlarm(properties);
     const rule: AlarmRule = parseAlarmRule(expression);
     for (const alarm of rule.alarms) this.#find(alarm);
-    return this.#put(definition, () => (rule.holds(alarm => this.#find(alarm).state) ? 'ALARM' : 'OK'));
+    if (suppressor !== undefined) this.#find(suppressor.alarm);
+    return this.#put(definition, () => (rule.holds(alarm => this.#find(alarm).state) ? 'ALARM' : 'OK'), suppressor);
   }
 
   /** @throws InvalidAlarmError where there is none. */
@@ -94,6 +111,11 @@ export class LocalAlarms {
     return this.#changes;
   }
 
+  /** Every notice so far, the oldest first. */
+  notices(): readonly AlarmNotice[] {
+    return this.#notices;
+  }
+
   /** Calls `listener` at each change of state. @returns what ends that. */
   onStateChange(listener: (change: AlarmStateChange) => void): () => void {
     this.#listeners.add(listener);
@@ -105,13 +127,15 @@ export class LocalAlarms {
     this.#stopTicking?.();
   }
 
-  #put(definition: AlarmDefinition, evaluate: Alarm['evaluate']): string {
+  #put(definition: AlarmDefinition, evaluate: Alarm['evaluate'], suppressor?: Suppressor): string {
     const standing = this.#alarms.get(definition.name);
     const arn = `${this.#arnPrefix}${definition.name}`;
-    if (standing !== undefined) Object.assign(standing, { definition, evaluate });
+    if (standing !== undefined) Object.assign(standing, { definition, evaluate, suppressor });
     else {
       const since = this.#clock.now();
-      this.#alarms.set(definition.name, { definition, arn, state: 'INSUFFICIENT_DATA', since, evaluate });
+      const state: AlarmState = 'INSUFFICIENT_DATA';
+      const alarm: Alarm = { definition, arn, state, since, told: state, suppressor, wasSuppressed: false, evaluate };
+      this.#alarms.set(definition.name, alarm);
     }
     if (this.#stopTicking === undefined) this.#awaitMinute();
     return arn;
@@ -137,13 +161,31 @@ export class LocalAlarms {
   #evaluateAll(now: Date): void {
     for (const [name, alarm] of this.#alarms) {
       const to = alarm.evaluate(now, alarm.state);
-      if (to === alarm.state) continue;
-      const change = { alarm: name, from: alarm.state, to, at: now, notified: alarm.definition.actions[to] };
-      alarm.state = to;
-      alarm.since = now;
-      this.#changes.push(change);
-      for (const listener of this.#listeners) listener(change);
+      if (to !== alarm.state) {
+        const change = { alarm: name, from: alarm.state, to, at: now };
+        alarm.state = to;
+        alarm.since = now;
+        this.#changes.push(change);
+        for (const listener of this.#listeners) listener(change);
+      }
+      if (this.#isSuppressed(alarm, now) || alarm.told === alarm.state) continue;
+      alarm.told = alarm.state;
+      const notified = alarm.definition.actions[alarm.state];
+      if (notified.length > 0) this.#notices.push({ alarm: name, state: alarm.state, at: now, notified });
     }
+  }
+
+  #isSuppressed(alarm: Alarm, now: Date): boolean {
+    const { suppressor, since } = alarm;
+    if (suppressor === undefined) return false;
+    const by = this.#find(suppressor.alarm);
+    alarm.wasSuppressed ||= by.state === 'ALARM';
+    const isWithin = (from: Date, periodMs: number) => now.getTime() - from.getTime() < periodMs;
+    return (
+      by.state === 'ALARM' ||
+      (alarm.wasSuppressed && isWithin(by.since, suppressor.extensionMs)) ||
+      isWithin(since, suppressor.waitMs)
+    );
   }
 
   #evaluateMetric({ metric, condition }: MetricAlarmDefinition, now: Date, current: AlarmState): AlarmState {

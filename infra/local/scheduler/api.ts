@@ -15,7 +15,7 @@ interface Schedules {
 
 /**
  * Answers EventBridge Scheduler's REST API for schedules of the default group: `GetSchedule`, `ListSchedules`,
- * `CreateSchedule` and `DeleteSchedule`.
+ * `CreateSchedule`, `UpdateSchedule` and `DeleteSchedule`. Who makes or changes one hands its role over.
  * https://docs.aws.amazon.com/scheduler/latest/APIReference/API_Operations.html
  */
 export async function answerRequest(
@@ -36,10 +36,18 @@ export async function answerRequest(
     if (action === 'CreateSchedule') {
       if (standing !== undefined) return refusal(409, 'ConflictException', `Schedule ${name} already exists.`);
       const { ClientToken: _token, ...properties } = await readBody(request);
+      passRole(request, authorizer, properties);
       return answer({ ScheduleArn: schedules.create({ ...properties, Name: name }) });
     }
     if (standing === undefined) return refusal(404, 'ResourceNotFoundException', `Schedule ${name} does not exist.`);
     if (action === 'GetSchedule') return answer(standing);
+    if (action === 'UpdateSchedule') {
+      const { ClientToken: _token, ...properties } = await readBody(request);
+      passRole(request, authorizer, properties);
+      // "any values that you don't specify … are set to their system-default values"
+      // https://docs.aws.amazon.com/scheduler/latest/APIReference/API_UpdateSchedule.html
+      return answer({ ScheduleArn: schedules.create({ ...properties, Name: name }) });
+    }
     schedules.remove(name);
     return answer({});
   } catch (error) {
@@ -50,16 +58,29 @@ export async function answerRequest(
   }
 }
 
-type Action = 'GetSchedule' | 'CreateSchedule' | 'DeleteSchedule' | 'ListSchedules';
+/** https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html#setting-up-execution-role */
+function passRole(
+  { principal }: AwsRequest,
+  authorizer: Authorizer,
+  properties: Readonly<Record<string, unknown>>,
+): void {
+  const { RoleArn } = (properties.Target ?? {}) as { RoleArn?: unknown };
+  const context = { 'iam:PassedToService': 'scheduler.amazonaws.com' };
+  authorizer.authorize({ principal, action: 'iam:PassRole', resource: String(RoleArn), context });
+}
+
+type Action = 'GetSchedule' | 'CreateSchedule' | 'UpdateSchedule' | 'DeleteSchedule' | 'ListSchedules';
 const ACTIONS: Readonly<Record<string, Action>> = {
   GET: 'GetSchedule',
   POST: 'CreateSchedule',
+  PUT: 'UpdateSchedule',
   DELETE: 'DeleteSchedule',
 };
 /** The query parameters that each may have; a client token only keeps a repeated request from acting twice. */
 const PARAMETERS: Readonly<Record<Action, readonly string[]>> = {
   GetSchedule: [],
   CreateSchedule: [],
+  UpdateSchedule: [],
   DeleteSchedule: ['clientToken'],
   ListSchedules: ['NamePrefix', 'MaxResults'],
 };

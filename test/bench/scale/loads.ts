@@ -200,6 +200,7 @@ export const NOT_MEASURED = {
   'backup/copy-snapshot': 'a few calls of RDS',
   'backup/delete-intermediate': 'two calls of RDS',
   'tenants/ensure-key': 'a few calls of KMS',
+  'evidence/check-decision': 'one small object',
   'evidence/record-tampering': 'one event, appended as `evidence/append-entry` does',
   'restore-test/restore-database': 'a few calls of RDS',
   'restore-test/describe-instance': 'one call of RDS',

@@ -6,9 +6,9 @@ import { isHeld } from '../../../functions/pulse/assess-lock.ts';
 import { assessQuotas } from '../../../functions/pulse/assess-quotas.ts';
 import {
   assessSnapshots,
-  countSnapshots,
   type FoundSnapshot,
   findUnproved,
+  snapshotsWith,
 } from '../../../functions/pulse/assess-snapshots.ts';
 import { PULSE_INTERVAL_MS, rotateNameStart, rotateSample } from '../../../functions/pulse/rotate-sample.ts';
 
@@ -170,9 +170,9 @@ describe('what RDS tells of snapshots', () => {
   ])('sees one that %s', (_name, found, counts) => {
     const problems = assessSnapshots([expected], found);
     expect([
-      countSnapshots(problems, 'missing'),
-      countSnapshots(problems, 'altered'),
-      countSnapshots(problems, 'shared'),
+      snapshotsWith(problems, 'missing').length,
+      snapshotsWith(problems, 'altered').length,
+      snapshotsWith(problems, 'shared').length,
     ]).toEqual(counts);
   });
 

@@ -103,6 +103,46 @@ describe('the configuration', () => {
     expect(problemsOf({ contacts })).toEqual(problems);
   });
 
+  const WITHOUT_PAGERS =
+    "must say who is woken at night: pagers: [{ sms: '+447700900123' }], or { webhook: 'https://…' } of a service that rings, or, where an e-mail wakes somebody, { email: '…' }; docs/pagers.md has what each needs";
+  const NO_PAGER =
+    "must be one of { email: 'name@school-supplier.example' }, { sms: '+447700900123' } and { webhook: 'https://…' }";
+  it.each<[string, unknown, string[]]>([
+    ['none', undefined, [`- pagers: ${WITHOUT_PAGERS}`, '    pagers: not there']],
+    ['nobody', [], [`- pagers: ${WITHOUT_PAGERS}`, '    pagers: []']],
+    [
+      'one of each kind',
+      [{ email: 'a@b.example' }, { sms: '+447700900123' }, { webhook: 'https://on.call.example/k' }],
+      [],
+    ],
+    [
+      'a number without its country',
+      [{ sms: '07700900123' }],
+      [
+        '- pagers[0].sms: must be a number with its country, without spaces: +447700900123',
+        '    pagers[0].sms: "07700900123"',
+      ],
+    ],
+    [
+      'a way that is not encrypted',
+      [{ webhook: 'http://x.example' }],
+      ['- pagers[0].webhook: must be an https address', '    pagers[0].webhook: "http://x.example"'],
+    ],
+    ['a bare address', ['a@b.example'], [`- pagers[0]: ${NO_PAGER}`, '    pagers[0]: "a@b.example"']],
+  ])('judges %s as pagers', (_name, pagers, problems) => {
+    expect(problemsOf({ pagers })).toEqual(problems);
+  });
+
+  it.each<[string, string[]]>([
+    ['https://git.example/daybreak/blob/main/runbooks', []],
+    [
+      'http://git.example/runbooks',
+      ['- runbookBaseUrl: must be an https address', '    runbookBaseUrl: "http://git.example/runbooks"'],
+    ],
+  ])('judges %s as where the pages are', (runbookBaseUrl, problems) => {
+    expect(problemsOf({ runbookBaseUrl })).toEqual(problems);
+  });
+
   it('refuses to go without contacts', () => {
     expect(problemsOf({ contacts: undefined })).toEqual([
       '- contacts: Invalid input: expected array, received undefined',

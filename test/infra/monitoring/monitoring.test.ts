@@ -8,7 +8,13 @@ import {
   ModifyDBSnapshotAttributeCommand,
   RDSClient,
 } from '@aws-sdk/client-rds';
-import { DeleteObjectCommand, PutObjectCommand, PutObjectRetentionCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  PutObjectCommand,
+  PutObjectRetentionCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Deployment } from '../../../functions/contracts/configuration.ts';
 import type { LedgerDraft } from '../../../functions/contracts/ledger.ts';
@@ -25,6 +31,7 @@ import {
   vaultSnapshotId,
 } from '../../../functions/contracts/vault-layout.ts';
 import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-json.ts';
+import { systemClock } from '../../../functions/platform/clock.ts';
 import { signDocument } from '../../../functions/platform/kms.ts';
 import { withRuntime } from '../../../functions/platform/runtime.ts';
 import { roleArn, type Step, stepName } from '../../../infra/access/role-names.ts';
@@ -36,7 +43,9 @@ import { LocalCloud } from '../../../infra/local/cloud.ts';
 import { deployAssembly } from '../../../infra/local/cloudformation/deploy.ts';
 import { localConfiguration } from '../../../infra/local/cloudformation/local-configuration.ts';
 import type { InstanceRecord, SnapshotRecord } from '../../../infra/local/rds/records.ts';
+import { lose } from '../../../infra/local/s3/damage.ts';
 import { alarmsOf } from '../../../infra/monitoring/alarms.ts';
+import { recordDecision } from '../../../runbooks/cli/record-decision.ts';
 
 const account = '111122223333';
 const directory = mkdtempSync(join(tmpdir(), 'daybreak-pulse-'));
@@ -108,7 +117,10 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
     /** Moves time on to an instant, and tells which alarms came on (`+`) and went off (`-`) on the way, and when. */
     until: async (instant: string): Promise<string[]> => {
       await clock.advance(Date.parse(instant) - clock.now().getTime());
-      const changes = cloud.alarms.changes().slice(seen);
+      const changes = cloud.alarms
+        .changes()
+        .filter(({ alarm }) => !alarm.endsWith('-notice'))
+        .slice(seen);
       seen += changes.length;
       return changes.map(
         ({ at, alarm, to }) =>
@@ -116,7 +128,20 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
       );
     },
     sounding: () =>
-      cloud.alarms.list().flatMap(({ name: one, state: is }) => (is === 'ALARM' ? [one.replace('daybreak-', '')] : [])),
+      cloud.alarms
+        .list()
+        .flatMap(({ name: one, state: is }) =>
+          is === 'ALARM' && !one.endsWith('-notice') ? [one.replace('daybreak-', '')] : [],
+        ),
+    /** What was told since an instant, and to whom: `22T09:01 ALARM pulse-silent → pagers`. */
+    toldSince: (instant: string) =>
+      cloud.alarms
+        .notices()
+        .filter(({ at }) => at >= new Date(instant))
+        .map(
+          ({ at, state: is, alarm, notified }) =>
+            `${at.toISOString().slice(8, 16)} ${is} ${alarm.replace(/^daybreak-/, '')} → ${notified.map(topic => topic.replace(/.*:daybreak-/, '')).join(', ')}`,
+        ),
     lastValue: (metric: keyof typeof PULSE_METRICS) =>
       cloud.metrics
         .listMetrics()
@@ -129,9 +154,13 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
       await invoke('tenants/ensure-key', { tenant: 's-1', recordedKeyArn: keyArn });
       const under = { Bucket: deployment.vaultBucket, ServerSideEncryption: 'aws:kms', SSEKMSKeyId: keyArn } as const;
       for (const Key of [objectKey('s-1', '5'.repeat(64)), manifestKey('s-1', EMPTY_SHA256)]) {
-        await as('backup/back-up-tenant').send(
-          new PutObjectCommand({ ...under, Key, Body: 'sealed', IfNoneMatch: '*' }),
-        );
+        const put = new PutObjectCommand({ ...under, Key, Body: 'sealed', IfNoneMatch: '*' });
+        // What a backup before this one has put there is adopted.
+        await as('backup/back-up-tenant')
+          .send(put)
+          .catch((error: Error) => {
+            if (error.name !== 'PreconditionFailed') throw error;
+          });
       }
       const recoveryPoint = rootManifest(recoveryPointId, takenAt, deployment.vaultKeyArn);
       const signed = await withRuntime(
@@ -463,6 +492,91 @@ describe('pulse and its alarms, as time passes', () => {
     await cloud.close();
   });
 
+  it('counts an accepted loss no more, takes nothing for good by it, and sounds for the next one', async () => {
+    const second = '20261122t033000z';
+    const { until, backUp, test, cloud, deployment, invoke, rds, s3, lastValue } = await deploy('accepted', [
+      FIRST,
+      second,
+    ]);
+    await backUp(FIRST);
+    await backUp(second);
+    await test('20261122t080000z', 'passed');
+    await until('2026-11-22T08:16:00Z');
+    const lost = async () => {
+      const { Body } = await s3.send(new GetObjectCommand({ Bucket: deployment.workBucket, Key: FOUND_WRONG_KEY }));
+      return JSON.parse((await Body?.transformToString()) ?? '').lost;
+    };
+    // As `daybreak loss accept` does it.
+    const decide = (loss: string) =>
+      withRuntime(
+        {
+          environment: {},
+          clock: systemClock,
+          clientConfiguration: cloud.clientConfiguration(cloud.root),
+          writeLine: () => undefined,
+          instances: new Map(),
+        },
+        () =>
+          recordDecision(
+            { region: 'eu-west-2', accountId: account },
+            { kind: 'loss.accepted', loss, reason: 'mistake', reference: 'INC-42', by: 'staff-7' },
+          ),
+      );
+    const snapshot = vaultSnapshotId(second, 'app');
+    // What is not lost cannot be accepted before it is.
+    expect(await decide(`snapshot-missing/${snapshot}`)).toEqual({
+      error: expect.stringMatching(/^snapshot-missing\/daybreak-app-\S+: pulse does not find that lost; /),
+    });
+    await rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: snapshot }));
+    await until('2026-11-22T08:31:00Z');
+    expect([lastValue('SnapshotsMissing'), await lost()]).toEqual([1, [`snapshot-missing/${snapshot}`]]);
+    expect(lastValue('NewestGoodRecoveryPointAge')).toBe(5 * 60 * MINUTE_MS);
+
+    expect(await decide(`snapshot-missing/${snapshot}`)).toEqual({ sequence: 5 });
+    expect((await until('2026-11-22T08:46:00Z')).filter(change => /snapshot-missing|pager/.test(change))).toEqual([
+      '22T08:46 -snapshot-missing',
+      '22T08:46 -pager',
+    ]);
+    expect([lastValue('SnapshotsMissing'), await lost()]).toEqual([0, []]);
+    // The recovery point lacks its database: the newest good one is the one before it.
+    expect(lastValue('NewestGoodRecoveryPointAge')).toBe((6 * 60 + 15) * MINUTE_MS);
+    expect(lastValue('FailedBackups')).toBe(1);
+    const lines = cloud.lambda.linesOf(stepName('pulse/read-back')).map(line => JSON.parse(line));
+    expect(lines.filter(({ message }) => message === 'a loss is accepted').at(-1)).toMatchObject({
+      level: 'info',
+      loss: `snapshot-missing/${snapshot}`,
+      reason: 'mistake',
+      reference: 'INC-42',
+      actor: 'person/staff-7',
+    });
+    expect(await invoke('restore-test/choose', { scheduledAt: '2026-11-22T08:46:00.000Z' })).toMatchObject({
+      recoveryPointId: FIRST,
+    });
+
+    await rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: vaultSnapshotId(FIRST, 'app') }));
+    expect((await until('2026-11-22T09:01:00Z')).filter(change => /\+snapshot-missing/.test(change))).toEqual([
+      '22T09:01 +snapshot-missing',
+    ]);
+    expect(lastValue('SnapshotsMissing')).toBe(1);
+
+    // The same of an object of the vault, and of the record of a test.
+    const manifest = manifestKey('s-1', EMPTY_SHA256);
+    lose(cloud.s3, deployment.vaultBucket, manifest);
+    lose(cloud.s3, deployment.evidenceBucket, restoreTestRecordKey('20261122t080000z'));
+    await until('2026-11-22T09:16:00Z');
+    expect([lastValue('ObjectsNotLocked'), lastValue('LedgerBroken')]).toEqual([1, 1]);
+    const names = [`object-gone/${manifest}`, 'test-record-altered/20261122t080000z'];
+    expect(await lost()).toEqual([names[0], `snapshot-missing/${vaultSnapshotId(FIRST, 'app')}`, names[1]]);
+    for (const name of names) expect(await decide(name)).toEqual({ sequence: expect.any(Number) });
+    await until('2026-11-22T09:31:00Z');
+    expect([lastValue('ObjectsNotLocked'), lastValue('LedgerBroken'), lastValue('SnapshotsMissing')]).toEqual([
+      0, 0, 1,
+    ]);
+    // A test whose record is lost passed nothing: no age is published since.
+    expect(lastValue('NewestPassedRestoreTestAge')).toBe(60 * MINUTE_MS);
+    await cloud.close();
+  });
+
   it('goes on when a check cannot be made, names it, and sounds for it and for what it hides', async () => {
     const { until, backUp, test, cloud, lastValue } = await deploy('unreadable', [FIRST]);
     await backUp(FIRST);
@@ -544,22 +658,32 @@ describe('pulse and its alarms, as time passes', () => {
   });
 
   it('is missed when it stops', async () => {
-    const { until, cloud, sounding } = await deploy('silent', []);
+    const { until, cloud, sounding, toldSince } = await deploy('silent', []);
     await until('2026-11-22T08:16:00Z');
     expect(sounding()).toEqual(UNSAFE_WITHOUT_A_BACKUP);
-    cloud.scheduler.createSchedule({
+    await until('2026-11-22T08:20:00Z');
+    const schedule = (State: 'ENABLED' | 'DISABLED') => ({
       Name: 'daybreak-pulse',
       ScheduleExpression: 'rate(15 minutes)',
-      State: 'DISABLED',
+      State,
       FlexibleTimeWindow: { Mode: 'OFF' },
       Target: {
         Arn: `arn:aws:lambda:eu-west-2:${account}:function:daybreak-pulse-read-back`,
         RoleArn: roleArn(account, 'daybreak-scheduler'),
       },
     });
+    cloud.scheduler.createSchedule(schedule('DISABLED'));
     const changes = await until('2026-11-22T09:16:00Z');
     expect(changes).toContain('22T09:01 +pulse-silent');
     expect(sounding()).toEqual(OF_PULSE);
+    // Of twenty alarms that sound for want of data, one wakes, once.
+    expect(toldSince('2026-11-22T08:21:00Z')).toEqual(['22T09:01 ALARM pulse-silent → pagers']);
+
+    cloud.scheduler.createSchedule(schedule('ENABLED'));
+    await until('2026-11-22T10:16:00Z');
+    expect(sounding()).toEqual(UNSAFE_WITHOUT_A_BACKUP);
+    const since = toldSince('2026-11-22T09:16:00Z');
+    expect(since).toEqual([expect.stringContaining('OK pulse-silent → pagers')]);
     await cloud.close();
   });
 });

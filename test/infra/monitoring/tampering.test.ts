@@ -203,16 +203,18 @@ const TAMPERING: readonly Row[] = [
   ...each('event-rules', ['PutRule', 'DisableRule', 'DeleteRule'], parameters({ name: 'daybreak-tamper-event-rules' })),
   ...each('event-rules', ['PutTargets', 'RemoveTargets'], parameters({ rule: 'daybreak-tamper-objects' })),
   ['event-rules', 'DisableRule', parameters({ name: 'daybreak-stopped-daily-backup' })],
-  ...each(
-    'topics',
-    ['DeleteTopic', 'SetTopicAttributes', 'AddPermission', 'RemovePermission', 'Subscribe'],
-    parameters({ topicArn: arn('sns', 'daybreak-alarms') }),
-  ),
-  ...each(
-    'topics',
-    ['Unsubscribe', 'SetSubscriptionAttributes'],
-    parameters({ subscriptionArn: arn('sns', `daybreak-alarms:${otherKey}`) }),
-  ),
+  ...['daybreak-alarms', 'daybreak-pagers'].flatMap(topic => [
+    ...each(
+      'topics',
+      ['DeleteTopic', 'SetTopicAttributes', 'AddPermission', 'RemovePermission', 'Subscribe'],
+      parameters({ topicArn: arn('sns', topic) }),
+    ),
+    ...each(
+      'topics',
+      ['Unsubscribe', 'SetSubscriptionAttributes'],
+      parameters({ subscriptionArn: arn('sns', `${topic}:${otherKey}`) }),
+    ),
+  ]),
   ...each(
     'queues',
     ['DeleteQueue', 'PurgeQueue', 'SetQueueAttributes', 'AddPermission', 'RemovePermission'],

@@ -86,6 +86,7 @@ it.each<[keyof typeof DEFINITIONS, number[]]>([
   ['restore-test', [3, 7]],
   // Entries are written one by one.
   ['remove-abandoned', [1]],
+  ['record-decision', []],
 ])('%s does as much at once as it is told', (name, limits) => {
   const found = JSON.stringify(DEFINITIONS[name](references)).matchAll(/"MaxConcurrency":(\d+)/g);
   expect(new Set(Array.from(found, ([, limit]) => Number(limit)))).toEqual(new Set(limits));

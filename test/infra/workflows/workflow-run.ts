@@ -2,6 +2,7 @@ import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { expect } from 'vitest';
 import { z } from 'zod';
 import * as dailyBackup from '../../../functions/contracts/daily-backup.ts';
+import { CheckDecisionInput, CheckDecisionOutput } from '../../../functions/contracts/decisions.ts';
 import * as restoreTest from '../../../functions/contracts/restore-test.ts';
 import { type Step, stepName } from '../../../infra/access/role-names.ts';
 import { AT_ONCE } from '../../../infra/steps/budgets.ts';
@@ -27,6 +28,7 @@ const CONTRACTS: Record<
   'backup/remove-unproved': [dailyBackup.RemoveUnprovedInput, dailyBackup.RemoveUnprovedOutput],
   'tenants/ensure-key': [dailyBackup.EnsureKeyInput, dailyBackup.EnsureKeyOutput],
   'evidence/append-entry': [dailyBackup.AppendEntryInput, dailyBackup.AppendEntryOutput],
+  'evidence/check-decision': [CheckDecisionInput, CheckDecisionOutput],
   'restore-test/choose': [restoreTest.ChooseInput, restoreTest.ChooseOutput],
   'restore-test/restore-database': [restoreTest.RestoreDatabaseInput, restoreTest.RestoreDatabaseOutput],
   'restore-test/describe-instance': [restoreTest.DescribeInstanceInput, restoreTest.DescribeInstanceOutput],

@@ -261,6 +261,7 @@ describe('daybreak deploy', () => {
       'daybreak-deploy-workflows',
       'daybreak-deployer',
       'daybreak-operator',
+      'daybreak-responder',
     ]);
     const never = JSON.parse(readFileSync(join(output, 'daybreak-deploy-never.json'), 'utf8'));
     expect(new Set(never.Statement.map(({ Effect }: { Effect: string }) => Effect))).toEqual(new Set(['Deny']));

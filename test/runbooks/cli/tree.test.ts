@@ -16,6 +16,8 @@ it('has these verbs, with these options', () => {
   const target = ['--local', '--evidence-bucket', '--profile'];
   const tree = verbs.map(({ group, name, options }) => [`${group} ${name}`, options.map(({ long }) => long)]);
   expect(Object.fromEntries(tree)).toEqual({
+    'loss list': target,
+    'loss accept': [...target, '--loss', '--reason', '--reference', '--by'],
     'evidence verify': [...target, '--ledger-key', '--entry-key', '--signing-key'],
     'evidence show': [...target, '--kind', '--since', '--subject', '--limit'],
     'keys check': ['--configuration', '--profile'],

@@ -16,6 +16,7 @@ import {
 import { idOfInstant } from '../../../../functions/contracts/identifiers.ts';
 import { type LedgerEntry, SEGMENT_LENGTH } from '../../../../functions/contracts/ledger.ts';
 import {
+  FOUND_WRONG_KEY,
   INTERMEDIATE_SNAPSHOT_PREFIX,
   intermediateSnapshotId,
   itemsKey,
@@ -72,6 +73,7 @@ export async function runEverything(account: Account, removals: Removals): Promi
   await day.testUnknownRecoveryPoint();
   await day.missSnapshot(idOfInstant(first.toISOString()));
   await day.testLostRecoveryPoint(idOfInstant(first.toISOString()));
+  await day.acceptLoss();
   await day.closeSegment();
 }
 
@@ -353,6 +355,18 @@ class BadDay {
     const versions = [...(keys?.values() ?? [])].find(({ key }) => key === rootManifestKey(recoveryPointId))?.versions;
     for (const _ of [...(versions ?? [])]) lose(cloud.s3, vaultBucket, rootManifestKey(recoveryPointId));
     await this.#invoke('restore-test/choose', { scheduledAt: cloud.clock.now().toISOString(), recoveryPointId });
+  }
+
+  /** A person accepts what pulse found lost. */
+  async acceptLoss(): Promise<void> {
+    const { cloud } = this.#account;
+    const loss = 'object-gone/tenants/oak/objects/ff';
+    const found = { tenants: [], vaultKeys: [], ledgerState: false, lost: [loss] };
+    await this.#put('pulse/read-back', this.#deployment.workBucket, FOUND_WRONG_KEY, JSON.stringify(found));
+    const decision = { kind: 'loss.accepted', loss, reason: 'drill', reference: 'D-1', by: 'p-1' };
+    const { arn } = cloud.states.startExecution({ stateMachine: 'daybreak-record-decision', input: { decision } });
+    const { status, cause } = await cloud.states.waitForExecution(arn);
+    if (status !== 'SUCCEEDED') throw new Error(`accepting a loss ended as ${status}: ${cause}`);
   }
 
   /** The ledger has 999 entries, and gets one more. */

@@ -150,6 +150,7 @@ function localAlarms() {
   return {
     clock,
     alarms,
+    metrics,
     publish: (value: number) => metrics.put('N', 'Age', { d: 'v' }, { timestamp: clock.now(), value, unit: 'Count' }),
     minutes: (count: number) => clock.advance(count * MINUTE_MS),
     /** `08:01 age ALARM` */
@@ -185,8 +186,63 @@ describe('alarms over time', () => {
       '10:16 age OK',
       '10:16 pager OK',
     ]);
-    expect(alarms.changes().map(({ notified }) => notified.length)).toEqual([1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 0]);
+    // The composite tells of ALARM alone.
+    expect(alarms.notices().map(({ alarm, state }) => `${alarm} ${state}`)).toEqual(
+      [0, 1, 2].flatMap(() => ['age ALARM', 'pager ALARM', 'age OK']),
+    );
     expect(alarms.stateOf(arn)).toBe('OK');
+  });
+
+  it('hold back what follows from their suppressor, and tell afterwards what still stands', async () => {
+    const { alarms, metrics, clock, minutes } = localAlarms();
+    const put = (name: string, value: number) =>
+      metrics.put('N', name, { d: 'v' }, { timestamp: clock.now(), value, unit: 'Count' });
+    for (const name of ['silent', 'damage']) {
+      const { AlarmActions: _alarm, OKActions: _ok, ...properties } = ALARM_PROPERTIES;
+      alarms.putMetricAlarm({ ...properties, AlarmName: name, MetricName: name });
+    }
+    alarms.putCompositeAlarm({
+      AlarmName: 'notice',
+      AlarmRule: 'ALARM(damage)',
+      AlarmActions: ['arn:topic'],
+      OKActions: ['arn:topic'],
+      ActionsSuppressor: 'silent',
+      ActionsSuppressorWaitPeriod: 120,
+      ActionsSuppressorExtensionPeriod: 120,
+    });
+    const publish = async (silent: number, damage: number) => {
+      put('silent', silent);
+      put('damage', damage);
+      await minutes(15);
+    };
+    const told = () => alarms.notices().map(({ at, state }) => `${at.toISOString().slice(11, 16)} ${state}`);
+    await publish(5, 5);
+    expect(told()).toEqual(['08:03 OK']);
+    // Both at once, and both over at once: nobody is told.
+    await publish(11, 11);
+    await publish(5, 5);
+    expect(alarms.changes().filter(({ alarm }) => alarm === 'notice')).toHaveLength(3);
+    expect(told()).toEqual(['08:03 OK']);
+    // What is wrong by itself is told after the wait, what began under silence and stands after it.
+    await publish(5, 11);
+    await publish(5, 5);
+    await publish(11, 11);
+    await publish(5, 11);
+    expect(told()).toEqual(['08:03 OK', '08:48 ALARM', '09:03 OK', '09:33 ALARM']);
+  });
+
+  it.each<[string, object]>([
+    ['one without its periods', { ActionsSuppressor: 'age' }],
+    ['periods without one', { ActionsSuppressorWaitPeriod: 60, ActionsSuppressorExtensionPeriod: 60 }],
+    [
+      'one that is not there',
+      { ActionsSuppressor: 'x', ActionsSuppressorWaitPeriod: 1, ActionsSuppressorExtensionPeriod: 1 },
+    ],
+  ])('refuse as a suppressor %s', (_name, part) => {
+    const { alarms } = localAlarms();
+    alarms.putMetricAlarm(ALARM_PROPERTIES);
+    const composite = { AlarmName: 'notice', AlarmRule: 'ALARM(age)' };
+    expect(() => alarms.putCompositeAlarm({ ...composite, ...part })).toThrow(/ActionsSuppressor has|no alarm x/);
   });
 
   it('wait until a breach has lasted', async () => {

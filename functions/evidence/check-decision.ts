@@ -1,0 +1,18 @@
+import { CheckDecisionInput, CheckDecisionOutput } from '../contracts/decisions.ts';
+import { FoundWrong } from '../contracts/pulse.ts';
+import { FOUND_WRONG_KEY } from '../contracts/vault-layout.ts';
+import { handler as step } from '../platform/handler.ts';
+import { readBytes } from '../platform/s3.ts';
+import { describeDecision } from './describe-decision.ts';
+
+/** Turns a person's decision into what the ledger records of it, where it is one that a person may take. */
+export const handler = step({
+  input: CheckDecisionInput,
+  output: CheckDecisionOutput,
+  run: async ({ decision }, { deployment }) => {
+    // Pulse writes it when it runs for the first time.
+    const bytes = await readBytes(deployment.workBucket, FOUND_WRONG_KEY);
+    const { lost } = FoundWrong.parse(JSON.parse(bytes.toString('utf8')));
+    return { draft: describeDecision(decision, lost) };
+  },
+});

@@ -1,0 +1,19 @@
+import { type LossKind, lossName } from '../contracts/decisions.ts';
+import type { LedgerProjection } from '../platform/ledger-projection.ts';
+
+export type AcceptedLosses = LedgerProjection['acceptedLosses'];
+
+/** What was found lost, apart by whether somebody accepted it. */
+export interface Losses {
+  /** Names of what nobody accepted: it counts. */
+  readonly standing: readonly string[];
+  /** Names of what is accepted in the ledger: it is told, and counts no more. */
+  readonly accepted: readonly string[];
+}
+
+/** Takes accepted losses from what was found, each by its own name, so that the next one sounds again. */
+export function subtractAccepted(kind: LossKind, ids: readonly string[], accepted: AcceptedLosses): Losses {
+  const names = [...new Set(ids)].map(id => lossName(kind, id));
+  const isAccepted = (name: string) => Object.hasOwn(accepted, name);
+  return { standing: names.filter(name => !isAccepted(name)), accepted: names.filter(isAccepted) };
+}

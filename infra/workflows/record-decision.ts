@@ -1,0 +1,31 @@
+import { catchAll, invoke, type WorkflowDefinition, type WorkflowReferences } from './states-language.ts';
+
+/** The functions' own times, their retries, and a quarter of an hour in which the account has none free. */
+const TIMEOUT_SECONDS = 2 * 60 * 60;
+
+/**
+ * Records what a person decided. Whoever may start it writes these entries and no other: the step names the kinds that a
+ * person's hand may record, and the appender is called with what it returned alone. Who started it stands in CloudTrail.
+ */
+export function recordDecision(references: WorkflowReferences): WorkflowDefinition {
+  return {
+    Comment: 'Records what a person decided, such as that a loss is explained',
+    QueryLanguage: 'JSONata',
+    TimeoutSeconds: TIMEOUT_SECONDS,
+    StartAt: 'Check',
+    States: {
+      Check: invoke(references, 'evidence/check-decision', {
+        Payload: { decision: '{% $states.input.decision %}' },
+        Catch: catchAll('NotRecorded'),
+        Next: 'Record',
+      }),
+      Record: invoke(references, 'evidence/append-entry', {
+        Payload: { draft: '{% $states.input.draft %}' },
+        Catch: catchAll('NotRecorded'),
+        Next: 'Recorded',
+      }),
+      Recorded: { Type: 'Succeed', Output: { sequence: '{% $states.input.sequence %}' } },
+      NotRecorded: { Type: 'Fail', Error: '{% $failure %}', Cause: '{% $failureCause %}' },
+    },
+  };
+}
