@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { KMSClient, paginateListKeys } from '@aws-sdk/client-kms';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { idOfInstant } from '../../functions/contracts/identifiers.ts';
-import { vaultSnapshotId } from '../../functions/contracts/vault-layout.ts';
+import { LEDGER_PROJECTION_KEY, vaultSnapshotId } from '../../functions/contracts/vault-layout.ts';
 import { stepName } from '../../infra/access/role-names.ts';
 import type { AwsRequest } from '../../infra/local/service.ts';
 import { DATABASE, TestEnvironment } from './environment.ts';
@@ -131,7 +131,7 @@ it(
       's3 PUT evidence/heads/*',
       's3 PUT evidence/ledger/*',
       's3 PUT evidence/restore-tests/*',
-      's3 PUT work/ledger-projection/3.json.zst',
+      `s3 PUT work/${LEDGER_PROJECTION_KEY}`,
       's3 PUT work/work/*/databases/school/*/hydration.json.zst',
       's3 PUT work/work/*/databases/school/*/hydration.json.zst, the second time',
       's3 PUT work/work/*/databases/school/*/verification.json.zst',
@@ -200,7 +200,7 @@ it(
       's3 PUT vault/recovery-points/*',
       's3 PUT vault/tenants/*/manifests/*',
       's3 PUT vault/tenants/*/naming-secret',
-      's3 PUT work/ledger-projection/3.json.zst',
+      `s3 PUT work/${LEDGER_PROJECTION_KEY}`,
       's3 PUT work/work/*/backup-items.jsonl',
       's3 PUT work/work/*/fingerprints/school/after.json.zst',
       's3 PUT work/work/*/fingerprints/school/after.json.zst, the second time',
