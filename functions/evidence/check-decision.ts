@@ -10,9 +10,14 @@ export const handler = step({
   input: CheckDecisionInput,
   output: CheckDecisionOutput,
   run: async ({ decision }, { deployment }) => {
-    // Pulse writes it when it runs for the first time.
-    const bytes = await readBytes(deployment.workBucket, FOUND_WRONG_KEY);
-    const { lost } = FoundWrong.parse(JSON.parse(bytes.toString('utf8')));
+    // An upgrade reads nothing: it may be what lets this role read again.
+    const lost = decision.kind === 'loss.accepted' ? await readLost(deployment.workBucket) : [];
     return { draft: describeDecision(decision, lost) };
   },
 });
+
+async function readLost(workBucket: string): Promise<readonly string[]> {
+  // Pulse writes it when it runs for the first time.
+  const bytes = await readBytes(workBucket, FOUND_WRONG_KEY);
+  return FoundWrong.parse(JSON.parse(bytes.toString('utf8'))).lost;
+}

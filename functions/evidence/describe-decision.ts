@@ -1,17 +1,26 @@
 import type { Decision } from '../contracts/decisions.ts';
 import type { LedgerDraft } from '../contracts/ledger.ts';
+import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
 import { PermanentError } from '../platform/errors.ts';
 
 /** Pulse does not find that loss: there is nothing to accept. */
 export class LossNotFoundError extends PermanentError {}
 
 /**
- * What is recorded of a person's decision. Once for each loss: the first word about it stands.
+ * What is recorded of a person's decision, as an event that is known by all that was said: so that who is told of an entry
+ * finds his own words in it, and no word that was sent before stands in the place of another's. An upgrade is told as it was
+ * announced: nothing here sees whether it was carried out, or who announced it.
  * @param found the losses that pulse found last. One that has not happened is not accepted: its sound would be taken
  * away before it comes.
  * @throws LossNotFoundError
  */
 export function describeDecision(decision: Decision, found: readonly string[]): LedgerDraft {
+  const digest = sha256Hex(canonicalJson(decision));
+  if (decision.kind !== 'loss.accepted') {
+    const { kind, ...body } = decision;
+    const eventId = `policies/${body.run}/${digest}`;
+    return { eventId, kind, actor: 'workflow/record-decision', subject: 'policies', body };
+  }
   const { kind, by, loss, reason, reference } = decision;
   if (!found.includes(loss)) {
     throw new LossNotFoundError(
@@ -19,7 +28,7 @@ export function describeDecision(decision: Decision, found: readonly string[]): 
     );
   }
   return {
-    eventId: `loss-accepted/${loss}`,
+    eventId: `loss-accepted/${digest}`,
     kind,
     actor: `person/${by}`,
     subject: loss.slice(loss.indexOf('/') + 1),

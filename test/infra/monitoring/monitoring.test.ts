@@ -526,6 +526,7 @@ describe('pulse and its alarms, as time passes', () => {
     // What is not lost cannot be accepted before it is.
     expect(await decide(`snapshot-missing/${snapshot}`)).toEqual({
       error: expect.stringMatching(/^snapshot-missing\/daybreak-app-\S+: pulse does not find that lost; /),
+      hasEnded: true,
     });
     await rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: snapshot }));
     await until('2026-11-22T08:31:00Z');

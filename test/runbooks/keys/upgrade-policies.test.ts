@@ -4,7 +4,12 @@ import { rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
 import { describeDifferences } from '../../../functions/platform/policy-comparison.ts';
 import { tenantKeyPolicy } from '../../../functions/platform/tenant-key-policy.ts';
 import { readPolicies } from '../../../functions/pulse/read-policies.ts';
-import { planUpgrade } from '../../../runbooks/keys/plan-upgrade.ts';
+import { operatorPolicy } from '../../../infra/access/operator-policy.ts';
+import { responderPolicy } from '../../../infra/access/responder-policy.ts';
+import { roleArn } from '../../../infra/access/role-names.ts';
+import type { Principal } from '../../../infra/local/service.ts';
+import { recordDecision } from '../../../runbooks/cli/record-decision.ts';
+import { announceUpgraded, planUpgrade } from '../../../runbooks/keys/plan-upgrade.ts';
 import type { SurveyedPolicy } from '../../../runbooks/keys/survey-policies.ts';
 import { account, operator, step, widened } from '../../infra/access/attacks-account.ts';
 import { countStates, earlier, PoliciesAccount } from './policies-account.ts';
@@ -233,7 +238,7 @@ describe('what is not an earlier release’s', () => {
     const vault = find(await own.check(), 'vault-bucket');
     await own.put(vault, earlier(vault.needed));
     own.onRequest = name => {
-      if (!name.endsWith('/invocations')) return;
+      if (!name.endsWith('.StartExecution')) return;
       own.onRequest = () => undefined;
       void own.put(vault, { ...vault.needed, Statement: vault.needed.Statement.slice(1) });
       return;
@@ -293,6 +298,55 @@ describe('pulse', () => {
 });
 
 describe('who upgrades', () => {
+  it('is believed by nothing that compares: who may start the workflow can announce an upgrade that was none', async () => {
+    const { cloud } = own.account;
+    const responder: Principal = { kind: 'role', arn: roleArn(account, 'responder') };
+    const policies = [responderPolicy(own.configuration), operatorPolicy(own.configuration)];
+    cloud.iam.putRole({ arn: responder.arn, policies: policies.map(({ document }) => document) });
+    const log = find(await own.check(), 'log-key');
+    await own.put(log, earlier(log.needed));
+    const surveyed = await own.check();
+    const stands = surveyed.map(one => ({ ...one, finding: { state: 'current', sha256: 'a'.repeat(64) } as const }));
+    const announced = announceUpgraded('2026-11-22T09:00:00.000Z', 1, stands);
+    const recorded = await own.run(
+      () => recordDecision({ region: 'eu-west-2', accountId: account }, announced),
+      responder,
+    );
+    const entry = last(await policyEntries());
+    expect([entry?.sequence, entry?.actor]).toEqual([
+      'sequence' in recorded && recorded.sequence,
+      'workflow/record-decision',
+    ]);
+    expect(countStates(await own.check())).toEqual({ current: ALL - 1, behind: 1 });
+    const behind = await own.run(
+      async () => (await readPolicies([], own.account.deployment, cloud.clock.now())).PoliciesBehind,
+      step('pulse/read-back'),
+    );
+    expect(behind).toBe(1);
+    expect((await own.upgrade()).changedCount).toBe(1);
+  });
+
+  it.each([
+    ['cannot start the workflow', 'StartExecution', 'the connection broke'],
+    ['does not hear of its end', 'DescribeExecution', 'the connection broke'],
+  ])('changes nothing while he %s', async (_name, operation, reason) => {
+    const log = find(await own.check(), 'log-key');
+    const ledgerKey = find(await own.check(), 'ledger-key');
+    for (const one of [log, ledgerKey]) await own.put(one, earlier(one.needed));
+    let asked = 0;
+    own.onRequest = name => {
+      // The first question is whether it runs already.
+      if (!name.endsWith(`.${operation}`) || ++asked < (operation === 'StartExecution' ? 1 : 2)) return;
+      throw new Error(reason);
+    };
+    const from = own.requests.length;
+    await expect(own.upgrade()).rejects.toThrow(reason);
+    own.onRequest = () => undefined;
+    expect(own.requests.slice(from).filter(({ name }) => name === 'PutKeyPolicy')).toEqual([]);
+    expect(countStates(await own.check())).toEqual({ current: ALL - 2, behind: 2 });
+    expect((await own.upgrade()).changedCount).toBe(2);
+  });
+
   it('is no role of Daybreak, whatever it is allowed', async () => {
     const log = find(await own.check(), 'log-key');
     await own.put(log, earlier(log.needed));
