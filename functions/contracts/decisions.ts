@@ -20,10 +20,14 @@ export type LossKind = keyof typeof LOSS_KINDS;
 /** Why something was lost, as far as an inquiry found. */
 export const LOSS_REASONS = ['mistake', 'attack', 'aws-fault', 'drill', 'cause-not-found'] as const;
 
-/** A loss by its name: `snapshot-missing/daybreak-app-20261122t023000z`. */
+/**
+ * A loss by its name: `snapshot-missing/daybreak-app-20261122t023000z`. What can be written again under its own name, and be
+ * lost again, has in front of it the recovery point that was the newest when pulse missed it:
+ * `object-gone/20261122t023000z/tenants/oak/manifests/….jsonl.zst`.
+ */
 export const LossName = z
   .string()
-  .max(180)
+  .max(200)
   .regex(new RegExp(`^(?:${Object.keys(LOSS_KINDS).join('|')})/[A-Za-z0-9][A-Za-z0-9._/-]*$`));
 /** The name of what was lost, with its kind. */
 export const lossName = (kind: LossKind, id: string): string => `${kind}/${id}`;

@@ -1,3 +1,4 @@
+import { LossName } from '../contracts/decisions.ts';
 import { FoundWrong } from '../contracts/pulse.ts';
 import { FOUND_WRONG_KEY } from '../contracts/vault-layout.ts';
 import { readBytesIfThere, writeBytes } from '../platform/s3.ts';
@@ -15,16 +16,21 @@ export async function readFoundWrong(workBucket: string): Promise<FoundWrong | u
   return bytes === undefined ? undefined : FoundWrong.parse(JSON.parse(bytes.toString('utf8')));
 }
 
-/** Remembers the first 100 of each kind for the next pulse. */
-export async function writeFoundWrong(
-  workBucket: string,
-  { tenants, vaultKeys, ledgerState, lost }: FoundWrong,
-): Promise<void> {
-  const kept: FoundWrong = {
+/** Remembers what can be remembered of it for the next pulse. */
+export async function writeFoundWrong(workBucket: string, found: FoundWrong): Promise<void> {
+  const bytes = Buffer.from(JSON.stringify(limitFoundWrong(found)));
+  await writeBytes(workBucket, FOUND_WRONG_KEY, bytes, { contentType: 'application/json' });
+}
+
+/**
+ * The first 100 of each kind. A loss with a name that no decision can hold is counted as long as it is found, and is not
+ * among them: nobody could accept it, and the next pulse could not read what is remembered.
+ */
+export function limitFoundWrong({ tenants, vaultKeys, ledgerState, lost }: FoundWrong): FoundWrong {
+  return {
     tenants: tenants.slice(0, KEPT),
     vaultKeys: vaultKeys.slice(0, KEPT),
     ledgerState,
-    lost: lost.slice(0, KEPT),
+    lost: lost.filter(name => LossName.safeParse(name).success).slice(0, KEPT),
   };
-  await writeBytes(workBucket, FOUND_WRONG_KEY, Buffer.from(JSON.stringify(kept)), { contentType: 'application/json' });
 }
