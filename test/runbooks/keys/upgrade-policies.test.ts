@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PolicyName } from '../../../functions/contracts/policies.ts';
-import { rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
 import { describeDifferences } from '../../../functions/platform/policy-comparison.ts';
 import { tenantKeyPolicy } from '../../../functions/platform/tenant-key-policy.ts';
 import { readPolicies } from '../../../functions/pulse/read-policies.ts';
@@ -12,6 +11,7 @@ import { recordDecision } from '../../../runbooks/cli/record-decision.ts';
 import { announceUpgraded, planUpgrade } from '../../../runbooks/keys/plan-upgrade.ts';
 import type { SurveyedPolicy } from '../../../runbooks/keys/survey-policies.ts';
 import { account, operator, step, widened } from '../../infra/access/attacks-account.ts';
+import { killUpgrades, whatRolesMay } from './killed-upgrades.ts';
 import { countStates, earlier, PoliciesAccount } from './policies-account.ts';
 
 const OWN_POLICIES = 11;
@@ -31,41 +31,6 @@ const find = (surveyed: readonly SurveyedPolicy[], policy: PolicyName) => {
 };
 const policyEntries = async () => (await own.account.ledger()).filter(({ kind }) => kind.startsWith('policies.'));
 const last = <T>(all: readonly T[]): T | undefined => all.at(-1);
-
-/** What today's roles may do, by what decides it. */
-async function whatRolesMay(): Promise<Record<string, string[]>> {
-  const { deployment } = own.account;
-  const [oak] = (await own.check()).flatMap(({ subject, place }) =>
-    subject === 'alias/daybreak/tenant/oak' && place.kind === 'key' ? [place.keyArn] : [],
-  );
-  const through = (key: string) => ({
-    'kms:ViaService': 's3.eu-west-2.amazonaws.com',
-    'kms:EncryptionContext:aws:s3:arn': own.account.arnOf('vault', key),
-  });
-  const asEvidence = {
-    's3:if-none-match': '*',
-    's3:ObjectCreationOperation': 'true',
-    's3:x-amz-server-side-encryption': 'aws:kms',
-    's3:x-amz-server-side-encryption-aws-kms-key-id': deployment.vaultKeyArn,
-  };
-  const manifest = rootManifestKey('20261122t023000z');
-  const questions: [string, string, object?][] = [
-    ['kms:Decrypt', oak ?? '', through('tenants/oak/objects/a')],
-    ['kms:GenerateDataKey', deployment.vaultKeyArn, through(manifest)],
-    ['kms:Sign', deployment.entryKeyArn],
-    ['kms:GetPublicKey', deployment.ledgerKeyArn],
-    ['s3:PutObject', own.account.arnOf('vault', 'tenants/oak/objects/a'), asEvidence],
-    ['s3:PutObject', own.account.arnOf('evidence', 'ledger/000000000009.json'), asEvidence],
-    ['s3:PutObject', own.account.arnOf('work', 'work/a'), asEvidence],
-    ['s3:PutObjectRetention', own.account.arnOf('vault', manifest)],
-    ['kms:ScheduleKeyDeletion', oak ?? ''],
-  ];
-  const answers: Record<string, string[]> = {};
-  for (const [action, resource, context] of questions) {
-    answers[`${action} ${resource}`] = await own.account.whoMay(action, resource, context);
-  }
-  return answers;
-}
 
 describe('what is deployed', () => {
   it('is what keys check wants, each policy', async () => {
@@ -95,9 +60,9 @@ describe('what is deployed', () => {
 
 describe('policies of an earlier release', () => {
   it('are shown with what they lack, put, read back and recorded', async () => {
-    const before = await whatRolesMay();
+    const before = await whatRolesMay(own);
     await own.age();
-    expect(await whatRolesMay()).toEqual(before);
+    expect(await whatRolesMay(own)).toEqual(before);
     const aged = await own.check();
     expect(countStates(aged)).toEqual({ behind: ALL });
     const { finding } = find(aged, 'tenant-key');
@@ -112,7 +77,7 @@ describe('policies of an earlier release', () => {
       { current: ALL },
       { current: ALL },
     ]);
-    expect(await whatRolesMay()).toEqual(before);
+    expect(await whatRolesMay(own)).toEqual(before);
     const entries = (await policyEntries()).slice(recorded);
     expect(entries.map(({ kind, body }) => [kind, Array.isArray(body.policies) && body.policies.length])).toEqual([
       ['policies.upgrade-planned', 5],
@@ -130,40 +95,10 @@ describe('policies of an earlier release', () => {
     expect(put.map(({ toSha256 }) => toSha256)).toEqual(expect.arrayContaining(stands));
   });
 
-  it.each(['request', 'response'] as const)(
-    'lock nobody out, whichever %s the upgrade was killed at, and are finished by the next run',
-    async lost => {
-      const before = await whatRolesMay();
-      await own.age();
-      let killed = 0;
-      for (let at = 1; ; at++) {
-        let puts = 0;
-        own.onRequest = name => {
-          if (name !== 'PutKeyPolicy' && name !== 'PUT policy') return;
-          // Each run gets a little further than the one before.
-          if (++puts < 5) return;
-          const kill = (): never => {
-            throw new Error('the process was killed');
-          };
-          return lost === 'request' ? kill() : kill;
-        };
-        const outcome = await own.upgrade().then(
-          () => 'done',
-          () => 'killed',
-        );
-        own.onRequest = () => undefined;
-        expect(await whatRolesMay()).toEqual(before);
-        if (outcome === 'done') break;
-        killed++;
-        expect(at).toBeLessThan(ALL);
-      }
-      expect(killed).toBeGreaterThan(1);
-      expect(countStates(await own.check())).toEqual({ current: ALL });
-      const planned = (await policyEntries()).filter(({ kind }) => kind === 'policies.upgrade-planned');
-      const subjects = planned.flatMap(({ body }) => (body.policies as { subject: string }[]).map(one => one.subject));
-      expect(new Set(subjects).size).toBe(ALL);
-    },
-  );
+  it('lock nobody out, whichever request the upgrade was killed at, and are finished by the next run', async () => {
+    await killUpgrades(own, 'request');
+    expect(countStates(await own.check())).toEqual({ current: ALL });
+  });
 
   it('that keep the appender from the ledger are put first, and recorded then', async () => {
     const surveyed = await own.check();
