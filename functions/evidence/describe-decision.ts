@@ -1,10 +1,28 @@
 import type { Decision } from '../contracts/decisions.ts';
 import type { LedgerDraft } from '../contracts/ledger.ts';
+import type { FoundWrong } from '../contracts/pulse.ts';
 import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
 import { PermanentError } from '../platform/errors.ts';
 
 /** Pulse does not find that loss: there is nothing to accept. */
 export class LossNotFoundError extends PermanentError {}
+
+/** Pulse runs every 15 minutes: what it has not found again for an hour may have been put right. */
+const LONGEST_SINCE_FOUND_MS = 60 * 60 * 1000;
+
+/**
+ * What is lost now, as far as pulse knows.
+ * @throws LossNotFoundError when pulse has not looked for an hour: who accepts what was put right since silences the next
+ * loss of the same name.
+ */
+export function lostNow({ lost, lostAt }: Pick<FoundWrong, 'lost' | 'lostAt'>, now: Date): readonly string[] {
+  if (lost.length > 0 && (lostAt === null || now.getTime() - Date.parse(lostAt) > LONGEST_SINCE_FOUND_MS)) {
+    throw new LossNotFoundError(
+      `pulse found that lost ${lostAt ?? 'at an unknown time'}, and not since: let it run (runbooks/pulse-silent.md), and accept what it finds then`,
+    );
+  }
+  return lost;
+}
 
 /**
  * What is recorded of a person's decision, as an event that is known by all that was said: so that who is told of an entry

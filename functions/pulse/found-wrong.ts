@@ -5,7 +5,7 @@ import { readBytesIfThere, writeBytes } from '../platform/s3.ts';
 
 const KEPT = 100;
 
-export const NOTHING_WRONG: FoundWrong = { tenants: [], vaultKeys: [], ledgerState: false, lost: [] };
+export const NOTHING_WRONG: FoundWrong = { tenants: [], vaultKeys: [], ledgerState: false, lost: [], lostAt: null };
 
 /**
  * What earlier pulses found wrong; undefined where this is the first one. Without it a count would fall again when the sample
@@ -26,11 +26,12 @@ export async function writeFoundWrong(workBucket: string, found: FoundWrong): Pr
  * The first 100 of each kind. A loss with a name that no decision can hold is counted as long as it is found, and is not
  * among them: nobody could accept it, and the next pulse could not read what is remembered.
  */
-export function limitFoundWrong({ tenants, vaultKeys, ledgerState, lost }: FoundWrong): FoundWrong {
+export function limitFoundWrong({ tenants, vaultKeys, ledgerState, lost, lostAt }: FoundWrong): FoundWrong {
   return {
     tenants: tenants.slice(0, KEPT),
     vaultKeys: vaultKeys.slice(0, KEPT),
     ledgerState,
     lost: lost.filter(name => LossName.safeParse(name).success).slice(0, KEPT),
+    lostAt,
   };
 }

@@ -186,7 +186,13 @@ export const handler = step({
     await check('found-wrong', async () => {
       await remember(
         await before,
-        { tenants: wrongTenants, vaultKeys: wrongVaultKeys, ledgerState: isStateWrong, lost: lost.toSorted() },
+        {
+          tenants: wrongTenants,
+          vaultKeys: wrongVaultKeys,
+          ledgerState: isStateWrong,
+          lost: lost.toSorted(),
+          lostAt: lost.length === 0 ? null : now.toISOString(),
+        },
         deployment,
       );
       return {};

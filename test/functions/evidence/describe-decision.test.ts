@@ -8,7 +8,7 @@ import {
   POLICIES_IN_DECISION,
 } from '../../../functions/contracts/decisions.ts';
 import { LedgerDraft, type StoredLedgerEntry } from '../../../functions/contracts/ledger.ts';
-import { describeDecision, LossNotFoundError } from '../../../functions/evidence/describe-decision.ts';
+import { describeDecision, LossNotFoundError, lostNow } from '../../../functions/evidence/describe-decision.ts';
 import { recoveryPointsLost } from '../../../functions/platform/accepted-losses.ts';
 import { EMPTY_PROJECTION, fold, LedgerProjection } from '../../../functions/platform/ledger-projection.ts';
 import { subtractAccepted } from '../../../functions/pulse/subtract-accepted.ts';
@@ -106,6 +106,17 @@ it('accepts nothing that pulse does not find lost', () => {
       expect(() => describeDecision(decision(name), found)).toThrow(LossNotFoundError);
     }),
   );
+});
+
+it('accepts nothing that pulse has not found again within an hour: it may have been put right', () => {
+  const lost = ['snapshot-missing/daybreak-app-20261122t023000z'];
+  const lostAt = '2026-11-22T08:00:00.000Z';
+  expect(lostNow({ lost, lostAt }, new Date('2026-11-22T09:00:00.000Z'))).toEqual(lost);
+  const late = () => lostNow({ lost, lostAt }, new Date('2026-11-22T09:00:00.001Z'));
+  expect(late).toThrow(LossNotFoundError);
+  expect(late).toThrow('pulse found that lost 2026-11-22T08:00:00.000Z, and not since');
+  expect(() => lostNow({ lost, lostAt: null }, new Date(lostAt))).toThrow(LossNotFoundError);
+  expect(lostNow({ lost: [], lostAt: null }, new Date(lostAt))).toEqual([]);
 });
 
 it('takes from what was found exactly what was accepted by name, and nothing of another kind', () => {
