@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { InstantText, Sha256 } from './identifiers.ts';
 import { LedgerDraft } from './ledger.ts';
+import { POLICY_VERSIONS, type PolicyName } from './policies.ts';
 
 /**
  * What pulse finds, that may stay for ever, and that a person may accept by name: it is lost, and no command brings it back.
@@ -18,10 +20,14 @@ export type LossKind = keyof typeof LOSS_KINDS;
 /** Why something was lost, as far as an inquiry found. */
 export const LOSS_REASONS = ['mistake', 'attack', 'aws-fault', 'drill', 'cause-not-found'] as const;
 
-/** A loss by its name: `snapshot-missing/daybreak-app-20261122t023000z`. */
+/**
+ * A loss by its name: `snapshot-missing/daybreak-app-20261122t023000z`. What can be written again under its own name, and be
+ * lost again, has in front of it the recovery point that was the newest when pulse missed it:
+ * `object-gone/20261122t023000z/tenants/oak/manifests/….jsonl.zst`.
+ */
 export const LossName = z
   .string()
-  .max(180)
+  .max(200)
   .regex(new RegExp(`^(?:${Object.keys(LOSS_KINDS).join('|')})/[A-Za-z0-9][A-Za-z0-9._/-]*$`));
 /** The name of what was lost, with its kind. */
 export const lossName = (kind: LossKind, id: string): string => `${kind}/${id}`;
@@ -36,9 +42,61 @@ export const AcceptedLoss = z.strictObject({
   reference: OpaqueId,
 });
 
+/** A decision names so many policies at most: with the longest names it stays below what the steps are built for. */
+export const POLICIES_IN_DECISION = 25;
+
+const Policy = z.enum(Object.keys(POLICY_VERSIONS) as PolicyName[]);
+/** Null: from before versions, or from somebody else. */
+const PolicyVersion = z.int().min(1).max(999_999).nullable();
+/** The alias of a policy's key, or its bucket. KMS and S3 allow no longer names. */
+const PolicySubject = z
+  .string()
+  .max(256)
+  .regex(/^(?:alias\/daybreak\/[A-Za-z0-9/_-]+|[a-z0-9][a-z0-9.-]*)$/);
+const PolicyState = z.enum(['current', 'behind', 'altered', 'ahead', 'unreadable']);
+
+const Upgrade = z.strictObject({
+  /** The instant when the upgrade was begun: all that is recorded of it has the same. */
+  run: InstantText,
+});
+
+/** Policies that an upgrade is about to change. Statements stand there as hashes: a role's name may be a person's. */
+const PlannedUpgrade = Upgrade.extend({
+  policies: z
+    .array(
+      z.strictObject({
+        policy: Policy,
+        subject: PolicySubject,
+        from: PolicyVersion,
+        fromSha256: Sha256.nullable(),
+        to: PolicyVersion,
+        toSha256: Sha256,
+        removedStatements: z.int().min(0).max(10_000),
+      }),
+    )
+    .min(1)
+    .max(POLICIES_IN_DECISION),
+});
+
+/** What stands after an upgrade, as its command read it back. */
+const EndedUpgrade = Upgrade.extend({
+  changedCount: z.int().min(0),
+  policies: z
+    .array(z.strictObject({ policy: Policy, state: PolicyState, version: PolicyVersion, sha256: Sha256.nullable() }))
+    .max(POLICIES_IN_DECISION),
+  tenantKeys: z.strictObject({
+    version: PolicyVersion,
+    currentCount: z.int().min(0),
+    otherCount: z.int().min(0),
+    others: z.array(z.strictObject({ subject: PolicySubject, state: PolicyState })).max(POLICIES_IN_DECISION),
+  }),
+});
+
 /** What a person has recorded. Each kind of it is one of the ledger's. */
 export const Decision = z.discriminatedUnion('kind', [
   AcceptedLoss.extend({ kind: z.literal('loss.accepted'), by: OpaqueId }),
+  PlannedUpgrade.extend({ kind: z.literal('policies.upgrade-planned') }),
+  EndedUpgrade.extend({ kind: z.literal('policies.upgraded') }),
 ]);
 export type Decision = z.infer<typeof Decision>;
 

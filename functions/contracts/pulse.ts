@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { LossName } from './decisions.ts';
-import { TenantName } from './identifiers.ts';
+import { InstantText, TenantName } from './identifiers.ts';
 
 /** `pulse/read-back`: a schedule calls it with an empty object. */
 export const ReadBackInput = z.looseObject({});
@@ -15,6 +15,8 @@ export const FoundWrong = z.strictObject({
   ledgerState: z.boolean().default(false),
   /** Names of losses that nobody accepted: what a person may accept now. */
   lost: z.array(LossName).default([]),
+  /** When a pulse found that, the last one; null while nothing is lost. */
+  lostAt: InstantText.nullable().default(null),
 });
 export type FoundWrong = z.infer<typeof FoundWrong>;
 

@@ -1,17 +1,44 @@
 import type { Decision } from '../contracts/decisions.ts';
 import type { LedgerDraft } from '../contracts/ledger.ts';
+import type { FoundWrong } from '../contracts/pulse.ts';
+import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
 import { PermanentError } from '../platform/errors.ts';
 
 /** Pulse does not find that loss: there is nothing to accept. */
 export class LossNotFoundError extends PermanentError {}
 
+/** Pulse runs every 15 minutes: what it has not found again for an hour may have been put right. */
+const LONGEST_SINCE_FOUND_MS = 60 * 60 * 1000;
+
 /**
- * What is recorded of a person's decision. Once for each loss: the first word about it stands.
+ * What is lost now, as far as pulse knows.
+ * @throws LossNotFoundError when pulse has not looked for an hour: who accepts what was put right since silences the next
+ * loss of the same name.
+ */
+export function lostNow({ lost, lostAt }: Pick<FoundWrong, 'lost' | 'lostAt'>, now: Date): readonly string[] {
+  if (lost.length > 0 && (lostAt === null || now.getTime() - Date.parse(lostAt) > LONGEST_SINCE_FOUND_MS)) {
+    throw new LossNotFoundError(
+      `pulse found that lost ${lostAt ?? 'at an unknown time'}, and not since: let it run (runbooks/pulse-silent.md), and accept what it finds then`,
+    );
+  }
+  return lost;
+}
+
+/**
+ * What is recorded of a person's decision, as an event that is known by all that was said: so that who is told of an entry
+ * finds his own words in it, and no word that was sent before stands in the place of another's. An upgrade is told as it was
+ * announced: nothing here sees whether it was carried out, or who announced it.
  * @param found the losses that pulse found last. One that has not happened is not accepted: its sound would be taken
  * away before it comes.
  * @throws LossNotFoundError
  */
 export function describeDecision(decision: Decision, found: readonly string[]): LedgerDraft {
+  const digest = sha256Hex(canonicalJson(decision));
+  if (decision.kind !== 'loss.accepted') {
+    const { kind, ...body } = decision;
+    const eventId = `policies/${body.run}/${digest}`;
+    return { eventId, kind, actor: 'workflow/record-decision', subject: 'policies', body };
+  }
   const { kind, by, loss, reason, reference } = decision;
   if (!found.includes(loss)) {
     throw new LossNotFoundError(
@@ -19,7 +46,7 @@ export function describeDecision(decision: Decision, found: readonly string[]): 
     );
   }
   return {
-    eventId: `loss-accepted/${loss}`,
+    eventId: `loss-accepted/${digest}`,
     kind,
     actor: `person/${by}`,
     subject: loss.slice(loss.indexOf('/') + 1),

@@ -42,6 +42,7 @@ import { assessQuotas, type Quota } from './assess-quotas.ts';
 import { assessSnapshots, findUnproved, snapshotsWith } from './assess-snapshots.ts';
 import { isKeptStateForged, isTimeToFoldAfresh } from './check-kept-state.ts';
 import { NOTHING_WRONG, readFoundWrong, writeFoundWrong } from './found-wrong.ts';
+import { nameGoneObjects } from './name-gone-objects.ts';
 import { readHeadAge } from './read-head-age.ts';
 import { chooseVaultKeys, findNotLocked } from './read-locks.ts';
 import { readPolicies } from './read-policies.ts';
@@ -105,6 +106,7 @@ export const handler = step({
       tenants: wrongTenants,
       vaultKeys: wrongVaultKeys,
       ledgerState: isStateWrong,
+      lost: lostBefore,
     } = (await remembered) ?? NOTHING_WRONG;
 
     await Promise.all([
@@ -167,10 +169,13 @@ export const handler = step({
         const asked = [...new Set([...wrongVaultKeys, ...chosen])];
         const { gone, notLocked } = await findNotLocked(deployment.vaultBucket, asked, now);
         const all = await accepted;
+        const ids = nameGoneObjects(gone, lostBefore, point?.recoveryPointId);
+        const isAccepted = (key: string) => Object.hasOwn(all, lossName('object-gone', ids.get(key) ?? ''));
         // What is accepted has to leave room for what is not.
-        wrongVaultKeys = [...gone.filter(key => !Object.hasOwn(all, lossName('object-gone', key))), ...notLocked];
+        wrongVaultKeys = [...gone.filter(key => !isAccepted(key)), ...notLocked];
         for (const key of wrongVaultKeys) log('error', 'a vault object is gone or not locked', { key });
-        return { ObjectsNotLocked: (await lose('object-gone', gone)) + notLocked.length };
+        const named = await lose('object-gone', [...ids.values()]);
+        return { ObjectsNotLocked: named + (gone.length - ids.size) + notLocked.length };
       }),
       check('tls', () => readTls(configuration)),
       check('schedules', readSchedules),
@@ -181,7 +186,13 @@ export const handler = step({
     await check('found-wrong', async () => {
       await remember(
         await before,
-        { tenants: wrongTenants, vaultKeys: wrongVaultKeys, ledgerState: isStateWrong, lost: lost.toSorted() },
+        {
+          tenants: wrongTenants,
+          vaultKeys: wrongVaultKeys,
+          ledgerState: isStateWrong,
+          lost: lost.toSorted(),
+          lostAt: lost.length === 0 ? null : now.toISOString(),
+        },
         deployment,
       );
       return {};

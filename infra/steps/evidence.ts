@@ -33,7 +33,7 @@ export const EVIDENCE_STEPS = defineSteps({
   },
   'evidence/check-decision': {
     limits: { timeoutMinutes: 3, memoryMib: 512, spoolMib: 512 },
-    builtFor: { items: 1, of: 'decisions', bytes: MIB, payloadBytes: 2 * KIB },
+    builtFor: { items: 1, of: 'decisions', bytes: MIB, payloadBytes: 16 * KIB },
     placement: 'outside',
     callers: ['workflow'],
     environment: 'nothing more',

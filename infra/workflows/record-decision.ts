@@ -9,7 +9,7 @@ const TIMEOUT_SECONDS = 2 * 60 * 60;
  */
 export function recordDecision(references: WorkflowReferences): WorkflowDefinition {
   return {
-    Comment: 'Records what a person decided, such as that a loss is explained',
+    Comment: 'Records what a person decided: that a loss is explained, that policies are upgraded',
     QueryLanguage: 'JSONata',
     TimeoutSeconds: TIMEOUT_SECONDS,
     StartAt: 'Check',

@@ -85,7 +85,7 @@ async function acceptLosses({ loss: losses, reason, reference, by, ...options }:
   ]);
   const decisions = losses.map(name => {
     const parsed = Decision.safeParse({ kind: 'loss.accepted', loss: name, reason, reference, by });
-    if (parsed.success) return parsed.data;
+    if (parsed.success) return { name, decision: parsed.data };
     const [issue] = parsed.error.issues;
     const option = String(issue?.path[0]);
     throw new UsageError(
@@ -96,8 +96,8 @@ async function acceptLosses({ loss: losses, reason, reference, by, ...options }:
   });
   const recorded = await withRuntime(runtime, async () => {
     const results = [];
-    for (const decision of decisions) {
-      results.push({ loss: decision.loss, ...(await recordDecision({ region: 'eu-west-2', accountId }, decision)) });
+    for (const { name, decision } of decisions) {
+      results.push({ loss: name, ...(await recordDecision({ region: 'eu-west-2', accountId }, decision)) });
     }
     return results;
   });
@@ -109,7 +109,7 @@ async function acceptLosses({ loss: losses, reason, reference, by, ...options }:
         .map(result =>
           'sequence' in result
             ? `${result.loss}: accepted, entry ${result.sequence}; pulse counts it no more from its next quarter of an hour on`
-            : `${result.loss}: not accepted: ${printable(result.error)}`,
+            : `${result.loss}: not accepted${result.hasEnded ? '' : ' yet'}: ${printable(result.error)}`,
         )
         .join('\n'),
   };

@@ -7,8 +7,8 @@ import { readExecution, startExecution } from '../../functions/platform/step-fun
 const POLL_MS = 250;
 const LONGEST_WAIT_MS = 5 * 60 * 1000;
 
-/** The entry of a decision, or why there is none. */
-export type Recorded = { readonly sequence: number } | { readonly error: string };
+/** The entry of a decision, or why there is none; one whose workflow has not ended may still come. */
+export type Recorded = { readonly sequence: number } | { readonly error: string; readonly hasEnded: boolean };
 
 /** Has a person's decision recorded, in the person's own name as CloudTrail sees it, and waits for its entry. */
 export async function recordDecision(
@@ -25,10 +25,13 @@ export async function recordDecision(
     if (execution.status !== 'RUNNING') {
       // A function's error is JSON, of which the workflow keeps the beginning.
       const [, message] = /"errorMessage":"((?:[^"\\]|\\.)*)/.exec(execution.cause ?? '') ?? [];
-      return { error: message ?? execution.cause ?? execution.status };
+      return { error: message ?? execution.cause ?? execution.status, hasEnded: true };
     }
     if (clock.now().getTime() - startedMs > LONGEST_WAIT_MS) {
-      return { error: `${executionArn} still runs; daybreak evidence show --kind loss lists what it recorded` };
+      return {
+        error: `${executionArn} still runs; daybreak evidence show --kind ${decision.kind.split('.')[0]} lists what it recorded`,
+        hasEnded: false,
+      };
     }
     await clock.sleep(POLL_MS);
   }

@@ -1,4 +1,4 @@
-import type { LedgerDraft } from '../../functions/contracts/ledger.ts';
+import { type Decision, POLICIES_IN_DECISION } from '../../functions/contracts/decisions.ts';
 import { POLICY_VERSIONS } from '../../functions/contracts/policies.ts';
 import { hashPolicy, statementsNotOurs } from '../../functions/platform/policy-comparison.ts';
 import type { SurveyedPolicy } from './survey-policies.ts';
@@ -18,8 +18,6 @@ export interface AheadPlan {
 
 /** What the ledger cannot be written without. */
 const LEDGER_NEEDS: readonly string[] = ['vault-key', 'entry-key', 'ledger-key', 'evidence-bucket', 'work-bucket'];
-/** An entry names so many policies at most. */
-const LARGEST_BATCH = 100;
 
 /**
  * Decides what an upgrade changes. A policy of a later release is not this one's to judge, and one of them says that the
@@ -52,8 +50,8 @@ export function planUpgrade(
   const isTenants = ({ policy }: SurveyedPolicy) => policy === 'tenant-key';
   const tenants = changed.filter(isTenants);
   const batches = [changed.filter(isNeeded), changed.filter(one => !isNeeded(one) && !isTenants(one))];
-  for (let from = 0; from < tenants.length; from += LARGEST_BATCH) {
-    batches.push(tenants.slice(from, from + LARGEST_BATCH));
+  for (let from = 0; from < tenants.length; from += POLICIES_IN_DECISION) {
+    batches.push(tenants.slice(from, from + POLICIES_IN_DECISION));
   }
   return {
     batches: batches.filter(batch => batch.length > 0),
@@ -68,56 +66,47 @@ export function mayOpenTheLedger(batch: readonly SurveyedPolicy[]): boolean {
 }
 
 /**
- * What the ledger says before a batch is begun. CloudTrail says who (`tampering.seen`, `PutKeyPolicy`): a command's own word
- * for it would prove nothing. Statements stand there as hashes: a role's name may be a person's.
+ * What the ledger is told before a batch is begun. CloudTrail says who (`tampering.seen`, `PutKeyPolicy`): a command's own
+ * word for it would prove nothing.
  * @param run the instant when the upgrade was begun.
  */
-export function draftPlanned(run: string, number: number, batch: readonly SurveyedPolicy[]): LedgerDraft {
+export function announcePlanned(run: string, batch: readonly SurveyedPolicy[]): Decision {
   return {
-    eventId: `policies/${run}/${number}`,
     kind: 'policies.upgrade-planned',
-    actor: 'administrator',
-    subject: 'policies',
-    body: {
-      policies: batch.map(({ policy, subject, finding, needed }) => ({
-        policy,
-        subject,
-        from: 'version' in finding ? finding.version : null,
-        fromSha256: 'sha256' in finding ? finding.sha256 : null,
-        to: POLICY_VERSIONS[policy],
-        toSha256: hashPolicy(needed),
-        removedStatements: statementsNotOurs(finding).length,
-      })),
-    },
+    run,
+    policies: batch.map(({ policy, subject, finding, needed }) => ({
+      policy,
+      subject,
+      from: 'version' in finding ? finding.version : null,
+      fromSha256: 'sha256' in finding ? finding.sha256 : null,
+      to: POLICY_VERSIONS[policy],
+      toSha256: hashPolicy(needed),
+      removedStatements: statementsNotOurs(finding).length,
+    })),
   };
 }
 
-/** What the ledger says in the end: what stands, as it was read back. An upgrade that was stopped is closed by the next. */
-export function draftUpgraded(run: string, changedCount: number, after: readonly SurveyedPolicy[]): LedgerDraft {
+/** What the ledger is told in the end: what stands, as it was read back. An upgrade that was stopped is closed by the next. */
+export function announceUpgraded(run: string, changedCount: number, after: readonly SurveyedPolicy[]): Decision {
   const isTenants = ({ policy }: SurveyedPolicy) => policy === 'tenant-key';
   const others = after.filter(isTenants).filter(({ finding }) => finding.state !== 'current');
   return {
-    eventId: `policies/${run}`,
     kind: 'policies.upgraded',
-    actor: 'administrator',
-    subject: 'policies',
-    body: {
-      changedCount,
-      policies: after
-        .filter(one => !isTenants(one))
-        .map(({ policy, finding }) => ({
-          policy,
-          state: finding.state,
-          version:
-            finding.state === 'current' ? POLICY_VERSIONS[policy] : 'version' in finding ? finding.version : null,
-          sha256: 'sha256' in finding ? finding.sha256 : null,
-        })),
-      tenantKeys: {
-        version: POLICY_VERSIONS['tenant-key'],
-        currentCount: after.filter(isTenants).length - others.length,
-        otherCount: others.length,
-        others: others.slice(0, LARGEST_BATCH).map(({ subject, finding }) => ({ subject, state: finding.state })),
-      },
+    run,
+    changedCount,
+    policies: after
+      .filter(one => !isTenants(one))
+      .map(({ policy, finding }) => ({
+        policy,
+        state: finding.state,
+        version: finding.state === 'current' ? POLICY_VERSIONS[policy] : 'version' in finding ? finding.version : null,
+        sha256: 'sha256' in finding ? finding.sha256 : null,
+      })),
+    tenantKeys: {
+      version: POLICY_VERSIONS['tenant-key'],
+      currentCount: after.filter(isTenants).length - others.length,
+      otherCount: others.length,
+      others: others.slice(0, POLICIES_IN_DECISION).map(({ subject, finding }) => ({ subject, state: finding.state })),
     },
   };
 }

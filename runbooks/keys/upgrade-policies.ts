@@ -1,16 +1,14 @@
 import { PutKeyPolicyCommand } from '@aws-sdk/client-kms';
 import { PutBucketPolicyCommand } from '@aws-sdk/client-s3';
-import { AppendEntryOutput } from '../../functions/contracts/daily-backup.ts';
-import type { LedgerDraft } from '../../functions/contracts/ledger.ts';
-import { PermanentError } from '../../functions/platform/errors.ts';
+import type { Decision } from '../../functions/contracts/decisions.ts';
+import { describeError, PermanentError } from '../../functions/platform/errors.ts';
 import { callKms } from '../../functions/platform/kms.ts';
 import { comparePolicy } from '../../functions/platform/policy-comparison.ts';
 import { currentRuntime } from '../../functions/platform/runtime.ts';
 import { callS3 } from '../../functions/platform/s3.ts';
-import { stepName } from '../../infra/access/role-names.ts';
-import type { SupplierConfiguration } from '../../infra/config/configuration.ts';
-import { FunctionFailedError, invokeFunction } from './invoke-function.ts';
-import { draftPlanned, draftUpgraded, mayOpenTheLedger, type UpgradePlan } from './plan-upgrade.ts';
+import { REGION, type SupplierConfiguration } from '../../infra/config/configuration.ts';
+import { recordDecision } from '../cli/record-decision.ts';
+import { announcePlanned, announceUpgraded, mayOpenTheLedger, type UpgradePlan } from './plan-upgrade.ts';
 import { readPolicy, type SurveyedPolicy, surveyPolicies } from './survey-policies.ts';
 
 /** A policy is not what it was when it was shown, or not what was put. */
@@ -35,7 +33,7 @@ export interface Upgraded {
 
 /**
  * Puts the policies of a plan, one after the other, and records them: each batch before it is begun, and in the end what
- * stands. Every policy of this release lets in whom the one before let in, so that no function is locked out in between, and
+ * stands: by the workflow that records what persons decide. Every policy of this release lets in whom the one before let in, so that no function is locked out in between, and
  * a run that was killed is finished by the next. Only where the ledger itself is closed to its appender, its own policies
  * are put first and recorded then.
  * @param tell is told of each policy that was put and read back.
@@ -46,46 +44,42 @@ export async function upgradePolicies(
   tell: (surveyed: SurveyedPolicy) => void = () => {},
 ): Promise<Upgraded> {
   const { clock } = currentRuntime();
+  const account = { region: REGION, accountId: configuration.account } as const;
   const run = clock.now().toISOString();
   let changedCount = 0;
-  for (const [index, batch] of plan.batches.entries()) {
-    const draft = draftPlanned(run, index + 1, batch);
-    const isRecorded = await record(draft).then(
-      () => true,
-      error => {
-        if (!mayOpenTheLedger(batch) || !(error instanceof FunctionFailedError)) throw error;
-        return false;
-      },
-    );
+  const recordNow = async (decision: Decision): Promise<number> => {
+    const recorded = await recordDecision(account, decision).catch((error: unknown) => {
+      throw notRecorded(changedCount, describeError(error), error);
+    });
+    if ('error' in recorded) throw notRecorded(changedCount, recorded.error);
+    return recorded.sequence;
+  };
+  for (const batch of plan.batches) {
+    const planned = announcePlanned(run, batch);
+    const recorded = await recordDecision(account, planned);
+    const isRecorded = 'sequence' in recorded;
+    // What refuses the workflow itself was thrown, and one that still runs may wait for a cold function: neither is the ledger's.
+    if (!isRecorded && !(recorded.hasEnded && mayOpenTheLedger(batch))) {
+      throw notRecorded(changedCount, recorded.error);
+    }
     for (const surveyed of batch) {
       await putPolicy(surveyed);
       changedCount++;
       tell(surveyed);
       await clock.sleep(PAUSE_MS);
     }
-    if (!isRecorded) await recordOrSay(draft, changedCount);
+    if (!isRecorded) await recordNow(planned);
   }
   const after = await surveyPolicies(configuration);
-  const sequence = await recordOrSay(draftUpgraded(run, changedCount, after), changedCount);
+  const sequence = await recordNow(announceUpgraded(run, changedCount, after));
   return { changedCount, after, sequence };
 }
 
-/** The appender alone writes the ledger: it is called in the administrator's name. */
-async function record(draft: LedgerDraft): Promise<number> {
-  const answer = await invokeFunction(stepName('evidence/append-entry'), { draft });
-  return AppendEntryOutput.parse(answer).sequence;
-}
-
-async function recordOrSay(draft: LedgerDraft, changedCount: number): Promise<number> {
-  try {
-    return await record(draft);
-  } catch (cause) {
-    if (!(cause instanceof FunctionFailedError)) throw cause;
-    throw new UpgradeNotRecordedError(
-      `${changedCount} policies were changed, and the ledger did not take the entry (${cause.message}); run daybreak keys upgrade again: it records what stands`,
-      { cause },
-    );
-  }
+function notRecorded(changedCount: number, reason: string, cause?: unknown): UpgradeNotRecordedError {
+  return new UpgradeNotRecordedError(
+    `${changedCount} policies were changed, and the ledger did not take the entry (${reason}); run daybreak keys upgrade again: it records what stands`,
+    { cause },
+  );
 }
 
 async function putPolicy(surveyed: SurveyedPolicy): Promise<void> {

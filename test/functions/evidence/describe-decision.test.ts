@@ -1,17 +1,61 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { Decision, LOSS_KINDS, LOSS_REASONS, type LossKind } from '../../../functions/contracts/decisions.ts';
+import {
+  Decision,
+  LOSS_KINDS,
+  LOSS_REASONS,
+  type LossKind,
+  POLICIES_IN_DECISION,
+} from '../../../functions/contracts/decisions.ts';
 import { LedgerDraft, type StoredLedgerEntry } from '../../../functions/contracts/ledger.ts';
-import { describeDecision, LossNotFoundError } from '../../../functions/evidence/describe-decision.ts';
+import { describeDecision, LossNotFoundError, lostNow } from '../../../functions/evidence/describe-decision.ts';
 import { recoveryPointsLost } from '../../../functions/platform/accepted-losses.ts';
 import { EMPTY_PROJECTION, fold, LedgerProjection } from '../../../functions/platform/ledger-projection.ts';
 import { subtractAccepted } from '../../../functions/pulse/subtract-accepted.ts';
+import { STEP_DEFINITIONS } from '../../../infra/steps/definitions.ts';
 
 const KINDS = Object.keys(LOSS_KINDS) as LossKind[];
 const id = fc.stringMatching(/^[a-z0-9][a-z0-9/-]{0,30}$/);
 const loss = fc.tuple(fc.constantFrom(...KINDS), id).map(parts => parts.join('/'));
 const decision = (name: string) =>
   ({ kind: 'loss.accepted', loss: name, reason: 'mistake', reference: 'INC-42', by: 'staff-7' }) as const;
+
+const RUN = '2026-11-22T09:00:00.000Z';
+const LONGEST_ALIAS = `alias/daybreak/tenant/${'a'.repeat(234)}`;
+const [FROM, TO] = ['a'.repeat(64), 'b'.repeat(64)];
+const PLANNED = {
+  kind: 'policies.upgrade-planned',
+  run: RUN,
+  policies: Array.from({ length: POLICIES_IN_DECISION }, () => ({
+    policy: 'evidence-bucket' as const,
+    subject: LONGEST_ALIAS,
+    from: 999_999,
+    fromSha256: FROM,
+    to: 999_999,
+    toSha256: TO,
+    removedStatements: 10_000,
+  })),
+} as const satisfies Decision;
+const ENDED = {
+  kind: 'policies.upgraded',
+  run: RUN,
+  changedCount: 100_000,
+  policies: Array.from({ length: POLICIES_IN_DECISION }, () => ({
+    policy: 'evidence-bucket' as const,
+    state: 'unreadable' as const,
+    version: 999_999,
+    sha256: FROM,
+  })),
+  tenantKeys: {
+    version: 999_999,
+    currentCount: 100_000,
+    otherCount: 100_000,
+    others: Array.from({ length: POLICIES_IN_DECISION }, () => ({
+      subject: LONGEST_ALIAS,
+      state: 'unreadable' as const,
+    })),
+  },
+} as const satisfies Decision;
 
 const entryOf = (draft: LedgerDraft, state: LedgerProjection, version: 1 | 2) =>
   ({
@@ -25,16 +69,34 @@ const entryOf = (draft: LedgerDraft, state: LedgerProjection, version: 1 | 2) =>
 const accept = (state: LedgerProjection, name: string, version: 1 | 2 = 2) =>
   fold(state, entryOf(describeDecision(decision(name), [name]), state, version), 'a'.repeat(64));
 
-it('is recorded once for each loss, by its name, with who and why', () => {
+it('is recorded of a loss by its name, with who and why', () => {
   const name = 'snapshot-missing/daybreak-app-20261122t023000z';
   const draft = describeDecision(decision(name), [name]);
   expect(LedgerDraft.parse(draft)).toEqual({
-    eventId: `loss-accepted/${name}`,
+    eventId: expect.stringMatching(/^loss-accepted\/[0-9a-f]{64}$/),
     kind: 'loss.accepted',
     actor: 'person/staff-7',
     subject: 'daybreak-app-20261122t023000z',
     body: { loss: name, reason: 'mistake', reference: 'INC-42' },
   });
+});
+
+it('tells nobody of an entry with another’s words: the same words are one event, and others another', () => {
+  const name = 'object-gone/20261122t023000z/tenants/s-1/objects/ff';
+  const idOf = (said: Decision) => describeDecision(said, [name]).eventId;
+  expect(idOf(decision(name))).toBe(idOf({ ...decision(name) }));
+  const others = [
+    { ...decision(name), by: 'staff-8' },
+    { ...decision(name), reason: 'attack' },
+    { ...decision(name), reference: 'INC-43' },
+    PLANNED,
+    { ...PLANNED, run: '2026-11-22T09:00:00.001Z' },
+    // As somebody would forge it, before or after.
+    { ...PLANNED, policies: [] },
+    ENDED,
+    { ...ENDED, changedCount: 0 },
+  ] as Decision[];
+  expect(new Set([decision(name), ...others].map(idOf)).size).toBe(1 + others.length);
 });
 
 it('accepts nothing that pulse does not find lost', () => {
@@ -44,6 +106,17 @@ it('accepts nothing that pulse does not find lost', () => {
       expect(() => describeDecision(decision(name), found)).toThrow(LossNotFoundError);
     }),
   );
+});
+
+it('accepts nothing that pulse has not found again within an hour: it may have been put right', () => {
+  const lost = ['snapshot-missing/daybreak-app-20261122t023000z'];
+  const lostAt = '2026-11-22T08:00:00.000Z';
+  expect(lostNow({ lost, lostAt }, new Date('2026-11-22T09:00:00.000Z'))).toEqual(lost);
+  const late = () => lostNow({ lost, lostAt }, new Date('2026-11-22T09:00:00.001Z'));
+  expect(late).toThrow(LossNotFoundError);
+  expect(late).toThrow('pulse found that lost 2026-11-22T08:00:00.000Z, and not since');
+  expect(() => lostNow({ lost, lostAt: null }, new Date(lostAt))).toThrow(LossNotFoundError);
+  expect(lostNow({ lost: [], lostAt: null }, new Date(lostAt))).toEqual([]);
 });
 
 it('takes from what was found exactly what was accepted by name, and nothing of another kind', () => {
@@ -104,4 +177,39 @@ it.each<[string, object]>([
   expect(Decision.safeParse(said).success).toBe(true);
   expect(LOSS_REASONS).toContain(said.reason);
   expect(Decision.safeParse({ ...said, ...part }).success).toBe(false);
+});
+
+it('is told of an upgrade as it was announced, by nobody who could be named, within what the steps are built for', () => {
+  for (const said of [PLANNED, ENDED]) {
+    expect(Decision.parse(said)).toEqual(said);
+    const { kind, ...body } = said;
+    const draft = LedgerDraft.parse(describeDecision(said, []));
+    expect(draft).toEqual({
+      eventId: expect.stringMatching(/^policies\/2026-11-22T09:00:00\.000Z\/[0-9a-f]{64}$/),
+      kind,
+      actor: 'workflow/record-decision',
+      subject: 'policies',
+      body,
+    });
+    for (const step of ['evidence/check-decision', 'evidence/append-entry'] as const) {
+      const { payloadBytes } = STEP_DEFINITIONS[step].builtFor;
+      expect(Buffer.byteLength(JSON.stringify({ draft }))).toBeLessThan(payloadBytes);
+    }
+  }
+});
+
+const planned = (part: object) => ({ ...PLANNED, policies: [{ ...PLANNED.policies[0], ...part }] });
+it.each<[string, object]>([
+  ['more policies than an entry takes', { ...PLANNED, policies: [...PLANNED.policies, PLANNED.policies[0]] }],
+  ['a plan of nothing', { ...PLANNED, policies: [] }],
+  ['a policy that Daybreak does not have', planned({ policy: 'pay-roll-key' })],
+  ['a longer name than AWS allows', planned({ subject: `${LONGEST_ALIAS}a` })],
+  ['a person’s address for a name', planned({ subject: 'jane@school.example' })],
+  ['a statement of a policy', planned({ statement: { Effect: 'Allow' } })],
+  ['who did it', { ...PLANNED, actor: 'administrator' }],
+  ['an instant that is none', { ...PLANNED, run: 'yesterday' }],
+  ['an end that says who', { ...ENDED, by: 'staff-7' }],
+  ['a state of its own', { ...ENDED, tenantKeys: { ...ENDED.tenantKeys, others: [{ subject: 'a', state: 'good' }] } }],
+])('records of an upgrade not %s', (_name, said) => {
+  expect(Decision.safeParse(said).success).toBe(false);
 });

@@ -493,10 +493,11 @@ describe('pulse and its alarms, as time passes', () => {
   });
 
   it('counts an accepted loss no more, takes nothing for good by it, and sounds for the next one', async () => {
-    const second = '20261122t033000z';
+    const [second, third] = ['20261122t033000z', '20261122t073000z'];
     const { until, backUp, test, cloud, deployment, invoke, rds, s3, lastValue } = await deploy('accepted', [
       FIRST,
       second,
+      third,
     ]);
     await backUp(FIRST);
     await backUp(second);
@@ -526,6 +527,7 @@ describe('pulse and its alarms, as time passes', () => {
     // What is not lost cannot be accepted before it is.
     expect(await decide(`snapshot-missing/${snapshot}`)).toEqual({
       error: expect.stringMatching(/^snapshot-missing\/daybreak-app-\S+: pulse does not find that lost; /),
+      hasEnded: true,
     });
     await rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: snapshot }));
     await until('2026-11-22T08:31:00Z');
@@ -565,7 +567,7 @@ describe('pulse and its alarms, as time passes', () => {
     lose(cloud.s3, deployment.evidenceBucket, restoreTestRecordKey('20261122t080000z'));
     await until('2026-11-22T09:16:00Z');
     expect([lastValue('ObjectsNotLocked'), lastValue('LedgerBroken')]).toEqual([1, 1]);
-    const names = [`object-gone/${manifest}`, 'test-record-altered/20261122t080000z'];
+    const names = [`object-gone/${second}/${manifest}`, 'test-record-altered/20261122t080000z'];
     expect(await lost()).toEqual([names[0], `snapshot-missing/${vaultSnapshotId(FIRST, 'app')}`, names[1]]);
     for (const name of names) expect(await decide(name)).toEqual({ sequence: expect.any(Number) });
     await until('2026-11-22T09:31:00Z');
@@ -574,6 +576,14 @@ describe('pulse and its alarms, as time passes', () => {
     ]);
     // A test whose record is lost passed nothing: no age is published since.
     expect(lastValue('NewestPassedRestoreTestAge')).toBe(60 * MINUTE_MS);
+
+    // A backup writes the same manifest again. That it is lost once more is another loss.
+    await backUp(third);
+    await until('2026-11-22T09:46:00Z');
+    expect(lastValue('ObjectsNotLocked')).toBe(0);
+    lose(cloud.s3, deployment.vaultBucket, manifest);
+    await until('2026-11-22T10:01:00Z');
+    expect([lastValue('ObjectsNotLocked'), (await lost())[0]]).toEqual([1, `object-gone/${third}/${manifest}`]);
     await cloud.close();
   });
 

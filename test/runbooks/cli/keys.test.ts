@@ -54,4 +54,4 @@ it('is done by the command, signed, in the name of whoever has the credentials',
     await cloud.close();
     rmSync(directory, { recursive: true });
   }
-}, 60_000);
+});

@@ -1,12 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PolicyName } from '../../../functions/contracts/policies.ts';
-import { rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
 import { describeDifferences } from '../../../functions/platform/policy-comparison.ts';
 import { tenantKeyPolicy } from '../../../functions/platform/tenant-key-policy.ts';
 import { readPolicies } from '../../../functions/pulse/read-policies.ts';
-import { planUpgrade } from '../../../runbooks/keys/plan-upgrade.ts';
+import { operatorPolicy } from '../../../infra/access/operator-policy.ts';
+import { responderPolicy } from '../../../infra/access/responder-policy.ts';
+import { roleArn } from '../../../infra/access/role-names.ts';
+import type { Principal } from '../../../infra/local/service.ts';
+import { recordDecision } from '../../../runbooks/cli/record-decision.ts';
+import { announceUpgraded, planUpgrade } from '../../../runbooks/keys/plan-upgrade.ts';
 import type { SurveyedPolicy } from '../../../runbooks/keys/survey-policies.ts';
 import { account, operator, step, widened } from '../../infra/access/attacks-account.ts';
+import { killUpgrades, whatRolesMay } from './killed-upgrades.ts';
 import { countStates, earlier, PoliciesAccount } from './policies-account.ts';
 
 const OWN_POLICIES = 11;
@@ -26,41 +31,6 @@ const find = (surveyed: readonly SurveyedPolicy[], policy: PolicyName) => {
 };
 const policyEntries = async () => (await own.account.ledger()).filter(({ kind }) => kind.startsWith('policies.'));
 const last = <T>(all: readonly T[]): T | undefined => all.at(-1);
-
-/** What today's roles may do, by what decides it. */
-async function whatRolesMay(): Promise<Record<string, string[]>> {
-  const { deployment } = own.account;
-  const [oak] = (await own.check()).flatMap(({ subject, place }) =>
-    subject === 'alias/daybreak/tenant/oak' && place.kind === 'key' ? [place.keyArn] : [],
-  );
-  const through = (key: string) => ({
-    'kms:ViaService': 's3.eu-west-2.amazonaws.com',
-    'kms:EncryptionContext:aws:s3:arn': own.account.arnOf('vault', key),
-  });
-  const asEvidence = {
-    's3:if-none-match': '*',
-    's3:ObjectCreationOperation': 'true',
-    's3:x-amz-server-side-encryption': 'aws:kms',
-    's3:x-amz-server-side-encryption-aws-kms-key-id': deployment.vaultKeyArn,
-  };
-  const manifest = rootManifestKey('20261122t023000z');
-  const questions: [string, string, object?][] = [
-    ['kms:Decrypt', oak ?? '', through('tenants/oak/objects/a')],
-    ['kms:GenerateDataKey', deployment.vaultKeyArn, through(manifest)],
-    ['kms:Sign', deployment.entryKeyArn],
-    ['kms:GetPublicKey', deployment.ledgerKeyArn],
-    ['s3:PutObject', own.account.arnOf('vault', 'tenants/oak/objects/a'), asEvidence],
-    ['s3:PutObject', own.account.arnOf('evidence', 'ledger/000000000009.json'), asEvidence],
-    ['s3:PutObject', own.account.arnOf('work', 'work/a'), asEvidence],
-    ['s3:PutObjectRetention', own.account.arnOf('vault', manifest)],
-    ['kms:ScheduleKeyDeletion', oak ?? ''],
-  ];
-  const answers: Record<string, string[]> = {};
-  for (const [action, resource, context] of questions) {
-    answers[`${action} ${resource}`] = await own.account.whoMay(action, resource, context);
-  }
-  return answers;
-}
 
 describe('what is deployed', () => {
   it('is what keys check wants, each policy', async () => {
@@ -90,9 +60,9 @@ describe('what is deployed', () => {
 
 describe('policies of an earlier release', () => {
   it('are shown with what they lack, put, read back and recorded', async () => {
-    const before = await whatRolesMay();
+    const before = await whatRolesMay(own);
     await own.age();
-    expect(await whatRolesMay()).toEqual(before);
+    expect(await whatRolesMay(own)).toEqual(before);
     const aged = await own.check();
     expect(countStates(aged)).toEqual({ behind: ALL });
     const { finding } = find(aged, 'tenant-key');
@@ -107,7 +77,7 @@ describe('policies of an earlier release', () => {
       { current: ALL },
       { current: ALL },
     ]);
-    expect(await whatRolesMay()).toEqual(before);
+    expect(await whatRolesMay(own)).toEqual(before);
     const entries = (await policyEntries()).slice(recorded);
     expect(entries.map(({ kind, body }) => [kind, Array.isArray(body.policies) && body.policies.length])).toEqual([
       ['policies.upgrade-planned', 5],
@@ -125,40 +95,10 @@ describe('policies of an earlier release', () => {
     expect(put.map(({ toSha256 }) => toSha256)).toEqual(expect.arrayContaining(stands));
   });
 
-  it.each(['request', 'response'] as const)(
-    'lock nobody out, whichever %s the upgrade was killed at, and are finished by the next run',
-    async lost => {
-      const before = await whatRolesMay();
-      await own.age();
-      let killed = 0;
-      for (let at = 1; ; at++) {
-        let puts = 0;
-        own.onRequest = name => {
-          if (name !== 'PutKeyPolicy' && name !== 'PUT policy') return;
-          // Each run gets a little further than the one before.
-          if (++puts < 5) return;
-          const kill = (): never => {
-            throw new Error('the process was killed');
-          };
-          return lost === 'request' ? kill() : kill;
-        };
-        const outcome = await own.upgrade().then(
-          () => 'done',
-          () => 'killed',
-        );
-        own.onRequest = () => undefined;
-        expect(await whatRolesMay()).toEqual(before);
-        if (outcome === 'done') break;
-        killed++;
-        expect(at).toBeLessThan(ALL);
-      }
-      expect(killed).toBeGreaterThan(1);
-      expect(countStates(await own.check())).toEqual({ current: ALL });
-      const planned = (await policyEntries()).filter(({ kind }) => kind === 'policies.upgrade-planned');
-      const subjects = planned.flatMap(({ body }) => (body.policies as { subject: string }[]).map(one => one.subject));
-      expect(new Set(subjects).size).toBe(ALL);
-    },
-  );
+  it('lock nobody out, whichever request the upgrade was killed at, and are finished by the next run', async () => {
+    await killUpgrades(own, 'request');
+    expect(countStates(await own.check())).toEqual({ current: ALL });
+  });
 
   it('that keep the appender from the ledger are put first, and recorded then', async () => {
     const surveyed = await own.check();
@@ -233,7 +173,7 @@ describe('what is not an earlier release’s', () => {
     const vault = find(await own.check(), 'vault-bucket');
     await own.put(vault, earlier(vault.needed));
     own.onRequest = name => {
-      if (!name.endsWith('/invocations')) return;
+      if (!name.endsWith('.StartExecution')) return;
       own.onRequest = () => undefined;
       void own.put(vault, { ...vault.needed, Statement: vault.needed.Statement.slice(1) });
       return;
@@ -293,6 +233,55 @@ describe('pulse', () => {
 });
 
 describe('who upgrades', () => {
+  it('is believed by nothing that compares: who may start the workflow can announce an upgrade that was none', async () => {
+    const { cloud } = own.account;
+    const responder: Principal = { kind: 'role', arn: roleArn(account, 'responder') };
+    const policies = [responderPolicy(own.configuration), operatorPolicy(own.configuration)];
+    cloud.iam.putRole({ arn: responder.arn, policies: policies.map(({ document }) => document) });
+    const log = find(await own.check(), 'log-key');
+    await own.put(log, earlier(log.needed));
+    const surveyed = await own.check();
+    const stands = surveyed.map(one => ({ ...one, finding: { state: 'current', sha256: 'a'.repeat(64) } as const }));
+    const announced = announceUpgraded('2026-11-22T09:00:00.000Z', 1, stands);
+    const recorded = await own.run(
+      () => recordDecision({ region: 'eu-west-2', accountId: account }, announced),
+      responder,
+    );
+    const entry = last(await policyEntries());
+    expect([entry?.sequence, entry?.actor]).toEqual([
+      'sequence' in recorded && recorded.sequence,
+      'workflow/record-decision',
+    ]);
+    expect(countStates(await own.check())).toEqual({ current: ALL - 1, behind: 1 });
+    const behind = await own.run(
+      async () => (await readPolicies([], own.account.deployment, cloud.clock.now())).PoliciesBehind,
+      step('pulse/read-back'),
+    );
+    expect(behind).toBe(1);
+    expect((await own.upgrade()).changedCount).toBe(1);
+  });
+
+  it.each([
+    ['cannot start the workflow', 'StartExecution', 'the connection broke'],
+    ['does not hear of its end', 'DescribeExecution', 'the connection broke'],
+  ])('changes nothing while he %s', async (_name, operation, reason) => {
+    const log = find(await own.check(), 'log-key');
+    const ledgerKey = find(await own.check(), 'ledger-key');
+    for (const one of [log, ledgerKey]) await own.put(one, earlier(one.needed));
+    let asked = 0;
+    own.onRequest = name => {
+      // The first question is whether it runs already.
+      if (!name.endsWith(`.${operation}`) || ++asked < (operation === 'StartExecution' ? 1 : 2)) return;
+      throw new Error(reason);
+    };
+    const from = own.requests.length;
+    await expect(own.upgrade()).rejects.toThrow(reason);
+    own.onRequest = () => undefined;
+    expect(own.requests.slice(from).filter(({ name }) => name === 'PutKeyPolicy')).toEqual([]);
+    expect(countStates(await own.check())).toEqual({ current: ALL - 2, behind: 2 });
+    expect((await own.upgrade()).changedCount).toBe(2);
+  });
+
   it('is no role of Daybreak, whatever it is allowed', async () => {
     const log = find(await own.check(), 'log-key');
     await own.put(log, earlier(log.needed));

@@ -361,7 +361,13 @@ class BadDay {
   async acceptLoss(): Promise<void> {
     const { cloud } = this.#account;
     const loss = 'object-gone/tenants/oak/objects/ff';
-    const found = { tenants: [], vaultKeys: [], ledgerState: false, lost: [loss] };
+    const found = {
+      tenants: [],
+      vaultKeys: [],
+      ledgerState: false,
+      lost: [loss],
+      lostAt: cloud.clock.now().toISOString(),
+    };
     await this.#put('pulse/read-back', this.#deployment.workBucket, FOUND_WRONG_KEY, JSON.stringify(found));
     const decision = { kind: 'loss.accepted', loss, reason: 'drill', reference: 'D-1', by: 'p-1' };
     const { arn } = cloud.states.startExecution({ stateMachine: 'daybreak-record-decision', input: { decision } });
