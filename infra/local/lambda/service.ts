@@ -14,7 +14,7 @@ import {
   type Service,
 } from '../service.ts';
 import { type FunctionError, LambdaServiceError } from './errors.ts';
-import { answerInvoke } from './invoke-request.ts';
+import { answerLambda } from './requests.ts';
 
 /** A function of the local cloud: a module of this project, run in this process. */
 export interface LocalFunction {
@@ -25,6 +25,8 @@ export interface LocalFunction {
   /** Whether it is placed in a VPC. @default false */
   readonly insideVpc?: boolean;
   readonly environment: Readonly<Record<string, string>>;
+  /** Where its lines go. @default /aws/lambda/<name> */
+  readonly logGroup?: string;
   readonly timeoutMs: number;
   /** 128 MiB unless given. It limits nothing here. */
   readonly memoryBytes?: number;
@@ -39,6 +41,7 @@ export type InvocationOutcome =
 
 interface RegisteredFunction extends LocalFunction {
   readonly arn: string;
+  readonly logGroup: string;
   /** Warm containers that run nothing: each keeps what its invocations made (SDK clients, parsed configuration). */
   readonly idle: Runtime[];
   readonly lines: string[];
@@ -46,7 +49,7 @@ interface RegisteredFunction extends LocalFunction {
 }
 
 type Handler = (event: unknown, context: object) => unknown;
-type LineListener = (functionName: string, line: string) => void;
+type LineListener = (functionName: string, line: string, logGroup: string) => void;
 
 /**
  * Stands around each call of a handler, for tests that let functions die or change the world between steps: calls
@@ -60,6 +63,7 @@ export type InvocationInterceptor = (
 const PROJECT_ROOT = join(import.meta.dirname, '../../..');
 const PAYLOAD_LIMIT_BYTES = 6 * 1024 * 1024;
 const ACCOUNT_CONCURRENCY = 1000;
+const DEFAULT_MEMORY_BYTES = 128 * 1024 * 1024;
 const KEPT_LINES = 1000;
 const ARN = /^(?:arn:aws:lambda:[a-z0-9-]+:(\d{12}):function:|(\d{12}):function:)?([\w-]{1,64})(?::(.+))?$/;
 
@@ -103,7 +107,8 @@ export class LocalLambda implements Service {
   /** Creates the function, or replaces it: then its warm containers are gone. @returns its ARN. */
   registerFunction(definition: LocalFunction): string {
     const arn = `arn:aws:lambda:${LOCAL_REGION}:${this.#accountId}:function:${definition.name}`;
-    this.#functions.set(definition.name, { ...definition, arn, idle: [], lines: [], running: 0 });
+    const logGroup = definition.logGroup ?? `/aws/lambda/${definition.name}`;
+    this.#functions.set(definition.name, { ...definition, arn, logGroup, idle: [], lines: [], running: 0 });
     return arn;
   }
 
@@ -181,9 +186,31 @@ export class LocalLambda implements Service {
     return this.#invoke(this.#find(name), payload);
   }
 
-  /** `Invoke` of the REST API, for clients outside. */
+  /** `Invoke` and `GetFunctionConfiguration` of the REST API. */
   handle(request: AwsRequest): Promise<AwsResponse> {
-    return answerInvoke(request, (name, payload) => this.invoke(name, payload, request.principal));
+    return answerLambda(request, {
+      invoke: (name, payload) => this.invoke(name, payload, request.principal),
+      describe: name => this.#describe(name, request.principal),
+    });
+  }
+
+  // https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionConfiguration.html
+  #describe(nameOrArn: string, principal: Principal): object {
+    const { name, arn, roleArn, environment, timeoutMs, memoryBytes, logGroup } = this.#find(nameOrArn);
+    const action = 'lambda:GetFunctionConfiguration';
+    this.#authorizer.authorize({ principal, action, resource: arn, context: {} });
+    return {
+      FunctionName: name,
+      FunctionArn: arn,
+      Runtime: 'nodejs24.x',
+      Role: roleArn,
+      Timeout: timeoutMs / 1000,
+      MemorySize: Math.round((memoryBytes ?? DEFAULT_MEMORY_BYTES) / 1024 / 1024),
+      Environment: { Variables: environment },
+      State: 'Active',
+      LastUpdateStatus: 'Successful',
+      LoggingConfig: { LogGroup: logGroup },
+    };
   }
 
   async #run(target: RegisteredFunction, event: string): Promise<InvocationOutcome> {
@@ -223,7 +250,7 @@ export class LocalLambda implements Service {
   }
 
   #startContainer(target: RegisteredFunction): Runtime {
-    const { name, environment, memoryBytes = 128 * 1024 * 1024 } = target;
+    const { name, environment, logGroup, memoryBytes = DEFAULT_MEMORY_BYTES } = target;
     return {
       environment: {
         ...this.#runtimeEnvironment,
@@ -234,7 +261,7 @@ export class LocalLambda implements Service {
         AWS_LAMBDA_FUNCTION_NAME: name,
         AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
         AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(Math.round(memoryBytes / 1024 / 1024)),
-        AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${name}`,
+        AWS_LAMBDA_LOG_GROUP_NAME: logGroup,
         AWS_LAMBDA_LOG_STREAM_NAME: randomUUID(),
         TZ: ':UTC',
       },
@@ -254,7 +281,7 @@ export class LocalLambda implements Service {
     if (target.lines.length > KEPT_LINES) target.lines.shift();
     const document = parseObject(line);
     if (document !== undefined && isMetricDocument(document)) this.#metrics?.ingest(document);
-    for (const listener of this.#listeners) listener(target.name, line);
+    for (const listener of this.#listeners) listener(target.name, line, target.logGroup);
   }
 
   #find(nameOrArn: string): RegisteredFunction {

@@ -99,6 +99,13 @@ export function deedOf(request: AwsRequest, response: AwsResponse, at: Date): De
     // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/logging-using-cloudtrail.html
     return { ...common, eventSource, requestParameters: errorCode ? null : fromForm(request) };
   }
+  if (service === 'scheduler') {
+    // The name is in the path, whatever the body says.
+    // https://docs.aws.amazon.com/scheduler/latest/UserGuide/logging-using-cloudtrail.html
+    const name = decodeURIComponent(request.path.replace('/schedules/', ''));
+    const called = { groupName: 'default', ...fromJson(request), name };
+    return { ...common, eventSource, requestParameters: errorCode ? null : called };
+  }
   const parameters = fromJson(request);
   if (service !== 'kms') return { ...common, eventSource, requestParameters: errorCode ? null : parameters };
   const { keyId } = parameters;

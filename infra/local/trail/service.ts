@@ -6,6 +6,7 @@ import type { LocalEventBridge } from '../events/service.ts';
 import type { LocalLogs } from '../logs/service.ts';
 import { readProperties } from '../read-properties.ts';
 import { type Authorizer, type AwsRequest, type AwsResponse, NotImplementedLocally, type Service } from '../service.ts';
+import { lookUp } from './look-up.ts';
 import { changesSomething, type Deed, deedOf, type TrailRecord, trailRecord } from './record.ts';
 
 const Texts = z.array(z.string()).min(1);
@@ -49,6 +50,7 @@ export class LocalTrail implements Service {
   readonly #logs: LocalLogs;
   readonly #operations: Readonly<Record<string, JsonOperation>>;
   readonly #listeners = new Set<(record: TrailRecord) => void>();
+  readonly #history: TrailRecord[] = [];
   #trail: Trail | undefined;
 
   constructor(options: {
@@ -77,6 +79,13 @@ export class LocalTrail implements Service {
       GetTrailStatus: named('GetTrailStatus', ({ logging }) => ({ IsLogging: logging })),
       StartLogging: named('StartLogging', trail => this.#log(trail, true)),
       StopLogging: named('StopLogging', trail => this.#log(trail, false)),
+      LookupEvents: {
+        members: ['LookupAttributes', 'StartTime', 'EndTime', 'MaxResults', 'NextToken'],
+        run: (input, principal) => {
+          this.#authorizer.authorize({ principal, action: 'cloudtrail:LookupEvents', resource: '*', context: {} });
+          return lookUp(this.#history, input, this.#clock.now());
+        },
+      },
     };
   }
 
@@ -100,8 +109,7 @@ export class LocalTrail implements Service {
     return {
       handle: async request => {
         const response = await service.handle(request);
-        if (this.#trail?.logging && changesSomething(request))
-          this.record(deedOf(request, response, this.#clock.now()));
+        if (changesSomething(request)) this.record(deedOf(request, response, this.#clock.now()));
         return response;
       },
     };
@@ -116,6 +124,8 @@ export class LocalTrail implements Service {
 
   /** Hands a record to whom the trail hands it, as CloudTrail may do twice. */
   deliver(record: TrailRecord): void {
+    // The history is there without a trail, and holds no data events.
+    if (record.eventCategory === 'Management') this.#history.push(record);
     const trail = this.#trail;
     if (!trail?.logging || !trail.AdvancedEventSelectors.some(selector => chooses(selector.FieldSelectors, record)))
       return;
