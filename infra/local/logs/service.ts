@@ -122,10 +122,10 @@ export class LocalLogs implements Service {
 
   /** Writes a line to a group, for searches alone. */
   keep(logGroupName: string, message: string): void {
-    const group = this.#groups.get(logGroupName) ?? { events: [], droppedUntilMs: 0 };
+    const group = this.#groups.get(logGroupName) ?? { events: [], droppedUntilMs: -1 };
     this.#groups.set(logGroupName, group);
     group.events.push({ eventId: randomUUID(), timestamp: this.#clock.now().getTime(), message });
-    if (group.events.length > KEPT_EVENTS) group.droppedUntilMs = group.events.shift()?.timestamp ?? 0;
+    if (group.events.length > KEPT_EVENTS) group.droppedUntilMs = group.events.shift()?.timestamp ?? -1;
   }
 
   /** `FilterLogEvents`. */

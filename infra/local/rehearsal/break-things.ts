@@ -11,7 +11,7 @@ import { GetScheduleCommand, SchedulerClient, UpdateScheduleCommand } from '@aws
 import { SFNClient, StartExecutionCommand, StopExecutionCommand } from '@aws-sdk/client-sfn';
 import type { Deployment } from '../../../functions/contracts/configuration.ts';
 import { type ScheduleId, scheduleName } from '../../../functions/contracts/schedules.ts';
-import { ledgerEntryKey, tenantKeyAlias } from '../../../functions/contracts/vault-layout.ts';
+import { LEDGER_PREFIX, tenantKeyAlias } from '../../../functions/contracts/vault-layout.ts';
 import { workflowName } from '../../access/role-names.ts';
 import type { LocalCloud } from '../cloud.ts';
 import type { RehearsalName } from './rehearsals.ts';
@@ -35,6 +35,8 @@ export interface Broken {
   /** What the pages leave to two people: does it, and says each thing that it did. */
   readonly repairByHand?: () => Promise<readonly string[]>;
 }
+
+const LIFTED_FOR_MS = 2 * 60_000;
 
 /** What breaks each thing. Whoever does it may do everything that no policy of a resource denies. */
 export const BREAK: Readonly<Record<RehearsalName, (world: World) => Promise<Broken>>> = {
@@ -92,9 +94,6 @@ async function disableSchedule({ cloud }: World, schedule: ScheduleId): Promise<
 async function hideEntry({ cloud, deployment }: World): Promise<Broken> {
   const s3 = new S3Client(cloud.clientConfiguration(cloud.root));
   const { evidenceBucket: Bucket, ledgerKeyArn, entryKeyArn, signingKeyArn } = deployment;
-  const sequence = 1;
-  const Key = ledgerEntryKey(sequence);
-  const { Versions = [] } = await s3.send(new ListObjectVersionsCommand({ Bucket, Prefix: Key }));
   const { Policy = '' } = await s3.send(new GetBucketPolicyCommand({ Bucket }));
   const policy = JSON.parse(Policy) as { Statement: { Effect: string; Action: string | string[] }[] };
   const deletes = /^s3:(?:\*|Delete)/;
@@ -104,9 +103,14 @@ async function hideEntry({ cloud, deployment }: World): Promise<Broken> {
   const put = (document: string) => s3.send(new PutBucketPolicyCommand({ Bucket, Policy: document }));
   const lift = () => put(JSON.stringify({ ...policy, Statement: lifted }));
   await lift();
+  // The ledger holds that too by then, and the newest entry is the one that every reader begins with.
+  await cloud.clock.advance(LIFTED_FOR_MS);
+  const { Versions = [] } = await s3.send(new ListObjectVersionsCommand({ Bucket, Prefix: LEDGER_PREFIX }));
+  const { Key = '', VersionId: hidden = '' } = Versions.at(-1) ?? {};
   const { VersionId = '' } = await s3.send(new DeleteObjectCommand({ Bucket, Key }));
   await put(Policy);
   const padded = Key.replace(/\.json$/, '');
+  const sequence = Number(padded.replace(LEDGER_PREFIX, ''));
   return {
     did: `PutBucketPolicy ${Bucket} without what denies deletes, DeleteObject ${Key}, PutBucketPolicy as it was`,
     words: {
@@ -115,7 +119,7 @@ async function hideEntry({ cloud, deployment }: World): Promise<Broken> {
       SIGNING_KEY_ARN: signingKeyArn,
       'ledger/000000000017': padded,
       'entry-17.json': `entry-${sequence}.json`,
-      VERSION: Versions[0]?.VersionId ?? '',
+      VERSION: hidden,
     },
     repairByHand: async () => {
       await lift();

@@ -6,7 +6,7 @@ import { NotImplementedLocally } from '../service.ts';
  * @throws NotImplementedLocally for more of JMESPath than that.
  */
 export function query(value: unknown, expression: string): unknown {
-  const [, step = '', rest = ''] = /^([\w-]+|\[\]|\[[^?][^[\]]*\]|\{[^{}]*\})\.?(.*)$/.exec(expression) ?? [];
+  const [, step = '', rest = ''] = /^([\w-]+|\[\]|\[[A-Za-z_][^[\]]*\]|\{[^{}]*\})\.?(.*)$/.exec(expression) ?? [];
   if (step === '') throw new NotImplementedLocally(`--query ${expression}`);
   const goOn = (found: unknown) => (rest === '' ? found : query(found, rest));
   if (step === '[]') return Array.isArray(value) ? value.map(goOn) : null;

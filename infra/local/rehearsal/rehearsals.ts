@@ -33,7 +33,7 @@ export const REHEARSALS = {
     judged: {},
   },
   'ledger-entry-hidden': {
-    what: 'somebody lifts the policy of the evidence bucket, and deletes an entry of the ledger',
+    what: 'somebody lifts the policy of the evidence bucket, and deletes the newest entry of the ledger',
     alarm: 'ledger-broken',
     decide: { 'ledger-broken.md': '`delete-marker`' },
     judged: {

@@ -25,6 +25,7 @@ const DAY_MS = 24 * 60 * MINUTE_MS;
 /** The slowest alarm, that of pulse's silence, takes some 45 minutes, and as long to end. */
 const LONGEST_WAIT_MS = 3 * 60 * MINUTE_MS;
 const SETTLES_MS = 5 * MINUTE_MS;
+const LINGERS_MINUTES = 40;
 const SHOWN_LINES = 24;
 const SHOWN_CHARACTERS = 600;
 /** Hours before any schedule but pulse's and the janitor's comes. */
@@ -125,6 +126,9 @@ class RunningRehearsal {
   #world: World | undefined;
   #broken: Broken | undefined;
   #seen = 0;
+  #shell: Shell | undefined;
+  /** The first command of the page: it tells whether a repair by hand is one. */
+  #first = '';
 
   constructor(name: RehearsalName, environment: LocalEnvironment, display: Display, signal: AbortSignal) {
     this.#name = name;
@@ -189,6 +193,7 @@ class RunningRehearsal {
       now: () => cloud.clock.now(),
       signal: this.#signal,
     };
+    this.#shell = shell;
     await this.#follow(this.#runbook, shell);
     const done = await this.#broken?.repairByHand?.();
     if (done === undefined) return;
@@ -199,11 +204,18 @@ class RunningRehearsal {
   async untilRight(): Promise<void> {
     this.#display.heading('Right again: time goes on');
     await this.#untilTold('OK', 'the alarm did not end');
+    // Alarms of tampering stand for a quarter of an hour, and the repair is one more change.
+    const { clock } = this.#environment.cloud;
+    for (let minute = 0; minute < LINGERS_MINUTES && this.#sounding().length > 0; minute++)
+      await clock.advance(MINUTE_MS);
     const sounding = this.#sounding();
+    const time = clock.now().toISOString();
+    if (this.#shell !== undefined && this.#broken?.repairByHand !== undefined)
+      await this.#run(this.#first, 'anybody', this.#shell);
     this.#display.line(
       sounding.length === 0
-        ? '  no alarm sounds'
-        : `  still on, and nothing to do with the repair: ${sounding.join(', ')}`,
+        ? `  ${time}  no alarm sounds`
+        : `  ${time}  still on, for what this repair does not mend: ${sounding.join(', ')}`,
     );
   }
 
@@ -217,6 +229,7 @@ class RunningRehearsal {
       else if (part.kind === 'command') {
         if (heading !== '') this.#display.line(`  ## ${heading}`);
         heading = '';
+        if (this.#first === '') this.#first = part.text;
         await this.#run(part.text, part.by, shell);
       } else {
         heading = '';
@@ -257,7 +270,7 @@ class RunningRehearsal {
   }
 
   #show(text: string): void {
-    const lines = text.trimEnd().split('\n');
+    const lines = text.trimEnd().replaceAll('\t', '    ').split('\n');
     if (text.trim() === '') return;
     for (const line of lines.slice(0, SHOWN_LINES)) {
       const more = line.length - SHOWN_CHARACTERS;

@@ -59,7 +59,7 @@ function describe(record: TrailRecord): object {
     ...(userIdentity?.accessKeyId && { AccessKeyId: userIdentity.accessKeyId }),
     EventTime: Date.parse(record.eventTime) / 1000,
     EventSource: record.eventSource,
-    Username: userIdentity?.arn?.split('/').at(-1),
+    Username: userIdentity?.arn?.replace(/^.*[/:]/, ''),
     Resources: resourcesOf(record),
     CloudTrailEvent: JSON.stringify(record),
   };

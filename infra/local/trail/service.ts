@@ -142,7 +142,10 @@ export class LocalTrail implements Service {
   }
 
   handle(request: AwsRequest): Promise<AwsResponse> {
-    return answerJson(request, 'CloudTrail_20131101.', 'CloudTrail', this.#operations);
+    // The AWS CLI says it with a namespace before it, which JavaScript's SDK leaves out.
+    const target = request.headers['x-amz-target'] ?? '';
+    const [prefix = ''] = /^(?:com\.amazonaws\.cloudtrail\.v20131101\.)?CloudTrail_20131101\./.exec(target) ?? [];
+    return answerJson(request, prefix || 'CloudTrail_20131101.', 'CloudTrail', this.#operations);
   }
 
   #arnOf(name: string): string {
