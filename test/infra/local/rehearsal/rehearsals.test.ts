@@ -75,6 +75,16 @@ describe('npm start -- --rehearse', () => {
   });
 });
 
+it('docs/rehearsal.md has a row for each', () => {
+  const text = readFileSync(join(import.meta.dirname, '../../../../docs/rehearsal.md'), 'utf8');
+  const rows = REHEARSAL_NAMES.map(name => {
+    const { what, alarm } = rehearsalOf(name);
+    const runbook = runbookOf(name);
+    return `| \`${name}\` | ${what} | \`${alarm}\` | [${runbook.replace('.md', '')}](../runbooks/${runbook}) |`;
+  });
+  expect(text.split('\n').filter(line => line.startsWith('| `'))).toEqual(rows);
+});
+
 /** A recovery point that is in the ledger, in an account without a PostgreSQL server. */
 const POINT = '20261122t023000z';
 const TAKEN_AT = '2026-11-22T02:31:00.000Z';
