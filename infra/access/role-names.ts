@@ -1,3 +1,4 @@
+import { SCHEDULES } from '../../functions/contracts/schedules.ts';
 import { STEP_DEFINITIONS } from '../steps/definitions.ts';
 
 /** A step, by its place under `functions/`. */
@@ -6,6 +7,8 @@ export const STEPS = Object.keys(STEP_DEFINITIONS) as readonly Step[];
 
 export const WORKFLOWS = ['daily-backup', 'restore-test', 'remove-abandoned', 'record-decision'] as const;
 export type Workflow = (typeof WORKFLOWS)[number];
+/** Those that a schedule starts. */
+export const SCHEDULED_WORKFLOWS = WORKFLOWS.filter(workflow => (SCHEDULES as readonly string[]).includes(workflow));
 
 /**
  * The name of a step's function and of its role: `daybreak-backup-plan`. Key policies name roles by these names, so they

@@ -11,7 +11,7 @@ import { acknowledgeInlinePolicy, acknowledgeWildcard, addPermission } from '../
 import { endpointStatement } from '../access/endpoint-policy.ts';
 import { guardrailStatements } from '../access/guardrails.ts';
 import type { Permission } from '../access/permission.ts';
-import { STEPS, type Step, WORKFLOWS, type Workflow, workflowName } from '../access/role-names.ts';
+import { SCHEDULED_WORKFLOWS, STEPS, type Step, WORKFLOWS, type Workflow, workflowName } from '../access/role-names.ts';
 import { DISTRIBUTED_WORKFLOWS, MAP_RESULTS_PREFIX } from '../access/writers.ts';
 import { bucketNames, REGION, runtimeConfiguration, type SupplierConfiguration } from '../config/configuration.ts';
 import { acknowledge } from '../constructs/acknowledge.ts';
@@ -51,7 +51,8 @@ export class WorkflowStack extends Stack {
       ...deployment,
       configuration,
       subnetGroupName: Isolation.SUBNET_GROUP_NAME,
-      stateMachineArns: WORKFLOWS.map(workflow => this.#stateMachineArn(workflow)),
+      // What no schedule starts a person does.
+      stateMachineArns: SCHEDULED_WORKFLOWS.map(workflow => this.#stateMachineArn(workflow)),
     });
     const isolation = new Isolation(this, 'Isolation', configuration, service =>
       endpointStatement(service, permissions, account),

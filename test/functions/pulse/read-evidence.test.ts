@@ -260,7 +260,7 @@ it('objects that are gone, hidden or under no lock are found, and those under a 
   await client.send(new PutObjectRetentionCommand(free));
   const keys = ['held', 'hidden', 'free', 'never-there'];
   const found = await run(() => findNotLocked('vault', keys, clock.now()));
-  expect(found).toEqual(['hidden', 'free', 'never-there']);
+  expect(found).toEqual({ gone: ['hidden', 'never-there'], notLocked: ['free'] });
 });
 
 describe('the kept state of the ledger', () => {

@@ -43,6 +43,7 @@ import { LocalCloud } from '../../../infra/local/cloud.ts';
 import { deployAssembly } from '../../../infra/local/cloudformation/deploy.ts';
 import { localConfiguration } from '../../../infra/local/cloudformation/local-configuration.ts';
 import type { InstanceRecord, SnapshotRecord } from '../../../infra/local/rds/records.ts';
+import { lose } from '../../../infra/local/s3/damage.ts';
 import { alarmsOf } from '../../../infra/monitoring/alarms.ts';
 import { recordDecision } from '../../../runbooks/cli/record-decision.ts';
 
@@ -553,6 +554,22 @@ describe('pulse and its alarms, as time passes', () => {
       '22T09:01 +snapshot-missing',
     ]);
     expect(lastValue('SnapshotsMissing')).toBe(1);
+
+    // The same of an object of the vault, and of the record of a test.
+    const manifest = manifestKey('s-1', EMPTY_SHA256);
+    lose(cloud.s3, deployment.vaultBucket, manifest);
+    lose(cloud.s3, deployment.evidenceBucket, restoreTestRecordKey('20261122t080000z'));
+    await until('2026-11-22T09:16:00Z');
+    expect([lastValue('ObjectsNotLocked'), lastValue('LedgerBroken')]).toEqual([1, 1]);
+    const names = [`object-gone/${manifest}`, 'test-record-altered/20261122t080000z'];
+    expect(await lost()).toEqual([names[0], `snapshot-missing/${vaultSnapshotId(FIRST, 'app')}`, names[1]]);
+    for (const name of names) expect(await decide(name)).toEqual({ sequence: expect.any(Number) });
+    await until('2026-11-22T09:31:00Z');
+    expect([lastValue('ObjectsNotLocked'), lastValue('LedgerBroken'), lastValue('SnapshotsMissing')]).toEqual([
+      0, 0, 1,
+    ]);
+    // A test whose record is lost passed nothing: no age is published since.
+    expect(lastValue('NewestPassedRestoreTestAge')).toBe(60 * MINUTE_MS);
     await cloud.close();
   });
 
