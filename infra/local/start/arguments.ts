@@ -99,13 +99,13 @@ function readOptions(options: StartOptions): StartArguments {
   };
 }
 
-function readRehearsal({ rehearse, sql, report, keep }: StartOptions): RehearsalName | undefined {
+function readRehearsal({ rehearse, sql, root, files, report, keep, seed }: StartOptions): RehearsalName | undefined {
   if (rehearse === undefined) return undefined;
   const name = REHEARSAL_NAMES.find(each => each === rehearse);
   if (name === undefined) {
     throw new UsageError(`--rehearse ${rehearse}: there is no such rehearsal; there are ${REHEARSAL_NAMES.join(', ')}`);
   }
-  if (sql !== undefined || report !== undefined || keep) {
+  if ([sql, root, files, report].some(value => value !== undefined) || keep || seed !== '1') {
     throw new UsageError('--rehearse has a sample of its own: it goes with --state alone');
   }
   return name;

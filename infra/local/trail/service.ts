@@ -7,7 +7,7 @@ import type { LocalLogs } from '../logs/service.ts';
 import { readProperties } from '../read-properties.ts';
 import { type Authorizer, type AwsRequest, type AwsResponse, NotImplementedLocally, type Service } from '../service.ts';
 import { lookUp } from './look-up.ts';
-import { changesSomething, type Deed, deedOf, type TrailRecord, trailRecord } from './record.ts';
+import { changesSomething, type Deed, deedOf, isDataEvent, type TrailRecord, trailRecord } from './record.ts';
 
 const Texts = z.array(z.string()).min(1);
 const Properties = z.strictObject({
@@ -109,7 +109,8 @@ export class LocalTrail implements Service {
     return {
       handle: async request => {
         const response = await service.handle(request);
-        if (changesSomething(request)) this.record(deedOf(request, response, this.#clock.now()));
+        const isHeard = this.#trail?.logging || !isDataEvent(request);
+        if (isHeard && changesSomething(request)) this.record(deedOf(request, response, this.#clock.now()));
         return response;
       },
     };

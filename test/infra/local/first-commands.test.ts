@@ -1,6 +1,7 @@
 import { CloudTrailClient, LookupEventsCommand } from '@aws-sdk/client-cloudtrail';
 import { CloudWatchClient, DescribeAlarmsCommand, paginateDescribeAlarms } from '@aws-sdk/client-cloudwatch';
 import { CreateKeyCommand, DisableKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import { PutBucketVersioningCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { DeleteScheduleCommand, SchedulerClient, UpdateScheduleCommand } from '@aws-sdk/client-scheduler';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LocalClock } from '../../../infra/local/clock.ts';
@@ -183,6 +184,20 @@ describe('LookupEvents', () => {
     await expect(
       new CloudTrailClient(cloud.clientConfiguration(READER)).send(new LookupEventsCommand({})),
     ).rejects.toThrow('cloudtrail:LookupEvents');
+  });
+
+  it('holds nothing that is done to objects, and no call of a function', async () => {
+    cloud.s3.createBucket({ name: 'open' });
+    const s3 = new S3Client(root());
+    await s3.send(new PutObjectCommand({ Bucket: 'open', Key: 'a/b', Body: 'x' }));
+    await s3.send(new PutBucketVersioningCommand({ Bucket: 'open', VersioningConfiguration: { Status: 'Enabled' } }));
+    await callAws(['lambda', 'invoke', '--function-name', 'none', 'out.json'], root(), new Map()).catch(
+      () => undefined,
+    );
+    const { Events = [] } = await new CloudTrailClient(root()).send(new LookupEventsCommand({}));
+    expect(Events.map(({ EventName, Resources }) => [EventName, Resources?.[0]?.ResourceName])).toEqual([
+      ['PutBucketVersioning', 'open'],
+    ]);
   });
 
   it('comes in pages of fifty, and forgets after ninety days', async () => {
