@@ -13,6 +13,7 @@ import { LocalLambda } from './lambda/service.ts';
 import { LocalLogs } from './logs/service.ts';
 import { LocalAlarms } from './monitoring/alarms.ts';
 import { LocalMetrics } from './monitoring/metrics.ts';
+import { LocalCloudWatch } from './monitoring/service.ts';
 import { caFileIn, openSecureContext } from './rds/certificates.ts';
 import { LocalRds } from './rds/service.ts';
 import { LocalS3 } from './s3/service.ts';
@@ -117,6 +118,7 @@ export class LocalCloud {
     const watching = { ...shared, metrics: this.metrics, invocations: this.invocations, queues: this.queues };
     this.events = new LocalEventBridge(watching);
     this.logs = new LocalLogs(watching);
+    this.lambda.onLine((_name, line, logGroup) => this.logs.keep(logGroup, line));
     this.trail = new LocalTrail({ ...shared, events: this.events, logs: this.logs });
     this.kms.onServiceGrant = ({ principal, viaService, keyArn }) =>
       this.trail.record({
@@ -142,6 +144,8 @@ export class LocalCloud {
       scheduler: this.scheduler,
       events: this.events,
       cloudtrail: this.trail,
+      monitoring: new LocalCloudWatch({ alarms: this.alarms, authorizer: this.iam }),
+      logs: this.logs,
       ...(this.#rds === undefined ? {} : { rds: this.#rds }),
     };
     this.#services = Object.fromEntries(

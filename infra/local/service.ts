@@ -24,6 +24,7 @@ export type ServiceName =
   | 'monitoring'
   | 'sns'
   | 'cloudtrail'
+  | 'logs'
   | 'events';
 
 /** An AWS request, whatever brought it: an SDK client in process, or HTTP. */

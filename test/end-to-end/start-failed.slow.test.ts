@@ -51,6 +51,7 @@ async function runBroken(functionName: string): Promise<{ summary: Summary; line
   const parameters: StartArguments = {
     stateDirectory: join(folder, 'state'),
     reportDirectory: undefined,
+    rehearse: undefined,
     keep: false,
     seed: 1,
     own: { sqlFile: STORES, rootTable: 'store', rootColumn: 'store_id', filesDirectory: undefined },

@@ -315,8 +315,7 @@ export class ResourceCreator {
       EphemeralStorage: z.strictObject({ Size: z.int() }),
       // Of the network there are its endpoints alone.
       VpcConfig: z.unknown().optional(),
-      // Its log goes to the local cloud.
-      LoggingConfig: z.unknown().optional(),
+      LoggingConfig: z.looseObject({ LogGroup: z.string().optional() }).default({}),
       Tags,
     }),
     (properties, { logicalId, metadata }) => {
@@ -328,6 +327,7 @@ export class ResourceCreator {
         roleArn: properties.Role,
         insideVpc: properties.VpcConfig !== undefined,
         environment: properties.Environment.Variables,
+        ...(properties.LoggingConfig.LogGroup !== undefined && { logGroup: properties.LoggingConfig.LogGroup }),
         timeoutMs: properties.Timeout * 1000,
         memoryBytes: properties.MemorySize * 1024 * 1024,
       });

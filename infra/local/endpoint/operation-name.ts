@@ -13,6 +13,12 @@ const S3_SUBRESOURCES: Readonly<Record<string, string>> = {
   tagging: 'Tagging',
   versioning: 'Versioning',
 };
+const SCHEDULE_VERBS: Readonly<Record<string, string>> = {
+  GET: 'Get',
+  POST: 'Create',
+  PUT: 'Update',
+  DELETE: 'Delete',
+};
 const VERBS: Readonly<Record<string, string>> = {
   GET: 'Get',
   HEAD: 'Head',
@@ -24,10 +30,13 @@ const VERBS: Readonly<Record<string, string>> = {
 /** The name of the operation that a request asks for, as AWS calls it, for counting: `PutObject`, `GenerateDataKey`. */
 export function operationName(request: AwsRequest): string {
   if (request.service === 's3') return s3Operation(request);
-  if (request.service === 'lambda') return request.path.endsWith('/invocations') ? 'Invoke' : 'unknown';
+  if (request.service === 'lambda') {
+    if (request.path.endsWith('/invocations')) return 'Invoke';
+    return request.method === 'GET' && request.path.endsWith('/configuration') ? 'GetFunctionConfiguration' : 'unknown';
+  }
   if (request.service === 'scheduler') {
     if (request.path === '/schedules') return 'ListSchedules';
-    return request.method === 'POST' ? 'CreateSchedule' : `${VERBS[request.method] ?? request.method}Schedule`;
+    return `${SCHEDULE_VERBS[request.method] ?? request.method}Schedule`;
   }
   const target = request.headers['x-amz-target'];
   if (target !== undefined) return target.slice(target.lastIndexOf('.') + 1);

@@ -14,7 +14,7 @@ import {
   type Service,
 } from '../service.ts';
 import { type FunctionError, LambdaServiceError } from './errors.ts';
-import { answerInvoke } from './invoke-request.ts';
+import { answerLambda } from './requests.ts';
 
 /** A function of the local cloud: a module of this project, run in this process. */
 export interface LocalFunction {
@@ -25,6 +25,8 @@ export interface LocalFunction {
   /** Whether it is placed in a VPC. @default false */
   readonly insideVpc?: boolean;
   readonly environment: Readonly<Record<string, string>>;
+  /** Where its lines go. @default /aws/lambda/<name> */
+  readonly logGroup?: string;
   readonly timeoutMs: number;
   /** 128 MiB unless given. It limits nothing here. */
   readonly memoryBytes?: number;
@@ -39,6 +41,7 @@ export type InvocationOutcome =
 
 interface RegisteredFunction extends LocalFunction {
   readonly arn: string;
+  readonly logGroup: string;
   /** Warm containers that run nothing: each keeps what its invocations made (SDK clients, parsed configuration). */
   readonly idle: Runtime[];
   readonly lines: string[];
@@ -48,7 +51,7 @@ interface RegisteredFunction extends LocalFunction {
 }
 
 type Handler = (event: unknown, context: object) => unknown;
-type LineListener = (functionName: string, line: string) => void;
+type LineListener = (functionName: string, line: string, logGroup: string) => void;
 
 /**
  * Stands around each call of a handler, for tests that let functions die or change the world between steps: calls
@@ -62,6 +65,7 @@ export type InvocationInterceptor = (
 const PROJECT_ROOT = join(import.meta.dirname, '../../..');
 const PAYLOAD_LIMIT_BYTES = 6 * 1024 * 1024;
 const ACCOUNT_CONCURRENCY = 1000;
+const DEFAULT_MEMORY_BYTES = 128 * 1024 * 1024;
 const KEPT_LINES = 1000;
 /**
  * A function that nobody called for so long is inactive. Lambda's pages say "idle long enough" of all functions, and 14 days of
@@ -119,9 +123,11 @@ export class LocalLambda implements Service {
   /** Creates the function, or replaces it: then its warm containers are gone. @returns its ARN. */
   registerFunction(definition: LocalFunction): string {
     const arn = `arn:aws:lambda:${LOCAL_REGION}:${this.#accountId}:function:${definition.name}`;
+    const logGroup = definition.logGroup ?? `/aws/lambda/${definition.name}`;
     this.#functions.set(definition.name, {
       ...definition,
       arn,
+      logGroup,
       idle: [],
       lines: [],
       running: 0,
@@ -233,9 +239,31 @@ export class LocalLambda implements Service {
     return this.#invoke(this.#find(name), payload);
   }
 
-  /** `Invoke` of the REST API, for clients outside. */
+  /** `Invoke` and `GetFunctionConfiguration` of the REST API. */
   handle(request: AwsRequest): Promise<AwsResponse> {
-    return answerInvoke(request, (name, payload) => this.invoke(name, payload, request.principal));
+    return answerLambda(request, {
+      invoke: (name, payload) => this.invoke(name, payload, request.principal),
+      describe: name => this.#describe(name, request.principal),
+    });
+  }
+
+  // https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionConfiguration.html
+  #describe(nameOrArn: string, principal: Principal): object {
+    const { name, arn, roleArn, environment, timeoutMs, memoryBytes, logGroup } = this.#find(nameOrArn);
+    const action = 'lambda:GetFunctionConfiguration';
+    this.#authorizer.authorize({ principal, action, resource: arn, context: {} });
+    return {
+      FunctionName: name,
+      FunctionArn: arn,
+      Runtime: 'nodejs24.x',
+      Role: roleArn,
+      Timeout: timeoutMs / 1000,
+      MemorySize: Math.round((memoryBytes ?? DEFAULT_MEMORY_BYTES) / 1024 / 1024),
+      Environment: { Variables: environment },
+      State: 'Active',
+      LastUpdateStatus: 'Successful',
+      LoggingConfig: { LogGroup: logGroup },
+    };
   }
 
   async #run(target: RegisteredFunction, event: string): Promise<InvocationOutcome> {
@@ -275,7 +303,7 @@ export class LocalLambda implements Service {
   }
 
   #startContainer(target: RegisteredFunction): Runtime {
-    const { name, environment, memoryBytes = 128 * 1024 * 1024 } = target;
+    const { name, environment, logGroup, memoryBytes = DEFAULT_MEMORY_BYTES } = target;
     return {
       environment: {
         ...this.#runtimeEnvironment,
@@ -286,7 +314,7 @@ export class LocalLambda implements Service {
         AWS_LAMBDA_FUNCTION_NAME: name,
         AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
         AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(Math.round(memoryBytes / 1024 / 1024)),
-        AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${name}`,
+        AWS_LAMBDA_LOG_GROUP_NAME: logGroup,
         AWS_LAMBDA_LOG_STREAM_NAME: randomUUID(),
         TZ: ':UTC',
       },
@@ -306,7 +334,7 @@ export class LocalLambda implements Service {
     if (target.lines.length > KEPT_LINES) target.lines.shift();
     const document = parseObject(line);
     if (document !== undefined && isMetricDocument(document)) this.#metrics?.ingest(document);
-    for (const listener of this.#listeners) listener(target.name, line);
+    for (const listener of this.#listeners) listener(target.name, line, target.logGroup);
   }
 
   #find(nameOrArn: string): RegisteredFunction {

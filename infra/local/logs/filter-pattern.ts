@@ -60,6 +60,34 @@ export function compileFilterPattern(pattern: string): Matches {
   return matches;
 }
 
+/**
+ * Prepares a search of lines: a filter of JSON events, or terms in double quotes, of which each has to stand in the line as it
+ * is; nothing finds every line.
+ * https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntaxForLogEvents.html
+ * @throws InvalidFilterPatternError; NotImplementedLocally for another kind of term.
+ */
+export function compileSearch(pattern: string): (line: string) => boolean {
+  const text = pattern.trim();
+  if (text.startsWith('{')) {
+    const matches = compileFilterPattern(text);
+    return line => {
+      const event = parseEvent(line);
+      return event !== undefined && matches(event);
+    };
+  }
+  if (!/^(?:"[^"\\]*"\s*)*$/.test(text)) throw new NotImplementedLocally(`the filter pattern ${text}`);
+  const terms = [...text.matchAll(/"([^"]*)"/g)].map(([, term]) => term ?? '');
+  return line => terms.every(term => line.includes(term));
+}
+
+function parseEvent(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
 interface Token {
   readonly word: string;
   readonly selector?: readonly string[];

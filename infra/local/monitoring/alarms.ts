@@ -1,7 +1,7 @@
 import type { LocalClock } from '../clock.ts';
 import { LOCAL_REGION } from '../endpoint/request-handler.ts';
 import {
-  type AlarmDefinition,
+  type CompositeAlarmDefinition,
   InvalidAlarmError,
   type MetricAlarmDefinition,
   readCompositeAlarm,
@@ -29,8 +29,15 @@ export interface AlarmNotice {
   readonly notified: readonly string[];
 }
 
+/** An alarm as it stands. */
+export type StandingAlarm = (MetricAlarmDefinition | CompositeAlarmDefinition) & {
+  readonly arn: string;
+  readonly state: AlarmState;
+  readonly since: Date;
+};
+
 interface Alarm {
-  definition: AlarmDefinition;
+  definition: MetricAlarmDefinition | CompositeAlarmDefinition;
   readonly arn: string;
   state: AlarmState;
   since: Date;
@@ -79,8 +86,9 @@ export class LocalAlarms {
 
   /** The same for `AWS::CloudWatch::CompositeAlarm`. @throws InvalidAlarmError also for an alarm that is not there. */
   putCompositeAlarm(properties: unknown): string {
-    const { rule: expression, suppressor, ...definition } = readCompositeAlarm(properties);
-    const rule: AlarmRule = parseAlarmRule(expression);
+    const definition = readCompositeAlarm(properties);
+    const { suppressor } = definition;
+    const rule: AlarmRule = parseAlarmRule(definition.rule);
     for (const alarm of rule.alarms) this.#find(alarm);
     if (suppressor !== undefined) this.#find(suppressor.alarm);
     return this.#put(definition, () => (rule.holds(alarm => this.#find(alarm).state) ? 'ALARM' : 'OK'), suppressor);
@@ -97,7 +105,7 @@ export class LocalAlarms {
   }
 
   /** Every alarm, in the order of creation. */
-  list(): readonly (AlarmDefinition & { arn: string; state: AlarmState; since: Date })[] {
+  list(): readonly StandingAlarm[] {
     return [...this.#alarms.values()].map(({ definition, arn, state, since }) => ({
       ...definition,
       arn,
@@ -127,7 +135,7 @@ export class LocalAlarms {
     this.#stopTicking?.();
   }
 
-  #put(definition: AlarmDefinition, evaluate: Alarm['evaluate'], suppressor?: Suppressor): string {
+  #put(definition: Alarm['definition'], evaluate: Alarm['evaluate'], suppressor?: Suppressor): string {
     const standing = this.#alarms.get(definition.name);
     const arn = `${this.#arnPrefix}${definition.name}`;
     if (standing !== undefined) Object.assign(standing, { definition, evaluate, suppressor });

@@ -5,11 +5,14 @@ import { splitRoot } from '../../../functions/contracts/root-name.ts';
 import { UsageError } from '../../command-line/failure.ts';
 import { createProgram, whenRun } from '../../command-line/program.ts';
 import { attempt } from '../../command-line/writable.ts';
+import { REHEARSAL_NAMES, type RehearsalName } from '../rehearsal/rehearsals.ts';
 
 /** What `npm start` was asked to do. Paths are absolute. */
 export interface StartArguments {
   stateDirectory: string;
   reportDirectory: string | undefined;
+  /** Break this on purpose instead, and show what follows. */
+  rehearse: RehearsalName | undefined;
   /** Leave the local cloud up and print how to reach it. */
   keep: boolean;
   seed: number;
@@ -28,11 +31,13 @@ Examples:
       the sample: a made-up app of schools
   npm start -- --sql dump.sql --root school.id --files ./uploads
       a dump of yours, and a folder of its files
+  npm start -- --rehearse snapshot-deleted
+      break a thing on purpose, and see the notice, its page's commands and their answers
   npm start -- --keep
       then leave the local cloud up, and print how to reach it
 
 Exit codes:
-  0  the restore test passed
+  0  the restore test passed; of a rehearsal: the alarm sounded, and ended when it was repaired
   1  it did not, or the run failed
   2  the command line or the input cannot be used
   3  the disk is full
@@ -45,6 +50,7 @@ interface StartOptions {
   readonly root?: string;
   readonly files?: string;
   readonly report?: string;
+  readonly rehearse?: string;
   readonly keep: boolean;
   readonly state: string;
   readonly seed: string;
@@ -59,6 +65,10 @@ export function createStart(run: (parameters: StartArguments) => Promise<number>
     .option('--report <directory>', 'write summary.json there, when there is a verdict; an older one is removed first')
     .option('--keep', 'then leave the local cloud up until Ctrl-C, and print how to reach it', false)
     .option('--state <directory>', 'where the local cloud keeps its state', '.daybreak')
+    .option(
+      '--rehearse <name>',
+      `break one of these on purpose instead, a small sample's: ${REHEARSAL_NAMES.join(', ')}`,
+    )
     .option('--seed <number>', 'another sample of the same size', '1')
     .addHelpText('after', AFTER);
   return whenRun<StartOptions>(program, options => run(readOptions(options)));
@@ -80,12 +90,25 @@ function readOptions(options: StartOptions): StartArguments {
   const { seed, state, report, keep } = options;
   if (!/^\d{1,9}$/.test(seed)) throw new UsageError(`--seed ${seed}: give a whole number from 0`);
   return {
+    rehearse: readRehearsal(options),
     stateDirectory: resolve(state),
     reportDirectory: report === undefined ? undefined : resolve(report),
     keep,
     seed: Number(seed),
     own: readOwnInput(options),
   };
+}
+
+function readRehearsal({ rehearse, sql, root, files, report, keep, seed }: StartOptions): RehearsalName | undefined {
+  if (rehearse === undefined) return undefined;
+  const name = REHEARSAL_NAMES.find(each => each === rehearse);
+  if (name === undefined) {
+    throw new UsageError(`--rehearse ${rehearse}: there is no such rehearsal; there are ${REHEARSAL_NAMES.join(', ')}`);
+  }
+  if ([sql, root, files, report].some(value => value !== undefined) || keep || seed !== '1') {
+    throw new UsageError('--rehearse has a sample of its own: it goes with --state alone');
+  }
+  return name;
 }
 
 function readOwnInput({ sql, root, files }: StartOptions): StartArguments['own'] {

@@ -28,6 +28,13 @@ async function run(parameters: StartArguments): Promise<number> {
   const giveBack = await takeStateDirectory(parameters.stateDirectory);
   try {
     // Loaded only for a sound command line: what talks to AWS takes its time to load.
+    if (parameters.rehearse !== undefined) {
+      const { runRehearsal } = await import('../rehearsal/run-rehearsal.ts');
+      const { rehearse, stateDirectory } = parameters;
+      const isRight = await runRehearsal(rehearse, stateDirectory, display, interrupted.signal);
+      if (isRight === undefined) return EXIT.interrupted;
+      return isRight ? EXIT.done : EXIT.failed;
+    }
     const { runMainJob } = await import('./run-main-job.ts');
     const summary = await runMainJob(parameters, display, interrupted.signal, summary => {
       if (reportDirectory !== undefined) writeReport(reportDirectory, summary);

@@ -86,6 +86,15 @@ export function changesSomething(request: AwsRequest): boolean {
   return !READS.test(operationName(request));
 }
 
+/**
+ * Whether a request is a data event: what is done to an object, or a call of a function. The event history holds none.
+ * https://docs.aws.amazon.com/awscloudtrail/latest/userguide/logging-data-events-with-cloudtrail.html
+ */
+export function isDataEvent(request: AwsRequest): boolean {
+  if (request.service === 'lambda') return operationName(request) === 'Invoke';
+  return request.service === 's3' && (/^\/[^/]+\/./.test(request.path) || Object.hasOwn(request.query, 'delete'));
+}
+
 /** The deed that a request was, once it was answered. */
 export function deedOf(request: AwsRequest, response: AwsResponse, at: Date): Deed {
   const { service, principal } = request;
@@ -99,8 +108,18 @@ export function deedOf(request: AwsRequest, response: AwsResponse, at: Date): De
     // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/logging-using-cloudtrail.html
     return { ...common, eventSource, requestParameters: errorCode ? null : fromForm(request) };
   }
+  if (service === 'scheduler') {
+    // The name is in the path, whatever the body says.
+    // https://docs.aws.amazon.com/scheduler/latest/UserGuide/logging-using-cloudtrail.html
+    const name = decodeURIComponent(request.path.replace('/schedules/', ''));
+    const called = { groupName: 'default', ...fromJson(request), name };
+    return { ...common, eventSource, requestParameters: errorCode ? null : called };
+  }
   const parameters = fromJson(request);
-  if (service !== 'kms') return { ...common, eventSource, requestParameters: errorCode ? null : parameters };
+  if (service !== 'kms') {
+    const category = isDataEvent(request) ? ('Data' as const) : ('Management' as const);
+    return { ...common, eventSource, requestParameters: errorCode ? null : parameters, category };
+  }
   const { keyId } = parameters;
   const ARN =
     typeof keyId === 'string' && /^[0-9a-f-]{36}$/.test(keyId)
@@ -111,12 +130,13 @@ export function deedOf(request: AwsRequest, response: AwsResponse, at: Date): De
 }
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-understanding-s3-entries.html
-function ofS3({ path, query, headers }: AwsRequest, accountId: string) {
+function ofS3(request: AwsRequest, accountId: string) {
+  const { path, query, headers } = request;
   const [, bucketName = '', ...rest] = decodeURIComponent(path).split('/');
   const key = rest.join('/');
   const bypass = headers['x-amz-bypass-governance-retention'];
   const bucket = { accountId, type: 'AWS::S3::Bucket', ARN: `arn:aws:s3:::${bucketName}` };
-  const inObjects = key !== '' || Object.hasOwn(query, 'delete');
+  const inObjects = isDataEvent(request);
   return {
     requestParameters: {
       bucketName,

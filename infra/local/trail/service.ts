@@ -6,7 +6,8 @@ import type { LocalEventBridge } from '../events/service.ts';
 import type { LocalLogs } from '../logs/service.ts';
 import { readProperties } from '../read-properties.ts';
 import { type Authorizer, type AwsRequest, type AwsResponse, NotImplementedLocally, type Service } from '../service.ts';
-import { changesSomething, type Deed, deedOf, type TrailRecord, trailRecord } from './record.ts';
+import { lookUp } from './look-up.ts';
+import { changesSomething, type Deed, deedOf, isDataEvent, type TrailRecord, trailRecord } from './record.ts';
 
 const Texts = z.array(z.string()).min(1);
 const Properties = z.strictObject({
@@ -49,6 +50,7 @@ export class LocalTrail implements Service {
   readonly #logs: LocalLogs;
   readonly #operations: Readonly<Record<string, JsonOperation>>;
   readonly #listeners = new Set<(record: TrailRecord) => void>();
+  readonly #history: TrailRecord[] = [];
   #trail: Trail | undefined;
 
   constructor(options: {
@@ -77,6 +79,13 @@ export class LocalTrail implements Service {
       GetTrailStatus: named('GetTrailStatus', ({ logging }) => ({ IsLogging: logging })),
       StartLogging: named('StartLogging', trail => this.#log(trail, true)),
       StopLogging: named('StopLogging', trail => this.#log(trail, false)),
+      LookupEvents: {
+        members: ['LookupAttributes', 'StartTime', 'EndTime', 'MaxResults', 'NextToken'],
+        run: (input, principal) => {
+          this.#authorizer.authorize({ principal, action: 'cloudtrail:LookupEvents', resource: '*', context: {} });
+          return lookUp(this.#history, input, this.#clock.now());
+        },
+      },
     };
   }
 
@@ -100,8 +109,8 @@ export class LocalTrail implements Service {
     return {
       handle: async request => {
         const response = await service.handle(request);
-        if (this.#trail?.logging && changesSomething(request))
-          this.record(deedOf(request, response, this.#clock.now()));
+        const isHeard = this.#trail?.logging || !isDataEvent(request);
+        if (isHeard && changesSomething(request)) this.record(deedOf(request, response, this.#clock.now()));
         return response;
       },
     };
@@ -116,6 +125,8 @@ export class LocalTrail implements Service {
 
   /** Hands a record to whom the trail hands it, as CloudTrail may do twice. */
   deliver(record: TrailRecord): void {
+    // The history is there without a trail, and holds no data events.
+    if (record.eventCategory === 'Management') this.#history.push(record);
     const trail = this.#trail;
     if (!trail?.logging || !trail.AdvancedEventSelectors.some(selector => chooses(selector.FieldSelectors, record)))
       return;
@@ -132,7 +143,10 @@ export class LocalTrail implements Service {
   }
 
   handle(request: AwsRequest): Promise<AwsResponse> {
-    return answerJson(request, 'CloudTrail_20131101.', 'CloudTrail', this.#operations);
+    // The AWS CLI says it with a namespace before it, which JavaScript's SDK leaves out.
+    const target = request.headers['x-amz-target'] ?? '';
+    const [prefix = ''] = /^(?:com\.amazonaws\.cloudtrail\.v20131101\.)?CloudTrail_20131101\./.exec(target) ?? [];
+    return answerJson(request, prefix || 'CloudTrail_20131101.', 'CloudTrail', this.#operations);
   }
 
   #arnOf(name: string): string {

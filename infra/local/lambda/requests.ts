@@ -4,14 +4,28 @@ import { LambdaServiceError } from './errors.ts';
 import type { InvocationOutcome } from './service.ts';
 
 /**
- * Answers `POST /2015-03-31/functions/<name>/invocations`.
+ * Answers `POST /2015-03-31/functions/<name>/invocations` and `GET /2015-03-31/functions/<name>/configuration`.
  * https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
  */
-export async function answerInvoke(
+export async function answerLambda(
   request: AwsRequest,
-  invoke: (name: string, payload: unknown) => Promise<InvocationOutcome>,
+  {
+    invoke,
+    describe,
+  }: {
+    invoke: (name: string, payload: unknown) => Promise<InvocationOutcome>;
+    describe: (name: string) => object;
+  },
 ): Promise<AwsResponse> {
   try {
+    const [, described] = /^\/2015-03-31\/functions\/([^/]+)\/configuration$/.exec(request.path) ?? [];
+    if (request.method === 'GET' && described !== undefined) {
+      const [parameter] = Object.keys(request.query);
+      if (parameter !== undefined)
+        throw new NotImplementedLocally(`the parameter ${parameter} of Lambda's GetFunctionConfiguration`);
+      const body = JSON.stringify(describe(decodeURIComponent(described)));
+      return { status: 200, headers: { 'content-type': 'application/json' }, body };
+    }
     const outcome = await invoke(targetOf(request), await readPayload(request));
     const headers = { 'x-amzn-requestid': outcome.requestId, 'x-amz-executed-version': '$LATEST' };
     return 'functionError' in outcome

@@ -1,0 +1,245 @@
+import * as cloudtrail from '@aws-sdk/client-cloudtrail';
+import * as cloudwatch from '@aws-sdk/client-cloudwatch';
+import * as kms from '@aws-sdk/client-kms';
+import * as rds from '@aws-sdk/client-rds';
+import * as s3 from '@aws-sdk/client-s3';
+import * as scheduler from '@aws-sdk/client-scheduler';
+import * as stepfunctions from '@aws-sdk/client-sfn';
+import type { ClientConfiguration } from '../../../functions/platform/runtime.ts';
+import { LOCAL_REGION } from '../endpoint/request-handler.ts';
+import { NotImplementedLocally } from '../service.ts';
+import { asText, query } from './query.ts';
+
+interface Client {
+  send(command: unknown): Promise<unknown>;
+}
+type Module = Readonly<Record<string, unknown>>;
+
+const CLIENTS: Readonly<Record<string, readonly [Module, string]>> = {
+  cloudtrail: [cloudtrail, 'CloudTrailClient'],
+  cloudwatch: [cloudwatch, 'CloudWatchClient'],
+  kms: [kms, 'KMSClient'],
+  rds: [rds, 'RDSClient'],
+  s3api: [s3, 'S3Client'],
+  scheduler: [scheduler, 'SchedulerClient'],
+  stepfunctions: [stepfunctions, 'SFNClient'],
+};
+
+/** What an answer is kept in, by the name of the file. */
+export type Files = Map<string, string>;
+
+/**
+ * Does what a command of the AWS CLI does, by the SDK's client of that name; of CloudWatch Logs and Lambda, which have none
+ * here, by their protocols. Options are members of the operation's input.
+ * @returns what the CLI would print.
+ * @throws NotImplementedLocally for a command or an option that is not among these; what the service refuses.
+ */
+export async function callAws(
+  words: readonly string[],
+  configuration: ClientConfiguration,
+  files: Files,
+): Promise<string> {
+  const [service = '', operation = '', ...rest] = words;
+  const { options, operands } = readOptions(rest);
+  if (service === 's3') return copyObject(operation, operands, configuration);
+  const { region: _region, query: expression, output, 'cli-binary-format': _format, ...given } = options;
+  if (service === 'lambda' && operation === 'invoke') return invoke(given, operands, configuration, files);
+  if (operands.length > 0 && !(service === 's3api' && operation === 'get-object')) {
+    throw new NotImplementedLocally(`aws ${service} ${operation} with ${operands.join(' ')}`);
+  }
+  const answer =
+    service === 'logs' || service === 'lambda'
+      ? await callByProtocol(service, operation, given, configuration)
+      : await callByClient(service, operation, given, configuration, files);
+  if (service === 's3api' && operation === 'get-object') {
+    const { Body, ...described } = answer as { Body?: { transformToString(): Promise<string> } };
+    files.set(operands[0] ?? '', (await Body?.transformToString()) ?? '');
+    return JSON.stringify(described, null, 4);
+  }
+  const found = expression?.[0] === undefined ? answer : query(answer, expression[0]);
+  return output?.[0] === 'text' ? asText(found) : JSON.stringify(found, null, 4);
+}
+
+type Options = Readonly<Record<string, readonly string[]>>;
+
+function readOptions(words: readonly string[]): { options: Options; operands: string[] } {
+  const options: Record<string, string[]> = {};
+  const operands: string[] = [];
+  let values: string[] | undefined;
+  for (const word of words) {
+    if (word.startsWith('--')) {
+      values = [];
+      options[word.slice(2)] = values;
+      // Pages give an option one value; what comes after that belongs to the command.
+    } else if (values !== undefined && (values.length === 0 || /^[A-Z]\w*=/.test(word))) values.push(word);
+    else operands.push(word);
+  }
+  return { options, operands };
+}
+
+const squeezed = (name: string) => name.replaceAll('-', '').toLowerCase();
+/** Of the SDK's schemas. */
+const [NUMBER, BOOLEAN] = [1, 2];
+
+async function callByClient(
+  service: string,
+  operation: string,
+  options: Options,
+  configuration: ClientConfiguration,
+  files: Files,
+): Promise<unknown> {
+  const [module = {}, clientName = ''] = CLIENTS[service] ?? [];
+  const name = Object.keys(module).find(key => key.toLowerCase() === `${squeezed(operation)}command`);
+  if (name === undefined) throw new NotImplementedLocally(`aws ${service} ${operation}`);
+  const [members, types] = inputOf(module, name.replace(/Command$/, ''));
+  const input: Record<string, unknown> = {};
+  let most = Number.POSITIVE_INFINITY;
+  for (const [option, values] of Object.entries(options)) {
+    if (option === 'max-items') most = Number(values[0]);
+    else if (option === 'cli-input-json') {
+      Object.assign(input, JSON.parse(files.get(values[0]?.replace('file://', '') ?? '') ?? '{}'));
+    } else {
+      const index = members.findIndex(member => member.toLowerCase() === squeezed(option));
+      const member = members[index];
+      if (member === undefined) throw new NotImplementedLocally(`--${option} of aws ${service} ${operation}`);
+      input[member] = readValue(values, types[index]);
+    }
+  }
+  const [Client, Command] = [module[clientName], module[name]] as [
+    new (configuration: ClientConfiguration) => Client,
+    new (input: object) => object,
+  ];
+  const { $metadata: _metadata, ...answer } = (await new Client(configuration).send(new Command(input))) as Record<
+    string,
+    unknown
+  >;
+  if (most === Number.POSITIVE_INFINITY) return answer;
+  // The CLI itself ends after so many.
+  return Object.fromEntries(
+    Object.entries(answer).flatMap(([member, value]) =>
+      Array.isArray(value) ? [[member, value.slice(0, most)]] : member === 'nextToken' ? [] : [[member, value]],
+    ),
+  );
+}
+
+/** The members of an operation's input, and what each is. */
+function inputOf(module: Module, operation: string): readonly [readonly string[], readonly unknown[]] {
+  const described = module[`${operation}$`] as readonly unknown[] | undefined;
+  const input = described?.[4];
+  const schema = (typeof input === 'function' ? input() : input) as readonly unknown[] | undefined;
+  return [(schema?.[4] ?? []) as string[], (schema?.[5] ?? []) as unknown[]];
+}
+
+function readValue(values: readonly string[], type: unknown): unknown {
+  const [value] = values;
+  if (value === undefined) return true;
+  if (type === NUMBER) return Number(value);
+  if (type === BOOLEAN) return value === 'true';
+  if (!/^[A-Z]\w*=/.test(value)) return value;
+  // https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-shorthand.html
+  return values.map(each => Object.fromEntries(each.split(',').map(pair => pair.split(/=(.*)/s, 2))));
+}
+
+async function copyObject(
+  operation: string,
+  operands: readonly string[],
+  configuration: ClientConfiguration,
+): Promise<string> {
+  const [, Bucket, Key] = /^s3:\/\/([^/]+)\/(.+)$/.exec(operands[0] ?? '') ?? [];
+  if (operation !== 'cp' || operands[1] !== '-' || Bucket === undefined) {
+    throw new NotImplementedLocally(`aws s3 ${operation} ${operands.join(' ')}`);
+  }
+  const { Body } = await new s3.S3Client(configuration).send(new s3.GetObjectCommand({ Bucket, Key }));
+  return (await Body?.transformToString()) ?? '';
+}
+
+async function callByProtocol(
+  service: 'logs' | 'lambda',
+  operation: string,
+  options: Options,
+  configuration: ClientConfiguration,
+): Promise<unknown> {
+  const first = (option: string) => options[option]?.[0];
+  if (service === 'lambda') {
+    if (operation !== 'get-function-configuration') throw new NotImplementedLocally(`aws lambda ${operation}`);
+    const path = `/2015-03-31/functions/${first('function-name')}/configuration`;
+    return JSON.parse((await send(configuration, { service, method: 'GET', path })).text);
+  }
+  if (operation !== 'filter-log-events') throw new NotImplementedLocally(`aws logs ${operation}`);
+  const input = {
+    logGroupName: first('log-group-name'),
+    startTime: Number(first('start-time')),
+    filterPattern: first('filter-pattern'),
+  };
+  const events: unknown[] = [];
+  for (let nextToken: string | undefined; ; ) {
+    const body = JSON.stringify({ ...input, ...(nextToken && { nextToken }) });
+    const target = 'Logs_20140328.FilterLogEvents';
+    const { text } = await send(configuration, { service, method: 'POST', path: '/', target, body });
+    const page = JSON.parse(text) as { events: unknown[]; nextToken?: string };
+    events.push(...page.events);
+    nextToken = page.nextToken;
+    if (nextToken === undefined) return { events, searchedLogStreams: [] };
+  }
+}
+
+async function invoke(
+  options: Options,
+  operands: readonly string[],
+  configuration: ClientConfiguration,
+  files: Files,
+): Promise<string> {
+  const path = `/2015-03-31/functions/${options['function-name']?.[0]}/invocations`;
+  const body = options.payload?.[0] ?? '{}';
+  const { text, headers } = await send(configuration, { service: 'lambda', method: 'POST', path, body });
+  const [file = ''] = operands;
+  if (file !== '/dev/stdout') files.set(file, text);
+  const failed = headers['x-amz-function-error'];
+  const answer = JSON.stringify(
+    { StatusCode: 200, ...(failed && { FunctionError: failed }), ExecutedVersion: '$LATEST' },
+    null,
+    4,
+  );
+  return file === '/dev/stdout' ? `${text}${answer}` : answer;
+}
+
+interface Call {
+  readonly service: 'logs' | 'lambda';
+  readonly method: string;
+  readonly path: string;
+  readonly target?: string;
+  readonly body?: string;
+}
+
+/** What a service said no to. */
+class ServiceRefusalError extends Error {
+  override readonly name = 'ServiceRefusalError';
+}
+
+async function send(
+  { requestHandler }: ClientConfiguration,
+  { service, method, path, target, body }: Call,
+): Promise<{ text: string; headers: Readonly<Record<string, string>> }> {
+  const handler = requestHandler as {
+    handle(request: object): Promise<{
+      response: { statusCode: number; headers: Record<string, string>; body: Uint8Array };
+    }>;
+  };
+  const headers = {
+    // In process nobody checks it: it says which service is called.
+    authorization: `AWS4-HMAC-SHA256 Credential=LOCAL/20260101/${LOCAL_REGION}/${service}/aws4_request, SignedHeaders=host, Signature=0`,
+    'content-type': target === undefined ? 'application/json' : 'application/x-amz-json-1.1',
+    ...(target && { 'x-amz-target': target }),
+  };
+  const { response } = await handler.handle({ method, path, headers, body });
+  const text = Buffer.from(response.body).toString('utf8');
+  if (response.statusCode >= 400) {
+    const said = JSON.parse(text) as { __type?: string; message?: string; Message?: string };
+    const code = said.__type ?? response.headers['x-amzn-errortype'] ?? '';
+    const message = said.message ?? said.Message ?? '';
+    if (code === 'NotImplementedLocally')
+      throw new NotImplementedLocally(message.replace(/^the local cloud does not implement /, ''));
+    throw new ServiceRefusalError(`${code}: ${message}`);
+  }
+  return { text, headers: response.headers };
+}

@@ -1,0 +1,120 @@
+import { describe, expect, it } from 'vitest';
+import { asText, query } from '../../../../infra/local/rehearsal/query.ts';
+import { linksIn, readPage } from '../../../../infra/local/rehearsal/read-page.ts';
+import { parseShellLine } from '../../../../infra/local/rehearsal/shell-line.ts';
+
+const ANSWER = {
+  State: 'ENABLED',
+  Target: { Arn: 'arn:x' },
+  Schedules: [
+    { Name: 'a', State: 'ENABLED' },
+    { Name: 'b', State: 'DISABLED' },
+  ],
+};
+
+describe('--query', () => {
+  it.each<[string, unknown]>([
+    ['State', 'ENABLED'],
+    ['Target.Arn', 'arn:x'],
+    ['[State,Missing,Target.Arn]', ['ENABLED', null, 'arn:x']],
+    ['Target.[Arn,Missing]', ['arn:x', null]],
+    ['Schedules[].Name', ['a', 'b']],
+    [
+      'Schedules[].[Name,State]',
+      [
+        ['a', 'ENABLED'],
+        ['b', 'DISABLED'],
+      ],
+    ],
+    ['{Is:State,At:Target.Arn}', { Is: 'ENABLED', At: 'arn:x' }],
+    ['Missing[].Name', null],
+    ['Missing.Deeper', null],
+  ])('takes %s', (expression, expected) => {
+    expect(query(ANSWER, expression)).toEqual(expected);
+  });
+
+  it.each(["Schedules[?Name == 'a']", 'length(Schedules)', 'Schedules[0]', 'Schedules | [0]', 'Schedules[*]'])(
+    'refuses %s by name',
+    expression => {
+      expect(() => query(ANSWER, expression)).toThrow(`the local cloud does not implement --query`);
+    },
+  );
+
+  it('is printed as text in rows and columns, and nothing as None', () => {
+    expect(asText('x')).toBe('x');
+    expect(asText(['x', null, 3])).toBe('x\tNone\t3');
+    expect(asText([['a', 'b'], ['c']])).toBe('a\tb\nc');
+    expect(asText(null)).toBe('None');
+    expect(() => asText({ a: 1 })).toThrow('the local cloud does not implement --output text of objects');
+  });
+});
+
+describe('a line of shell', () => {
+  const now = new Date('2026-11-22T08:00:00.000Z');
+  const parse = (line: string) => parseShellLine(line, new Map([['MACHINE', 'arn:m']]), now);
+
+  it('has words in quotes, variables, times, pipes and a file', () => {
+    expect(parse(`aws a --x 'one "two" | >' --y "three" $MACHINE`)).toEqual({
+      commands: [['aws', 'a', '--x', 'one "two" | >', '--y', 'three', 'arn:m']],
+      output: undefined,
+    });
+    const seconds = now.getTime() / 1000 - 86_400;
+    expect(parse('aws a | xargs -I GROUP aws b --at $(($(date +%s) - 86400))000 > a.json')).toEqual({
+      commands: [
+        ['aws', 'a'],
+        ['xargs', '-I', 'GROUP', 'aws', 'b', '--at', `${seconds}000`],
+      ],
+      output: 'a.json',
+    });
+  });
+
+  it.each(['aws a $(aws b)', 'aws a $OTHER', `aws a $${'{x}'}`])('refuses %s by name', line => {
+    expect(() => parse(line)).toThrow('the local cloud does not implement this of a shell');
+  });
+});
+
+describe('a page', () => {
+  const page = [
+    '# Title',
+    '',
+    '## First command',
+    '',
+    '```sh',
+    'aws one \\',
+    '  --two # why',
+    '```',
+    '',
+    '## Decide',
+    '',
+    '| see | do |',
+    '| --- | --- |',
+    '| `A` | `aws fix --a`; [other](other.md) |',
+    '| `B` | `aws fix --b` |',
+    '',
+    'Then: `aws look`, never `x`.',
+    '',
+    '```sh',
+    '# administrator',
+    'npx cdk deploy',
+    '```',
+  ].join('\n');
+
+  it('is its headings, blocks, inline commands and the one row', () => {
+    expect(readPage(page, '`A`')).toEqual([
+      { kind: 'heading', text: 'First command' },
+      { kind: 'command', text: 'aws one --two', by: 'anybody' },
+      { kind: 'heading', text: 'Decide' },
+      { kind: 'row', cells: ['`A`', '`aws fix --a`; [other](other.md)'], commands: ['aws fix --a'] },
+      { kind: 'command', text: 'aws look', by: 'anybody' },
+      { kind: 'command', text: 'npx cdk deploy', by: 'administrator' },
+    ]);
+    expect(linksIn('`aws fix --a`; [other](other.md)')).toEqual(['other.md']);
+  });
+
+  it.each([
+    ['`C`', '0 rows'],
+    ['', '4 rows'],
+  ])('without exactly one row that begins with %j is refused', (row, said) => {
+    expect(() => readPage(page, row)).toThrow(said);
+  });
+});
