@@ -6,7 +6,7 @@ import {
   DatabaseConfiguration,
   type Deployment,
 } from '../../functions/contracts/configuration.ts';
-import { AT_ONCE } from '../steps/budgets.ts';
+import { AT_ONCE } from '../workflows/hours.ts';
 import { findConflicts } from './find-conflicts.ts';
 
 /** The one AWS Region in the United Kingdom. */

@@ -1,5 +1,5 @@
 import { RESTORE_TEST_INSTANCE_PREFIX } from '../../functions/contracts/vault-layout.ts';
-import { RESTORE_TEST } from '../steps/budgets.ts';
+import { RESTORE_TEST } from '../workflows/hours.ts';
 import type { SupplierConfiguration } from './configuration.ts';
 
 type Path = readonly (string | number)[];

@@ -1,6 +1,6 @@
 import { nothingBackedUp } from '../../functions/contracts/object-manifest.ts';
 import { workPrefix } from '../../functions/contracts/vault-layout.ts';
-import { DAILY_BACKUP } from '../steps/budgets.ts';
+import { DAILY_BACKUP } from './hours.ts';
 import {
   afterStart,
   catchAll,

@@ -1,6 +1,6 @@
 import { type Verdict, Verdict as VerdictSchema } from '../../functions/contracts/restore-test-record.ts';
 import { workPrefix } from '../../functions/contracts/vault-layout.ts';
-import { RESTORE_TEST } from '../steps/budgets.ts';
+import { RESTORE_TEST } from './hours.ts';
 import {
   afterStart,
   catchAll,

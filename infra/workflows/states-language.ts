@@ -1,7 +1,7 @@
 /** The part of the Amazon States Language that Daybreak's workflows use, in JSONata. */
 import type { Step } from '../access/role-names.ts';
-import { GRACE_MINUTES } from '../steps/budgets.ts';
 import { STEP_DEFINITIONS } from '../steps/definitions.ts';
+import { GRACE_MINUTES } from './hours.ts';
 
 /** A JSONata expression in `{% … %}`. */
 type Expression = string;

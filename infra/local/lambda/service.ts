@@ -249,9 +249,11 @@ export class LocalLambda implements Service {
 
   // https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionConfiguration.html
   #describe(nameOrArn: string, principal: Principal): object {
-    const { name, arn, roleArn, environment, timeoutMs, memoryBytes, logGroup } = this.#find(nameOrArn);
+    const { name, arn, roleArn, environment, timeoutMs, memoryBytes, logGroup, running, idleSinceMs } =
+      this.#find(nameOrArn);
     const action = 'lambda:GetFunctionConfiguration';
     this.#authorizer.authorize({ principal, action, resource: arn, context: {} });
+    const idleMs = this.#clock.now().getTime() - idleSinceMs;
     return {
       FunctionName: name,
       FunctionArn: arn,
@@ -260,7 +262,7 @@ export class LocalLambda implements Service {
       Timeout: timeoutMs / 1000,
       MemorySize: Math.round((memoryBytes ?? DEFAULT_MEMORY_BYTES) / 1024 / 1024),
       Environment: { Variables: environment },
-      State: 'Active',
+      State: idleMs < 0 ? 'Pending' : running === 0 && idleMs >= IDLE_MS ? 'Inactive' : 'Active',
       LastUpdateStatus: 'Successful',
       LoggingConfig: { LogGroup: logGroup },
     };

@@ -2,8 +2,8 @@ import { readConfiguration } from '../../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../../infra/config/example.ts';
 import { estimateMonth, firstBackup, type SupplierSize } from '../../../infra/cost/estimate.ts';
 import { PRICES } from '../../../infra/cost/prices.ts';
-import { AT_ONCE, DAILY_BACKUP, RESTORE_TEST } from '../../../infra/steps/budgets.ts';
 import { STEP_DEFINITIONS } from '../../../infra/steps/definitions.ts';
+import { AT_ONCE, DAILY_BACKUP, RESTORE_TEST } from '../../../infra/workflows/hours.ts';
 import { type Calls, functionMs, type MeasuredLoad, type Measurement } from './measurement.ts';
 
 /** A supplier as large as Daybreak is built for. */

@@ -1,5 +1,5 @@
-import { AT_ONCE } from '../../../infra/steps/budgets.ts';
 import { DEFINITIONS } from '../../../infra/workflows/definitions.ts';
+import { AT_ONCE } from '../../../infra/workflows/hours.ts';
 import type { WorkflowDefinition } from '../../../infra/workflows/states-language.ts';
 
 /** A state as the definition's JSON has it. */

@@ -9,7 +9,7 @@ import {
   type TenantBackupResult,
 } from '../../../functions/contracts/object-manifest.ts';
 import { manifestKey, notCoveredKey, tenantKeyAlias } from '../../../functions/contracts/vault-layout.ts';
-import { DAILY_BACKUP } from '../../../infra/steps/budgets.ts';
+import { DAILY_BACKUP } from '../../../infra/workflows/hours.ts';
 import type { TestRuntime } from '../../fixtures/step-runtime.ts';
 
 /** The key of a tenant, made at first sight as `tenants/ensure-key` does. */

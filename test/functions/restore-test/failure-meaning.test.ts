@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { expect, it } from 'vitest';
 import { PermanentError, RetryableError } from '../../../functions/platform/errors.ts';
 import { FAILURE_MEANINGS, meaningOf } from '../../../functions/restore-test/failure-meaning.ts';
-import { AT_ONCE } from '../../../infra/steps/budgets.ts';
+import { AT_ONCE } from '../../../infra/workflows/hours.ts';
 import { restoreTest } from '../../../infra/workflows/restore-test.ts';
 
 /** A file and all that it imports of ours. */

@@ -97,13 +97,29 @@ describe('the page names, and nothing else is answered,', () => {
       const { headers } = await cloud.lambda.handle({ ...common, method, path });
       return headers['x-amzn-errortype'];
     };
-    expect(rows.Lambda).toEqual(['Invoke']);
+    expect(rows.Lambda).toEqual(['GetFunctionConfiguration', 'Invoke']);
+    expect(await send('GET', '/2015-03-31/functions/f/configuration')).toBe('ResourceNotFoundException');
     expect(await send('POST', '/2015-03-31/functions/f/invocations')).toBe('ResourceNotFoundException');
     expect(await send('POST', '/2014-11-13/functions/f/invoke-async')).toBe('NotImplementedLocally');
     expect(await send('GET', '/2015-03-31/functions/f')).toBe('NotImplementedLocally');
   });
 
+  // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_Operations.html
+  it('what is served of CloudWatch Logs', async () => {
+    const send = async (operation: string) => {
+      const headers = { 'x-amz-target': `Logs_20140328.${operation}`, 'content-type': 'application/x-amz-json-1.1' };
+      const common = { service: 'logs', method: 'POST', path: '/', query: {}, secure: true } as const;
+      const { body } = await cloud.logs.handle({ ...common, headers, body: Buffer.from('{}'), principal: cloud.root });
+      return JSON.parse(String(body)).__type;
+    };
+    expect(rows['CloudWatch Logs']).toEqual(['FilterLogEvents']);
+    expect(await send('FilterLogEvents')).not.toMatch(/NotImplementedLocally/);
+    for (const operation of ['DescribeLogGroups', 'GetLogEvents', 'PutLogEvents', 'StartQuery']) {
+      expect(await send(operation)).toMatch(/NotImplementedLocally/);
+    }
+  });
+
   it('of every service that has a row', () => {
-    expect(Object.keys(rows)).toEqual([...Object.keys(SERVICES), 'Lambda']);
+    expect(Object.keys(rows)).toEqual([...Object.keys(SERVICES), 'CloudWatch Logs', 'Lambda']);
   });
 });

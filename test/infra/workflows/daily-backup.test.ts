@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { TenantBackupResult } from '../../../functions/contracts/object-manifest.ts';
-import { DAILY_BACKUP } from '../../../infra/steps/budgets.ts';
 import { dailyBackup } from '../../../infra/workflows/daily-backup.ts';
+import { DAILY_BACKUP } from '../../../infra/workflows/hours.ts';
 import { type ContractedStep, failure, runWorkflow, type ScriptedStep, STARTED_AT } from './workflow-run.ts';
 
 const recoveryPointId = '20261122t023000z';

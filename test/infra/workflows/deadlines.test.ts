@@ -6,9 +6,9 @@ import {
   LATEST_CLOSING_MS,
 } from '../../../functions/platform/scheduled-instant.ts';
 import type { Step } from '../../../infra/access/role-names.ts';
-import { AT_ONCE, DAILY_BACKUP, GRACE_MINUTES, RESTORE_TEST } from '../../../infra/steps/budgets.ts';
 import { STEP_DEFINITIONS } from '../../../infra/steps/definitions.ts';
 import { DEFINITIONS } from '../../../infra/workflows/definitions.ts';
+import { AT_ONCE, DAILY_BACKUP, GRACE_MINUTES, RESTORE_TEST } from '../../../infra/workflows/hours.ts';
 import { type Graph, graphsIn, nextOf, type Retrier, type State, statesIn } from './definition-graph.ts';
 
 const ARN = 'arn:aws:lambda:eu-west-2:111122223333:function:';

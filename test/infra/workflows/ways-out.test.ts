@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { AT_ONCE } from '../../../infra/steps/budgets.ts';
 import { DEFINITIONS } from '../../../infra/workflows/definitions.ts';
+import { AT_ONCE } from '../../../infra/workflows/hours.ts';
 import type { Graph, State } from './definition-graph.ts';
 
 const references = {

@@ -5,7 +5,7 @@ import * as dailyBackup from '../../../functions/contracts/daily-backup.ts';
 import { CheckDecisionInput, CheckDecisionOutput } from '../../../functions/contracts/decisions.ts';
 import * as restoreTest from '../../../functions/contracts/restore-test.ts';
 import { type Step, stepName } from '../../../infra/access/role-names.ts';
-import { AT_ONCE } from '../../../infra/steps/budgets.ts';
+import { AT_ONCE } from '../../../infra/workflows/hours.ts';
 import type { Json } from '../../../infra/workflows/language/json.ts';
 import type { WorkflowDefinition, WorkflowReferences } from '../../../infra/workflows/states-language.ts';
 import { localStates } from '../local/states/local-states.ts';
