@@ -86,7 +86,7 @@ describe('against the local cloud, over HTTPS, with the permissions that it asks
       'not implemented by the endpoint: the local cloud does not implement S3 x-amz-server-side-encryption-bucket-key-enabled: true',
       'not implemented by the endpoint: the local cloud does not implement S3 PutObject with the query parameter encryption',
       'not implemented by the endpoint: the local cloud does not implement S3 PutObject with the query parameter encryption',
-      'not implemented by the endpoint: the local cloud does not implement the service monitoring over HTTP',
+      'not implemented by the endpoint: the local cloud does not implement the operation GraniteServiceVersion20100801.PutMetricAlarm of CloudWatch',
       'not implemented by the endpoint: the local cloud does not implement the service sns over HTTP',
     ]);
     const left = result.report.cases.filter(({ service }) => service === 'RDS');
