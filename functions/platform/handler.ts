@@ -88,7 +88,7 @@ function errors(): MiddlewareObj {
 
 function refusalOf(error: ParseError): InvalidInputError {
   const { cause } = error;
-  const reason = cause instanceof z.ZodError ? z.prettifyError(cause) : error.message;
+  const reason = Array.isArray(cause) ? z.prettifyError(new z.ZodError(cause)) : error.message;
   return new InvalidInputError(`the step's input is not valid: ${reason}`, { cause });
 }
 

@@ -144,7 +144,8 @@ function compareElements(
     const wanted = needed[element] ?? [];
     const lacks = wanted.filter(value => !there.includes(value));
     const tooMany = there.filter(value => !wanted.includes(value));
-    return lacks.length + tooMany.length === 0 ? [] : [{ element, lacks, tooMany }];
+    const isInBoth = element in found && element in needed;
+    return isInBoth && lacks.length + tooMany.length === 0 ? [] : [{ element, lacks, tooMany }];
   });
 }
 
@@ -163,7 +164,9 @@ function normaliseStatement(statement: unknown): NormalStatement {
         for (const [key, values] of Object.entries(asRecord(keys, operator))) {
           // AWS does not tell cases apart in the names of condition keys.
           const element = `Condition ${operator} ${key.toLowerCase()}`;
-          normal[element] = inOrder([...(normal[element] ?? []), ...asList(values).map(asText)]);
+          // AWS would demand both; none of ours is written so.
+          if (element in normal) throw new TypeError(`it names ${key} twice in ${operator}`);
+          normal[element] = inOrder(asList(values).map(asText));
         }
       }
     } else if (name === 'Principal' || name === 'NotPrincipal') normal[name] = normalisePrincipals(value);

@@ -4,6 +4,8 @@ import { FOUND_WRONG_KEY } from '../contracts/vault-layout.ts';
 import { readBytesIfThere, writeBytes } from '../platform/s3.ts';
 
 const KEPT = 100;
+/** A year's recovery points of several databases. */
+const LOSSES_KEPT = 2000;
 
 export const NOTHING_WRONG: FoundWrong = { tenants: [], vaultKeys: [], ledgerState: false, lost: [], lostAt: null };
 
@@ -23,7 +25,7 @@ export async function writeFoundWrong(workBucket: string, found: FoundWrong): Pr
 }
 
 /**
- * The first 100 of each kind. A loss with a name that no decision can hold is counted as long as it is found, and is not
+ * The first 100 of each kind, and 2,000 losses. A loss with a name that no decision can hold is counted as long as it is found, and is not
  * among them: nobody could accept it, and the next pulse could not read what is remembered.
  */
 export function limitFoundWrong({ tenants, vaultKeys, ledgerState, lost, lostAt }: FoundWrong): FoundWrong {
@@ -31,7 +33,7 @@ export function limitFoundWrong({ tenants, vaultKeys, ledgerState, lost, lostAt 
     tenants: tenants.slice(0, KEPT),
     vaultKeys: vaultKeys.slice(0, KEPT),
     ledgerState,
-    lost: lost.filter(name => LossName.safeParse(name).success).slice(0, KEPT),
+    lost: lost.filter(name => LossName.safeParse(name).success).slice(0, LOSSES_KEPT),
     lostAt,
   };
 }

@@ -30,7 +30,7 @@ const VAULT_WRITTEN_ONCE = [
   ...['naming-secret', 'manifests/*', 'not-covered/*'].flatMap(name => [`tenants/*/${name}`, `shared/${name}`]),
 ];
 /** What is believed because of who put it there, as a signature is: its writers are named exactly. So is all evidence. */
-const WRITTEN_BY_EXACT_ROLES = [RECOVERY_POINT_PREFIX, TENANT_NAME_PREFIX, LEDGER_PROJECTION_PREFIX];
+const WRITTEN_BY_EXACT_ROLES = [RECOVERY_POINT_PREFIX, TENANT_NAME_PREFIX, LEDGER_PROJECTION_PREFIX, 'pulse/'];
 type Capability = Parameters<typeof rolesOfCapability>[0];
 /** Capabilities to come that will write there. A vault is older than they are. */
 const LATER_WRITERS: Readonly<Record<string, readonly Capability[]>> = {

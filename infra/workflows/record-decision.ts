@@ -1,7 +1,7 @@
 import { catchAll, invoke, type WorkflowDefinition, type WorkflowReferences } from './states-language.ts';
 
-/** The functions' own times, their retries, and a quarter of an hour in which the account has none free. */
-const TIMEOUT_SECONDS = 2 * 60 * 60;
+/** Every try of both functions, and what they wait for between: `test/infra/workflows/deadlines.test.ts` adds it up. */
+const TIMEOUT_SECONDS = 5 * 60 * 60;
 
 /**
  * Records what a person decided. Whoever may start it writes these entries and no other: the step names the kinds that a

@@ -5,8 +5,10 @@ import { EXIT, UsageError } from '../../infra/command-line/failure.ts';
 import { printable } from '../../infra/command-line/printable.ts';
 import { openTarget } from './open-target.ts';
 import { readTarget, TARGET_OPTIONS, type TargetOptions } from './read-target.ts';
+import type { Recorded } from './record-decision.ts';
 import type { Answer, Verb, VerbGroup } from './verb.ts';
 
+const NOT_TRIED = { error: 'not tried, as another one still runs: run the command again', hasEnded: false } as const;
 const BUCKET = 'daybreak-evidence-ACCOUNT-eu-west-2';
 const SNAPSHOT = 'snapshot-missing/daybreak-app-20261122t023000z';
 
@@ -95,9 +97,12 @@ async function acceptLosses({ loss: losses, reason, reference, by, ...options }:
     );
   });
   const recorded = await withRuntime(runtime, async () => {
-    const results = [];
+    const results: ({ loss: string } & Recorded)[] = [];
     for (const { name, decision } of decisions) {
-      results.push({ loss: name, ...(await recordDecision({ region: 'eu-west-2', accountId }, decision)) });
+      // Where one waits for minutes, a hundred wait for hours.
+      const isStuck = results.some(result => 'hasEnded' in result && !result.hasEnded);
+      const result = isStuck ? NOT_TRIED : await recordDecision({ region: 'eu-west-2', accountId }, decision);
+      results.push({ loss: name, ...result });
     }
     return results;
   });

@@ -63,8 +63,7 @@ export async function upgradePolicies(
       throw notRecorded(changedCount, recorded.error);
     }
     for (const surveyed of batch) {
-      await putPolicy(surveyed);
-      changedCount++;
+      if (await putPolicy(surveyed)) changedCount++;
       tell(surveyed);
       await clock.sleep(PAUSE_MS);
     }
@@ -82,10 +81,11 @@ function notRecorded(changedCount: number, reason: string, cause?: unknown): Upg
   );
 }
 
-async function putPolicy(surveyed: SurveyedPolicy): Promise<void> {
+/** @returns false where another hand had put the same meanwhile. */
+async function putPolicy(surveyed: SurveyedPolicy): Promise<boolean> {
   const { subject, place, needed, policy, finding } = surveyed;
   const standing = comparePolicy(policy, await readPolicy(place), needed);
-  if (standing.state === 'current') return;
+  if (standing.state === 'current') return false;
   if (!('sha256' in standing && 'sha256' in finding && standing.sha256 === finding.sha256)) {
     throw new PolicyChangedError(
       `${subject}: its policy is not the one that was shown any more; run daybreak keys upgrade again`,
@@ -99,7 +99,7 @@ async function putPolicy(surveyed: SurveyedPolicy): Promise<void> {
     await callS3(subject, client => client.send(new PutBucketPolicyCommand({ Bucket: place.bucket, Policy: text })));
   }
   for (let attempt = 1; ; attempt++) {
-    if (comparePolicy(policy, await readPolicy(place), needed).state === 'current') return;
+    if (comparePolicy(policy, await readPolicy(place), needed).state === 'current') return true;
     if (attempt === READ_BACK_ATTEMPTS) {
       throw new PolicyChangedError(`${subject}: what was put is not what is read back; see daybreak keys check`);
     }

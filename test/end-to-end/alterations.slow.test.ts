@@ -59,6 +59,14 @@ async function bucketOf(table: string, key: string): Promise<string> {
   return `public.${table} bucket ${row?.bucket}/${bucketCount}`;
 }
 
+/** The first id from `from` on whose bucket is none of these. */
+async function bucketApart(table: string, from: number, others: readonly string[]): Promise<[number, string]> {
+  for (let id = from; ; id++) {
+    const place = await bucketOf(table, String(id));
+    if (!others.includes(place)) return [id, place];
+  }
+}
+
 function expectFailed({ execution, record }: Awaited<ReturnType<TestEnvironment['testRestore']>>): RestoreTestRecord {
   expect(execution).toMatchObject({ status: 'FAILED', error: 'RestoreTestFailed' });
   expect(record).toMatchObject({ verdict: 'failed', recoveryPointId: quiet.recoveryPointId });
@@ -213,25 +221,25 @@ describe('a restored database that is not as it was', () => {
   it(
     'has changed rows, lacks one, and has more, also ones that claim to be as old as the others',
     async () => {
+      // Seeds are drawn for each recovery point: in one bucket two alterations would be one finding.
+      const changed = await bucketOf('check_in', '4321');
+      const [deletedId, deleted] = await bucketApart('check_in', 2345, [changed]);
+      const old = await bucketOf('pupil', '1234');
+      const [addedId, added] = await bucketApart('pupil', 777777, [old]);
+      const [frozenId, frozen] = await bucketApart('pupil', 888888, [old, added]);
       // pg_surgery gives a row version the age of a frozen one, past everything that PostgreSQL would allow.
       const test = await testAfter(`
       UPDATE check_in SET energy = 0.5 WHERE id = 4321;
-      DELETE FROM check_in WHERE id = 2345;
-      INSERT INTO pupil OVERRIDING SYSTEM VALUE VALUES (777777, '${TENANTS[0]}', 'Nobody', NULL, '{}');
+      DELETE FROM check_in WHERE id = ${deletedId};
+      INSERT INTO pupil OVERRIDING SYSTEM VALUE VALUES (${addedId}, '${TENANTS[0]}', 'Nobody', NULL, '{}');
       INSERT INTO setting VALUES ('name 1', 'value');
       CREATE EXTENSION pg_surgery;
       UPDATE pupil SET display_name = 'Someone else' WHERE id = 1234;
       SELECT heap_force_freeze('pupil'::regclass, ARRAY(SELECT ctid FROM pupil WHERE id = 1234));
-      INSERT INTO pupil OVERRIDING SYSTEM VALUE VALUES (888888, '${TENANTS[0]}', 'Nobody', NULL, '{}');
-      SELECT heap_force_freeze('pupil'::regclass, ARRAY(SELECT ctid FROM pupil WHERE id = 888888));
+      INSERT INTO pupil OVERRIDING SYSTEM VALUE VALUES (${frozenId}, '${TENANTS[0]}', 'Nobody', NULL, '{}');
+      SELECT heap_force_freeze('pupil'::regclass, ARRAY(SELECT ctid FROM pupil WHERE id = ${frozenId}));
       DROP EXTENSION pg_surgery`);
       const { findings } = expectFailed(test);
-      const [changed, deleted] = [await bucketOf('check_in', '4321'), await bucketOf('check_in', '2345')];
-      const [added, frozen, old] = [
-        await bucketOf('pupil', '777777'),
-        await bucketOf('pupil', '888888'),
-        await bucketOf('pupil', '1234'),
-      ];
       const expected = [
         // The changed row is missing as it was, and one that is younger than the backup is there instead.
         { kind: 'rows-missing', place: changed, detail: /^1 of \d+ rows are missing$/ },

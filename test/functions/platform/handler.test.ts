@@ -119,17 +119,18 @@ describe('a failure', () => {
     expect(lines).toMatchObject([{ level: 'error', message: 'step failed', retryable: false }]);
   });
 
-  it.each<[string, unknown]>([
-    ['no input', undefined],
-    ['null', null],
-    ['a text', 'count'],
-    ['a field too much', { count: 1, secret: 'hunter2' }],
-    ['another type', { count: 'Mrs Smith' }],
-  ])('of the input is permanent, and tells nothing of what was in it: %s', async (_, event) => {
+  it.each<[string, unknown, string]>([
+    ['no input', undefined, 'count'],
+    ['null', null, 'expected object'],
+    ['a text', 'count', 'expected object'],
+    ['a field too much', { count: 1, secret: 'hunter2' }, '"secret"'],
+    ['another type', { count: 'Mrs Smith' }, 'at count'],
+  ])('of the input is permanent, names the place, and tells nothing of what was in it: %s', async (_, event, place) => {
     const { outcome, lines } = await invoke(async () => ({ twice: 0 }), event);
     const { error } = outcome as { error: Error };
     expect(error).toMatchObject({ name: 'InvalidInputError' });
     expect(error.message).toMatch(/^the step's input is not valid: /);
+    expect(error.message).toContain(place);
     expect(JSON.stringify([error.message, lines])).not.toMatch(/hunter2|Mrs Smith/);
     expect(lines).toMatchObject([{ level: 'error', message: 'step failed', retryable: false }]);
   });

@@ -182,3 +182,15 @@ describe('the restore test', () => {
     expect(minutes.recordedHours + late('recordEndsAt')).toBeLessThan(minutes.timeoutHours);
   });
 });
+
+describe('a decision', () => {
+  it('is recorded or refused before its workflow is stopped', () => {
+    const decision = JSON.parse(JSON.stringify(DEFINITIONS['record-decision'](references))) as Graph & {
+      TimeoutSeconds: number;
+    };
+    const tasks = Object.values(decision.States).filter(({ Type }) => Type === 'Task');
+    expect(tasks).toHaveLength(2);
+    const minutes = tasks.reduce((sum, task) => sum + worstMinutes(task), 0);
+    expect(minutes * 60).toBeLessThan(decision.TimeoutSeconds);
+  });
+});
