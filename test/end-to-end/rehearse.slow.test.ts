@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { makeFolder, processesIn, removeFolder, start } from './start-process.ts';
 
-const INTERRUPTED = 130;
 let folder: string;
 beforeAll(async () => {
   folder = await makeFolder();
@@ -36,16 +35,4 @@ it('a rehearsal shows the notice, the commands of the page with their answers, a
   expect(after.split('\n').filter(line => /exit code|AccessDenied|not authorized/.test(line))).toEqual([]);
   expect(processesIn(folder)).toEqual([]);
   expect(existsSync(join(folder, 'whole/rds'))).toBe(false);
-}, 600_000);
-
-it('a rehearsal that is interrupted leaves nothing behind', async () => {
-  const state = join(folder, 'interrupted');
-  const run = start('--rehearse', 'pulse-dead', '--state', state);
-  await run.until('daily-backup: SUCCEEDED');
-  run.killGroup('SIGINT');
-  const { exitCode, stdout, stderr } = await run.ended;
-  expect({ exitCode, stderr }).toEqual({ exitCode: INTERRUPTED, stderr: '' });
-  expect(stdout.endsWith('\ninterrupted; stopping what was started\n')).toBe(true);
-  expect(processesIn(folder)).toEqual([]);
-  expect([existsSync(join(state, 'lock')), existsSync(join(state, 'rds'))]).toEqual([false, false]);
 }, 600_000);

@@ -84,6 +84,7 @@ const REFERENCE: Record<string, string> = {
   'aws service-quotas get-service-quota': 'service-code quota-code',
   'aws service-quotas list-service-quotas': 'service-code',
   'aws service-quotas request-service-quota-increase': 'service-code quota-code desired-value',
+  'aws sqs delete-message': 'queue-url receipt-handle',
   'aws sqs get-queue-url': 'queue-name',
   'aws sqs receive-message': 'queue-url visibility-timeout max-number-of-messages',
   'aws sts get-caller-identity': '',

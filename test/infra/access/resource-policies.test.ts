@@ -41,7 +41,7 @@ const SAID: Record<PolicyName, readonly [version: number, sha256: string]> = {
   'trail-key': [2, '6de794f62704d1b3cd9c17d244f14d33bb5b7ef8e905518babef836d408942aa'],
   'vault-bucket': [2, '0c2af07541e647e479e30c650be907ef4b0bea6ca4936aca82b625cd3af8140e'],
   'evidence-bucket': [2, '6ddfaed41655089f2684e3ebd434d989bebd4db500f021f2e02624ede35fe774'],
-  'work-bucket': [2, '8c7cf9f1dc8f1cca5c2c3446f3c901789d228dea3955c0c4cb0a3d37b4435b17'],
+  'work-bucket': [2, 'b305ce4cb043bcd687b5f6957d8e3201156889226de33391d7392cc169a073a9'],
   'trail-bucket': [2, '70141c8ffd312362c1a6fad7d0e176e36ce34676903e2b6b8d175efce6bd2fb5'],
   'tenant-key': [2, '610b54df762f21e5d620edf8afa55a27d35de64c86e5642a26d04430dfef803a'],
 };
