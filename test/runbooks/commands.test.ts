@@ -15,6 +15,7 @@ import { responderPolicy } from '../../infra/access/responder-policy.ts';
 import { STEPS, stepName, WORKFLOWS, workflowName } from '../../infra/access/role-names.ts';
 import { readConfiguration } from '../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../infra/config/example.ts';
+import { findOperation, squeezed } from '../../infra/local/rehearsal/call-aws.ts';
 import { alarmsOf } from '../../infra/monitoring/alarms.ts';
 import { tamperAlarmsOf } from '../../infra/monitoring/tamper-alarms.ts';
 import { tamperRules } from '../../infra/monitoring/tamper-rules.ts';
@@ -90,29 +91,13 @@ const REFERENCE: Record<string, string> = {
   'aws sts get-caller-identity': '',
 };
 
-const squeezed = (name: string) => name.replaceAll('-', '').toLowerCase();
 const camel = (operation: string) => operation.replaceAll(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase());
 
 /** The options that a command has, without dashes; undefined where there is no such command. */
 function optionsOf({ service, operation }: WrittenCommand): string[] | undefined {
   const reference = REFERENCE[`${service} ${operation}`];
   if (reference !== undefined) return reference.split(' ').filter(Boolean).map(squeezed);
-  const client = CLIENTS[service] ?? {};
-  const name = Object.keys(client).find(key => key.toLowerCase() === `${squeezed(operation)}command`);
-  if (name === undefined) return undefined;
-  // Schemas end in lists of the members' names. An operation without a member of its own has an empty one.
-  const operationName = name.replace(/Command$/, '');
-  const schema = [`${operationName}Input$`, `${operationName}Request$`, `${operationName}Message$`]
-    .map(key => client[key])
-    .find(Array.isArray);
-  const schemaOfOperation = client[`${operationName}$`] as readonly unknown[] | undefined;
-  const input = schema ?? resolveInput(schemaOfOperation);
-  return (input?.[4] as string[] | undefined)?.map(squeezed);
-}
-
-function resolveInput(operation: readonly unknown[] | undefined): readonly unknown[] | undefined {
-  const input = operation?.[4];
-  return (typeof input === 'function' ? input() : input) as readonly unknown[] | undefined;
+  return findOperation(CLIENTS[service] ?? {}, operation)?.members.map(squeezed);
 }
 
 describe.each([...pages, ...alarms])('$name', ({ name }) => {

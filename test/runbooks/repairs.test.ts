@@ -23,7 +23,8 @@ import { LocalCloud } from '../../infra/local/cloud.ts';
 import { deployAssembly } from '../../infra/local/cloudformation/deploy.ts';
 import { localConfiguration } from '../../infra/local/cloudformation/local-configuration.ts';
 import type { SnapshotRecord } from '../../infra/local/rds/records.ts';
-import { runWritten, writtenIn } from './run-written-command.ts';
+import { callAws } from '../../infra/local/rehearsal/call-aws.ts';
+import { parseShellLine } from '../../infra/local/rehearsal/shell-line.ts';
 
 const account = '111122223333';
 const OPERATOR = `arn:aws:iam::${account}:role/operator`;
@@ -34,13 +35,6 @@ const page = (name: string) => readFileSync(join(import.meta.dirname, '../../run
 
 let cloud: LocalCloud;
 let deployment: Deployment;
-/** Runs a command of a page, as who repairs, or as who only watches. */
-let run: (
-  name: string,
-  command: string,
-  words?: Record<string, string>,
-  options?: { as?: string; files?: Record<string, object> },
-) => ReturnType<typeof runWritten>;
 
 beforeAll(async () => {
   const database = { id: 'app', instanceId: 'app-source', resourceId: 'db-APP', databaseName: 'app' };
@@ -64,17 +58,40 @@ beforeAll(async () => {
   const operator = operatorPolicy(parsed).document;
   cloud.iam.putRole({ arn: OPERATOR, policies: [operator] });
   cloud.iam.putRole({ arn: RESPONDER, policies: [operator, responderPolicy(parsed).document] });
-  run = (name, command, words = {}, { as = RESPONDER, files } = {}) =>
-    runWritten(
-      writtenIn(page(name), command, { ACCOUNT: account, ...words }),
-      cloud.clientConfiguration({ kind: 'role', arn: as }),
-      files,
-    );
 });
 afterAll(async () => {
   await cloud.close();
   rmSync(directory, { recursive: true });
 });
+
+/** Runs a command of a page, its words in capitals replaced, as who repairs, or as who only watches. */
+function run(
+  name: string,
+  command: string,
+  words: Record<string, string> = {},
+  options: { as?: string; files?: Record<string, object> } = {},
+) {
+  const text = page(name);
+  const at = text.indexOf(command);
+  if (at < 0) throw new Error(`the page has no ${command}`);
+  const [written = ''] = /^[^`\n]+/.exec(text.slice(at).replaceAll(/`.*$/gm, '')) ?? [];
+  // The longest first: one word may stand in another.
+  const replacements = Object.entries({ ACCOUNT: account, ...words }).sort(([a], [b]) => b.length - a.length);
+  return call(
+    replacements.reduce((line, [word, value]) => line.replaceAll(word, value), written),
+    options,
+  );
+}
+
+/** What a service answers, whole: the tests look for themselves. */
+// biome-ignore lint/suspicious/noExplicitAny: each command has an answer of its own.
+async function call(line: string, { as = RESPONDER, files = {} }: Parameters<typeof run>[3] = {}): Promise<any> {
+  const whole = line.replaceAll(/ --(?:query|output) (?:'[^']*'|\S+)/g, '');
+  const [words = []] = parseShellLine(whole, new Map(), cloud.clock.now()).commands;
+  const kept = new Map(Object.entries(files).map(([file, content]) => [file, JSON.stringify(content)]));
+  const configuration = cloud.clientConfiguration({ kind: 'role', arn: as });
+  return JSON.parse(await callAws(words.slice(1), configuration, kept));
+}
 
 function snapshot(): SnapshotRecord {
   const takenAt = '2026-11-22T02:31:00.000Z';
@@ -192,9 +209,9 @@ describe('the repairs of the pages, in the state in which their reader is', () =
     expect(janitor.executionArn).toContain(':daybreak-remove-abandoned:');
     await cloud.states.waitForExecution(janitor.executionArn);
     const start = (as: string) =>
-      runWritten(
+      call(
         `aws stepfunctions start-execution --state-machine-arn arn:aws:states:eu-west-2:${account}:stateMachine:daybreak-record-decision --input {}`,
-        cloud.clientConfiguration({ kind: 'role', arn: as }),
+        { as },
       );
     await expect(start(OPERATOR)).rejects.toThrow(REFUSED);
     const { executionArn } = await start(RESPONDER);

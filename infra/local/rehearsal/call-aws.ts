@@ -13,7 +13,16 @@ import { asText, query } from './query.ts';
 interface Client {
   send(command: unknown): Promise<unknown>;
 }
+/** A client's package. */
 type Module = Readonly<Record<string, unknown>>;
+
+/** An operation of a client's package. */
+export interface Operation {
+  readonly Command: new (input: object) => object;
+  /** The members of its input, by name, and what each is, in the SDK's own code. */
+  readonly members: readonly string[];
+  readonly types: readonly unknown[];
+}
 
 const CLIENTS: Readonly<Record<string, readonly [Module, string]>> = {
   cloudtrail: [cloudtrail, 'CloudTrailClient'],
@@ -77,9 +86,24 @@ function readOptions(words: readonly string[]): { options: Options; operands: st
   return { options, operands };
 }
 
-const squeezed = (name: string) => name.replaceAll('-', '').toLowerCase();
-/** Of the SDK's schemas. */
-const [NUMBER, BOOLEAN] = [1, 2];
+/** `--kms-key-id` and `KmsKeyId`, in one form. */
+export const squeezed = (name: string) => name.replaceAll('-', '').toLowerCase();
+/** Of the SDK's schemas; a list may be one of its own, too, with its name beside it. */
+const [NUMBER, BOOLEAN, LIST, LIST_WITH_NAME] = [1, 2, 64, 1];
+
+/** The operation that the CLI calls `describe-key`; undefined where the package has none. */
+export function findOperation(module: Module, operation: string): Operation | undefined {
+  const name = Object.keys(module).find(key => key.toLowerCase() === `${squeezed(operation)}command`);
+  if (name === undefined) return undefined;
+  const described = module[`${name.replace(/Command$/, '')}$`] as readonly unknown[] | undefined;
+  const input = described?.[4];
+  const schema = (typeof input === 'function' ? input() : input) as readonly unknown[] | undefined;
+  return {
+    Command: module[name] as Operation['Command'],
+    members: (schema?.[4] ?? []) as string[],
+    types: (schema?.[5] ?? []) as unknown[],
+  };
+}
 
 async function callByClient(
   service: string,
@@ -89,9 +113,9 @@ async function callByClient(
   files: Files,
 ): Promise<unknown> {
   const [module = {}, clientName = ''] = CLIENTS[service] ?? [];
-  const name = Object.keys(module).find(key => key.toLowerCase() === `${squeezed(operation)}command`);
-  if (name === undefined) throw new NotImplementedLocally(`aws ${service} ${operation}`);
-  const [members, types] = inputOf(module, name.replace(/Command$/, ''));
+  const found = findOperation(module, operation);
+  if (found === undefined) throw new NotImplementedLocally(`aws ${service} ${operation}`);
+  const { Command, members, types } = found;
   const input: Record<string, unknown> = {};
   let most = Number.POSITIVE_INFINITY;
   for (const [option, values] of Object.entries(options)) {
@@ -105,10 +129,7 @@ async function callByClient(
       input[member] = readValue(values, types[index]);
     }
   }
-  const [Client, Command] = [module[clientName], module[name]] as [
-    new (configuration: ClientConfiguration) => Client,
-    new (input: object) => object,
-  ];
+  const Client = module[clientName] as new (configuration: ClientConfiguration) => Client;
   const { $metadata: _metadata, ...answer } = (await new Client(configuration).send(new Command(input))) as Record<
     string,
     unknown
@@ -122,22 +143,21 @@ async function callByClient(
   );
 }
 
-/** The members of an operation's input, and what each is. */
-function inputOf(module: Module, operation: string): readonly [readonly string[], readonly unknown[]] {
-  const described = module[`${operation}$`] as readonly unknown[] | undefined;
-  const input = described?.[4];
-  const schema = (typeof input === 'function' ? input() : input) as readonly unknown[] | undefined;
-  return [(schema?.[4] ?? []) as string[], (schema?.[5] ?? []) as unknown[]];
-}
-
 function readValue(values: readonly string[], type: unknown): unknown {
   const [value] = values;
   if (value === undefined) return true;
   if (type === NUMBER) return Number(value);
   if (type === BOOLEAN) return value === 'true';
-  if (!/^[A-Z]\w*=/.test(value)) return value;
+  if (!/^[A-Z]\w*=/.test(value)) return isList(type) ? values : value;
   // https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-shorthand.html
   return values.map(each => Object.fromEntries(each.split(',').map(pair => pair.split(/=(.*)/s, 2))));
+}
+
+function isList(type: unknown): boolean {
+  const schema: unknown = typeof type === 'function' ? type() : type;
+  if (!Array.isArray(schema)) return schema === LIST;
+  const [kind, name] = schema;
+  return typeof name === 'string' ? kind === LIST_WITH_NAME : isList(kind);
 }
 
 async function copyObject(
