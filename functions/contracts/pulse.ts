@@ -13,6 +13,8 @@ export const FoundWrong = z.strictObject({
   vaultKeys: z.array(z.string()),
   /** Whether the ledger's kept state was not what the entries come to. */
   ledgerState: z.boolean().default(false),
+  /** Tenants whose keys' policies are not what this release needs. */
+  policiesBehind: z.array(TenantName).default([]),
   /** Names of losses that nobody accepted: what a person may accept now. */
   lost: z.array(LossName).default([]),
   /** When a pulse found that, the last one; null while nothing is lost. */

@@ -58,10 +58,9 @@ export const restoreTestRecordKey = (restoreTestId: string): string => `restore-
 /** The cached fold of the ledger. Its name changes with its form, so that a new release never reads an old one. */
 export const LEDGER_PROJECTION_PREFIX = 'ledger-projection/';
 export const LEDGER_PROJECTION_KEY = `${LEDGER_PROJECTION_PREFIX}${LEDGER_STATE_FORM}.json.zst`;
+export const PULSE_PREFIX = 'pulse/';
 /** What earlier pulses found wrong in their samples. */
-export const FOUND_WRONG_KEY = 'pulse/found-wrong.json';
-/** The tenants whose keys' policies pulse found behind. */
-export const POLICIES_BEHIND_KEY = 'pulse/policies-behind.json';
+export const FOUND_WRONG_KEY = `${PULSE_PREFIX}found-wrong.json`;
 export const workPrefix = (id: string): string => `work/${id}/`;
 /** The items (JSONL) of a distributed map. A backup and a restore test of the same instant have the same id, and each its own. */
 export const itemsKey = (workflow: 'backup' | 'restore-test', id: string): string =>

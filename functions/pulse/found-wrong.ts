@@ -4,10 +4,19 @@ import { FOUND_WRONG_KEY } from '../contracts/vault-layout.ts';
 import { readBytesIfThere, writeBytes } from '../platform/s3.ts';
 
 const KEPT = 100;
+/** Each of them is read again by every pulse. */
+const POLICIES_KEPT = 20;
 /** A year's recovery points of several databases. */
 const LOSSES_KEPT = 2000;
 
-export const NOTHING_WRONG: FoundWrong = { tenants: [], vaultKeys: [], ledgerState: false, lost: [], lostAt: null };
+export const NOTHING_WRONG: FoundWrong = {
+  tenants: [],
+  vaultKeys: [],
+  ledgerState: false,
+  policiesBehind: [],
+  lost: [],
+  lostAt: null,
+};
 
 /**
  * What earlier pulses found wrong; undefined where this is the first one. Without it a count would fall again when the sample
@@ -25,15 +34,15 @@ export async function writeFoundWrong(workBucket: string, found: FoundWrong): Pr
 }
 
 /**
- * The first 100 of each kind, and 2,000 losses. A loss with a name that no decision can hold is counted as long as it is found, and is not
- * among them: nobody could accept it, and the next pulse could not read what is remembered.
+ * The first 100 of each kind, 20 policies, and 2,000 losses. A loss with a name that no decision can hold is counted as long
+ * as it is found, and is not among them: nobody could accept it, and the next pulse could not read what is remembered.
  */
-export function limitFoundWrong({ tenants, vaultKeys, ledgerState, lost, lostAt }: FoundWrong): FoundWrong {
+export function limitFoundWrong(found: FoundWrong): FoundWrong {
   return {
-    tenants: tenants.slice(0, KEPT),
-    vaultKeys: vaultKeys.slice(0, KEPT),
-    ledgerState,
-    lost: lost.filter(name => LossName.safeParse(name).success).slice(0, LOSSES_KEPT),
-    lostAt,
+    ...found,
+    tenants: found.tenants.slice(0, KEPT),
+    vaultKeys: found.vaultKeys.slice(0, KEPT),
+    policiesBehind: found.policiesBehind.slice(0, POLICIES_KEPT),
+    lost: found.lost.filter(name => LossName.safeParse(name).success).slice(0, LOSSES_KEPT),
   };
 }

@@ -106,6 +106,7 @@ export const handler = step({
       tenants: wrongTenants,
       vaultKeys: wrongVaultKeys,
       ledgerState: isStateWrong,
+      policiesBehind,
       lost: lostBefore,
     } = (await remembered) ?? NOTHING_WRONG;
 
@@ -162,7 +163,11 @@ export const handler = step({
         for (const key of [...own, ...aliases]) log('error', 'a key is gone or not enabled', { key });
         return { KeysUnusable: own.length + aliases.length };
       }),
-      check('policies', async () => readPolicies(tenantsOf(await newest), deployment, now)),
+      check('policies', async () => {
+        const behind = await readPolicies(tenantsOf(await newest), policiesBehind, deployment, now);
+        policiesBehind = [...behind.tenants];
+        return { PoliciesBehind: behind.count };
+      }),
       check('locks', async () => {
         const point = await newest;
         const chosen = point === undefined ? [] : await chooseVaultKeys(deployment.vaultBucket, point, now);
@@ -190,6 +195,7 @@ export const handler = step({
           tenants: wrongTenants,
           vaultKeys: wrongVaultKeys,
           ledgerState: isStateWrong,
+          policiesBehind,
           lost: lost.toSorted(),
           lostAt: lost.length === 0 ? null : now.toISOString(),
         },

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import type { Deployment } from '../contracts/configuration.ts';
-import { TenantName } from '../contracts/identifiers.ts';
 import {
   type BucketPolicyName,
   KEY_ALIASES,
@@ -8,38 +7,39 @@ import {
   type PolicyName,
   versionOfId,
 } from '../contracts/policies.ts';
-import type { PulseValues } from '../contracts/pulse.ts';
-import { POLICIES_BEHIND_KEY, tenantKeyAlias } from '../contracts/vault-layout.ts';
+import { tenantKeyAlias } from '../contracts/vault-layout.ts';
 import { readBucketPolicy } from '../platform/bucket-policy.ts';
 import { inOrder } from '../platform/in-order.ts';
 import { findKey, readKeyPolicy } from '../platform/kms.ts';
 import { log } from '../platform/log.ts';
 import { comparePolicy } from '../platform/policy-comparison.ts';
-import { readBytesIfThere, writeBytes } from '../platform/s3.ts';
 import { tenantKeyPolicy } from '../platform/tenant-key-policy.ts';
 import { rotateSample } from './rotate-sample.ts';
 
 /** Tenants' keys that each pulse looks at. */
 const KEYS_AT_ONCE = 10;
-/** Tenants whose keys were found behind, and are looked at each time until they are not. */
-const KEPT = 20;
 const READ_AT_ONCE = 5;
 
-const Behind = z.array(TenantName).max(KEPT);
+/** How many policies are not what this release needs, and the tenants whose keys' are among them. */
+export interface PoliciesBehind {
+  readonly count: number;
+  readonly tenants: readonly string[];
+}
 
 /**
  * Counts the policies that are not what this release needs: of keys and buckets that there is one of by their version, and
  * of a sample of tenants' keys by what they say. `daybreak keys check` compares all of them.
  * @param tenants those of the newest recovery point; empty where it is not known.
+ * @param before tenants whose keys' were behind at the last pulse: they are looked at until they are not.
  */
 export async function readPolicies(
   tenants: readonly string[],
+  before: readonly string[],
   deployment: Deployment,
   now: Date,
-): Promise<PulseValues> {
-  const kept = await readBehind(deployment.workBucket);
+): Promise<PoliciesBehind> {
   const asked = new Set([
-    ...kept.filter(tenant => tenants.length === 0 || tenants.includes(tenant)),
+    ...before.filter(tenant => tenants.length === 0 || tenants.includes(tenant)),
     ...rotateSample(tenants, KEYS_AT_ONCE, now),
   ]);
   const reads = [
@@ -63,17 +63,7 @@ export async function readPolicies(
     waiting: READ_AT_ONCE,
   });
   for await (const { tenant, isCurrent } of compared) if (!isCurrent) behind.push(tenant);
-  const toKeep = behind.slice(0, KEPT);
-  if (JSON.stringify(toKeep) !== JSON.stringify(kept)) {
-    const bytes = Buffer.from(JSON.stringify(toKeep));
-    await writeBytes(deployment.workBucket, POLICIES_BEHIND_KEY, bytes, { contentType: 'application/json' });
-  }
-  return { PoliciesBehind: count + behind.length };
-}
-
-async function readBehind(workBucket: string): Promise<readonly string[]> {
-  const bytes = await readBytesIfThere(workBucket, POLICIES_BEHIND_KEY);
-  return bytes === undefined ? [] : Behind.parse(JSON.parse(bytes.toString('utf8')));
+  return { count: count + behind.length, tenants: behind };
 }
 
 async function versionOfKey(name: PolicyName, alias: string): Promise<number | undefined> {

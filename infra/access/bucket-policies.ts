@@ -10,6 +10,7 @@ import {
 import { TRAIL_NAME } from '../../functions/contracts/tampering.ts';
 import {
   LEDGER_PROJECTION_PREFIX,
+  PULSE_PREFIX,
   RECOVERY_POINT_PREFIX,
   TENANT_NAME_PREFIX,
 } from '../../functions/contracts/vault-layout.ts';
@@ -30,7 +31,7 @@ const VAULT_WRITTEN_ONCE = [
   ...['naming-secret', 'manifests/*', 'not-covered/*'].flatMap(name => [`tenants/*/${name}`, `shared/${name}`]),
 ];
 /** What is believed because of who put it there, as a signature is: its writers are named exactly. So is all evidence. */
-const WRITTEN_BY_EXACT_ROLES = [RECOVERY_POINT_PREFIX, TENANT_NAME_PREFIX, LEDGER_PROJECTION_PREFIX, 'pulse/'];
+const WRITTEN_BY_EXACT_ROLES = [RECOVERY_POINT_PREFIX, TENANT_NAME_PREFIX, LEDGER_PROJECTION_PREFIX, PULSE_PREFIX];
 type Capability = Parameters<typeof rolesOfCapability>[0];
 /** Capabilities to come that will write there. A vault is older than they are. */
 const LATER_WRITERS: Readonly<Record<string, readonly Capability[]>> = {

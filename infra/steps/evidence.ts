@@ -1,5 +1,5 @@
 import { UNDELIVERED_QUEUE } from '../../functions/contracts/tampering.ts';
-import { LEDGER_PROJECTION_PREFIX } from '../../functions/contracts/vault-layout.ts';
+import { LEDGER_PROJECTION_PREFIX, PULSE_PREFIX } from '../../functions/contracts/vault-layout.ts';
 import type { Permission } from '../access/permission.ts';
 import { REGION, type SupplierConfiguration } from '../config/configuration.ts';
 import { defineSteps, KIB, MIB } from './step.ts';
@@ -37,7 +37,7 @@ export const EVIDENCE_STEPS = defineSteps({
     placement: 'outside',
     callers: ['workflow'],
     environment: 'nothing more',
-    permissions: ({ workBucket, read }) => [...read(workBucket, 'pulse/')],
+    permissions: ({ workBucket, read }) => [...read(workBucket, PULSE_PREFIX)],
   },
   'evidence/record-tampering': {
     limits: { timeoutMinutes: 15, memoryMib: 1024, spoolMib: 512 },

@@ -1,6 +1,7 @@
 import { SCHEDULES, scheduleName } from '../../functions/contracts/schedules.ts';
 import { STOPPABLE_WORKFLOWS, stoppedRunRuleName } from '../../functions/contracts/stopped-runs.ts';
 import { TRAIL_NAME, tamperRuleNames } from '../../functions/contracts/tampering.ts';
+import { PULSE_PREFIX } from '../../functions/contracts/vault-layout.ts';
 import { REGION } from '../config/configuration.ts';
 import { defineSteps, GIB, KIB } from './step.ts';
 
@@ -20,8 +21,8 @@ export const PULSE_STEPS = defineSteps({
         ...readLedger,
         ...readRootManifest,
         ...read(evidenceBucket, 'restore-tests/'),
-        ...read(workBucket, 'pulse/'),
-        ...write(workBucket, 'pulse/'),
+        ...read(workBucket, PULSE_PREFIX),
+        ...write(workBucket, PULSE_PREFIX),
         // What holds an object can be read without reading the object.
         on(['s3:GetObjectRetention'], vaultBucket, 'recovery-points/', 'tenants/', 'shared/'),
         listSnapshots,

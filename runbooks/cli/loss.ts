@@ -56,8 +56,11 @@ export const loss: VerbGroup = { name: 'loss', summary: 'what is lost for good',
 
 async function listLosses(options: TargetOptions): Promise<Answer> {
   const target = readTarget(options);
-  const [{ readLosses }, runtime] = await Promise.all([import('./read-losses.ts'), openTarget(target)]);
-  const lost = await withRuntime(runtime, () => readLosses(target.workBucket));
+  const [{ readFoundWrong }, runtime] = await Promise.all([
+    import('../../functions/pulse/found-wrong.ts'),
+    openTarget(target),
+  ]);
+  const { lost = [] } = (await withRuntime(runtime, () => readFoundWrong(target.workBucket))) ?? {};
   return {
     exitCode: EXIT.done,
     data: { lost },
