@@ -32,6 +32,12 @@ export const LossName = z
 /** The name of what was lost, with its kind. */
 export const lossName = (kind: LossKind, id: string): string => `${kind}/${id}`;
 
+/** What a name that is one (`LossName`) says. */
+export function readLossName(name: string): { kind: LossKind; id: string } {
+  const end = name.indexOf('/');
+  return { kind: name.slice(0, end) as LossKind, id: name.slice(end + 1) };
+}
+
 /** An opaque id, of a person or a ticket. Nothing personal: the ledger cannot be erased. */
 const OpaqueId = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$/, 'must be an id of letters, digits and . _ / -');
 

@@ -1,4 +1,4 @@
-import type { Decision } from '../contracts/decisions.ts';
+import { type Decision, readLossName } from '../contracts/decisions.ts';
 import type { LedgerDraft } from '../contracts/ledger.ts';
 import type { FoundWrong } from '../contracts/pulse.ts';
 import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
@@ -49,7 +49,7 @@ export function describeDecision(decision: Decision, found: readonly string[]): 
     eventId: `loss-accepted/${digest}`,
     kind,
     actor: `person/${by}`,
-    subject: loss.slice(loss.indexOf('/') + 1),
+    subject: readLossName(loss).id,
     body: { loss, reason, reference },
   };
 }

@@ -1,4 +1,4 @@
-import { lossName } from '../contracts/decisions.ts';
+import { readLossName } from '../contracts/decisions.ts';
 
 /**
  * Names of vault objects as losses, by their keys. A backup writes a manifest that says the same again, under the same key:
@@ -14,12 +14,11 @@ export function nameGoneObjects(
   lost: readonly string[],
   newestId: string | undefined,
 ): ReadonlyMap<string, string> {
-  const prefix = lossName('object-gone', '');
   const known = new Map(
     lost
-      .filter(name => name.startsWith(prefix))
-      .map(name => name.slice(prefix.length))
-      .map(id => [id.slice(id.indexOf('/') + 1), id]),
+      .map(readLossName)
+      .filter(({ kind }) => kind === 'object-gone')
+      .map(({ id }) => [id.slice(id.indexOf('/') + 1), id]),
   );
   return new Map(
     keys.flatMap(key => {

@@ -1,5 +1,5 @@
 import { Option } from 'commander';
-import { LOSS_KINDS, LOSS_REASONS } from '../../functions/contracts/decisions.ts';
+import { LOSS_KINDS, LOSS_REASONS, readLossName } from '../../functions/contracts/decisions.ts';
 import { withRuntime } from '../../functions/platform/runtime.ts';
 import { EXIT, UsageError } from '../../infra/command-line/failure.ts';
 import { printable } from '../../infra/command-line/printable.ts';
@@ -67,11 +67,7 @@ async function listLosses(options: TargetOptions): Promise<Answer> {
     text: () =>
       lost.length === 0
         ? 'pulse finds nothing lost that nobody accepted'
-        : lost
-            .map(
-              name => `${printable(name)}: ${LOSS_KINDS[name.slice(0, name.indexOf('/')) as keyof typeof LOSS_KINDS]}`,
-            )
-            .join('\n'),
+        : lost.map(name => `${printable(name)}: ${LOSS_KINDS[readLossName(name).kind]}`).join('\n'),
   };
 }
 
