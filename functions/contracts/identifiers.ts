@@ -49,6 +49,10 @@ export function idOfInstant(instant: string): string {
   return `${instant.slice(0, 19).replaceAll(/[-:]/g, '').toLowerCase()}z`;
 }
 
+/** The name of a workflow's execution for an instant: `daily-backup-20261122T023000Z`. */
+export const executionName = (workflow: string, instant: string): string =>
+  `${workflow}-${idOfInstant(instant).toUpperCase()}`;
+
 /** The instant that the id of a recovery point or restore test was made from, to the second. */
 export function instantOfId(id: string): string {
   const [, year, month, day, hour, minute, second] = /^(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)(\d\d)z$/.exec(id) ?? [];

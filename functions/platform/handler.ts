@@ -55,7 +55,7 @@ function readStepContext(invocation: InvocationContext): StepContext {
   const { clock } = currentRuntime();
   const now = clock.now();
   const endsAt = addMs(now, invocation.getRemainingTimeInMillis() - STOP_BEFORE_END_MS);
-  return { now, ...readConfiguration(), timeIsShort: () => currentRuntime().clock.now() >= endsAt };
+  return { now, ...readConfiguration(), timeIsShort: () => clock.now() >= endsAt };
 }
 
 /** Puts what the lines of one invocation have in common into each of them. */

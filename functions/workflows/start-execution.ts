@@ -1,4 +1,5 @@
 import { StartExecutionInput, StartExecutionOutput } from '../contracts/daily-backup.ts';
+import { executionName } from '../contracts/identifiers.ts';
 import { parseInstant } from '../platform/clock.ts';
 import { handler as step } from '../platform/handler.ts';
 import { refuseFutureInstant, ScheduledInstantError } from '../platform/scheduled-instant.ts';
@@ -16,8 +17,7 @@ export const handler = step({
   run: async ({ workflow, scheduledAt }, { now, deployment }) => {
     const instant = readInstant(scheduledAt);
     refuseFutureInstant(instant, now);
-    const name = `${workflow}-${instant.slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
-    return startExecution(deployment, workflow, name, { scheduledAt: instant });
+    return startExecution(deployment, workflow, executionName(workflow, instant), { scheduledAt: instant });
   },
 });
 

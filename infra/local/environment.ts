@@ -5,6 +5,7 @@ import { CreateDBInstanceCommand, DescribeDBInstancesCommand, RDSClient } from '
 import type { Client } from 'pg';
 import type { z } from 'zod';
 import { type Configuration, Deployment } from '../../functions/contracts/configuration.ts';
+import { executionName } from '../../functions/contracts/identifiers.ts';
 import { readerGrants } from '../../functions/platform/database-grants.ts';
 import { quoteIdentifier } from '../../functions/platform/postgres.ts';
 import { type Workflow, workflowName } from '../access/role-names.ts';
@@ -143,7 +144,7 @@ export async function createEnvironment(options: {
       });
       await clock.advance(scheduledAt.getTime() - clock.now().getTime());
       await fired;
-      return cloud.states.waitForExecution(executionArn(workflow, executionName(workflow, scheduledAt)));
+      return cloud.states.waitForExecution(executionArn(workflow, executionName(workflow, scheduledAt.toISOString())));
     },
     nextScheduled: (workflow, count) => cloud.scheduler.nextInvocations(`daybreak-${workflow}`, count),
     run: async (workflow, name, input) => {
@@ -151,10 +152,6 @@ export async function createEnvironment(options: {
       return cloud.states.waitForExecution(executionArn(workflow, name));
     },
   };
-}
-
-function executionName(workflow: Workflow, scheduledAt: Date): string {
-  return `${workflow}-${scheduledAt.toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
 }
 
 function sourceOf(databases: readonly LocalDatabase[], databaseId: string): LocalDatabase {

@@ -215,21 +215,22 @@ function grants(
     );
   }
   const { EncryptionContextEquals: equals, EncryptionContextSubset: subset } = constraints;
-  if (!WITH_CONTEXT.has(action)) return true;
+  if (!ENCRYPTION_OPERATIONS.some(operation => operation === action)) return true;
   return (
     (subset === undefined || contains(context, subset)) &&
     (equals === undefined || (contains(context, equals) && Object.keys(context).length === Object.keys(equals).length))
   );
 }
 
-const WITH_CONTEXT = new Set([
+/** What keys for encryption alone do. It takes an encryption context. */
+export const ENCRYPTION_OPERATIONS = [
   'Decrypt',
   'Encrypt',
   'GenerateDataKey',
   'GenerateDataKeyWithoutPlaintext',
   'ReEncryptFrom',
   'ReEncryptTo',
-]);
+] as const;
 
 function isAsStrict(given: Grant['constraints'], own: Grant['constraints']): boolean {
   const { EncryptionContextEquals: equals, EncryptionContextSubset: subset } = own;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { AccessDenied, KeyOperationError } from '../service.ts';
-import type { KeyAccess } from './access.ts';
+import { ENCRYPTION_OPERATIONS, type KeyAccess } from './access.ts';
 import type { Grant, Key } from './key.ts';
 import {
   EncryptionContextMap,
@@ -21,12 +21,7 @@ const PrincipalArn = z
   .max(256)
   .regex(/^(?:arn:aws:(?:iam|sts)::\d{12}:[\w+=,.@:/-]+|[\w.-]+\.amazonaws\.com)$/, 'Member must be a principal');
 const GrantOperation = z.enum([
-  'Decrypt',
-  'Encrypt',
-  'GenerateDataKey',
-  'GenerateDataKeyWithoutPlaintext',
-  'ReEncryptFrom',
-  'ReEncryptTo',
+  ...ENCRYPTION_OPERATIONS,
   'Sign',
   'Verify',
   'GetPublicKey',
@@ -37,7 +32,7 @@ const GrantOperation = z.enum([
   'DescribeKey',
 ]);
 const OF_USAGE: Readonly<Record<Key['usage'], readonly string[]>> = {
-  ENCRYPT_DECRYPT: GrantOperation.options.slice(0, 6),
+  ENCRYPT_DECRYPT: ENCRYPTION_OPERATIONS,
   SIGN_VERIFY: ['Sign', 'Verify', 'GetPublicKey'],
   GENERATE_VERIFY_MAC: ['GenerateMac', 'VerifyMac'],
 };

@@ -10,6 +10,7 @@ import {
 import { GetScheduleCommand, SchedulerClient, UpdateScheduleCommand } from '@aws-sdk/client-scheduler';
 import { SFNClient, StartExecutionCommand, StopExecutionCommand } from '@aws-sdk/client-sfn';
 import type { Deployment } from '../../../functions/contracts/configuration.ts';
+import { executionName, idOfInstant } from '../../../functions/contracts/identifiers.ts';
 import { type ScheduleId, scheduleName } from '../../../functions/contracts/schedules.ts';
 import { LEDGER_PREFIX, tenantKeyAlias } from '../../../functions/contracts/vault-layout.ts';
 import { workflowName } from '../../access/role-names.ts';
@@ -62,23 +63,27 @@ export const BREAK: Readonly<Record<RehearsalName, (world: World) => Promise<Bro
     const states = new SFNClient(cloud.clientConfiguration(cloud.root));
     const scheduledAt = toTheSecond(cloud);
     const { region, accountId } = deployment;
-    const compact = `${scheduledAt.slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
     const { executionArn = '' } = await states.send(
       new StartExecutionCommand({
         stateMachineArn: `arn:aws:states:${region}:${accountId}:stateMachine:${workflowName('daily-backup')}`,
-        name: `daily-backup-${compact}`,
+        name: executionName('daily-backup', scheduledAt),
         input: JSON.stringify({ scheduledAt }),
       }),
     );
     await states.send(new StopExecutionCommand({ executionArn }));
     return {
       did: `StopExecution ${executionArn}`,
-      words: { EXECUTION_ARN: executionArn, '2026-11-22T02:30:00.000Z': scheduledAt, '20261122T023000Z': compact },
+      words: {
+        EXECUTION_ARN: executionArn,
+        '2026-11-22T02:30:00.000Z': scheduledAt,
+        '20261122T023000Z': idOfInstant(scheduledAt).toUpperCase(),
+      },
     };
   },
 };
 
-const toTheSecond = (cloud: LocalCloud): string => `${cloud.clock.now().toISOString().slice(0, 19)}.000Z`;
+/** The local cloud's time, as schedules tell it. */
+export const toTheSecond = (cloud: LocalCloud): string => `${cloud.clock.now().toISOString().slice(0, 19)}.000Z`;
 
 async function disableSchedule({ cloud }: World, schedule: ScheduleId): Promise<Broken> {
   const scheduler = new SchedulerClient(cloud.clientConfiguration(cloud.root));

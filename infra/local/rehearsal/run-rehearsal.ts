@@ -14,7 +14,7 @@ import { describeNotice } from '../monitoring/describe-notice.ts';
 import { type Display, formatDuration } from '../start/display.ts';
 import { removeDatabases } from '../start/state-directory.ts';
 import { uploadFiles } from '../start/upload-files.ts';
-import { BREAK, type Broken, type World } from './break-things.ts';
+import { BREAK, type Broken, toTheSecond, type World } from './break-things.ts';
 import { linksIn, readPage } from './read-page.ts';
 import { type RehearsalName, rehearsalOf } from './rehearsals.ts';
 import { runCommand, type Shell } from './run-command.ts';
@@ -145,7 +145,7 @@ class RunningRehearsal {
   async begin(): Promise<void> {
     const { cloud } = this.#environment;
     this.#display.heading('Before: a local cloud with a backup that is proved');
-    const scheduledAt = `${cloud.clock.now().toISOString().slice(0, 19)}.000Z`;
+    const scheduledAt = toTheSecond(cloud);
     for (const workflow of ['daily-backup', 'restore-test'] as const) {
       const { status, error, cause } = await this.#environment.run(workflow, `${workflow}-before`, { scheduledAt });
       this.#display.line(`  ${workflow}: ${status}`);
