@@ -22,14 +22,15 @@ import { LocalClock } from '../../infra/local/clock.ts';
 import { LocalCloud } from '../../infra/local/cloud.ts';
 import { deployAssembly } from '../../infra/local/cloudformation/deploy.ts';
 import { localConfiguration } from '../../infra/local/cloudformation/local-configuration.ts';
-import type { SnapshotRecord } from '../../infra/local/rds/records.ts';
 import { callAws } from '../../infra/local/rehearsal/call-aws.ts';
 import { parseShellLine } from '../../infra/local/rehearsal/shell-line.ts';
+import { snapshotRecord } from '../fixtures/snapshot-record.ts';
 
 const account = '111122223333';
 const OPERATOR = `arn:aws:iam::${account}:role/operator`;
 const RESPONDER = `arn:aws:iam::${account}:role/responder`;
-const SNAPSHOT = vaultSnapshotId('20261122t023000z', 'app');
+const POINT = '20261122t023000z';
+const SNAPSHOT = vaultSnapshotId(POINT, 'app');
 const directory = mkdtempSync(join(tmpdir(), 'daybreak-repairs-'));
 const page = (name: string) => readFileSync(join(import.meta.dirname, '../../runbooks', name), 'utf8');
 
@@ -53,7 +54,8 @@ beforeAll(async () => {
     JSON.parse(cloud.lambda.environmentOf(stepName('backup/plan')).DAYBREAK_DEPLOYMENT ?? ''),
   );
   mkdirSync(join(state, 'rds', 'snapshots'), { recursive: true });
-  writeFileSync(join(state, 'rds', 'state.json'), JSON.stringify({ instances: [], snapshots: [snapshot()] }));
+  const snapshots = [snapshotRecord(POINT, '2026-11-22T02:31:00.000Z', deployment.vaultKeyArn)];
+  writeFileSync(join(state, 'rds', 'state.json'), JSON.stringify({ instances: [], snapshots }));
   const parsed = readConfiguration(configuration);
   const operator = operatorPolicy(parsed).document;
   cloud.iam.putRole({ arn: OPERATOR, policies: [operator] });
@@ -91,35 +93,6 @@ async function call(line: string, { as = RESPONDER, files = {} }: Parameters<typ
   const kept = new Map(Object.entries(files).map(([file, content]) => [file, JSON.stringify(content)]));
   const configuration = cloud.clientConfiguration({ kind: 'role', arn: as });
   return JSON.parse(await callAws(words.slice(1), configuration, kept));
-}
-
-function snapshot(): SnapshotRecord {
-  const takenAt = '2026-11-22T02:31:00.000Z';
-  return {
-    id: SNAPSHOT,
-    type: 'manual',
-    tags: {},
-    encryption: { type: 'sse-kms', keyArn: deployment.vaultKeyArn, awsManaged: false },
-    passing: [],
-    work: 'done',
-    file: 'none.snapshot',
-    dataKey: '',
-    instanceId: 'app-source',
-    resourceId: 'db-APP',
-    instanceCreatedAt: takenAt,
-    requestedAt: takenAt,
-    createdAt: takenAt,
-    originalCreatedAt: takenAt,
-    sourceArn: undefined,
-    engineVersion: '17.10',
-    masterUsername: 'supplier',
-    allocatedStorageGib: 20,
-    storageType: 'gp3',
-    backupRetentionDays: 0,
-    backupWindow: '03:00-03:30',
-    iamAuthentication: true,
-    sharedWith: [],
-  };
 }
 
 const REFUSED = /not authorized|AccessDenied/;

@@ -42,10 +42,11 @@ import { LocalClock } from '../../../infra/local/clock.ts';
 import { LocalCloud } from '../../../infra/local/cloud.ts';
 import { deployAssembly } from '../../../infra/local/cloudformation/deploy.ts';
 import { localConfiguration } from '../../../infra/local/cloudformation/local-configuration.ts';
-import type { InstanceRecord, SnapshotRecord } from '../../../infra/local/rds/records.ts';
+import type { InstanceRecord } from '../../../infra/local/rds/records.ts';
 import { lose } from '../../../infra/local/s3/damage.ts';
 import { alarmsOf } from '../../../infra/monitoring/alarms.ts';
 import { recordDecision } from '../../../runbooks/cli/record-decision.ts';
+import { snapshotRecord } from '../../fixtures/snapshot-record.ts';
 
 const account = '111122223333';
 const directory = mkdtempSync(join(tmpdir(), 'daybreak-pulse-'));
@@ -83,7 +84,7 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
   );
   // Snapshots that are there when RDS opens: taking one would need a PostgreSQL server.
   mkdirSync(join(state, 'rds', 'snapshots'), { recursive: true });
-  const snapshots = recoveryPointIds.map(id => snapshotRecord(id, deployment.vaultKeyArn));
+  const snapshots = recoveryPointIds.map(id => snapshotRecord(id, takenAtOf(id), deployment.vaultKeyArn));
   const parameterGroups = [{ name: 'app', description: 'of the app', values: {} }];
   writeFileSync(
     join(state, 'rds', 'state.json'),
@@ -233,39 +234,6 @@ const INSTANCE: InstanceRecord = {
   deleting: false,
   port: undefined,
 };
-
-function snapshotRecord(recoveryPointId: string, keyArn: string): SnapshotRecord {
-  const takenAt = takenAtOf(recoveryPointId);
-  return {
-    id: vaultSnapshotId(recoveryPointId, 'app'),
-    type: 'manual',
-    tags: {},
-    encryption: {
-      type: 'sse-kms',
-      keyArn,
-      awsManaged: false,
-    },
-    passing: [],
-    work: 'done',
-    file: `${recoveryPointId}.snapshot`,
-    dataKey: '',
-    instanceId: 'app-source',
-    resourceId: 'db-APP',
-    instanceCreatedAt: takenAt,
-    requestedAt: takenAt,
-    createdAt: takenAt,
-    originalCreatedAt: takenAt,
-    sourceArn: undefined,
-    engineVersion: '17.10',
-    masterUsername: 'supplier',
-    allocatedStorageGib: 20,
-    storageType: 'gp3',
-    backupRetentionDays: 0,
-    backupWindow: '03:00-03:30',
-    iamAuthentication: true,
-    sharedWith: [],
-  };
-}
 
 function rootManifest(recoveryPointId: string, takenAt: string, kmsKeyArn: string): RecoveryPoint {
   const id = vaultSnapshotId(recoveryPointId, 'app');

@@ -16,12 +16,12 @@ import { LocalClock } from '../../../../infra/local/clock.ts';
 import { LOCAL_ACCOUNT, LocalCloud } from '../../../../infra/local/cloud.ts';
 import { deployAssembly } from '../../../../infra/local/cloudformation/deploy.ts';
 import { localConfiguration } from '../../../../infra/local/cloudformation/local-configuration.ts';
-import type { SnapshotRecord } from '../../../../infra/local/rds/records.ts';
 import { BREAK } from '../../../../infra/local/rehearsal/break-things.ts';
 import { linksIn, readPage } from '../../../../infra/local/rehearsal/read-page.ts';
 import { REHEARSAL_NAMES, type RehearsalName, rehearsalOf } from '../../../../infra/local/rehearsal/rehearsals.ts';
 import { createStart } from '../../../../infra/local/start/arguments.ts';
 import { alarmsOf } from '../../../../infra/monitoring/alarms.ts';
+import { snapshotRecord } from '../../../fixtures/snapshot-record.ts';
 import { runHere } from '../../command-line/run-here.ts';
 
 const definitions = alarmsOf(readConfiguration(exampleConfiguration));
@@ -114,7 +114,7 @@ describe('what is broken makes its alarm sound', () => {
     mkdirSync(join(directory, 'state/rds/snapshots'), { recursive: true });
     writeFileSync(
       join(directory, 'state/rds/state.json'),
-      JSON.stringify({ instances: [], snapshots: [snapshotRecord(deployment.vaultKeyArn)] }),
+      JSON.stringify({ instances: [], snapshots: [snapshotRecord(POINT, TAKEN_AT, deployment.vaultKeyArn)] }),
     );
     await recordBackup();
     await clock.advance(20 * 60_000);
@@ -215,32 +215,4 @@ async function recordBackup(): Promise<void> {
   const body = { recoveryPointId: POINT, status: 'good', rootManifestSha256: sha256Hex(Body) };
   const draft = { actor: 'test', subject: POINT, body, eventId: `backup/${POINT}`, kind: 'backup.completed' };
   await invoke('evidence/append-entry', { draft });
-}
-
-function snapshotRecord(keyArn: string): SnapshotRecord {
-  return {
-    id: snapshotId,
-    type: 'manual',
-    tags: {},
-    encryption: { type: 'sse-kms', keyArn, awsManaged: false },
-    passing: [],
-    work: 'done',
-    file: 'none.snapshot',
-    dataKey: '',
-    instanceId: 'app-source',
-    resourceId: 'db-APP',
-    instanceCreatedAt: TAKEN_AT,
-    requestedAt: TAKEN_AT,
-    createdAt: TAKEN_AT,
-    originalCreatedAt: TAKEN_AT,
-    sourceArn: undefined,
-    engineVersion: '17.10',
-    masterUsername: 'supplier',
-    allocatedStorageGib: 20,
-    storageType: 'gp3',
-    backupRetentionDays: 0,
-    backupWindow: '03:00-03:30',
-    iamAuthentication: true,
-    sharedWith: [],
-  };
 }
