@@ -1,3 +1,4 @@
+import { KEY_ALIASES } from '../../functions/contracts/policies.ts';
 import type { PulseMetric } from '../../functions/contracts/pulse.ts';
 import { scheduleName } from '../../functions/contracts/schedules.ts';
 import { type Step, stepName } from '../access/role-names.ts';
@@ -44,12 +45,8 @@ export function showLog(step: Step, words: string): string {
   return `aws lambda get-function-configuration --region ${REGION} --function-name ${stepName(step)} --query LoggingConfig.LogGroup --output text | xargs -I GROUP aws logs filter-log-events --region ${REGION} --log-group-name GROUP --start-time $(($(date +%s) - ${LOOK_BACK_SECONDS}))000 --filter-pattern '"${words}"'`;
 }
 
-/** How `daybreak evidence verify` is told the keys whose signatures the ledger bears. */
-const KEY_OPTIONS = [
-  ['ledger-key', 'alias/daybreak/ledger'],
-  ['entry-key', 'alias/daybreak/entries'],
-  ['signing-key', 'alias/daybreak/signing'],
-] as const;
+/** The keys whose signatures the ledger bears, as `daybreak evidence verify` calls its options. */
+const SIGNING_KEYS = ['ledger-key', 'entry-key', 'signing-key'] as const;
 
 /** Every alarm. Each command works as it stands, in the account's Region, with the operator's role. */
 export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDefinition[] {
@@ -59,7 +56,7 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
   // With the last good one before what went wrong.
   const showBackups = showEvidence('backup', '72h');
   const showTests = showEvidence('restore-test', '40d');
-  const verifyEvidence = `npm run daybreak -- evidence verify --evidence-bucket ${evidenceBucket} ${KEY_OPTIONS.map(([option, alias]) => `--${option} $(aws kms describe-key --region ${REGION} --key-id ${alias} --query KeyMetadata.Arn --output text)`).join(' ')}`;
+  const verifyEvidence = `npm run daybreak -- evidence verify --evidence-bucket ${evidenceBucket} ${SIGNING_KEYS.map(key => `--${key} $(aws kms describe-key --region ${REGION} --key-id ${KEY_ALIASES[key]} --query KeyMetadata.Arn --output text)`).join(' ')}`;
   const findings = (message: string) => showLog('pulse/read-back', message);
   const abandonedAfterMs = configuration.restoreTest.abandonedAfterMs;
   return [
