@@ -13,6 +13,7 @@ import { findExpiredRoots } from '../functions/platform/rds-roots.ts';
 import { ConfigurationError, readConfiguration } from './config/configuration.ts';
 import { loadConfiguration } from './config/load-configuration.ts';
 import { MonitoringStack } from './stacks/monitoring.ts';
+import { RegisterStack } from './stacks/register.ts';
 import { TrailStack } from './stacks/trail.ts';
 import { VaultStack } from './stacks/vault.ts';
 import { WorkflowStack } from './stacks/workflow.ts';
@@ -31,8 +32,8 @@ interface AppOptions {
 }
 
 /**
- * The CDK app for a configuration: the vault, unless it is there already (`existing`), the trail, the workflows, and the
- * alarms. The workflows import the vault's keys by strong references, so that CloudFormation refuses to delete the vault
+ * The CDK app for a configuration: the vault and the register, unless they are there already (`existing`), the trail, the
+ * workflows, and the alarms. The workflows import the vault's keys by strong references, so that CloudFormation refuses to delete the vault
  * stack while the workflow stack stands.
  * @throws ConfigurationError naming each problem of the configuration.
  */
@@ -46,9 +47,10 @@ export function createApp(configuration: unknown, options: AppOptions = {}): App
     builtinCloudFormationValidation: options.check !== false,
   });
   const vault = checked.existing ?? new VaultStack(app, 'DaybreakVault', checked);
+  const registerKeyArn = checked.existing?.registerKeyArn ?? new RegisterStack(app, 'DaybreakRegister', checked).keyArn;
   const trail = new TrailStack(app, 'DaybreakTrail', checked);
   const workflows = new WorkflowStack(app, 'DaybreakWorkflows', checked, vault);
-  const monitoring = new MonitoringStack(app, 'DaybreakMonitoring', checked, { vault, trail });
+  const monitoring = new MonitoringStack(app, 'DaybreakMonitoring', checked, { vault, registerKeyArn, trail });
   // Alarms read what pulse publishes; before there is a pulse they would only sound. Its rules call a function.
   monitoring.addStackDependency(workflows);
   if (checked.existing !== undefined) Annotations.of(workflows).addWarningV2('daybreak:existing-vault', EXISTING_VAULT);

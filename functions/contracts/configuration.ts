@@ -49,12 +49,28 @@ export const BucketConfiguration = z.strictObject({
 });
 export type BucketConfiguration = z.infer<typeof BucketConfiguration>;
 
+/** What a change of the register waits for. Old versions of entries, which count meanwhile, are kept for 35 days. */
+export const RegisterConfiguration = z
+  .strictObject({
+    /**
+     * So many days pass before what was added or changed of a controller, a tenant or a contact counts. What is taken away
+     * counts at once.
+     */
+    coolingOffDays: z
+      .int()
+      .min(1, 'must be a day at least: nobody could stop a forged contact')
+      .max(28, 'must be 28 days at most: what counts until then is an old version, and old versions go after 35')
+      .default(7),
+  })
+  .prefault({});
+
 /** What the functions need to know of the supplier's choices. It travels as JSON in `DAYBREAK_CONFIGURATION`. */
 export const Configuration = z.strictObject({
   databases: z.array(DatabaseConfiguration),
   buckets: z.array(BucketConfiguration),
   /** What restore tests may leave unproved, by name. None of it is hidden: every record and verdict repeats it. */
   accepted: z.array(Acceptance).max(50).default([]),
+  register: RegisterConfiguration,
   restoreTest: z.strictObject({
     /** How many objects of each tenant and bucket are restored and compared, or all of them. */
     objectsPerTenant: z.union([z.literal('all'), z.int().min(1)]).default(20),
@@ -91,6 +107,8 @@ export const Deployment = z.strictObject({
   evidenceBucket: z.string(),
   /** Work files and restored objects: short-lived, never locked, expired by a lifecycle rule. */
   workBucket: z.string(),
+  /** Words and names of people, which can be deleted. */
+  registerBucket: z.string(),
   vaultKeyArn: z.string(),
   /** Signs root manifests. Earlier releases signed the ledger's heads and segments with it as well. */
   signingKeyArn: z.string(),

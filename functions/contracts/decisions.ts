@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { InstantText, Sha256 } from './identifiers.ts';
+import { InstantText, RegisterEntryId, Sha256 } from './identifiers.ts';
 import { LedgerDraft } from './ledger.ts';
 import { POLICY_VERSIONS, type PolicyName } from './policies.ts';
 
@@ -98,11 +98,32 @@ const EndedUpgrade = Upgrade.extend({
   }),
 });
 
+/**
+ * What a person did to an entry of the register. Its words are in the register's bucket before this is recorded, and the
+ * recording sees their salted hash alone.
+ */
+const RegisterAct = z.strictObject({ entry: RegisterEntryId, by: OpaqueId });
+const ChangedEntry = RegisterAct.extend({
+  /** SHA-256 of the document, salt and all. */
+  sha256: Sha256,
+  /** Of the newest one that the ledger held when this one was written; null for a new entry. Another one came first otherwise. */
+  previousSha256: Sha256.nullable(),
+});
+const ConfirmedEntry = RegisterAct.extend({
+  sha256: Sha256,
+  /** When somebody asked whether it is still right: it may be confirmed again, by the same person too. */
+  on: z.iso.date(),
+});
+const RemovedEntry = RegisterAct.extend({ previousSha256: Sha256 });
+
 /** What a person has recorded. Each kind of it is one of the ledger's. */
 export const Decision = z.discriminatedUnion('kind', [
   AcceptedLoss.extend({ kind: z.literal('loss.accepted'), by: OpaqueId }),
   PlannedUpgrade.extend({ kind: z.literal('policies.upgrade-planned') }),
   EndedUpgrade.extend({ kind: z.literal('policies.upgraded') }),
+  ChangedEntry.extend({ kind: z.literal('register.changed') }),
+  ConfirmedEntry.extend({ kind: z.literal('register.confirmed') }),
+  RemovedEntry.extend({ kind: z.literal('register.removed') }),
 ]);
 export type Decision = z.infer<typeof Decision>;
 

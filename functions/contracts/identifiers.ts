@@ -24,6 +24,18 @@ const DRAWN_NAME = /^_[a-z2-7]{26}$/;
 export const TenantName = z.union([z.string().regex(PLAIN_ID), z.string().regex(DRAWN_NAME)]);
 export type TenantName = z.infer<typeof TenantName>;
 
+/**
+ * The id of an entry of the register. A tenant's is its name, a person's what the supplier calls it in the ledger; the
+ * others are drawn (80 bits in base32). None tells who or what it is.
+ */
+export const RegisterEntryId = z
+  .string()
+  .regex(
+    /^(?:(?:controller|contact|text)\/[a-z2-7]{16}|tenant\/(?:[A-Za-z0-9][A-Za-z0-9_-]{0,62}|_[a-z2-7]{26})|person\/[A-Za-z0-9][A-Za-z0-9._-]{0,62})$/,
+    'must be the id of an entry, as register show has it: contact/…',
+  );
+export type RegisterEntryId = z.infer<typeof RegisterEntryId>;
+
 /** Whether an id is its own name. */
 export function isPlainId(id: TenantId): boolean {
   return PLAIN_ID.test(id);

@@ -21,10 +21,12 @@ export const POLICY_VERSIONS = {
   'tenant-id-key': 2,
   'log-key': 2,
   'trail-key': 2,
+  'register-key': 2,
   'vault-bucket': 2,
   'evidence-bucket': 2,
   'work-bucket': 2,
   'trail-bucket': 2,
+  'register-bucket': 2,
   'tenant-key': 2,
 } as const;
 export type PolicyName = keyof typeof POLICY_VERSIONS;
@@ -43,6 +45,7 @@ export const KEY_ALIASES = {
   'tenant-id-key': 'alias/daybreak/tenant-ids',
   'log-key': 'alias/daybreak/logs',
   'trail-key': 'alias/daybreak/trail',
+  'register-key': 'alias/daybreak/register',
 } as const satisfies Record<Exclude<KeyPolicyName, 'tenant-key'>, string>;
 
 /** The `Id` of a policy of this release. */
@@ -93,6 +96,10 @@ type Capability = (typeof WITH_DATA)[number];
 export const rolesOfCapability = (capability: Capability): string => `daybreak-${capability}-*`;
 export const ROLES_WITH_TENANT_DATA: readonly string[] = WITH_TENANT_DATA.map(rolesOfCapability);
 export const ROLES_WITH_DATA: readonly string[] = WITH_DATA.map(rolesOfCapability);
+/** Those that ask whose words count, or show a text to whom it concerns: they read the register. */
+export const ROLES_WITH_WORDS: readonly string[] = (
+  ['register', 'approval', 'retention', 'erasure', 'export', 'incident', 'rights'] as const
+).map(rolesOfCapability);
 /** A role of any name, behind a path that begins like one of these names: the `*` of a pattern fits a `/` too. */
 export const ROLES_BEHIND_A_PATH = 'daybreak-*/*';
 

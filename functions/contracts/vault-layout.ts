@@ -1,4 +1,4 @@
-/** Where everything lies in the three buckets. Every key is built here, and nowhere else. */
+/** Where everything lies in the four buckets. Every key is built here, and nowhere else. */
 import { LEDGER_STATE_FORM } from './ledger.ts';
 
 /** The KMS alias of a tenant's key. */
@@ -53,6 +53,10 @@ export const segmentKey = (segment: number): string => `${SEGMENT_PREFIX}${Strin
 export const HEAD_PREFIX = 'heads/';
 export const headKey = (sequence: number): string => `${HEAD_PREFIX}${String(sequence).padStart(12, '0')}.json`;
 export const restoreTestRecordKey = (restoreTestId: string): string => `restore-tests/${restoreTestId}.json`;
+
+/** In the register's bucket. */
+export const REGISTER_PREFIX = 'entries/';
+export const registerEntryKey = (entry: string): string => `${REGISTER_PREFIX}${entry}.json`;
 
 /** In the work bucket. */
 /** The cached fold of the ledger. Its name changes with its form, so that a new release never reads an old one. */

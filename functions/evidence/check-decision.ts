@@ -9,10 +9,10 @@ import { describeDecision, lostNow } from './describe-decision.ts';
 export const handler = step({
   input: CheckDecisionInput,
   output: CheckDecisionOutput,
-  run: async ({ decision }, { now, deployment }) => {
+  run: async ({ decision }, { now, configuration, deployment }) => {
     // An upgrade reads nothing: it may be what lets this role read again.
     const lost = decision.kind === 'loss.accepted' ? await readLost(deployment.workBucket, now) : [];
-    return { draft: describeDecision(decision, lost) };
+    return { draft: describeDecision(decision, lost, configuration.register) };
   },
 });
 

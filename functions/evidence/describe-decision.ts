@@ -1,6 +1,8 @@
+import type { Configuration } from '../contracts/configuration.ts';
 import { type Decision, readLossName } from '../contracts/decisions.ts';
 import type { LedgerDraft } from '../contracts/ledger.ts';
 import type { FoundWrong } from '../contracts/pulse.ts';
+import { COOLED_KINDS, kindOfEntry } from '../contracts/register.ts';
 import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
 import { PermanentError } from '../platform/errors.ts';
 
@@ -27,29 +29,41 @@ export function lostNow({ lost, lostAt }: Pick<FoundWrong, 'lost' | 'lostAt'>, n
 /**
  * What is recorded of a person's decision, as an event that is known by all that was said: so that who is told of an entry
  * finds his own words in it, and no word that was sent before stands in the place of another's. An upgrade is told as it was
- * announced: nothing here sees whether it was carried out, or who announced it.
+ * announced: nothing here sees whether it was carried out, or who announced it. So is a change of the register, of which
+ * nothing here sees the words; how long it waits is the configuration's, and not its sender's.
  * @param found the losses that pulse found last. One that has not happened is not accepted: its sound would be taken
  * away before it comes.
  * @throws LossNotFoundError
  */
-export function describeDecision(decision: Decision, found: readonly string[]): LedgerDraft {
+export function describeDecision(
+  decision: Decision,
+  found: readonly string[],
+  { coolingOffDays }: Configuration['register'],
+): LedgerDraft {
   const digest = sha256Hex(canonicalJson(decision));
-  if (decision.kind !== 'loss.accepted') {
-    const { kind, ...body } = decision;
-    const eventId = `policies/${body.run}/${digest}`;
-    return { eventId, kind, actor: 'workflow/record-decision', subject: 'policies', body };
+  switch (decision.kind) {
+    case 'loss.accepted': {
+      const { kind, by, loss, reason, reference } = decision;
+      if (!found.includes(loss)) {
+        throw new LossNotFoundError(
+          `${loss}: pulse does not find that lost; npm run daybreak -- loss list names what it finds, a quarter of an hour after it`,
+        );
+      }
+      const body = { loss, reason, reference };
+      return { eventId: `loss-accepted/${digest}`, kind, actor: `person/${by}`, subject: readLossName(loss).id, body };
+    }
+    case 'register.changed':
+    case 'register.confirmed':
+    case 'register.removed': {
+      const { kind, entry, by, ...said } = decision;
+      const waits = COOLED_KINDS.includes(kindOfEntry(entry)) ? coolingOffDays : 0;
+      const body = kind === 'register.changed' ? { ...said, coolingOffDays: waits } : said;
+      return { eventId: `register/${digest}`, kind, actor: `person/${by}`, subject: entry, body };
+    }
+    default: {
+      const { kind, ...body } = decision;
+      const eventId = `policies/${body.run}/${digest}`;
+      return { eventId, kind, actor: 'workflow/record-decision', subject: 'policies', body };
+    }
   }
-  const { kind, by, loss, reason, reference } = decision;
-  if (!found.includes(loss)) {
-    throw new LossNotFoundError(
-      `${loss}: pulse does not find that lost; npm run daybreak -- loss list names what it finds, a quarter of an hour after it`,
-    );
-  }
-  return {
-    eventId: `loss-accepted/${digest}`,
-    kind,
-    actor: `person/${by}`,
-    subject: readLossName(loss).id,
-    body: { loss, reason, reference },
-  };
 }

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { AcceptedLoss, LossName } from '../contracts/decisions.ts';
-import { InstantText, RecoveryPointId, RestoreTestId, Sha256 } from '../contracts/identifiers.ts';
+import { InstantText, RecoveryPointId, RegisterEntryId, RestoreTestId, Sha256 } from '../contracts/identifiers.ts';
 import { NO_ENTRY_SHA256, type StoredLedgerEntry } from '../contracts/ledger.ts';
 import { Verdict } from '../contracts/restore-test-record.ts';
+import { addMs, parseInstant } from './clock.ts';
 import { LedgerBrokenError } from './ledger-entry.ts';
 
 const RecordedRecoveryPoint = z.strictObject({
@@ -39,6 +40,27 @@ const RecordedLoss = AcceptedLoss.omit({ loss: true }).extend({
   sequence: z.int(),
 });
 
+/** Words of an entry of the register, by their salted hash. */
+const RecordedWords = z.strictObject({
+  sha256: Sha256,
+  recordedAt: InstantText,
+  sequence: z.int(),
+  countsFrom: InstantText,
+});
+
+/** An entry of the register that was not removed. */
+const RecordedEntry = z.strictObject({
+  /** The newest. */
+  latest: RecordedWords,
+  /** Those that count until the newest do; null where none did before. What was replaced before it counted never does. */
+  before: RecordedWords.nullable(),
+  /** When somebody last said that the newest are right, or wrote them. */
+  confirmedAt: InstantText,
+});
+export type RecordedEntry = z.infer<typeof RecordedEntry>;
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
 /** An event id as the projection remembers it: 72 bits of its SHA-256, as 12 characters. */
 const EVENT_DIGEST_LENGTH = 12;
 const FAILURES_KEPT = 100;
@@ -60,6 +82,8 @@ export const LedgerProjection = z
     failures: z.array(RecordedFailure),
     /** By the loss's name: what somebody explained, and nobody has to be told of again. Of entries that an appender signed. */
     acceptedLosses: z.record(LossName, RecordedLoss),
+    /** By the entry's id. Of entries of the ledger that an appender signed. */
+    register: z.record(RegisterEntryId, RecordedEntry),
     /** Sequences (the newest 100) of entries of a known kind whose body this release does not understand. */
     notUnderstood: z.array(z.int()),
     /** 12 characters for each entry, in their order: which event it records. A match is confirmed by reading the entry. */
@@ -78,6 +102,7 @@ export const EMPTY_PROJECTION: LedgerProjection = {
   restoreTests: {},
   failures: [],
   acceptedLosses: {},
+  register: {},
   notUnderstood: [],
   eventDigests: '',
 };
@@ -94,6 +119,14 @@ const RestoreTestCompleted = z.looseObject({
   verdict: Verdict,
   recordSha256: Sha256.nullish(),
 });
+
+const RegisterChanged = z.looseObject({
+  sha256: Sha256,
+  previousSha256: Sha256.nullable(),
+  coolingOffDays: z.int().min(0).max(3650),
+});
+const RegisterConfirmed = z.looseObject({ sha256: Sha256 });
+const RegisterRemoved = z.looseObject({ previousSha256: Sha256 });
 
 /**
  * The state after one more entry, whose signature, where it has one, was verified. An unknown kind only moves the end of the chain.
@@ -131,6 +164,10 @@ export function fold(state: LedgerProjection, entry: StoredLedgerEntry, entrySha
       return foldRestoreTest(next, entry);
     case 'loss.accepted':
       return foldLoss(next, entry);
+    case 'register.changed':
+    case 'register.confirmed':
+    case 'register.removed':
+      return foldRegister(next, entry);
     case 'backup.failed':
     case 'restore-test.failed': {
       const { kind, subject, recordedAt, sequence } = entry;
@@ -170,6 +207,36 @@ function foldLoss(state: LedgerProjection, entry: StoredLedgerEntry): LedgerProj
   const { actor, recordedAt, sequence } = entry;
   const recorded = { reason, reference, actor, recordedAt, sequence };
   return { ...state, acceptedLosses: { ...state.acceptedLosses, [loss]: recorded } };
+}
+
+/** Of two acts that followed the same words the first stands, and the other changes nothing. */
+function foldRegister(state: LedgerProjection, entry: StoredLedgerEntry): LedgerProjection {
+  const { data: id } = RegisterEntryId.safeParse(entry.subject);
+  if (id === undefined || entry.version === 1) return notUnderstood(state, entry);
+  const known = state.register[id];
+  const { recordedAt, sequence } = entry;
+  const become = (now: RecordedEntry) => ({ ...state, register: { ...state.register, [id]: now } });
+  if (entry.kind === 'register.confirmed') {
+    const { data: body } = RegisterConfirmed.safeParse(entry.body);
+    if (body === undefined) return notUnderstood(state, entry);
+    return known?.latest.sha256 === body.sha256 ? become({ ...known, confirmedAt: recordedAt }) : state;
+  }
+  if (entry.kind === 'register.removed') {
+    const { data: body } = RegisterRemoved.safeParse(entry.body);
+    if (body === undefined) return notUnderstood(state, entry);
+    if (known?.latest.sha256 !== body.previousSha256) return state;
+    const { [id]: _removed, ...register } = state.register;
+    return { ...state, register };
+  }
+  const { data: body } = RegisterChanged.safeParse(entry.body);
+  if (body === undefined) return notUnderstood(state, entry);
+  if ((known?.latest.sha256 ?? null) !== body.previousSha256) return state;
+  const countsFrom = addMs(parseInstant(recordedAt), body.coolingOffDays * DAY_MS).toISOString();
+  return become({
+    latest: { sha256: body.sha256, recordedAt, sequence, countsFrom },
+    before: known === undefined ? null : known.latest.countsFrom <= recordedAt ? known.latest : known.before,
+    confirmedAt: recordedAt,
+  });
 }
 
 function notUnderstood(state: LedgerProjection, entry: StoredLedgerEntry): LedgerProjection {

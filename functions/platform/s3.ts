@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import {
+  DeleteObjectCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
   GetObjectRetentionCommand,
@@ -153,6 +154,17 @@ export async function writeBytesOnce(
         throw new RetryableError(`s3://${bucket}/${key}: another write is under way`, { cause: error });
     }
   }
+}
+
+/**
+ * Deletes an object; where versions are kept, hides it under a delete marker.
+ * @throws PreconditionFailedError when its current version has another ETag, or there is none.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
+ */
+export async function deleteObject(bucket: string, key: string, { ifMatch }: { ifMatch: string }): Promise<void> {
+  await callS3(`s3://${bucket}/${key}`, client =>
+    client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key, IfMatch: ifMatch })),
+  );
 }
 
 /**

@@ -92,6 +92,11 @@ function tell(subject: string, isCurrent: boolean): boolean {
 }
 
 function bucketsOf(deployment: Deployment): Partial<Record<BucketPolicyName, string>> {
-  const { vaultBucket, evidenceBucket, workBucket } = deployment;
-  return { 'vault-bucket': vaultBucket, 'evidence-bucket': evidenceBucket, 'work-bucket': workBucket };
+  const { vaultBucket, evidenceBucket, workBucket, registerBucket } = deployment;
+  return {
+    'vault-bucket': vaultBucket,
+    'evidence-bucket': evidenceBucket,
+    'work-bucket': workBucket,
+    'register-bucket': registerBucket,
+  };
 }

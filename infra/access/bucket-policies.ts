@@ -46,16 +46,18 @@ type Conditions = NonNullable<ResourceStatement['Condition']>;
 /** Where policies are attached; in a template, by reference. */
 export interface BucketReach {
   readonly bucketArn: string;
-  readonly vaultKeyArn: string;
+  /** The key that its objects are under. */
+  readonly keyArn: string;
 }
 
 /** The names of the buckets by the names of their policies. */
 export function policyBuckets(configuration: SupplierConfiguration): Readonly<Record<BucketPolicyName, string>> {
-  const { vaultBucket, evidenceBucket, workBucket } = bucketNames(configuration);
+  const { vaultBucket, evidenceBucket, workBucket, registerBucket } = bucketNames(configuration);
   return {
     'vault-bucket': vaultBucket,
     'evidence-bucket': evidenceBucket,
     'work-bucket': workBucket,
+    'register-bucket': registerBucket,
     'trail-bucket': trailBucketName(configuration),
   };
 }
@@ -64,7 +66,7 @@ export function policyBuckets(configuration: SupplierConfiguration): Readonly<Re
 export function bucketPolicy(
   name: BucketPolicyName,
   configuration: SupplierConfiguration,
-  { bucketArn, vaultKeyArn }: BucketReach,
+  { bucketArn, keyArn }: BucketReach,
 ): ResourcePolicy {
   const { account } = configuration;
   const role = (roleName: string) => roleArn(account, roleName);
@@ -85,7 +87,9 @@ export function bucketPolicy(
   const shared = [...overOldTls(bucketArn)];
   if (name !== 'trail-bucket') {
     shared.push(
-      ...onlyWriters(name, configuration, bucketArn, deny),
+      ...(name === 'register-bucket'
+        ? onlyPeople(configuration, deny)
+        : onlyWriters(name, configuration, bucketArn, deny)),
       deny('KeysAreNotSwapped', ['s3:UpdateObjectEncryption']),
       // Replication is how objects would leave the Region by themselves.
       deny('NothingIsReplicatedOut', ['s3:GetObjectVersionForReplication', 's3:InitiateReplication']),
@@ -133,7 +137,7 @@ export function bucketPolicy(
     'evidence-bucket': () => [
       // A bucket's policy sees the header of a put, and not the default that applies without one: so each put names the key,
       // by its ARN. https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#require-sse-kms
-      deny('TheKeyIsNamed', ['s3:PutObject'], { ArnNotEquals: { [KEY_NAMED]: vaultKeyArn } }),
+      deny('TheKeyIsNamed', ['s3:PutObject'], { ArnNotEquals: { [KEY_NAMED]: keyArn } }),
       // Object Lock does not stop a delete marker, and If-None-Match succeeds on top of one.
       deny('NothingIsDeletedOrReplicatedIn', [
         's3:BypassGovernanceRetention',
@@ -150,6 +154,17 @@ export function bucketPolicy(
       ),
     ],
     'work-bucket': () => [onlyOurKeys],
+    'register-bucket': () => [
+      // What is under another key would survive the destruction of the register's.
+      deny('OnlyItsKey', ['s3:PutObject'], present(KEY_NAMED, { ArnNotEquals: keyArn })),
+      // Of two editors one is told. It refuses copies and uploads in parts as well, which nobody makes here.
+      // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+      deny('NothingIsWrittenUnseen', ['s3:PutObject'], { Null: { 's3:if-match': 'true', 's3:if-none-match': 'true' } }),
+      // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-delete-enforce.html
+      deny('NothingIsDeletedUnseen', ['s3:DeleteObject'], { Null: { 's3:if-match': 'true' } }),
+      // Not the root user either: what was written over or deleted can be put back until its day.
+      deny('OldVersionsGoOnTheirDay', ['s3:DeleteObjectVersion', 's3:ReplicateObject', 's3:ReplicateDelete']),
+    ],
     'trail-bucket': () => trailStatements(configuration, bucketArn, deny),
   };
   return { Version: '2012-10-17', Id: policyId(name), Statement: [...shared, ...own[name]()] };
@@ -220,6 +235,12 @@ function onlyWriters(
       ArnLike: { 'aws:PrincipalArn': roleArn(account, ROLES_BEHIND_A_PATH) },
     }),
   ];
+}
+
+/** The register is kept by people, and by no function: who may is said by their own policies (`daybreak-registrar`). */
+function onlyPeople({ account, operatorRoleArns }: SupplierConfiguration, deny: Deny): ResourceStatement[] {
+  const people = { 'aws:PrincipalArn': [...operatorRoleArns, `arn:aws:iam::${account}:root`] };
+  return [deny('OnlyPeople', ['s3:PutObject', 's3:DeleteObject'], { ArnNotLike: people })];
 }
 
 /** All roles of the capability that a step's role is of; a workflow's role is itself. */

@@ -6,6 +6,7 @@ import {
   type ResourceStatement,
   ROLES_BEHIND_A_PATH,
   ROLES_WITH_DATA,
+  ROLES_WITH_WORDS,
 } from '../../functions/contracts/policies.ts';
 import { TRAIL_LOG_GROUP, TRAIL_NAME } from '../../functions/contracts/tampering.ts';
 import { bucketNames, REGION, type SupplierConfiguration } from '../config/configuration.ts';
@@ -129,7 +130,8 @@ export function keyPolicies(configuration: SupplierConfiguration): Readonly<Reco
       },
     );
   const throughS3 = { StringEquals: { 'kms:ViaService': `s3.${REGION}.amazonaws.com` } };
-  const { vaultBucket } = bucketNames(configuration);
+  const { vaultBucket, registerBucket } = bucketNames(configuration);
+  const inRegister = { StringLike: { 'kms:EncryptionContext:aws:s3:arn': `arn:aws:s3:::${registerBucket}/*` } };
   const trailArn = `arn:aws:cloudtrail:${REGION}:${account}:trail/${TRAIL_NAME}`;
   return {
     'vault-key': policy(
@@ -170,6 +172,17 @@ export function keyPolicies(configuration: SupplierConfiguration): Readonly<Reco
       toService('LogsOfDaybreak', `logs.${REGION}.amazonaws.com`, ENCRYPTION, {
         ArnLike: { 'kms:EncryptionContext:aws:logs:arn': `arn:aws:logs:${REGION}:${account}:log-group:Daybreak*` },
       }),
+    ),
+    // People write it, and functions read what counts.
+    'register-key': policy(
+      'register-key',
+      allow('PeopleKeepIt', ['kms:Decrypt', 'kms:GenerateDataKey'], operatorRoleArns, { ...throughS3, ...inRegister }),
+      allow(
+        'FunctionsReadIt',
+        ['kms:Decrypt'],
+        ROLES_WITH_WORDS.map(name => roleArn(account, name)),
+        { ...throughS3, ...inRegister, ...notBehindAPath },
+      ),
     ),
     // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
     'trail-key': policy(

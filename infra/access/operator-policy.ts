@@ -1,13 +1,18 @@
 import { TRAIL_LOG_GROUP, UNDELIVERED_QUEUE } from '../../functions/contracts/tampering.ts';
+import { REGISTER_PREFIX } from '../../functions/contracts/vault-layout.ts';
 import { bucketNames, REGION, type SupplierConfiguration, trailBucketName } from '../config/configuration.ts';
 import { type ManagedPolicy, managedPolicy } from './policy-document.ts';
 import { workflowName } from './role-names.ts';
 
-/** Below these prefixes lies what tells how things stand: no school's data, no file name. */
+/**
+ * Below these prefixes lies what tells how things stand: no school's data, no file name. Of the register everything: who is
+ * called at night, and who may say so, has to be found by who is there.
+ */
 const RECORDS = {
   vaultBucket: ['recovery-points/*'],
   evidenceBucket: ['ledger/*', 'segments/*', 'heads/*', 'restore-tests/*'],
   workBucket: ['ledger-projection/*', 'pulse/*'],
+  registerBucket: [`${REGISTER_PREFIX}*`],
 } as const;
 
 /**

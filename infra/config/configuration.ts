@@ -5,6 +5,7 @@ import {
   Configuration as ConfigurationSchema,
   DatabaseConfiguration,
   type Deployment,
+  RegisterConfiguration,
 } from '../../functions/contracts/configuration.ts';
 import { AT_ONCE } from '../workflows/hours.ts';
 import { findConflicts } from './find-conflicts.ts';
@@ -178,6 +179,8 @@ export const SupplierConfiguration = z
      * healthchecks.io, say). Nothing else tells of an account that is closed or suspended. Keep it to yourself.
      */
     heartbeatUrl: z.url({ protocol: /^https$/, error: 'must be an https address' }).optional(),
+    /** What a change of the register waits for: `docs/register.md`. */
+    register: RegisterConfiguration,
     /** What restore tests may leave unproved: `docs/restore-test.md` says how a gap is named. */
     accepted: ConfigurationSchema.shape.accepted,
     restoreTest: ConfigurationSchema.shape.restoreTest.omit({ subnetGroupName: true, securityGroupId: true }),
@@ -194,6 +197,8 @@ export const SupplierConfiguration = z
         entryKeyArn: keyArn,
         logKeyArn: keyArn,
         trailKeyArn: keyArn,
+        /** Of a register that was retained. Vaults of earlier releases have none: it is then made beside the vault. */
+        registerKeyArn: keyArn.optional(),
       })
       .optional(),
     /** A policy that bounds every role that Daybreak creates, where the account demands one. */
@@ -202,7 +207,7 @@ export const SupplierConfiguration = z
       .regex(/^arn:aws:iam::\d{12}:policy\/.+$/, 'must be the ARN of a customer managed policy')
       .optional(),
     /**
-     * People's roles that may read what lies under the vault key; `*` stands for any text, as in `AWSReservedSSO_Ops_*`. An
+     * People's roles that may read what lies under the vault key, and keep the register; `*` stands for any text, as in `AWSReservedSSO_Ops_*`. An
      * administrator is not let in by being one: who runs `daybreak evidence` is named here.
      */
     operatorRoleArns: z
@@ -270,7 +275,7 @@ function linesOf(configuration: unknown, paths: readonly (readonly PropertyKey[]
 
 /** The part of the configuration that the functions get, with the names of what the workflow stack made for them. */
 export function runtimeConfiguration(
-  { databases, buckets, accepted, restoreTest }: SupplierConfiguration,
+  { databases, buckets, accepted, register, restoreTest }: SupplierConfiguration,
   isolation: { subnetGroupName: string; securityGroupId: string },
 ): Configuration {
   return {
@@ -284,6 +289,7 @@ export function runtimeConfiguration(
     })),
     buckets: buckets.map(({ id, name, tenantPrefix }) => ({ id, name, tenantPrefix })),
     accepted,
+    register,
     restoreTest: { ...restoreTest, ...isolation },
   };
 }
@@ -291,9 +297,17 @@ export function runtimeConfiguration(
 /** The names of the buckets, which are fixed, so that a workflow stack that is deployed again finds the vault. */
 export function bucketNames({
   account,
-}: Pick<SupplierConfiguration, 'account'>): Pick<Deployment, 'vaultBucket' | 'evidenceBucket' | 'workBucket'> {
+}: Pick<SupplierConfiguration, 'account'>): Pick<
+  Deployment,
+  'vaultBucket' | 'evidenceBucket' | 'workBucket' | 'registerBucket'
+> {
   const name = (purpose: string) => `daybreak-${purpose}-${account}-${REGION}`;
-  return { vaultBucket: name('vault'), evidenceBucket: name('evidence'), workBucket: name('work') };
+  return {
+    vaultBucket: name('vault'),
+    evidenceBucket: name('evidence'),
+    workBucket: name('work'),
+    registerBucket: name('register'),
+  };
 }
 
 /** The name of the bucket that the trail's log files go to. */

@@ -142,7 +142,7 @@ function conflictsOfNetwork({ network: { isolatedSubnets } }: SupplierConfigurat
 
 function conflictsOfAccount(configuration: SupplierConfiguration): Conflict[] {
   const { account, permissionsBoundaryArn, operatorRoleArns, existing } = configuration;
-  const isElsewhere = (arn: string) => arn.split(':')[4] !== account;
+  const isElsewhere = (arn: string | undefined) => arn !== undefined && arn.split(':')[4] !== account;
   return [
     // https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
     ...(permissionsBoundaryArn !== undefined && isElsewhere(permissionsBoundaryArn)
@@ -196,9 +196,9 @@ function conflictsOfKeys({ databases, buckets, existing }: SupplierConfiguration
       existingKeys
         .slice(0, index)
         .flatMap(([other, otherArn]) =>
-          arn === otherArn
+          arn !== undefined && arn === otherArn
             ? conflict(
-                'each key of the vault is another one: aws kms describe-key of alias/daybreak/vault, signing, ledger, entries, tenant-ids, logs and trail prints one each',
+                'each key of the vault is another one: aws kms describe-key of alias/daybreak/vault, signing, ledger, entries, tenant-ids, logs, trail and register prints one each',
                 ['existing', name],
                 ['existing', other],
               )

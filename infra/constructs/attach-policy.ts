@@ -10,9 +10,9 @@ export function attachPolicy(
   bucket: Bucket,
   name: BucketPolicyName,
   configuration: SupplierConfiguration,
-  vaultKeyArn: string,
+  keyArn: string,
 ): void {
-  const { Id, Statement } = bucketPolicy(name, configuration, { bucketArn: bucket.bucketArn, vaultKeyArn });
+  const { Id, Statement } = bucketPolicy(name, configuration, { bucketArn: bucket.bucketArn, keyArn });
   for (const statement of Statement) bucket.addToResourcePolicy(PolicyStatement.fromJson(statement));
   const resource = bucket.policy?.node.defaultChild as CfnBucketPolicy;
   resource.applyRemovalPolicy(RemovalPolicy.RETAIN);

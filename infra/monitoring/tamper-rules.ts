@@ -48,7 +48,7 @@ const begins = (text: string) => ({ prefix: { 'equals-ignore-case': text } });
  */
 export function tamperRules(configuration: SupplierConfiguration, keyArns: readonly string[]): readonly TamperRule[] {
   const { account } = configuration;
-  const { vaultBucket, evidenceBucket, workBucket } = bucketNames(configuration);
+  const { vaultBucket, evidenceBucket, workBucket, registerBucket } = bucketNames(configuration);
   const arn = (service: string, resource: string) => `arn:aws:${service}:${REGION}:${account}:${resource}`;
   const snapshots = ['daybreak-', arn('rds', 'snapshot:daybreak-')].map(begins);
   const named = (field: string, ...prefixes: string[]) => request({ [field]: prefixes.map(begins) });
@@ -140,7 +140,11 @@ export function tamperRules(configuration: SupplierConfiguration, keyArns: reado
         'A setting of one of the buckets was changed: its policy, lock, versioning, encryption, lifecycle or another.',
       eventSource: 's3.amazonaws.com',
       eventNames: 'changes',
-      touches: [request({ bucketName: [vaultBucket, evidenceBucket, workBucket, trailBucketName(configuration)] })],
+      touches: [
+        request({
+          bucketName: [vaultBucket, evidenceBucket, workBucket, registerBucket, trailBucketName(configuration)],
+        }),
+      ],
     },
     {
       // Data events, which the trail's selectors choose by these names.

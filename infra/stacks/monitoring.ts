@@ -34,6 +34,7 @@ const SUPPRESSION_PERIOD = Duration.minutes(3);
 /** What is watched of other stacks. */
 interface Watched {
   readonly vault: VaultKeys;
+  readonly registerKeyArn: string;
   readonly trail: TrailStack;
 }
 
@@ -46,13 +47,13 @@ export class MonitoringStack extends Stack {
     const { account, region } = configuration;
     super(scope, id, { env: { account, region }, description: 'Daybreak: alarms and dashboard' });
     Tags.of(this).add('daybreak:purpose', 'monitoring');
-    const { vault, trail } = watched;
+    const { vault, registerKeyArn, trail } = watched;
     // The log that its filters are on has no reference here: its name is fixed.
     this.addStackDependency(trail);
     const topics = createNoticeTopics(this, configuration);
     const { vaultKeyArn, signingKeyArn, ledgerKeyArn, entryKeyArn, tenantIdKeyArn, logKeyArn } = vault;
     const ofVault = [vaultKeyArn, signingKeyArn, ledgerKeyArn, entryKeyArn, tenantIdKeyArn, logKeyArn];
-    const keyArns = [...ofVault, trail.keyArn, topics.key.keyArn];
+    const keyArns = [...ofVault, registerKeyArn, trail.keyArn, topics.key.keyArn];
     const rules = tamperRules(configuration, keyArns);
     const { undelivered } = new TamperDelivery(this, 'TamperWatch', configuration, rules);
     new StoppedRunRules(this, 'StoppedRuns', account, undelivered);

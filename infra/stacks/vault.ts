@@ -1,13 +1,12 @@
-import { Duration, RemovalPolicy, Stack, Tags } from 'aws-cdk-lib';
+import { Duration, Stack, Tags } from 'aws-cdk-lib';
 import { type Key, type KeyProps, KeySpec, KeyUsage } from 'aws-cdk-lib/aws-kms';
-import { BlockPublicAccess, Bucket, BucketEncryption, type BucketProps, type CfnBucket } from 'aws-cdk-lib/aws-s3';
+import type { Bucket, BucketProps, CfnBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import type { BucketPolicyName } from '../../functions/contracts/policies.ts';
-import { policyBuckets } from '../access/bucket-policies.ts';
 import type { SupplierConfiguration } from '../config/configuration.ts';
 import { acknowledge } from '../constructs/acknowledge.ts';
-import { attachPolicy } from '../constructs/attach-policy.ts';
 import { DaybreakKey } from '../constructs/daybreak-key.ts';
+import { createKeptBucket } from '../constructs/kept-bucket.ts';
 
 /** The keys of a vault, whose other names are fixed (`bucketNames`). */
 export interface VaultKeys {
@@ -126,31 +125,7 @@ export class VaultStack extends Stack implements VaultKeys {
   }
 
   #createBucket(id: string, name: BucketPolicyName, configuration: SupplierConfiguration, props: BucketProps): Bucket {
-    const bucket = new Bucket(this, id, {
-      bucketName: policyBuckets(configuration)[name],
-      encryption: BucketEncryption.KMS,
-      encryptionKey: this.#vaultKey,
-      bucketKeyEnabled: false,
-      blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
-      removalPolicy: RemovalPolicy.RETAIN,
-      ...props,
-      lifecycleRules: [
-        { id: 'stopped-uploads', abortIncompleteMultipartUploadAfter: Duration.days(7) },
-        ...(props.lifecycleRules ?? []),
-      ],
-    });
-    attachPolicy(bucket, name, configuration, this.#vaultKey.keyArn);
-    acknowledge(
-      bucket,
-      ['AwsSolutions-S1', 'NIST.800.53.R5-S3BucketLoggingEnabled'],
-      "Access logs come on best effort, and would name schools for longer than their objects do. Without Bucket Keys each read of an object is a Decrypt in CloudTrail with the object's ARN.",
-    );
-    acknowledge(
-      bucket,
-      ['NIST.800.53.R5-S3BucketReplicationEnabled'],
-      'The data stays in the United Kingdom, which has one AWS Region, and a replica would be a copy that no erasure lists.',
-    );
-    return bucket;
+    return createKeptBucket(this, id, name, configuration, { key: this.#vaultKey, ...props });
   }
 }
 

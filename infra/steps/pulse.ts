@@ -14,7 +14,8 @@ export const PULSE_STEPS = defineSteps({
     callers: ['schedule'],
     environment: ({ heartbeatUrl }) => (heartbeatUrl === undefined ? {} : { DAYBREAK_HEARTBEAT_URL: heartbeatUrl }),
     permissions: within => {
-      const { configuration, vaultBucket, evidenceBucket, workBucket, tenantKeys, vaultCopies, rds } = within;
+      const { configuration, vaultBucket, evidenceBucket, workBucket, registerBucket, tenantKeys, vaultCopies, rds } =
+        within;
       const { readLedger, readRootManifest, listSnapshots, listInstances, on, read, write } = within;
       const here = `${REGION}:${configuration.account}`;
       return [
@@ -50,7 +51,7 @@ export const PULSE_STEPS = defineSteps({
         { actions: ['kms:DescribeKey', 'kms:GetKeyPolicy'], resources: [tenantKeys] },
         {
           actions: ['s3:GetBucketPolicy'],
-          resources: [vaultBucket, evidenceBucket, workBucket].map(bucket => `arn:aws:s3:::${bucket}`),
+          resources: [vaultBucket, evidenceBucket, workBucket, registerBucket].map(bucket => `arn:aws:s3:::${bucket}`),
         },
         {
           actions: ['events:DescribeRule'],

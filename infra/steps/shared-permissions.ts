@@ -8,6 +8,7 @@ export interface Reach {
   readonly vaultBucket: string;
   readonly evidenceBucket: string;
   readonly workBucket: string;
+  readonly registerBucket: string;
   readonly vaultKeyArn: string;
   readonly signingKeyArn: string;
   readonly tenantIdKeyArn: string;

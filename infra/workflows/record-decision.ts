@@ -9,7 +9,8 @@ const TIMEOUT_SECONDS = 5 * 60 * 60;
  */
 export function recordDecision(references: WorkflowReferences): WorkflowDefinition {
   return {
-    Comment: 'Records what a person decided: that a loss is explained, that policies are upgraded',
+    Comment:
+      'Records what a person decided: that a loss is explained, that policies are upgraded, what changed in the register',
     QueryLanguage: 'JSONata',
     TimeoutSeconds: TIMEOUT_SECONDS,
     StartAt: 'Check',

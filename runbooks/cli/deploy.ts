@@ -51,18 +51,21 @@ async function writePermissions({
   output: string;
 }): Promise<Answer> {
   const configuration = await readSupplierConfiguration(file);
-  const [{ executionPolicies }, { deployerPolicies }, { operatorPolicy }, { responderPolicy }] = await Promise.all([
-    import('../../infra/access/execution-policies.ts'),
-    import('../../infra/access/deployer-policies.ts'),
-    import('../../infra/access/operator-policy.ts'),
-    import('../../infra/access/responder-policy.ts'),
-  ]);
+  const [{ executionPolicies }, { deployerPolicies }, { operatorPolicy }, { responderPolicy }, { registrarPolicy }] =
+    await Promise.all([
+      import('../../infra/access/execution-policies.ts'),
+      import('../../infra/access/deployer-policies.ts'),
+      import('../../infra/access/operator-policy.ts'),
+      import('../../infra/access/responder-policy.ts'),
+      import('../../infra/access/registrar-policy.ts'),
+    ]);
   const execution = executionPolicies(configuration);
   const policies = [
     ...execution,
     ...deployerPolicies(configuration),
     operatorPolicy(configuration),
     responderPolicy(configuration),
+    registrarPolicy(configuration),
   ];
   requireWritableDirectory('--output', output);
   for (const { name, document } of policies) {

@@ -4,7 +4,7 @@ import { withRuntime } from '../../functions/platform/runtime.ts';
 import { EXIT, UsageError } from '../../infra/command-line/failure.ts';
 import { printable } from '../../infra/command-line/printable.ts';
 import { openTarget } from './open-target.ts';
-import { readTarget, TARGET_OPTIONS, type TargetOptions } from './read-target.ts';
+import { readTarget, recordingAccount, TARGET_OPTIONS, type TargetOptions } from './read-target.ts';
 import type { Recorded } from './record-decision.ts';
 import type { Answer, Verb, VerbGroup } from './verb.ts';
 
@@ -73,12 +73,7 @@ async function listLosses(options: TargetOptions): Promise<Answer> {
 
 async function acceptLosses({ loss: losses, reason, reference, by, ...options }: AcceptOptions): Promise<Answer> {
   const target = readTarget(options);
-  const [, accountId] = /^daybreak-evidence-(\d{12})-eu-west-2$/.exec(target.evidenceBucket) ?? [];
-  if (target.local !== null || accountId === undefined) {
-    throw new UsageError(
-      'a decision is recorded by a workflow, which a state at rest does not run: name --evidence-bucket (with AWS_ENDPOINT_URL that of a running npm start)',
-    );
-  }
+  const account = recordingAccount(target);
   const [{ Decision }, { recordDecision }, runtime] = await Promise.all([
     import('../../functions/contracts/decisions.ts'),
     import('./record-decision.ts'),
@@ -100,7 +95,7 @@ async function acceptLosses({ loss: losses, reason, reference, by, ...options }:
     for (const { name, decision } of decisions) {
       // Where one waits for minutes, a hundred wait for hours.
       const isStuck = results.some(result => 'hasEnded' in result && !result.hasEnded);
-      const result = isStuck ? NOT_TRIED : await recordDecision({ region: 'eu-west-2', accountId }, decision);
+      const result = isStuck ? NOT_TRIED : await recordDecision(account, decision);
       results.push({ loss: name, ...result });
     }
     return results;

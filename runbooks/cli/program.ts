@@ -27,14 +27,14 @@ export function createDaybreak(groups: readonly VerbGroup[]): Command {
     .configureHelp({
       ...program.configureHelp(),
       // Nobody has to know the groups to find a verb.
-      visibleCommands: command => command.commands.flatMap(each => (each.commands.length > 0 ? each.commands : [each])),
+      visibleCommands: verbsBelow,
       subcommandTerm: command => pathOf(command).replace('daybreak ', ''),
     })
     .commandsGroup('Verbs:')
     .addHelpText('after', '\nThe help of a verb has its options and examples: daybreak evidence show --help')
     .addHelpText('afterAll', `\n${EXIT_CODES}`);
   for (const { name, summary, verbs } of groups) {
-    const group = program.command(name).description(summary).usage('VERB [options]').commandsGroup('Verbs:');
+    const group = addGroup(program, name.split(' '), summary);
     for (const verb of verbs) addVerb(program, group, verb);
   }
   return program;
@@ -45,6 +45,20 @@ export function describeEnd({ kind, text }: Failure, error: unknown): { exitCode
   if (kind === 'usage') return { exitCode: EXIT.usage, text };
   if (error instanceof LedgerBrokenError) return { exitCode: EXIT.failed, text };
   return { exitCode: EXIT.unreachable, text: `nothing was found out: ${text}` };
+}
+
+/** Of a group whose name has several words, each is a command: `daybreak register --help` lists the verbs of all below it. */
+function addGroup(program: Command, words: readonly string[], summary: string): Command {
+  return words.reduce(
+    (above, word) =>
+      above.commands.find(each => each.name() === word) ??
+      above.command(word).description(summary).usage('VERB [options]').commandsGroup('Verbs:'),
+    program,
+  );
+}
+
+function verbsBelow(command: Command): Command[] {
+  return command.commands.flatMap(each => (each.commands.length > 0 ? verbsBelow(each) : [each]));
 }
 
 function addVerb(daybreak: Command, group: Command, { name, summary, examples, options, run }: Verb): void {

@@ -11,6 +11,7 @@ export interface Target {
   readonly vaultBucket: string;
   readonly evidenceBucket: string;
   readonly workBucket: string;
+  readonly registerBucket: string;
   /** Those that the operator named; a local run has its own. */
   readonly keys: TargetKeys;
   /** Of the AWS CLI's files; else the default credentials. */
@@ -66,6 +67,20 @@ const KEYS = [
   ['signingKeyArn', 'signingKey', '--signing-key'],
 ] as const;
 
+/**
+ * The account whose workflow records what a person decides.
+ * @throws UsageError for a state at rest, which runs none.
+ */
+export function recordingAccount({ local, evidenceBucket }: Target): { region: 'eu-west-2'; accountId: string } {
+  const [, accountId] = /^daybreak-evidence-(\d{12})-eu-west-2$/.exec(evidenceBucket) ?? [];
+  if (local !== null || accountId === undefined) {
+    throw new UsageError(
+      'a decision is recorded by a workflow, which a state at rest does not run: name --evidence-bucket (with AWS_ENDPOINT_URL that of a running npm start)',
+    );
+  }
+  return { region: 'eu-west-2', accountId };
+}
+
 /** @throws UsageError when the options name no target, two, or one that is not there. */
 export function readTarget(options: TargetOptions): Target {
   const { local, evidenceBucket, profile } = options;
@@ -92,7 +107,10 @@ export function readTarget(options: TargetOptions): Target {
   }
   const [, rest] = /^daybreak-evidence-(.+)$/.exec(evidenceBucket) ?? [];
   if (rest === undefined) throw new UsageError('--evidence-bucket: its name begins with daybreak-evidence-');
-  const others = { vaultBucket: `daybreak-vault-${rest}`, workBucket: `daybreak-work-${rest}` };
+  const [vaultBucket, workBucket, registerBucket] = ['vault', 'work', 'register'].map(
+    purpose => `daybreak-${purpose}-${rest}`,
+  ) as [string, string, string];
+  const others = { vaultBucket, workBucket, registerBucket };
   const keys: TargetKeys = Object.fromEntries(named);
   return { name: `s3://${evidenceBucket}`, evidenceBucket, ...others, keys, profile, local: null };
 }
@@ -107,9 +125,10 @@ function readLocal(directory: string): Target {
   refuseWhileInUse(directory);
   try {
     const deployment = Deployment.parse(JSON.parse(readFileSync(path, 'utf8')));
-    const { vaultBucket, evidenceBucket, workBucket, accountId } = deployment;
+    const { vaultBucket, evidenceBucket, workBucket, registerBucket, accountId } = deployment;
     const local = { directory, accountId };
-    return { name: directory, vaultBucket, evidenceBucket, workBucket, keys: deployment, profile: undefined, local };
+    const buckets = { vaultBucket, evidenceBucket, workBucket, registerBucket };
+    return { name: directory, ...buckets, keys: deployment, profile: undefined, local };
   } catch {
     throw new UsageError(`--local ${directory}: deployment.json is damaged; run npm start again`);
   }

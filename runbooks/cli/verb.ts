@@ -33,8 +33,9 @@ export interface Example {
   readonly what: string;
 }
 
-/** The verbs about one subject, e.g. `daybreak evidence`. Each group is a file, which is named in `verb-groups.ts`. */
+/** The verbs about one subject, e.g. `daybreak evidence`. Each group is of a file, which is named in `verb-groups.ts`. */
 export interface VerbGroup {
+  /** One word, or several: `register contact`. */
   readonly name: string;
   readonly summary: string;
   readonly verbs: readonly Verb[];

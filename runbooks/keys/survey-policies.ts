@@ -45,6 +45,7 @@ const EXISTING = {
   'tenant-id-key': 'tenantIdKeyArn',
   'log-key': 'logKeyArn',
   'trail-key': 'trailKeyArn',
+  'register-key': 'registerKeyArn',
 } as const satisfies Record<keyof typeof KEY_ALIASES, keyof NonNullable<SupplierConfiguration['existing']>>;
 
 const TENANT_ALIAS_PREFIX = tenantKeyAlias('');
@@ -82,10 +83,10 @@ export async function surveyPolicies(configuration: SupplierConfiguration): Prom
     if (keyArn !== undefined) toRead.push(of);
     else missing.push(withoutPlace(of, `there is no key ${subject}`));
   }
-  const vaultKeyArn = keyArnOf('vault-key') ?? '';
   for (const [policy, bucket] of Object.entries(policyBuckets(configuration))) {
     const name = policy as OwnPolicyName & `${string}-bucket`;
-    const reach = { bucketArn: `arn:aws:s3:::${bucket}`, vaultKeyArn };
+    const keyArn = keyArnOf(name === 'register-bucket' ? 'register-key' : 'vault-key') ?? '';
+    const reach = { bucketArn: `arn:aws:s3:::${bucket}`, keyArn };
     const place = { kind: 'bucket', bucket } as const;
     toRead.push({ policy: name, subject: bucket, place, needed: bucketPolicy(name, configuration, reach) });
   }

@@ -51,6 +51,7 @@ async function deployOverStandingVault(name: string): Promise<void> {
   const assembly = join(environment.directory, name);
   await synthesize({ ...environment.local.configuration, existing }, assembly);
   expect([...(await deployAssembly(environment.cloud, assembly)).keys()]).toEqual([
+    'DaybreakRegister',
     'DaybreakTrail',
     'DaybreakWorkflows',
     'DaybreakMonitoring',

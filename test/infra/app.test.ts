@@ -38,6 +38,7 @@ let vault: Record<string, Resource>;
 let workflows: Record<string, Resource>;
 let monitoring: Record<string, Resource>;
 let trail: Record<string, Resource>;
+let register: Record<string, Resource>;
 
 function synthesize(configuration: typeof exampleConfiguration, name: string, check = true) {
   const outdir = join(directory, name);
@@ -52,6 +53,7 @@ beforeAll(() => {
   workflows = read('DaybreakWorkflows');
   monitoring = read('DaybreakMonitoring');
   trail = read('DaybreakTrail');
+  register = read('DaybreakRegister');
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -65,9 +67,9 @@ function named(resources: Record<string, Resource>, type: string, property: stri
   return found[1];
 }
 
-const statementsOfBucket = (name: string): Statement[] => {
-  const [id] = ofType(vault, 'AWS::S3::Bucket').find(([, { Properties }]) => Properties.BucketName === name) ?? [];
-  const policy = ofType(vault, 'AWS::S3::BucketPolicy').find(([, { Properties }]) => Properties.Bucket.Ref === id);
+const statementsOfBucket = (name: string, stack = vault): Statement[] => {
+  const [id] = ofType(stack, 'AWS::S3::Bucket').find(([, { Properties }]) => Properties.BucketName === name) ?? [];
+  const policy = ofType(stack, 'AWS::S3::BucketPolicy').find(([, { Properties }]) => Properties.Bucket.Ref === id);
   return policy?.[1].Properties.PolicyDocument.Statement;
 };
 const bucket = (purpose: string) => `daybreak-${purpose}-111122223333-eu-west-2`;
@@ -191,6 +193,47 @@ describe('the vault stack', () => {
         },
       },
     });
+  });
+});
+
+describe('the register', () => {
+  const properties = () => named(register, 'AWS::S3::Bucket', 'BucketName', bucket('register')).Properties;
+
+  it('keeps everything when its stack is destroyed', () => {
+    const kept = ['AWS::S3::Bucket', 'AWS::S3::BucketPolicy', 'AWS::KMS::Key', 'AWS::KMS::Alias'];
+    const found = kept.flatMap(type => ofType(register, type).map(([, { DeletionPolicy }]) => [type, DeletionPolicy]));
+    expect(found).toEqual(kept.map(type => [type, 'Retain']));
+  });
+
+  it('is versioned and not locked, and forgets old versions after 35 days, and the markers that hid them', () => {
+    expect(properties().VersioningConfiguration).toEqual({ Status: 'Enabled' });
+    expect([properties().ObjectLockEnabled, properties().ObjectLockConfiguration]).toEqual([undefined, undefined]);
+    expect(properties().LifecycleConfiguration.Rules).toEqual([
+      { Id: 'stopped-uploads', Status: 'Enabled', AbortIncompleteMultipartUpload: { DaysAfterInitiation: 7 } },
+      {
+        Id: 'old-versions',
+        Status: 'Enabled',
+        ExpiredObjectDeleteMarker: true,
+        NoncurrentVersionExpiration: { NoncurrentDays: 35 },
+      },
+    ]);
+  });
+
+  it('is under a key of its own, closed to the public and to old TLS', () => {
+    const [key] = ofType(register, 'AWS::KMS::Key');
+    const [rule] = properties().BucketEncryption.ServerSideEncryptionConfiguration;
+    expect(rule).toEqual({
+      BucketKeyEnabled: false,
+      ServerSideEncryptionByDefault: { SSEAlgorithm: 'aws:kms', KMSMasterKeyID: { 'Fn::GetAtt': [key?.[0], 'Arn'] } },
+    });
+    expect(Object.values(properties().PublicAccessBlockConfiguration)).toEqual([true, true, true, true]);
+    const conditions = statementsOfBucket(bucket('register'), register).map(({ Condition }) => Condition);
+    expect(conditions).toEqual(
+      expect.arrayContaining([
+        { Bool: { 'aws:SecureTransport': 'false' } },
+        { NumericLessThan: { 's3:TlsVersion': 1.2 } },
+      ]),
+    );
   });
 });
 
@@ -442,7 +485,16 @@ describe('over a vault that stands', () => {
     entryKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-0000000000f2',
     logKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-000000000010',
     trailKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-000000000011',
+    registerKeyArn: 'arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-000000000012',
   };
+
+  it('makes a register for one of an earlier release, which has none', () => {
+    const { registerKeyArn: _, ...earlier } = existing;
+    const outdir = join(directory, 'earlier');
+    const configuration = { ...exampleConfiguration, existing: earlier };
+    const { stacks } = createApp(configuration, { outdir, bundle: false, check: false }).synth();
+    expect(stacks.map(({ stackName }) => stackName)).toContain('DaybreakRegister');
+  });
 
   it('synthesizes no vault stack, imports nothing, and says what is then not managed', () => {
     const outdir = join(directory, 'existing');

@@ -44,6 +44,7 @@ async function appendWithout(action: string | undefined): Promise<number[]> {
     vaultBucket: 'vault',
     evidenceBucket: 'evidence',
     workBucket: 'work',
+    registerBucket: 'register',
     ...keys,
     tenantIdKeyArn: keys.signingKeyArn,
   };

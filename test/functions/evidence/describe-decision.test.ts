@@ -20,6 +20,7 @@ const loss = fc.tuple(fc.constantFrom(...KINDS), id).map(parts => parts.join('/'
 const decision = (name: string) =>
   ({ kind: 'loss.accepted', loss: name, reason: 'mistake', reference: 'INC-42', by: 'staff-7' }) as const;
 
+const REGISTER = { coolingOffDays: 7 };
 const RUN = '2026-11-22T09:00:00.000Z';
 const LONGEST_ALIAS = `alias/daybreak/tenant/${'a'.repeat(234)}`;
 const [FROM, TO] = ['a'.repeat(64), 'b'.repeat(64)];
@@ -67,11 +68,11 @@ const entryOf = (draft: LedgerDraft, state: LedgerProjection, version: 1 | 2) =>
     ...(version === 2 && { signature: { algorithm: 'ECDSA_SHA_256', keyArn: 'k', value: 's' } }),
   }) as unknown as StoredLedgerEntry;
 const accept = (state: LedgerProjection, name: string, version: 1 | 2 = 2) =>
-  fold(state, entryOf(describeDecision(decision(name), [name]), state, version), 'a'.repeat(64));
+  fold(state, entryOf(describeDecision(decision(name), [name], REGISTER), state, version), 'a'.repeat(64));
 
 it('is recorded of a loss by its name, with who and why', () => {
   const name = 'snapshot-missing/daybreak-app-20261122t023000z';
-  const draft = describeDecision(decision(name), [name]);
+  const draft = describeDecision(decision(name), [name], REGISTER);
   expect(LedgerDraft.parse(draft)).toEqual({
     eventId: expect.stringMatching(/^loss-accepted\/[0-9a-f]{64}$/),
     kind: 'loss.accepted',
@@ -83,7 +84,7 @@ it('is recorded of a loss by its name, with who and why', () => {
 
 it('tells nobody of an entry with another’s words: the same words are one event, and others another', () => {
   const name = 'object-gone/20261122t023000z/tenants/s-1/objects/ff';
-  const idOf = (said: Decision) => describeDecision(said, [name]).eventId;
+  const idOf = (said: Decision) => describeDecision(said, [name], REGISTER).eventId;
   expect(idOf(decision(name))).toBe(idOf({ ...decision(name) }));
   const others = [
     { ...decision(name), by: 'staff-8' },
@@ -103,7 +104,7 @@ it('accepts nothing that pulse does not find lost', () => {
   fc.assert(
     fc.property(loss, fc.array(loss), (name, found) => {
       fc.pre(!found.includes(name));
-      expect(() => describeDecision(decision(name), found)).toThrow(LossNotFoundError);
+      expect(() => describeDecision(decision(name), found, REGISTER)).toThrow(LossNotFoundError);
     }),
   );
 });
@@ -137,14 +138,14 @@ it('takes from what was found exactly what was accepted by name, and nothing of 
 it('believes no entry that no appender signed, none that it does not understand, and the first word about a loss', () => {
   const name = 'object-gone/tenants/s-1/objects/ff';
   expect(accept(EMPTY_PROJECTION, name, 1).acceptedLosses).toEqual({});
-  const strange = describeDecision(decision(name), [name]);
+  const strange = describeDecision(decision(name), [name], REGISTER);
   const unknown = { ...strange, body: { ...strange.body, reason: 'it was tiresome' } };
   expect(fold(EMPTY_PROJECTION, entryOf(unknown, EMPTY_PROJECTION, 2), 'a'.repeat(64))).toMatchObject({
     acceptedLosses: {},
     notUnderstood: [1],
   });
   const first = accept(EMPTY_PROJECTION, name);
-  const again = describeDecision({ ...decision(name), reason: 'attack' }, [name]);
+  const again = describeDecision({ ...decision(name), reason: 'attack' }, [name], REGISTER);
   expect(fold(first, entryOf(again, first, 2), 'b'.repeat(64)).acceptedLosses).toEqual(first.acceptedLosses);
 });
 
@@ -183,7 +184,7 @@ it('is told of an upgrade as it was announced, by nobody who could be named, wit
   for (const said of [PLANNED, ENDED]) {
     expect(Decision.parse(said)).toEqual(said);
     const { kind, ...body } = said;
-    const draft = LedgerDraft.parse(describeDecision(said, []));
+    const draft = LedgerDraft.parse(describeDecision(said, [], REGISTER));
     expect(draft).toEqual({
       eventId: expect.stringMatching(/^policies\/2026-11-22T09:00:00\.000Z\/[0-9a-f]{64}$/),
       kind,

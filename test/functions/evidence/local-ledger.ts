@@ -54,6 +54,7 @@ export async function openLedger(options: { directory?: string } = {}) {
     vaultBucket: 'vault',
     evidenceBucket: 'evidence',
     workBucket: 'work',
+    registerBucket: 'register',
     vaultKeyArn: vaultKey?.Arn ?? '',
     signingKeyArn: await newSigningKey(),
     ledgerKeyArn: await newSigningKey(),

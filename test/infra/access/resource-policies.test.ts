@@ -23,7 +23,7 @@ const policies = {
       name,
       bucketPolicy(name as keyof ReturnType<typeof policyBuckets>, configuration, {
         bucketArn: `arn:aws:s3:::${bucket}`,
-        vaultKeyArn: `arn:aws:kms:eu-west-2:${account}:key/00000000-0000-4000-8000-000000000000`,
+        keyArn: `arn:aws:kms:eu-west-2:${account}:key/00000000-0000-4000-8000-000000000000`,
       }),
     ]),
   ),
@@ -39,10 +39,12 @@ const SAID: Record<PolicyName, readonly [version: number, sha256: string]> = {
   'tenant-id-key': [2, '6b7e4309d90f5eca77d547d73d11eb883f68633786c4b656b60bc66a8a7d9053'],
   'log-key': [2, 'd6eeba73101f6ff90ba2446130e4402a0338ec67e591708dc170aaf8201c38de'],
   'trail-key': [2, '6de794f62704d1b3cd9c17d244f14d33bb5b7ef8e905518babef836d408942aa'],
+  'register-key': [2, 'e3a91759e435e6d6d9db4043e8dba44b82cfc97a730f37dc5d5cacfe9f2d6922'],
   'vault-bucket': [2, '0c2af07541e647e479e30c650be907ef4b0bea6ca4936aca82b625cd3af8140e'],
   'evidence-bucket': [2, '6ddfaed41655089f2684e3ebd434d989bebd4db500f021f2e02624ede35fe774'],
   'work-bucket': [2, 'b305ce4cb043bcd687b5f6957d8e3201156889226de33391d7392cc169a073a9'],
   'trail-bucket': [2, '70141c8ffd312362c1a6fad7d0e176e36ce34676903e2b6b8d175efce6bd2fb5'],
+  'register-bucket': [2, 'ad8b4ec93fe8c5ba90dca8b4bd96da1a74b9f207ebcdccc1e17cb5aac9939ca1'],
   'tenant-key': [2, '610b54df762f21e5d620edf8afa55a27d35de64c86e5642a26d04430dfef803a'],
 };
 
@@ -93,5 +95,5 @@ it('keeps within what KMS and S3 take', () => {
     expect(new Set(sids).size).toBe(sids.length);
     expect(sids.filter(sid => !/^[A-Za-z0-9]+$/.test(sid))).toEqual([]);
   }
-  expect(Object.keys(KEY_ALIASES)).toHaveLength(7);
+  expect(Object.keys(KEY_ALIASES)).toHaveLength(8);
 });

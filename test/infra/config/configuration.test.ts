@@ -495,7 +495,7 @@ describe('the configuration', () => {
       'an existing vault with one key for all',
       { existing: { ...existing, signingKeyArn: existing.vaultKeyArn } },
       [
-        '- existing.signingKeyArn: each key of the vault is another one: aws kms describe-key of alias/daybreak/vault, signing, ledger, entries, tenant-ids, logs and trail prints one each',
+        '- existing.signingKeyArn: each key of the vault is another one: aws kms describe-key of alias/daybreak/vault, signing, ledger, entries, tenant-ids, logs, trail and register prints one each',
         `    existing.signingKeyArn: "${existing.vaultKeyArn}"`,
         `    existing.vaultKeyArn: "${existing.vaultKeyArn}"`,
       ],
@@ -526,6 +526,22 @@ describe('the configuration', () => {
       'an account as a number',
       { account: 111122223333 },
       ['- account: Invalid input: expected string, received number', '    account: 111122223333'],
+    ],
+    [
+      'a register whose changes count at once',
+      { register: { coolingOffDays: 0 } },
+      [
+        '- register.coolingOffDays: must be a day at least: nobody could stop a forged contact',
+        '    register.coolingOffDays: 0',
+      ],
+    ],
+    [
+      'a register whose changes wait longer than old versions are kept',
+      { register: { coolingOffDays: 29 } },
+      [
+        '- register.coolingOffDays: must be 28 days at most: what counts until then is an old version, and old versions go after 35',
+        '    register.coolingOffDays: 29',
+      ],
     ],
     ['a member that does not exist', { retenttion: {} }, ['- configuration: Unrecognized key: "retenttion"']],
   ])('judges %s', (_name, change, problems) => {
@@ -565,6 +581,7 @@ describe('the configuration', () => {
       ],
       buckets: [{ id: 'uploads', name: 'example-wellbeing-uploads', tenantPrefix: 'schools/{tenant}/' }],
       accepted: [],
+      register: { coolingOffDays: 7 },
       restoreTest: {
         objectsPerTenant: 20,
         minimumCoveragePercent: 95,

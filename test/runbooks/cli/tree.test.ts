@@ -12,6 +12,15 @@ const root = join(import.meta.dirname, '../../..');
 const daybreak = (...parameters: string[]) => runHere(createDaybreak(VERB_GROUPS), parameters, describeEnd);
 const verbs = VERB_GROUPS.flatMap(group => group.verbs.map(verb => ({ group: group.name, ...verb })));
 
+/** The kinds of entries: whether their ids are given, and what their words are given by. */
+const REGISTER: Record<string, { id: boolean; words: string[]; clear: boolean }> = {
+  controller: { id: false, words: ['--type', '--name', '--answer', '--note'], clear: true },
+  tenant: { id: true, words: ['--controller', '--name', '--starts-on', '--ends-on', '--note'], clear: true },
+  contact: { id: false, words: ['--controller', '--name', '--email', '--phone', '--may', '--note'], clear: true },
+  person: { id: true, words: ['--name', '--email', '--note'], clear: true },
+  text: { id: false, words: ['--about', '--text'], clear: false },
+};
+
 it('has these verbs, with these options', () => {
   const target = ['--local', '--evidence-bucket', '--profile'];
   const tree = verbs.map(({ group, name, options }) => [`${group} ${name}`, options.map(({ long }) => long)]);
@@ -20,6 +29,15 @@ it('has these verbs, with these options', () => {
     'loss accept': [...target, '--loss', '--reason', '--reference', '--by'],
     'evidence verify': [...target, '--ledger-key', '--entry-key', '--signing-key'],
     'evidence show': [...target, '--kind', '--since', '--subject', '--limit'],
+    ...Object.fromEntries(
+      Object.entries(REGISTER).flatMap(([kind, { id, words, clear }]) => [
+        [`register ${kind} add`, [...target, ...(id ? ['--id'] : []), ...words, '--by']],
+        [`register ${kind} change`, [...target, '--id', ...words, ...(clear ? ['--clear'] : []), '--by']],
+        [`register ${kind} remove`, [...target, '--id', '--by']],
+        [`register ${kind} confirm`, [...target, '--id', '--by']],
+        [`register ${kind} show`, [...target, '--id']],
+      ]),
+    ),
     'keys check': ['--configuration', '--profile'],
     'keys upgrade': ['--configuration', '--profile', '--yes', '--remove-unknown'],
     'database grant-sql': ['--reader'],
@@ -32,7 +50,7 @@ it('has these verbs, with these options', () => {
 
 describe.each(verbs)('daybreak $group $name', ({ group, name, summary, options, examples }) => {
   it('explains itself: what it does, its options, examples, the exit codes', async () => {
-    const { exitCode, stdout, stderr } = await daybreak(group, name, '--help');
+    const { exitCode, stdout, stderr } = await daybreak(...group.split(' '), name, '--help');
     expect([exitCode, stderr]).toEqual([0, '']);
     expect(stdout.startsWith(`Usage: daybreak ${group} ${name} [options]\n\n${summary}\n\nOptions:\n`)).toBe(true);
     expect([...stdout.matchAll(/^ {2}(?:-h, )?(--[\w-]+)/gm)].map(match => match[1])).toEqual([
@@ -42,8 +60,8 @@ describe.each(verbs)('daybreak $group $name', ({ group, name, summary, options, 
     ]);
     const shown = examples.flatMap(({ command, what }) => [`  ${command}`, `      ${what}`]);
     expect(stdout).toContain(`\nExamples:\n${shown.join('\n')}\n\n${EXIT_CODES}\n`);
-    expect((await daybreak('help', group, name)).stdout).toBe(stdout);
-    expect((await daybreak('--help', group, name)).stdout).toBe(stdout);
+    expect((await daybreak('help', ...group.split(' '), name)).stdout).toBe(stdout);
+    expect((await daybreak('--help', ...group.split(' '), name)).stdout).toBe(stdout);
   });
 
   it('has examples of itself, which it understands', async () => {
@@ -70,7 +88,7 @@ it('lists all verbs in its help', async () => {
   const { exitCode, stdout } = await daybreak('--help');
   expect(exitCode).toBe(0);
   expect(stdout).toMatch(/^Usage: daybreak VERB \[options\]\n/);
-  const listed = [...stdout.matchAll(/^ {2}(\w+ [\w-]+) {2,}\S/gm)].map(match => match[1]);
+  const listed = [...stdout.matchAll(/^ {2}(\w+(?: [\w-]+){1,2}) {2,}\S/gm)].map(match => match[1]);
   expect(listed).toEqual(verbs.map(({ group, name }) => `${group} ${name}`));
   expect(stdout.endsWith(`\n${EXIT_CODES}\n`)).toBe(true);
   expect((await daybreak('help')).stdout).toBe(stdout);
@@ -80,6 +98,16 @@ it('lists the verbs of a group in its help', async () => {
   const { stdout } = await daybreak('evidence', '--help');
   expect(stdout).toMatch(/^Usage: daybreak evidence VERB \[options\]\n/);
   expect([...stdout.matchAll(/^ {2}evidence (\w+) /gm)].map(match => match[1])).toEqual(['verify', 'show']);
+});
+
+it('lists the verbs of all groups below a word, and of one of them', async () => {
+  const listed = async (...words: string[]) => {
+    const { stdout } = await daybreak(...words, '--help');
+    return [...stdout.matchAll(/^ {2}(register \w+ \w+) /gm)].map(match => match[1]);
+  };
+  const all = verbs.filter(({ group }) => group.startsWith('register ')).map(({ group, name }) => `${group} ${name}`);
+  expect(await listed('register')).toEqual(all);
+  expect(await listed('register', 'contact')).toEqual(all.filter(verb => verb.startsWith('register contact ')));
 });
 
 it.each([
@@ -179,7 +207,7 @@ describe('completion', () => {
   }
 
   it.each([
-    [[''], [...VERB_GROUPS.map(({ name }) => name), '--version', '--help']],
+    [[''], [...new Set(VERB_GROUPS.map(({ name }) => name.split(' ')[0] ?? '')), '--version', '--help']],
     [['data'], ['database']],
     [['evidence', 's'], ['show']],
     [
@@ -213,7 +241,7 @@ _files() { print -r -- "_files $*"; }`;
   }
 
   it.each([
-    [[''], [...VERB_GROUPS.map(({ name }) => name), '--version', '--help']],
+    [[''], [...new Set(VERB_GROUPS.map(({ name }) => name.split(' ')[0] ?? '')), '--version', '--help']],
     [
       ['evidence', ''],
       ['verify', 'show', '--help'],

@@ -79,6 +79,7 @@ describe('deploying the assembly to a local cloud', () => {
       vaultBucket,
       evidenceBucket: `daybreak-evidence-${account}-eu-west-2`,
       workBucket: `daybreak-work-${account}-eu-west-2`,
+      registerBucket: `daybreak-register-${account}-eu-west-2`,
       vaultKeyArn: keyArnIn(deployed, 'VaultKey'),
       signingKeyArn: keyArnIn(deployed, 'SigningKey'),
       tenantIdKeyArn: keyArnIn(deployed, 'TenantIdKey'),

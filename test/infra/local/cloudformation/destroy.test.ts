@@ -30,6 +30,7 @@ const ALIASES = {
   entryKeyArn: 'entries',
   logKeyArn: 'logs',
   trailKeyArn: 'trail',
+  registerKeyArn: 'register',
 };
 
 beforeAll(() => {
@@ -49,6 +50,13 @@ async function destroyAllButTheVault(cloud: LocalCloud): Promise<void> {
   await destroyStack(cloud, 'DaybreakWorkflows');
   setTerminationProtection(cloud, 'DaybreakTrail', false);
   await destroyStack(cloud, 'DaybreakTrail');
+}
+
+async function destroyKept(cloud: LocalCloud): Promise<void> {
+  for (const stack of ['DaybreakVault', 'DaybreakRegister']) {
+    setTerminationProtection(cloud, stack, false);
+    await destroyStack(cloud, stack);
+  }
 }
 
 const describeKey = (cloud: LocalCloud, KeyId: string) =>
@@ -75,7 +83,7 @@ describe('destroying stacks of a local cloud', () => {
     }
     await expect(describeKey(cloud, 'alias/daybreak/alarms')).rejects.toThrow('is not found');
     expect((await describeKey(cloud, topicKey)).KeyMetadata?.KeyState).toBe('Enabled');
-    expect([...cloud.stacks.standing.keys()]).toEqual(['DaybreakVault']);
+    expect([...cloud.stacks.standing.keys()]).toEqual(['DaybreakVault', 'DaybreakRegister']);
   });
 
   it('refuses a stack that others import from, one that is protected, and one that is not there', async () => {
@@ -102,8 +110,7 @@ describe('destroying stacks of a local cloud', () => {
       new PutObjectCommand({ Bucket, Key: 'recovery-points/a.json', Body: 'kept' }),
     );
     await destroyAllButTheVault(cloud);
-    setTerminationProtection(cloud, 'DaybreakVault', false);
-    await destroyStack(cloud, 'DaybreakVault');
+    await destroyKept(cloud);
     expect([...cloud.stacks.standing.keys()]).toEqual([]);
     const { Body, ObjectLockMode } = await client.send(new GetObjectCommand({ Bucket, Key: 'recovery-points/a.json' }));
     expect([await Body?.transformToString(), ObjectLockMode]).toEqual(['kept', 'GOVERNANCE']);
@@ -122,8 +129,7 @@ describe('destroying stacks of a local cloud', () => {
     const cloud = await deployedCloud();
     const before = cloud.lambda.environmentOf('daybreak-backup-plan');
     await destroyAllButTheVault(cloud);
-    setTerminationProtection(cloud, 'DaybreakVault', false);
-    await destroyStack(cloud, 'DaybreakVault');
+    await destroyKept(cloud);
     const existing: Record<string, string> = {};
     for (const [name, alias] of Object.entries(ALIASES)) {
       existing[name] = (await describeKey(cloud, `alias/daybreak/${alias}`)).KeyMetadata?.Arn ?? '';

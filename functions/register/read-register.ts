@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto';
+import type { Deployment } from '../contracts/configuration.ts';
+import { RegisterEntryId } from '../contracts/identifiers.ts';
+import { kindOfEntry, REGISTER_CONTENTS, type RegisterContent, RegisterDocument } from '../contracts/register.ts';
+import { REGISTER_PREFIX, registerEntryKey } from '../contracts/vault-layout.ts';
+import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
+import { inOrder } from '../platform/in-order.ts';
+import { type LedgerPlace, readLedgerState } from '../platform/ledger.ts';
+import type { RecordedEntry } from '../platform/ledger-projection.ts';
+import { parseDocument } from '../platform/parse-document.ts';
+import { type ListedVersion, listVersions, ObjectNotFoundError, readBytes } from '../platform/s3.ts';
+import { type ReadEntry, type Register, waits } from './judge-register.ts';
+
+/** Where the register lies, and the ledger that says what of it counts. */
+export type RegisterPlace = LedgerPlace & Pick<Deployment, 'registerBucket'>;
+
+/** No entry is as long; somebody else's may be made to fill the memory. */
+const LONGEST_DOCUMENT_BYTES = 1024 * 1024;
+const AT_ONCE = { underWay: 16, waiting: 1024 };
+
+/**
+ * Reads entries of the register, and compares each with what the ledger recorded of it. What counts is found by its hash
+ * among all versions that are there: so an entry that was written over, hidden or deleted within the last 35 days is read as
+ * it was recorded, and says that something else lies there.
+ * @param isAsked which entries.
+ */
+export async function readRegister(
+  place: RegisterPlace,
+  now: Date,
+  isAsked: (id: RegisterEntryId) => boolean = () => true,
+): Promise<Register> {
+  const { register } = await readLedgerState(place);
+  const versions = new Map<RegisterEntryId, ListedVersion[]>();
+  for await (const version of listVersions(place.registerBucket, REGISTER_PREFIX)) {
+    const id = idOfKey(version.key);
+    if (id !== undefined && isAsked(id)) versions.set(id, [...(versions.get(id) ?? []), version]);
+  }
+  const ids = new Set([...(Object.keys(register) as RegisterEntryId[]).filter(isAsked), ...versions.keys()]);
+  const read = (id: RegisterEntryId) => readEntry(place, id, register[id], versions.get(id) ?? [], now);
+  const entries = inOrder([...ids].sort(), read, AT_ONCE);
+  return new Map((await Array.fromAsync(entries)).map(entry => [entry.id, entry]));
+}
+
+/** A document with these words, under a salt that nobody knows. */
+export function writeDocument(entry: RegisterEntryId, content: RegisterContent): Buffer {
+  const salt = randomBytes(32).toString('base64url');
+  return Buffer.from(canonicalJson({ version: 1, entry, salt, content }));
+}
+
+/** The words of a document; undefined where it is none of this entry. */
+export function readContent(entry: RegisterEntryId, bytes: Buffer): RegisterContent | undefined {
+  const document = parseDocument(RegisterDocument, bytes);
+  if (document?.entry !== entry) return undefined;
+  return REGISTER_CONTENTS[kindOfEntry(entry)].safeParse(document.content).data;
+}
+
+/** The document with this hash among the versions of an entry; undefined where there is none. */
+export async function findRecorded(
+  { registerBucket }: Pick<RegisterPlace, 'registerBucket'>,
+  entry: RegisterEntryId,
+  sha256: string,
+): Promise<Buffer | undefined> {
+  const key = registerEntryKey(entry);
+  const versions = (await Array.fromAsync(listVersions(registerBucket, key))).filter(version => version.key === key);
+  return (await findByHash(registerBucket, versions, [sha256])).get(sha256)?.bytes;
+}
+
+function idOfKey(key: string): RegisterEntryId | undefined {
+  const { data } = RegisterEntryId.safeParse(key.slice(REGISTER_PREFIX.length, -'.json'.length));
+  return data !== undefined && registerEntryKey(data) === key ? data : undefined;
+}
+
+async function readEntry(
+  { registerBucket }: RegisterPlace,
+  id: RegisterEntryId,
+  recorded: RecordedEntry | undefined,
+  versions: readonly ListedVersion[],
+  now: Date,
+): Promise<ReadEntry> {
+  const current = versions.find(({ isLatest }) => isLatest);
+  const isThere = current !== undefined && !current.isDeleteMarker;
+  if (recorded === undefined) {
+    return { id, recorded, latest: undefined, before: undefined, lies: isThere ? 'something else' : 'nothing' };
+  }
+  const latest = recorded.latest.sha256;
+  // What counted before is needed for as long as it counts, and may be gone afterwards.
+  const before = waits({ recorded }, now) ? recorded.before?.sha256 : undefined;
+  const found = await findByHash(registerBucket, versions, before === undefined ? [latest] : [latest, before]);
+  const words = (sha256: string | undefined) => {
+    const bytes = sha256 === undefined ? undefined : found.get(sha256)?.bytes;
+    return bytes && readContent(id, bytes);
+  };
+  const isAsRecorded = current !== undefined && found.get(latest)?.versionId === current.versionId;
+  const lies = !isThere ? 'nothing' : isAsRecorded ? 'as recorded' : 'something else';
+  return { id, recorded, latest: words(latest), before: words(before), lies };
+}
+
+/** Reads versions, the newest first, until each of the hashes was met. */
+async function findByHash(
+  bucket: string,
+  versions: readonly ListedVersion[],
+  hashes: readonly string[],
+): Promise<Map<string, { bytes: Buffer; versionId: string }>> {
+  const found = new Map<string, { bytes: Buffer; versionId: string }>();
+  for (const { key, versionId, isDeleteMarker, sizeBytes } of versions) {
+    if (hashes.every(hash => found.has(hash))) break;
+    if (isDeleteMarker || sizeBytes > LONGEST_DOCUMENT_BYTES) continue;
+    try {
+      const bytes = await readBytes(bucket, key, { versionId });
+      const hash = sha256Hex(bytes);
+      if (hashes.includes(hash) && !found.has(hash)) found.set(hash, { bytes, versionId });
+    } catch (error) {
+      // An old version may go between the listing and this.
+      if (!(error instanceof ObjectNotFoundError)) throw error;
+    }
+  }
+  return found;
+}
