@@ -155,8 +155,8 @@ async function change(
 
 /** @throws EntryNotAsAskedError naming a tenant or contact of this controller: without it nobody could say whose they are. */
 async function refuseWhileNamed(place: RegisterPlace, controller: RegisterEntryId): Promise<void> {
-  const { now } = currentRuntime().clock;
-  const named = await readRegister(place, now(), id => ['tenant', 'contact'].includes(kindOfEntry(id)));
+  const now = currentRuntime().clock.now();
+  const named = await readRegister(place, now, id => ['tenant', 'contact'].includes(kindOfEntry(id)));
   for (const { id, latest } of named.values()) {
     if (latest !== undefined && 'controller' in latest && latest.controller === controller) {
       throw new EntryNotAsAskedError(`${id} is of ${controller}: remove that first, or change its controller`);

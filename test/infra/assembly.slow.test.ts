@@ -52,7 +52,11 @@ const assets = (directory: string) => readdirSync(directory).filter(name => name
 
 describe('two assemblies of one configuration, in two places', () => {
   it.each([
-    ['Daybreak', whole, ['DaybreakMonitoring', 'DaybreakRegister', 'DaybreakTrail', 'DaybreakVault', 'DaybreakWorkflows']],
+    [
+      'Daybreak',
+      whole,
+      ['DaybreakMonitoring', 'DaybreakRegister', 'DaybreakTrail', 'DaybreakVault', 'DaybreakWorkflows'],
+    ],
     ['steps with their code', bundled, ['Steps']],
   ])('have the same templates of %s, byte for byte', (_name, [one = '', other = ''], stacks) => {
     const templates = globSync('*.template.json', { cwd: one }).sort();

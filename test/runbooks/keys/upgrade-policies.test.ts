@@ -14,7 +14,7 @@ import { account, operator, step, widened } from '../../infra/access/attacks-acc
 import { killUpgrades, whatRolesMay } from './killed-upgrades.ts';
 import { countStates, earlier, PoliciesAccount } from './policies-account.ts';
 
-const OWN_POLICIES = 11;
+const OWN_POLICIES = 13;
 const TENANTS = ['oak', 'elm', 'ash'];
 const ALL = OWN_POLICIES + TENANTS.length;
 
@@ -40,11 +40,11 @@ describe('what is deployed', () => {
     ).toEqual([]);
     expect(surveyed.map(({ subject }) => subject).sort()).toEqual(
       [
-        ...['entries', 'ledger', 'logs', 'signing', 'tenant-ids', 'trail', 'vault'].map(
+        ...['entries', 'ledger', 'logs', 'register', 'signing', 'tenant-ids', 'trail', 'vault'].map(
           name => `alias/daybreak/${name}`,
         ),
         ...TENANTS.map(name => `alias/daybreak/tenant/${name}`),
-        ...['evidence', 'trail', 'vault', 'work'].map(name => `daybreak-${name}-${account}-eu-west-2`),
+        ...['evidence', 'register', 'trail', 'vault', 'work'].map(name => `daybreak-${name}-${account}-eu-west-2`),
       ].sort(),
     );
   });
@@ -312,7 +312,7 @@ it('looks at 1,100 tenants’ keys within the quotas of KMS', async () => {
   const from = own.requests.length;
   expect(countStates(await own.check())).toEqual({ current: ALL + COUNT });
   const made = own.requests.slice(from);
-  expect(made.filter(({ name }) => name === 'GetKeyPolicy')).toHaveLength(ALL - 4 + COUNT);
+  expect(made.filter(({ name }) => name === 'GetKeyPolicy')).toHaveLength(ALL - 5 + COUNT);
   const reads = made.filter(({ name }) => /^GetKeyPolicy$|policy$/.test(name));
   const inOneSecond = reads.map(
     ({ atMs }) => reads.filter(other => other.atMs >= atMs && other.atMs < atMs + 1000).length,
