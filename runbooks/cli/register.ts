@@ -321,7 +321,7 @@ function readWords(kind: RegisterKind, before: object, given: Given, cleared: re
 function readAnswers(before: object, given: readonly string[]): Record<string, string> {
   const answers = new Map<string, string>(Object.entries(before));
   for (const one of given) {
-    const [, question, answer] = /^([^=]+)=(.*)$/s.exec(one) ?? [];
+    const [, question, answer] = /^([a-z][a-z0-9-]{0,39})=(.*)$/s.exec(one) ?? [];
     if (question === undefined) throw new UsageError('--answer: give a question and its answer: data-format=CSV');
     if (answer) answers.set(question, answer);
     else answers.delete(question);
