@@ -12,7 +12,7 @@ const PASSED_TO = [
 /** What a request carries that Lambda makes of KMS for its caller. */
 const THROUGH_LAMBDA = { 'kms:ViaService': `lambda.${REGION}.amazonaws.com` };
 /** The tags on keys that stacks make. A school's key has another one: stacks never touch those. */
-const KEY_PURPOSES = ['vault', 'trail', 'monitoring'];
+const KEY_PURPOSES = ['vault', 'register', 'trail', 'monitoring'];
 
 /**
  * What CloudFormation's execution role may do, instead of everything: make, change and take away what the stacks hold, by
@@ -102,7 +102,7 @@ function keys({ account }: SupplierConfiguration): PolicyStatement[] {
       Sid: 'Aliases',
       Effect: 'Allow',
       Action: ['kms:CreateAlias', 'kms:UpdateAlias', 'kms:DeleteAlias'],
-      Resource: ['vault', 'signing', 'ledger', 'entries', 'tenant-ids', 'logs', 'trail', 'alarms'].map(
+      Resource: ['vault', 'signing', 'ledger', 'entries', 'tenant-ids', 'logs', 'trail', 'register', 'alarms'].map(
         name => `arn:aws:kms:${REGION}:${account}:alias/daybreak/${name}`,
       ),
     },

@@ -1,3 +1,5 @@
+import { VERB_GROUPS } from '../../runbooks/cli/verb-groups.ts';
+
 /** A command of the AWS CLI or of `daybreak`, as a page has it. */
 export interface WrittenCommand {
   /** `aws kms`, or `daybreak evidence`. */
@@ -28,7 +30,7 @@ export function commandsInShell(shell: string): WrittenCommand[] {
       );
       if (start < 0) return [];
       const [program, ...rest] = words.slice(start);
-      const [service, operation, ...parameters] = program === 'daybreak' ? rest.slice(1) : rest;
+      const [service, operation, ...parameters] = program === 'daybreak' ? joinGroup(rest.slice(1)) : rest;
       if (service === undefined || operation === undefined) return [];
       const options = parameters.filter(word => word.startsWith('--')).map(word => word.split('=', 1)[0] ?? '');
       return [{ service: `${program} ${service}`, operation, options, text: text.trim() }];
@@ -53,4 +55,12 @@ function splitCommands(line: string): string[] {
 
 function wordsOf(text: string): string[] {
   return [...text.matchAll(/(?:[^\s"']|"[^"]*"|'[^']*')+/g)].map(([word]) => word);
+}
+
+/** The words with those that name a group as one: `register contact`. */
+function joinGroup(words: readonly string[]): readonly string[] {
+  const group = VERB_GROUPS.map(({ name }) => name.split(' ')).find(
+    names => names.length > 1 && names.every((name, index) => words[index] === name),
+  );
+  return group === undefined ? words : [group.join(' '), ...words.slice(group.length)];
 }

@@ -13,7 +13,7 @@ const startsAt = new Date('2026-11-30T02:30:00.000Z');
 const deployment = {
   accountId: '111122223333',
   region: 'eu-west-2',
-  ...{ vaultBucket: 'vault', evidenceBucket: 'evidence', workBucket: 'work' },
+  ...{ vaultBucket: 'vault', evidenceBucket: 'evidence', workBucket: 'work', registerBucket: 'register' },
   ...{ vaultKeyArn: '', signingKeyArn: '', ledgerKeyArn: '', entryKeyArn: '', tenantIdKeyArn: '' },
 };
 const restoreTest = { subnetGroupName: 'isolated', securityGroupId: 'sg-1' };
