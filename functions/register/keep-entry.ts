@@ -124,7 +124,7 @@ export async function removeEntry(
     try {
       await deleteObject(place.registerBucket, registerEntryKey(id), { ifMatch: current.eTag });
     } catch (error) {
-      throw error instanceof PreconditionFailedError ? changedMeanwhile(id, error) : error;
+      throw isMeanwhile(error) ? changedMeanwhile(id, error) : error;
     }
     if ((await readCurrent(place, id)) !== undefined) throw changedMeanwhile(id);
   }
@@ -210,8 +210,7 @@ async function write(
     const condition = eTag === undefined ? { onlyIfAbsent: true } : { ifMatch: eTag };
     await writeBytes(registerBucket, registerEntryKey(id), bytes, { ...options, ...condition });
   } catch (error) {
-    const isMeanwhile = error instanceof PreconditionFailedError || error instanceof ObjectNotFoundError;
-    throw isMeanwhile ? changedMeanwhile(id, error) : error;
+    throw isMeanwhile(error) ? changedMeanwhile(id, error) : error;
   }
 }
 
@@ -238,6 +237,11 @@ async function readBack(place: RegisterPlace, id: RegisterEntryId, sha256: strin
   const current = await readCurrent(place, id);
   if (current === undefined || sha256Hex(current.bytes) !== sha256) throw changedMeanwhile(id);
   return kept;
+}
+
+/** The object is another one than was read, or gone. */
+function isMeanwhile(error: unknown): boolean {
+  return error instanceof PreconditionFailedError || error instanceof ObjectNotFoundError;
 }
 
 function changedMeanwhile(id: RegisterEntryId, cause?: unknown): EntryChangedMeanwhileError {

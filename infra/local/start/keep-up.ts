@@ -34,7 +34,12 @@ export async function keepUp(
     AWS_SECRET_ACCESS_KEY: secretAccessKey,
   };
   for (const [name, value] of Object.entries(variables)) display.line(`  export ${name}=${quoteForShell(value)}`);
-  for (const bucket of [deployment.vaultBucket, deployment.evidenceBucket, deployment.workBucket])
+  for (const bucket of [
+    deployment.vaultBucket,
+    deployment.evidenceBucket,
+    deployment.workBucket,
+    deployment.registerBucket,
+  ])
     display.line(`  aws s3 ls --recursive s3://${bucket}/`);
   display.line(
     `  npm run daybreak -- evidence verify --evidence-bucket ${deployment.evidenceBucket} --ledger-key ${deployment.ledgerKeyArn} --entry-key ${deployment.entryKeyArn}`,

@@ -49,7 +49,7 @@ export const ENDPOINT_SILENT = 'no endpoint policy allows';
 export const LOCKED = 'Object Lock';
 export const ALLOWED = 'allowed';
 
-export type Bucket = 'vault' | 'evidence' | 'work';
+export type Bucket = 'vault' | 'evidence' | 'work' | 'register';
 
 /** An account in memory with Daybreak deployed as the example configuration says, and what an attack on it needs. */
 export class AttackedAccount {

@@ -360,15 +360,18 @@ describe('an upgrade of what is deployed', () => {
     });
   });
 
-  it.each(['vault', 'evidence', 'work'] as const)('changes the %s bucket’s policy and settings', async bucket => {
-    for (const action of [
-      's3:PutBucketPolicy',
-      's3:PutBucketObjectLockConfiguration',
-      's3:PutLifecycleConfiguration',
-    ]) {
-      expect(await deployed.judge(cloudFormation, action, deployed.arnOf(bucket)), action).toBe(ALLOWED);
-    }
-  });
+  it.each(['vault', 'evidence', 'work', 'register'] as const)(
+    'changes the %s bucket’s policy and settings',
+    async bucket => {
+      for (const action of [
+        's3:PutBucketPolicy',
+        's3:PutBucketObjectLockConfiguration',
+        's3:PutLifecycleConfiguration',
+      ]) {
+        expect(await deployed.judge(cloudFormation, action, deployed.arnOf(bucket)), action).toBe(ALLOWED);
+      }
+    },
+  );
 
   it('changes the policies of the keys, and uses no key', async () => {
     const context = { 'aws:ResourceTag/daybreak:purpose': 'vault' };

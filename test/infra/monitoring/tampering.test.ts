@@ -81,7 +81,7 @@ const TAMPERING: readonly Row[] = [
     ['CreateAlias', 'UpdateAlias', 'DeleteAlias'],
     parameters({ aliasName: 'alias/daybreak/tenant/oak', targetKeyId: otherKey }),
   ),
-  ...['vault', 'evidence', 'work'].flatMap(purpose =>
+  ...['vault', 'evidence', 'work', 'register'].flatMap(purpose =>
     each(
       'buckets',
       [

@@ -147,7 +147,11 @@ describe('daybreak evidence', () => {
   });
 
   it.each([
-    ['no command', [], `give a command: ${VERB_GROUPS.map(({ name }) => name).join(', ')}; see daybreak --help`],
+    [
+      'no command',
+      [],
+      `give a command: ${[...new Set(VERB_GROUPS.map(({ name }) => name.split(' ')[0]))].join(', ')}; see daybreak --help`,
+    ],
     ['half a command', ['evidence'], 'give a command: evidence verify, show; see daybreak evidence --help'],
     ['an unknown command', ['evidence', 'forge'], 'there is no command "evidence forge"; see daybreak evidence --help'],
     ['a name from the prototype', ['constructor'], 'there is no command "constructor"; see daybreak --help'],
@@ -263,6 +267,7 @@ describe('daybreak deploy', () => {
       'daybreak-deploy-workflows',
       'daybreak-deployer',
       'daybreak-operator',
+      'daybreak-registrar',
       'daybreak-responder',
     ]);
     const never = JSON.parse(readFileSync(join(output, 'daybreak-deploy-never.json'), 'utf8'));
