@@ -48,6 +48,8 @@ export const policedBucket = (scratch: Scratch): Promise<string> =>
         put('customer', { Null: { [customer]: 'false' } }),
         put('tls', { NumericLessThan: { 's3:TlsVersion': '1.2' } }),
         put('tls-known', { NumericGreaterThanEquals: { 's3:TlsVersion': '1.2' } }),
+        put('seen', { Null: { 's3:if-match': 'true', 's3:if-none-match': 'true' } }),
+        { Action: 's3:DeleteObject', Resource: `${arn}/seen/*`, Condition: { Null: { 's3:if-match': 'true' } } },
         { Action: 's3:DeleteObject', Resource: `${arn}/hidden/*` },
         { Action: 's3:UpdateObjectEncryption', Resource: `${arn}/swapped/*` },
       ];

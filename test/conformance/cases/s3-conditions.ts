@@ -16,6 +16,7 @@ import { s3Api, s3Guide } from './pages.ts';
 
 const LEDGER = 'functions/evidence/append.ts: the ledger’s entries are written once';
 const COPY = 'functions/platform/object-copy.ts: a rerun adopts the copy that is there';
+const REGISTER = 'functions/register/keep-entry.ts: of two editors one is told';
 const POLICY = 'infra/stacks/vault.ts: NothingIsWrittenTwice';
 
 const put = (scratch: Scratch, Bucket: string, Key: string, more: Partial<PutObjectCommandInput> = {}) =>
@@ -188,6 +189,38 @@ export const s3ConditionCases: readonly ConformanceCase[] = [
       const to = (more: Partial<CopyObjectCommandInput>) =>
         answer(copy(scratch, bucket, 'free/source', 'once/copied', more), { notImplemented: true });
       return { without: await to({}), with: await to({ IfNoneMatch: '*' }) };
+    },
+  },
+  {
+    service: 'S3',
+    name: 'DeleteObject with If-Match deletes what was read, and refuses what has changed',
+    restsOn: REGISTER,
+    page: s3Guide('conditional-deletes'),
+    expected: { changed: '412 PreconditionFailed', read: 'done' },
+    observe: async scratch => {
+      const named = { Bucket: await versionedBucket(scratch), Key: 'conditions/deleted' };
+      const before = await put(scratch, named.Bucket, named.Key, { Body: 'before' });
+      const { ETag } = await put(scratch, named.Bucket, named.Key, { Body: 'after' });
+      const remove = (IfMatch: string | undefined) =>
+        answer(scratch.s3.send(new DeleteObjectCommand({ ...named, IfMatch })));
+      return { changed: await remove(before.ETag), read: await remove(ETag) };
+    },
+  },
+  {
+    service: 'S3',
+    name: 'a bucket policy can demand of every put and delete that it names what it replaces, or that there is nothing',
+    restsOn: 'infra/access/bucket-policies.ts: NothingIsWrittenUnseen, NothingIsDeletedUnseen',
+    page: s3Guide('conditional-delete-enforce'),
+    expected: { unseen: '403 AccessDenied', deletedUnseen: '403 AccessDenied', deleted: 'done' },
+    observe: async scratch => {
+      const named = { Bucket: await policedBucket(scratch), Key: 'seen/entry' };
+      const write = (more: Partial<PutObjectCommandInput>) => put(scratch, named.Bucket, named.Key, more);
+      const remove = (IfMatch?: string) => answer(scratch.s3.send(new DeleteObjectCommand({ ...named, IfMatch })));
+      const unseen = await answer(write({}));
+      const first = await write({ IfNoneMatch: '*' });
+      const second = await write({ IfMatch: first.ETag });
+      const deletedUnseen = await remove();
+      return { unseen, deletedUnseen, deleted: await remove(second.ETag) };
     },
   },
 ];
