@@ -13,10 +13,19 @@ import {
   listObjects,
   ObjectNotFoundError,
   PreconditionFailedError,
-  readWhole,
+  readBytes,
+  readChunks,
+  readObject,
   writeBytes,
 } from '../platform/s3.ts';
-import { findRecorded, type RegisterPlace, readContent, readRegister, writeDocument } from './read-register.ts';
+import {
+  findRecorded,
+  LONGEST_DOCUMENT_BYTES,
+  type RegisterPlace,
+  readContent,
+  readRegister,
+  writeDocument,
+} from './read-register.ts';
 
 /** The entry is not as it has to be for what was asked; the message says what to do. */
 export class EntryNotAsAskedError extends PermanentError {}
@@ -172,10 +181,10 @@ async function findLeft(
   register: Readonly<{ [id: string]: RecordedEntry }>,
 ): Promise<RegisterEntryId | undefined> {
   for await (const { objects } of listObjects(registerBucket, `${REGISTER_PREFIX}${kind}/`)) {
-    for (const { key } of objects) {
+    for (const { key, sizeBytes } of objects) {
       const { data: id } = RegisterEntryId.safeParse(key.slice(REGISTER_PREFIX.length, -'.json'.length));
-      if (id === undefined || register[id] !== undefined) continue;
-      const lying = readContent(id, (await readWhole(registerBucket, key)).bytes);
+      if (id === undefined || register[id] !== undefined || sizeBytes > LONGEST_DOCUMENT_BYTES) continue;
+      const lying = readContent(id, await readBytes(registerBucket, key));
       if (canonicalJson(lying ?? null) === canonicalJson(content)) return id;
     }
   }
@@ -192,7 +201,12 @@ async function readCurrent(
   id: RegisterEntryId,
 ): Promise<{ bytes: Buffer; eTag: string } | undefined> {
   try {
-    return await readWhole(registerBucket, registerEntryKey(id));
+    const { body, sizeBytes, eTag } = await readObject(registerBucket, registerEntryKey(id));
+    if (sizeBytes <= LONGEST_DOCUMENT_BYTES)
+      return { bytes: Buffer.concat(await Array.fromAsync(readChunks(id, body))), eTag };
+    // It is no document, and is written over or deleted without being read.
+    body.destroy();
+    return { bytes: Buffer.alloc(0), eTag };
   } catch (error) {
     if (error instanceof ObjectNotFoundError) return undefined;
     throw error;

@@ -15,7 +15,7 @@ import { type ReadEntry, type Register, waits } from './judge-register.ts';
 export type RegisterPlace = LedgerPlace & Pick<Deployment, 'registerBucket'>;
 
 /** No entry is as long; somebody else's may be made to fill the memory. */
-const LONGEST_DOCUMENT_BYTES = 1024 * 1024;
+export const LONGEST_DOCUMENT_BYTES = 1024 * 1024;
 const AT_ONCE = { underWay: 16, waiting: 1024 };
 
 /**

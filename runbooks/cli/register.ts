@@ -14,6 +14,7 @@ import { currentRuntime, withRuntime } from '../../functions/platform/runtime.ts
 import type { Recorder } from '../../functions/register/keep-entry.ts';
 import type { RegisterPlace } from '../../functions/register/read-register.ts';
 import { EXIT, UsageError } from '../../infra/command-line/failure.ts';
+import { printable } from '../../infra/command-line/printable.ts';
 import { openTarget } from './open-target.ts';
 import { readTarget, recordingAccount, TARGET_OPTIONS, type Target, type TargetOptions } from './read-target.ts';
 import type { Answer, Verb, VerbGroup } from './verb.ts';
@@ -265,9 +266,17 @@ async function act(
     if ('error' in result)
       throw new NotRecordedError(`not recorded${result.hasEnded ? '' : ' yet'}: ${result.error}; run it again`);
   };
+  const { EntryChangedMeanwhileError, EntryNotAsAskedError } = await import('../../functions/register/keep-entry.ts');
   return withRuntime(runtime, async () => {
-    const { data, text } = await work(await placeOf(target), record);
-    return { exitCode: EXIT.done, data, text: () => text };
+    try {
+      const { data, text } = await work(await placeOf(target), record);
+      return { exitCode: EXIT.done, data, text: () => text };
+    } catch (error) {
+      if (error instanceof EntryNotAsAskedError) throw new UsageError(error.message);
+      if (!(error instanceof EntryChangedMeanwhileError || error instanceof NotRecordedError)) throw error;
+      const { message } = error;
+      return { exitCode: EXIT.failed, data: { error: message }, text: () => printable(message) };
+    }
   });
 }
 

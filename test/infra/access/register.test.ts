@@ -8,18 +8,12 @@ import {
   PutObjectCommand,
   type PutObjectCommandInput,
 } from '@aws-sdk/client-s3';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { RegisterContent } from '../../../functions/contracts/register.ts';
 import { registerEntryKey } from '../../../functions/contracts/vault-layout.ts';
 import { type Runtime, withRuntime } from '../../../functions/platform/runtime.ts';
 import { contactsOf, findingsOf } from '../../../functions/register/judge-register.ts';
-import {
-  addEntry,
-  changeEntry,
-  confirmEntry,
-  type Recorder,
-  removeEntry,
-} from '../../../functions/register/keep-entry.ts';
+import { addEntry, changeEntry, type Recorder } from '../../../functions/register/keep-entry.ts';
 import { type RegisterPlace, readRegister, writeDocument } from '../../../functions/register/read-register.ts';
 import { operatorPolicy } from '../../../infra/access/operator-policy.ts';
 import { registrarPolicy } from '../../../infra/access/registrar-policy.ts';
@@ -27,7 +21,10 @@ import { responderPolicy } from '../../../infra/access/responder-policy.ts';
 import { readConfiguration } from '../../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../../infra/config/example.ts';
 import type { Principal } from '../../../infra/local/service.ts';
+import { createDaybreak, describeEnd } from '../../../runbooks/cli/program.ts';
 import { recordDecision } from '../../../runbooks/cli/record-decision.ts';
+import { VERB_GROUPS } from '../../../runbooks/cli/verb-groups.ts';
+import { runHere } from '../command-line/run-here.ts';
 import {
   ALLOWED,
   AttackedAccount,
@@ -44,6 +41,9 @@ import {
   stranger,
   widened,
 } from './attacks-account.ts';
+
+// The command reaches the account in memory, as the operator.
+vi.mock('../../../runbooks/cli/open-target.ts', () => ({ openTarget: async () => runtimeOf(operator) }));
 
 const DAY_MS = 86_400_000;
 const configuration = readConfiguration({ ...exampleConfiguration, operatorRoleArns: [operator.arn] });
@@ -69,16 +69,15 @@ const allow = (...policies: readonly { document: object }[]) =>
   attacked.cloud.iam.putRole({ arn: operator.arn, policies: policies.map(({ document }) => document) });
 const keeper = () => allow(operatorPolicy(configuration), registrarPolicy(configuration));
 
+function runtimeOf(principal: Principal): Runtime {
+  const { cloud } = attacked;
+  const clientConfiguration = cloud.clientConfiguration(principal);
+  const writeLine = () => undefined;
+  return { environment: {}, clock: cloud.clock, clientConfiguration, writeLine, instances: new Map() };
+}
+
 function as<T>(work: (place: RegisterPlace) => Promise<T>, principal: Principal = operator): Promise<T> {
-  const { cloud, deployment } = attacked;
-  const runtime: Runtime = {
-    environment: {},
-    clock: cloud.clock,
-    clientConfiguration: cloud.clientConfiguration(principal),
-    writeLine: () => undefined,
-    instances: new Map(),
-  };
-  return withRuntime(runtime, () => work(deployment));
+  return withRuntime(runtimeOf(principal), () => work(attacked.deployment));
 }
 const record: Recorder = async decision => {
   const result = await recordDecision({ region: 'eu-west-2', accountId: account }, decision);
@@ -91,6 +90,18 @@ const addressesThatCount = () =>
     const now = attacked.cloud.clock.now();
     return contactsOf(controller, await readRegister(place, now), now).map(one => one.contact.email);
   });
+
+/** What the registrar's policy is without an action. */
+const without = (action: string) => {
+  const { Version, Statement } = registrarPolicy(configuration).document;
+  return { Version, Statement: Statement.filter(({ Action }) => !Action?.includes(action)) };
+};
+const command = (kind: string, verb: string, ...words: string[]) =>
+  runHere(
+    createDaybreak(VERB_GROUPS),
+    ['register', kind, verb, '--evidence-bucket', attacked.deployment.evidenceBucket, ...words],
+    describeEnd,
+  );
 
 beforeAll(async () => {
   attacked = await AttackedAccount.create();
@@ -114,11 +125,29 @@ afterAll(() => attacked?.cloud.close());
 describe('who keeps the register', () => {
   it('does all of it by the two policies that are printed for him, and by neither alone', async () => {
     keeper();
-    const { id } = await add('contact', head(controller, 'deputy@oakfield.example'));
-    const edit = (before: RegisterContent) => ({ ...before, note: 'On leave' }) as RegisterContent;
-    await as(place => changeEntry(place, { id, edit, by: 'staff-7' }, record));
-    await as(place => confirmEntry(place, { id, on: '2026-11-30', by: 'staff-7' }, record));
-    expect(await as(place => removeEntry(place, { id, by: 'staff-7' }, record))).toEqual({ wasRecorded: true });
+    const words = ['--controller', controller, '--name', 'Deputy', '--email', 'deputy@oakfield.example'];
+    const added = await command('contact', 'add', ...words, '--may', 'receive', '--by', 'staff-7', '--json');
+    expect(added).toMatchObject({ exitCode: 0, stderr: '' });
+    const { id } = JSON.parse(added.stdout);
+    const act = (verb: string, ...more: string[]) => command('contact', verb, '--id', id, '--by', 'staff-7', ...more);
+    const { stdout } = await act('change', '--note', 'On leave');
+    expect(stdout).toMatch(
+      /^contact\/[a-z2-7]{16}: entry \d+ of the ledger; counts from 2026-12-07T.*Z on; what it takes/,
+    );
+    expect((await act('confirm')).stdout).toMatch(/: confirmed at 2026-11-30T/);
+    // What the entry says already, and who came second: of the one he is told to change something, of the other to look.
+    expect(await act('change', '--note', 'On leave')).toMatchObject({ exitCode: 2, stdout: '' });
+    attacked.cloud.iam.putRole({
+      arn: operator.arn,
+      policies: [operatorPolicy(configuration).document, without('states:StartExecution')],
+    });
+    expect((await act('change', '--note', 'Back')).exitCode).toBe(3);
+    keeper();
+    expect((await command('contact', 'show')).exitCode).toBe(1);
+    expect((await act('change')).exitCode).toBe(0);
+    expect((await command('contact', 'show')).exitCode).toBe(0);
+    expect((await act('remove')).stdout).toContain('removed, and counts no more');
+    expect(await act('remove')).toMatchObject({ exitCode: 2, stderr: `daybreak: there is no ${id}\n` });
     const found = await as(place => readRegister(place, attacked.cloud.clock.now()));
     expect([...found.values()].flatMap(one => findingsOf(one, found, attacked.cloud.clock.now()))).toEqual([]);
 
