@@ -1,7 +1,7 @@
 import { SCHEDULES, scheduleName } from '../../functions/contracts/schedules.ts';
 import { STOPPABLE_WORKFLOWS, stoppedRunRuleName } from '../../functions/contracts/stopped-runs.ts';
 import { TRAIL_NAME, tamperRuleNames } from '../../functions/contracts/tampering.ts';
-import { PULSE_PREFIX } from '../../functions/contracts/vault-layout.ts';
+import { PULSE_PREFIX, SNAPSHOT_PREFIX } from '../../functions/contracts/vault-layout.ts';
 import { REGION } from '../config/configuration.ts';
 import { defineSteps, GIB, KIB } from './step.ts';
 
@@ -14,7 +14,7 @@ export const PULSE_STEPS = defineSteps({
     callers: ['schedule'],
     environment: ({ heartbeatUrl }) => (heartbeatUrl === undefined ? {} : { DAYBREAK_HEARTBEAT_URL: heartbeatUrl }),
     permissions: within => {
-      const { configuration, vaultBucket, evidenceBucket, workBucket, tenantKeys, vaultCopies, rds } = within;
+      const { configuration, vaultBucket, evidenceBucket, workBucket, tenantKeys, rds } = within;
       const { readLedger, readRootManifest, listSnapshots, listInstances, on, read, write } = within;
       const here = `${REGION}:${configuration.account}`;
       return [
@@ -26,7 +26,15 @@ export const PULSE_STEPS = defineSteps({
         // What holds an object can be read without reading the object.
         on(['s3:GetObjectRetention'], vaultBucket, 'recovery-points/', 'tenants/', 'shared/'),
         listSnapshots,
-        { actions: ['rds:DescribeDBSnapshotAttributes'], resources: vaultCopies },
+        {
+          actions: ['rds:DescribeDBSnapshotAttributes'],
+          resources: [
+            {
+              pattern: rds('snapshot', `${SNAPSHOT_PREFIX}*`),
+              reason: 'A snapshot outlives its database in the configuration, and may be shared all the same.',
+            },
+          ],
+        },
         listInstances,
         {
           actions: ['rds:DescribeDBParameters'],

@@ -24,11 +24,12 @@ export function commandsInShell(shell: string): WrittenCommand[] {
     splitCommands(line).flatMap(text => {
       const words = wordsOf(text);
       const start = words.findIndex(
-        (word, index) => word === 'aws' || (word === 'daybreak' && words[index + 1] === '--'),
+        (word, index) =>
+          word === 'aws' || (word === 'daybreak' && (words[index + 1] === '--' || words[index - 1] === 'npx')),
       );
       if (start < 0) return [];
       const [program, ...rest] = words.slice(start);
-      const [service, operation, ...parameters] = program === 'daybreak' ? rest.slice(1) : rest;
+      const [service, operation, ...parameters] = rest[0] === '--' ? rest.slice(1) : rest;
       if (service === undefined || operation === undefined) return [];
       const options = parameters.filter(word => word.startsWith('--')).map(word => word.split('=', 1)[0] ?? '');
       return [{ service: `${program} ${service}`, operation, options, text: text.trim() }];

@@ -17,7 +17,7 @@ import { uploadFiles } from '../start/upload-files.ts';
 import { BREAK, type Broken, toTheSecond, type World } from './break-things.ts';
 import { linksIn, readPage } from './read-page.ts';
 import { type RehearsalName, rehearsalOf } from './rehearsals.ts';
-import { runCommand, type Shell } from './run-command.ts';
+import { daybreakIn, runCommand, type Shell } from './run-command.ts';
 import { BUCKET, DATABASE, FILES, SCHOOL } from './sample.ts';
 
 const MINUTE_MS = 60_000;
@@ -180,14 +180,17 @@ class RunningRehearsal {
     const { accessKeyId, secretAccessKey } = cloud.issueCredentials(operator);
     const shell: Shell = {
       configuration: cloud.clientConfiguration(operator),
-      environment: {
-        PATH: process.env.PATH ?? '',
-        AWS_ENDPOINT_URL: url,
-        NODE_EXTRA_CA_CERTS: caFile,
-        AWS_REGION: deployment.region,
-        AWS_ACCESS_KEY_ID: accessKeyId,
-        AWS_SECRET_ACCESS_KEY: secretAccessKey,
-      },
+      daybreak: daybreakIn(
+        {
+          PATH: process.env.PATH ?? '',
+          AWS_ENDPOINT_URL: url,
+          NODE_EXTRA_CA_CERTS: caFile,
+          AWS_REGION: deployment.region,
+          AWS_ACCESS_KEY_ID: accessKeyId,
+          AWS_SECRET_ACCESS_KEY: secretAccessKey,
+        },
+        this.#signal,
+      ),
       variables: new Map(),
       files: new Map(),
       now: () => cloud.clock.now(),
@@ -234,7 +237,7 @@ class RunningRehearsal {
       } else {
         heading = '';
         this.#display.line(`  ## Decide: ${part.cells.join(' | ')}`);
-        for (const command of part.commands) await this.#run(command, 'anybody', shell);
+        for (const { text, by } of part.commands) await this.#run(text, by, shell);
         for (const link of linksIn(part.cells.join(' '))) {
           if (decide[link] !== undefined) await this.#follow(link, shell);
         }

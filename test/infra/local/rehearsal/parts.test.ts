@@ -7,8 +7,16 @@ const ANSWER = {
   State: 'ENABLED',
   Target: { Arn: 'arn:x' },
   Schedules: [
-    { Name: 'a', State: 'ENABLED' },
-    { Name: 'b', State: 'DISABLED' },
+    {
+      Name: 'a',
+      State: 'ENABLED',
+      Tags: [
+        { Key: 'x:1', Value: '1' },
+        { Key: 'y', Value: '3' },
+        { Key: 'x:2', Value: '2' },
+      ],
+    },
+    { Name: 'b', State: 'DISABLED', Size: 1, Tags: [] },
   ],
 };
 
@@ -29,11 +37,31 @@ describe('--query', () => {
     ['{Is:State,At:Target.Arn}', { Is: 'ENABLED', At: 'arn:x' }],
     ['Missing[].Name', null],
     ['Missing.Deeper', null],
+    ["Schedules[?Name == 'a'].State", ['ENABLED']],
+    ["Schedules[?starts_with(Name, 'b')].[Name,State]", [['b', 'DISABLED']]],
+    ["Schedules[?contains(State, 'ABLED')].Name | join(' ', @)", 'a b'],
+    [
+      'Schedules[].[Name,Target.Arn]',
+      [
+        ['a', null],
+        ['b', null],
+      ],
+    ],
+    ['Schedules[0].Name', 'a'],
+    ['Schedules[-1].[Name,Missing[0].Deeper]', ['b', null]],
+    ['Schedules[?Size > `0`].Name', ['b']],
+    [
+      "Schedules[].[Name,Tags[?starts_with(Key, 'x:')].Value | join(' ', @)]",
+      [
+        ['a', '1 2'],
+        ['b', ''],
+      ],
+    ],
   ])('takes %s', (expression, expected) => {
     expect(query(ANSWER, expression)).toEqual(expected);
   });
 
-  it.each(["Schedules[?Name == 'a']", 'length(Schedules)', 'Schedules[0]', 'Schedules | [0]', 'Schedules[*]'])(
+  it.each(['length(Schedules)', 'Schedules[0:1]', 'Schedules[*]', 'a || b', '!a', 'a ~ b', 'Schedules[][]'])(
     'refuses %s by name',
     expression => {
       expect(() => query(ANSWER, expression)).toThrow(`the local cloud does not implement --query`);
@@ -44,8 +72,10 @@ describe('--query', () => {
     expect(asText('x')).toBe('x');
     expect(asText(['x', null, 3])).toBe('x\tNone\t3');
     expect(asText([['a', 'b'], ['c']])).toBe('a\tb\nc');
+    expect(asText([['a', 'b', ['c', 'd']]])).toBe('a\tb\nc\td');
     expect(asText(null)).toBe('None');
-    expect(() => asText({ a: 1 })).toThrow('the local cloud does not implement --output text of objects');
+    expect(asText({ b: 2, a: 1 })).toBe('1\t2');
+    expect(() => asText({ a: { b: 1 } })).toThrow('does not implement --output text of objects in objects');
   });
 });
 
@@ -104,7 +134,11 @@ describe('a page', () => {
       { kind: 'heading', text: 'First command' },
       { kind: 'command', text: 'aws one --two', by: 'anybody' },
       { kind: 'heading', text: 'Decide' },
-      { kind: 'row', cells: ['`A`', '`aws fix --a`; [other](other.md)'], commands: ['aws fix --a'] },
+      {
+        kind: 'row',
+        cells: ['`A`', '`aws fix --a`; [other](other.md)'],
+        commands: [{ text: 'aws fix --a', by: 'anybody' }],
+      },
       { kind: 'command', text: 'aws look', by: 'anybody' },
       { kind: 'command', text: 'npx cdk deploy', by: 'administrator' },
     ]);
