@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { type Ending, findWrong, type GoneThrough } from '../../../../infra/local/rehearsal/judge-rehearsal.ts';
 import { asText, query } from '../../../../infra/local/rehearsal/query.ts';
 import { linksIn, readPage } from '../../../../infra/local/rehearsal/read-page.ts';
 import { parseShellLine } from '../../../../infra/local/rehearsal/shell-line.ts';
@@ -150,5 +151,43 @@ describe('a page', () => {
     ['', '4 rows'],
   ])('without exactly one row that begins with %j is refused', (row, said) => {
     expect(() => readPage(page, row)).toThrow(said);
+  });
+});
+
+describe('a rehearsal is right again', () => {
+  const before = new Map([
+    ['daybreak-a', 'OK'],
+    ['daybreak-b', 'ALARM'],
+  ]);
+  const gone = (ending: Ending, expected: GoneThrough['expected'] = 'answered') => ({
+    line: 'aws x',
+    expected,
+    ending,
+  });
+
+  it('only when each command ended as its page says, and each alarm is as it was', () => {
+    const commands = [
+      gone({ kind: 'answered' }),
+      gone({ kind: 'refused' }, 'refused'),
+      gone({ kind: 'executed', status: 'SUCCEEDED' }),
+      { ...gone({ kind: 'not run', why: 'an administrator’s' }), expected: undefined },
+    ];
+    expect(findWrong(commands, before, new Map(before))).toEqual([]);
+  });
+
+  it.each<[GoneThrough, string]>([
+    [gone({ kind: 'refused' }), 'refused, and the page says otherwise: aws x'],
+    [gone({ kind: 'answered' }, 'refused'), 'answered, and the page says otherwise: aws x'],
+    [gone({ kind: 'executed', status: 'FAILED' }), 'its execution ended as FAILED: aws x'],
+    [gone({ kind: 'not run', why: 'KEY is for a person to say' }), 'not run, KEY is for a person to say: aws x'],
+  ])('not with %j', (command, wrong) => {
+    expect(findWrong([command], before, before)).toEqual([wrong]);
+  });
+
+  it('not while an alarm is otherwise than it was, or gone', () => {
+    expect(findWrong([], before, new Map([['daybreak-a', 'ALARM']]))).toEqual([
+      'daybreak-a is ALARM, and was OK',
+      'daybreak-b is gone, and was ALARM',
+    ]);
   });
 });
