@@ -120,7 +120,7 @@ const firstCommands = (words: RegExp, ends: RegExp): Ends[] =>
 
 const queueArn = ({ cloud }: World) => `arn:aws:sqs:eu-west-2:${cloud.accountId}:${UNDELIVERED_QUEUE}`;
 /** What a state keeps for the next, or for its end. */
-const kept: { hidden?: Broken; keyArn?: string; object?: string; until?: string } = {};
+const kept: { hidden?: Broken; keyArn?: string; object?: string; until?: string; point?: string } = {};
 
 export const STATES: readonly State[] = [
   {
@@ -131,9 +131,10 @@ export const STATES: readonly State[] = [
         new PutObjectCommand({ Bucket: 'school-uploads', Key: `${SCHOOL}/letter.txt`, Body: 'Dear parents' }),
       );
       await later(world, 1);
+      kept.point = idOf(`${cloud.clock.now().toISOString().slice(0, 16)}:00.000Z`);
       return {
         BUCKET: deployment.vaultBucket,
-        '20261122t023000z': idOf(`${cloud.clock.now().toISOString().slice(0, 16)}:00.000Z`),
+        '20261122t023000z': kept.point,
         KEY_ARN: await ownKey(world),
         INSTANCE: leftInstanceId,
       };
@@ -284,26 +285,35 @@ export const STATES: readonly State[] = [
       ['aws s3 cp', /"good"\n\[\]/],
     ),
   },
+  ...(['restore-test-failed', 'restore-test-inconclusive'] as const).map(
+    (page): State => ({
+      name: `a restore test is to be looked at, and done again (${page})`,
+      breaks: async world => {
+        await later(world, 5);
+        const { Versions = [] } = await new S3Client(root(world)).send(
+          new ListObjectVersionsCommand({ Bucket: world.deployment.evidenceBucket, Prefix: 'restore-tests/' }),
+        );
+        const [, record = ''] = /restore-tests\/(.+)\.json/.exec(Versions.at(-1)?.Key ?? '') ?? [];
+        return {
+          '20261122t050000z': record,
+          // One without a snapshot: to restore one takes a PostgreSQL server, as the end-to-end tests have.
+          '20261121t023000z': kept.point ?? '',
+          '20261122t023000z': kept.point ?? '',
+          '2026-11-22T09:15:00.000Z': instantOf(world),
+          'restore-test-by-hand-1': `by-hand-${page}`,
+        };
+      },
+      commands: runbook(
+        page,
+        ['aws s3 cp', page === 'restore-test-failed' ? /"verdict": "\w+"/ : /"verdictLine": "/],
+        ['aws stepfunctions start-execution', STARTED],
+      ),
+    }),
+  ),
   {
-    name: 'a restore test is to be looked at, and done again',
-    breaks: async world => {
-      await later(world, 5);
-      const scheduledAt = instantOf(world);
-      const { Versions = [] } = await new S3Client(root(world)).send(
-        new ListObjectVersionsCommand({ Bucket: world.deployment.evidenceBucket, Prefix: 'restore-tests/' }),
-      );
-      const [, record = ''] = /restore-tests\/(.+)\.json/.exec(Versions.at(-1)?.Key ?? '') ?? [];
-      return {
-        '20261122t050000z': record,
-        '2026-11-22T09:15:00.000Z': scheduledAt,
-        'restore-test-by-hand-1': `restore-test-by-hand-${scheduledAt.slice(11, 16).replace(':', '')}`,
-      };
-    },
-    commands: [
-      ...runbook('restore-test-failed', ['aws s3 cp', /"verdict": "\w+"/]),
-      ...runbook('restore-test-inconclusive', ['aws s3 cp', /"verdictLine": "/]),
-      ...firstCommands(/evidence show .*--kind restore-test/, /restore-test\./),
-    ],
+    name: 'there was a restore test',
+    breaks: async () => ({}),
+    commands: firstCommands(/evidence show .*--kind restore-test/, /restore-test\.\w+/),
   },
   {
     name: 'the key of a school waits for its deletion',
@@ -745,10 +755,23 @@ export const ELSEWHERE: readonly { readonly command: RegExp; readonly test: stri
     test: 'test/infra/cost/cost.test.ts',
     says: 'stands on the page of costs as npm run cost prints it',
   },
-  { command: /^npm run (?:--silent )?conformance/, test: 'test/conformance/run.slow.test.ts', says: 'conformance' },
-  { command: /^npm run sbom/, test: 'test/infra/supply-chain/supply-chain.test.ts', says: 'npm run sbom' },
-  { command: /^npm run bench/, test: 'test/bench/scale/scale.test.ts', says: 'bench' },
-  { command: /^source <\(/, test: 'test/runbooks/cli/tree.test.ts', says: 'completion' },
+  {
+    command: /^npm run (?:--silent )?conformance/,
+    test: 'test/conformance/run.slow.test.ts',
+    says: 'makes, copies and restores snapshots of a database',
+  },
+  {
+    command: /^npm run sbom/,
+    test: 'test/infra/supply-chain/supply-chain.test.ts',
+    says: 'writes everything that is shipped, and apart from it',
+  },
+  { command: /^npm run bench/, test: 'test/bench/scale/scale.test.ts', says: "describe('npm run bench'" },
+  { command: /^source <\(/, test: 'test/runbooks/cli/tree.test.ts', says: "describe('completion'" },
+  {
+    command: /^aws rds modify-db-instance .*--no-deletion-protection/,
+    test: 'test/infra/local/rds/service.slow.test.ts',
+    says: "includes('--no-deletion-protection')",
+  },
 ];
 
 /** Commands that cannot be run here, and why. */
@@ -772,11 +795,6 @@ export const NOT_LOCALLY: readonly { readonly command: RegExp; readonly why: str
   { command: /^aws (?:sns|cloudwatch set-alarm-state) /, why: 'a telephone rings, or an address confirms' },
   { command: /^aws cloudformation /, why: 'CloudFormation has no API in the local cloud' },
   { command: /^aws rds describe-events/, why: 'the local RDS keeps no events' },
-  {
-    command: /^aws rds modify-db-instance .*--no-deletion-protection/,
-    why: 'it takes an instance that runs: a PostgreSQL server',
-  },
-  { command: /restore-test-by-hand-1 .*recoveryPointId/, why: 'it restores a snapshot: into a PostgreSQL server' },
   {
     command: /^jq 'walk|^KEY=\$\(aws kms create-key|alias\/daybreak\/tenant-ids --target-key-id/,
     why: 'it is for a vault of an earlier release, without that key',
