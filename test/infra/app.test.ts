@@ -290,6 +290,7 @@ describe('the workflow stack', () => {
         'arn:aws:rds:…:pg:*',
         'arn:aws:rds:…:pg:default.*',
         'arn:aws:rds:…:snapshot:*',
+        'arn:aws:rds:…:snapshot:daybreak-*',
         'arn:aws:rds:…:snapshot:daybreak-intermediate-wellbeing-????????t??????z',
         'arn:aws:rds:…:snapshot:daybreak-wellbeing-????????t??????z',
         'arn:aws:s3:::daybreak-evidence-…-eu-west-2/heads/*',

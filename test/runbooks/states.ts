@@ -156,7 +156,6 @@ export const STATES: readonly State[] = [
           /"executions": \[\]/,
         ],
         [`${DAYBREAK}evidence show`, /backup\.completed .+ good\n/],
-        ['aws s3 cp s3://daybreak-vault-ACCOUNT-eu-west-2/recovery-points/', /"tenant": "oak"/],
         [
           'aws stepfunctions start-execution --region eu-west-2 --state-machine-arn arn:aws:states:eu-west-2:ACCOUNT:stateMachine:daybreak-restore-test',
           STARTED,
@@ -175,6 +174,7 @@ export const STATES: readonly State[] = [
         ['aws kms schedule-key-deletion --region eu-west-2 --key-id KEY_ARN', /"KeyState": "PendingDeletion"/],
       ),
       ...firstCommands(/evidence verify/, /^answered: VERIFIED/),
+      ...on('DEPLOYING.md', ['aws s3 cp s3://daybreak-vault-ACCOUNT-eu-west-2/recovery-points/', /"tenant": "oak"/]),
     ],
   },
   {
