@@ -259,17 +259,19 @@ class RunningRehearsal {
     this.#display.line(`  $ ${line}`);
     const say = (text: string) => this.#display.line(`    (${text})`);
     const { judged, refuses } = rehearsalOf(this.#name);
-    const begins = (commands: readonly string[]) => commands.some(command => line.startsWith(command));
-    const [, why] = Object.entries(judged).find(([command]) => line.startsWith(command)) ?? [];
-    const excuse =
-      why ??
-      (by === 'administrator' ? 'an administrator’s, who decides it; the local cloud has no such command' : undefined);
+    const of = (commands: Readonly<Record<string, string>>) =>
+      Object.entries(commands).find(([command]) => line.startsWith(command))?.[1];
+    const excuse = of(judged) ?? (by === 'administrator' ? 'an administrator’s, who decides it' : undefined);
     if (excuse !== undefined) {
       this.#gone.push({ line, expected: undefined, ending: { kind: 'not run', why: excuse } });
       return say(`not run: ${excuse}`);
     }
-    const expected = begins(refuses) && !isRepaired ? 'refused' : 'answered';
-    const ended = (ending: Ending) => this.#gone.push({ line, expected, ending });
+    const refusal = isRepaired ? undefined : of(refuses);
+    const ended = (ending: Ending, text = '') => {
+      // A refusal of another kind is not the page's.
+      const isOther = ending.kind === 'refused' && !text.includes(refusal ?? '');
+      this.#gone.push({ line, expected: refusal === undefined || isOther ? 'answered' : 'refused', ending });
+    };
     const [placeholder] = PLACEHOLDER.exec(line) ?? [];
     if (placeholder !== undefined) {
       ended({ kind: 'not run', why: `${placeholder} is for a person to say` });
@@ -283,8 +285,7 @@ class RunningRehearsal {
     this.#show(outcome.text);
     const [, executionArn] = /"executionArn": "([^"]+)"/.exec(outcome.text) ?? [];
     if (!line.includes(' start-execution ') || executionArn === undefined) {
-      ended(outcome);
-      return;
+      return ended(outcome, outcome.text);
     }
     const { status } = await this.#environment.cloud.states.waitForExecution(executionArn);
     ended({ kind: 'executed', status });

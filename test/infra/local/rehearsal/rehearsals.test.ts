@@ -42,7 +42,7 @@ describe.each(REHEARSAL_NAMES)('the rehearsal %s', name => {
     const commands = Object.entries(decide).flatMap(([runbook, row]) =>
       readPage(page(runbook), row).flatMap(part => (part.kind === 'command' ? [part.text] : [])),
     );
-    const missing = [...Object.keys(judged), ...refuses].filter(
+    const missing = [...Object.keys(judged), ...Object.keys(refuses)].filter(
       begins => !commands.some(command => command.startsWith(begins)),
     );
     expect(missing).toEqual([]);
