@@ -13,6 +13,7 @@ import {
   longerThan,
   mapOverLines,
   type States,
+  THIS_RUN,
   untilAskingAgain,
   type WorkflowDefinition,
   type WorkflowReferences,
@@ -20,6 +21,9 @@ import {
 
 /** An instance that is being backed up or modified refuses a snapshot; this waits for up to half an hour. */
 const BUSY_INSTANCE_ATTEMPTS = 16;
+
+/** The error that an execution ends with whose recovery point is recorded, and is not good. */
+export const RECOVERY_POINT_INCOMPLETE = 'RecoveryPointIncompleteError';
 
 /**
  * The daily backup. Each database is measured; then each instance is snapshotted, all of them together, so that the
@@ -125,13 +129,13 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
       Good: { Type: 'Succeed', Output: { recoveryPointId: '{% $plan.recoveryPointId %}', status: '{% $status %}' } },
       Incomplete: {
         Type: 'Fail',
-        Error: 'RecoveryPointIncompleteError',
+        Error: RECOVERY_POINT_INCOMPLETE,
         Cause: "{% 'recovery point ' & $plan.recoveryPointId & ' lacks something; its root manifest says what' %}",
       },
       RecordFailure: invoke(references, 'evidence/append-entry', {
         Payload: {
           draft: {
-            eventId: "{% 'backup-failed/' & $states.context.Execution.Name %}",
+            eventId: `{% 'backup-failed/' & ${THIS_RUN} %}`,
             kind: 'backup.failed',
             actor: 'workflow/daily-backup',
             subject: '{% $states.context.Execution.Name %}',

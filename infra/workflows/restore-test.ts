@@ -14,6 +14,7 @@ import {
   longerThan,
   mapOverLines,
   type States,
+  THIS_RUN,
   untilAskingAgain,
   type WorkflowDefinition,
   type WorkflowReferences,
@@ -28,7 +29,8 @@ export function verdictError(verdict: Exclude<Verdict, 'passed'>): string {
   return `RestoreTest${words.join('')}`;
 }
 
-const VERDICT_ERRORS = Object.fromEntries(
+/** The errors that an execution ends with whose verdict is recorded, and is not `passed`. */
+export const VERDICT_ERRORS: Readonly<Record<string, string>> = Object.fromEntries(
   VerdictSchema.exclude(['passed']).options.map(verdict => [verdict, verdictError(verdict)]),
 );
 
@@ -175,7 +177,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
       RecordFailure: invoke(references, 'evidence/append-entry', {
         Payload: {
           draft: {
-            eventId: "{% 'restore-test-failed/' & $states.context.Execution.Name %}",
+            eventId: `{% 'restore-test-failed/' & ${THIS_RUN} %}`,
             kind: 'restore-test.failed',
             actor: 'workflow/restore-test',
             subject: '{% $restoreTestId %}',

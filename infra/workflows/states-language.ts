@@ -277,6 +277,14 @@ export function catchBusy(wait: string): Catcher {
 /** So much of a cause is kept: enough for a message, and short of the stack that follows it. */
 const CAUSE_CHARACTERS = 600;
 
+/**
+ * JSONata for an execution's name and the milliseconds of its start: a name is free again 90 days after its execution ended. The
+ * events of its status have the same two.
+ * https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html#StepFunctions-StartExecution-request-name
+ */
+export const THIS_RUN =
+  "$states.context.Execution.Name & '/' & $string($toMillis($states.context.Execution.StartTime))";
+
 /** When the present state was entered, always with milliseconds (Step Functions leaves them out when they are zero). */
 export const ENTERED_AT = '$fromMillis($toMillis($states.context.State.EnteredTime))';
 

@@ -496,6 +496,7 @@ describe('pulse and its alarms, as time passes', () => {
     expect(await decide(`snapshot-missing/${snapshot}`)).toEqual({
       error: expect.stringMatching(/^snapshot-missing\/daybreak-app-\S+: pulse does not find that lost; /),
       hasEnded: true,
+      errorName: 'LossNotFoundError',
     });
     await rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: snapshot }));
     await until('2026-11-22T08:31:00Z');

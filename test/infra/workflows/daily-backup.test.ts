@@ -554,7 +554,7 @@ describe('the daily backup', () => {
       expect(inputsOf('evidence/append-entry')).toEqual([
         {
           draft: {
-            eventId: `backup-failed/${execution.name}`,
+            eventId: `backup-failed/${execution.name}/${execution.startDate.getTime()}`,
             kind: 'backup.failed',
             actor: 'workflow/daily-backup',
             subject: execution.name,
