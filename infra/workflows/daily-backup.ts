@@ -11,6 +11,7 @@ import {
   invoke,
   isPast,
   longerThan,
+  mapOverItems,
   mapOverLines,
   type States,
   THIS_RUN,
@@ -59,27 +60,35 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
         Catch: catchAll('RecordFailure'),
         Next: 'MeasureBefore',
       }),
-      MeasureBefore: {
-        Type: 'Map',
+      MeasureBefore: mapOverItems({
         Items: '{% [$plan.instances.databases] %}',
-        MaxConcurrency: references.atOnce.databases,
-        ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...measure(references, 'Before', 'measureEndsAt') },
+        alongside: { measureEndsAt: '{% $measureEndsAt %}' },
+        maxConcurrency: references.atOnce.databases,
+        tolerates: 'nothing',
+        processor: measure(references, 'Before', 'measureEndsAt', {
+          database: '{% $states.input.item %}',
+          measureEndsAt: '{% $states.input.measureEndsAt %}',
+        }),
         Assign: { measured: '{% $states.result %}' },
         Catch: catchAll('RecordFailure'),
         Next: 'TakeSnapshots',
-      },
-      TakeSnapshots: {
-        Type: 'Map',
+      }),
+      TakeSnapshots: mapOverItems({
         Items: '{% $plan.instances %}',
-        MaxConcurrency: DAILY_BACKUP.instancesAtOnce,
-        ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...takeSnapshot(references) },
+        alongside: {
+          measuredAt: FIRST_MEASURED_AT,
+          snapshotEndsAt: '{% $snapshotEndsAt %}',
+        },
+        maxConcurrency: DAILY_BACKUP.instancesAtOnce,
+        tolerates: 'nothing',
+        processor: takeSnapshot(references),
         Assign: {
           snapshots: '{% $states.result %}',
           asOf: '{% ($all := [$states.result[takenAt != null].takenAt]; $count($all) = 0 ? null : $sort($all)[-1]) %}',
         },
         Catch: catchAll('RecordFailure'),
         Next: 'BackUp',
-      },
+      }),
       // No branch fails, so neither ends the other.
       BackUp: {
         Type: 'Parallel',
@@ -156,14 +165,22 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
   };
 }
 
-/** Measures one database, whose item holds what the step needs. One that cannot be measured is backed up all the same. */
-function measure(references: WorkflowReferences, moment: 'Before' | 'After', endsAt: string): States {
+/**
+ * Measures one database, whose item holds what the step needs. One that cannot be measured is backed up all the same.
+ * @param given JSONata for `database`, and for what else the states need that no outer scope has.
+ */
+function measure(
+  references: WorkflowReferences,
+  moment: 'Before' | 'After',
+  endsAt: string,
+  given: Readonly<Record<'database' | string, string>>,
+): States {
   const [database, fingerprint, isDone] = [`Database${moment}`, `Fingerprint${moment}`, `IsFingerprinted${moment}`];
   const [measured, timedOut, notMeasured] = [`Measured${moment}`, `TimedOut${moment}`, `NotMeasured${moment}`];
   return {
     StartAt: database,
     States: {
-      [database]: { Type: 'Pass', Assign: { database: '{% $states.input %}' }, Next: fingerprint },
+      [database]: { Type: 'Pass', Assign: given, Next: fingerprint },
       [fingerprint]: invoke(references, 'backup/fingerprint', {
         Payload: {
           recoveryPointId: '{% $database.recoveryPointId %}',
@@ -217,7 +234,7 @@ const STARTS_SNAPSHOT = {
 };
 /** When the first of the instance's databases was measured, of those that could be. */
 const FIRST_MEASURED_AT =
-  '{% ($all := [$measured[databaseId in $states.input.databases.databaseId and measuredAt != null].measuredAt]; $count($all) = 0 ? null : $sort($all)[0]) %}';
+  '{% ($all := [$measured[databaseId in $states.context.Map.Item.Value.databases.databaseId and measuredAt != null].measuredAt]; $count($all) = 0 ? null : $sort($all)[0]) %}';
 
 function takeSnapshot(references: WorkflowReferences): States {
   return {
@@ -225,7 +242,11 @@ function takeSnapshot(references: WorkflowReferences): States {
     States: {
       Instance: {
         Type: 'Pass',
-        Assign: { instance: '{% $states.input %}', measuredAt: FIRST_MEASURED_AT },
+        Assign: {
+          instance: '{% $states.input.item %}',
+          measuredAt: '{% $states.input.measuredAt %}',
+          snapshotEndsAt: '{% $states.input.snapshotEndsAt %}',
+        },
         Next: 'CreateSnapshot',
       },
       CreateSnapshot: invoke(references, 'backup/create-snapshot', {
@@ -252,7 +273,7 @@ function takeSnapshot(references: WorkflowReferences): States {
       },
       WaitForSnapshot: {
         Type: 'Wait',
-        Seconds: untilAskingAgain('waitingSince', '$count($plan.instances)'),
+        Seconds: untilAskingAgain('waitingSince'),
         Next: 'DescribeSnapshot',
       },
       Snapshotted: {
@@ -290,15 +311,20 @@ function backUpInstances(references: WorkflowReferences): States {
   return {
     StartAt: 'BackUpInstances',
     States: {
-      BackUpInstances: {
-        Type: 'Map',
+      BackUpInstances: mapOverItems({
         Items: '{% $plan.instances %}',
-        MaxConcurrency: DAILY_BACKUP.instancesAtOnce,
-        ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...backUpInstance(references) },
+        alongside: {
+          snapshot: '{% $snapshots[instanceId = $states.context.Map.Item.Value.instanceId] %}',
+          measured: '{% [$measured[databaseId in $states.context.Map.Item.Value.databases.databaseId]] %}',
+          partEndsAt: '{% $partEndsAt %}',
+        },
+        maxConcurrency: DAILY_BACKUP.instancesAtOnce,
+        tolerates: 'nothing',
+        processor: backUpInstance(references),
         Output: { databases: '{% [$states.result.databases] %}' },
         Catch: catchAll('InstancesFailed', 'instancesFailure'),
         End: true,
-      },
+      }),
       InstancesFailed: {
         Type: 'Pass',
         Output:
@@ -316,8 +342,10 @@ function backUpInstance(references: WorkflowReferences): States {
       SnapshottedInstance: {
         Type: 'Pass',
         Assign: {
-          instance: '{% $states.input %}',
-          snapshot: '{% $snapshots[instanceId = $states.input.instanceId] %}',
+          instance: '{% $states.input.item %}',
+          snapshot: '{% $states.input.snapshot %}',
+          measured: '{% $states.input.measured %}',
+          partEndsAt: '{% $states.input.partEndsAt %}',
         },
         Next: 'IsSnapshotted',
       },
@@ -342,7 +370,10 @@ function backUpInstance(references: WorkflowReferences): States {
                 Type: 'Map',
                 Items: '{% $instance.databases %}',
                 MaxConcurrency: references.atOnce.databases,
-                ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...measure(references, 'After', 'partEndsAt') },
+                ItemProcessor: {
+                  ProcessorConfig: { Mode: 'INLINE' },
+                  ...measure(references, 'After', 'partEndsAt', { database: '{% $states.input %}' }),
+                },
                 Catch: catchAll('NoneMeasuredAfter', 'measureFailure'),
                 End: true,
               },
@@ -396,7 +427,7 @@ function copySnapshot(references: WorkflowReferences): States {
       },
       WaitForCopy: {
         Type: 'Wait',
-        Seconds: untilAskingAgain('waitingSince', '$count($plan.instances)'),
+        Seconds: untilAskingAgain('waitingSince'),
         Next: 'DescribeCopy',
       },
       DeleteIntermediate: invoke(references, 'backup/delete-intermediate', {
@@ -663,8 +694,8 @@ function backUpTenant(references: WorkflowReferences, name: 'Tenant' | 'SettledT
         ],
         Default: `${name}WaitsForKey`,
       },
-      [`${name}WaitsForTurn`]: { Type: 'Wait', Seconds: 60, Next: `${name}IsLate` },
-      [`${name}WaitsForKey`]: { Type: 'Wait', Seconds: 30, Next: `${name}Key` },
+      [`${name}WaitsForTurn`]: { Type: 'Wait', Seconds: 240, Next: `${name}IsLate` },
+      [`${name}WaitsForKey`]: { Type: 'Wait', Seconds: 60, Next: `${name}Key` },
       [`${name}Pass`]: invoke(references, 'backup/back-up-tenant', {
         Payload: {
           item: '{% $item %}',
