@@ -18,6 +18,7 @@ it('has these verbs, with these options', () => {
   expect(Object.fromEntries(tree)).toEqual({
     'loss list': target,
     'loss accept': [...target, '--loss', '--reason', '--reference', '--by'],
+    'loss withdraw': [...target, '--loss', '--reference', '--by'],
     'evidence verify': [...target, '--ledger-key', '--entry-key', '--signing-key'],
     'evidence show': [...target, '--kind', '--since', '--subject', '--limit'],
     'keys check': ['--configuration', '--profile'],

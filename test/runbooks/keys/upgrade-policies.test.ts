@@ -5,11 +5,12 @@ import { tenantKeyPolicy } from '../../../functions/platform/tenant-key-policy.t
 import { readPolicies } from '../../../functions/pulse/read-policies.ts';
 import { operatorPolicy } from '../../../infra/access/operator-policy.ts';
 import { responderPolicy } from '../../../infra/access/responder-policy.ts';
-import { roleArn } from '../../../infra/access/role-names.ts';
+import { roleArn, stepName } from '../../../infra/access/role-names.ts';
 import type { Principal } from '../../../infra/local/service.ts';
 import { recordDecision } from '../../../runbooks/cli/record-decision.ts';
 import { announceUpgraded, planUpgrade } from '../../../runbooks/keys/plan-upgrade.ts';
 import type { SurveyedPolicy } from '../../../runbooks/keys/survey-policies.ts';
+import { UpgradeNotRecordedError } from '../../../runbooks/keys/upgrade-policies.ts';
 import { account, operator, step, widened } from '../../infra/access/attacks-account.ts';
 import { killUpgrades, whatRolesMay } from './killed-upgrades.ts';
 import { countStates, earlier, PoliciesAccount } from './policies-account.ts';
@@ -118,6 +119,34 @@ describe('policies of an earlier release', () => {
     ]);
     expect(first?.body.policies).toMatchObject([{ policy: 'vault-key' }]);
     expect(second?.body.policies).toMatchObject([{ policy: 'log-key' }]);
+  });
+
+  it('are not put where the ledger refuses for another reason, which no policy mends', async () => {
+    const vaultKey = find(await own.check(), 'vault-key');
+    await own.put(vaultKey, earlier(vaultKey.needed));
+    const { lambda, states } = own.account.cloud;
+    const refuse = async (because: (executionName: string) => void) => {
+      lambda.intercept(async ({ functionName }, next) => {
+        if (functionName !== stepName('evidence/append-entry')) return next();
+        const running = states.listExecutions().find(one => one.status === 'RUNNING');
+        return because(running?.arn ?? '');
+      });
+      const upgrade = own.upgrade();
+      await expect(upgrade).rejects.toBeInstanceOf(UpgradeNotRecordedError);
+      await expect(upgrade).rejects.toThrow('0 policies were changed, and the ledger did not take the entry');
+      expect(countStates(await own.check())).toEqual({ current: ALL - 1, behind: 1 });
+    };
+    for (const name of ['LedgerBrokenError', 'LedgerDraftError', 'ObjectKeyUnusableError', 'TypeError']) {
+      await refuse(() => {
+        throw Object.assign(new Error(`${name} of a test`), { name });
+      });
+    }
+    // Who stops a run names the error as he likes.
+    await refuse(arn => {
+      states.stopExecution(arn, 'ObjectAccessDeniedError', 'stopped by a test');
+    });
+    lambda.intercept(undefined);
+    expect((await own.upgrade()).changedCount).toBe(1);
   });
 });
 
