@@ -69,6 +69,8 @@ export function tamperRuleNames(): string[] {
 }
 
 export const TRAIL_NAME = 'daybreak';
+/** The name of the bucket that the trail's log files go to. */
+export const trailBucketName = (accountId: string): string => `daybreak-trail-${accountId}-eu-west-2`;
 export const TRAIL_LOG_GROUP = '/daybreak/trail';
 /** Where events wait that could not be delivered or recorded. */
 export const UNDELIVERED_QUEUE = 'daybreak-tamper-undelivered';

@@ -4,13 +4,14 @@ import {
   type TamperRuleId,
   TRAIL_LOG_GROUP,
   TRAIL_NAME,
+  trailBucketName,
   UNDELIVERED_QUEUE,
   UPGRADED_RULES,
 } from '../../functions/contracts/tampering.ts';
 import { LEDGER_PROJECTION_PREFIX } from '../../functions/contracts/vault-layout.ts';
 import { bootstrapNames } from '../access/bootstrap-names.ts';
 import { roleArn, type Step, stepName } from '../access/role-names.ts';
-import { bucketNames, REGION, type SupplierConfiguration, trailBucketName } from '../config/configuration.ts';
+import { bucketNames, REGION, type SupplierConfiguration } from '../config/configuration.ts';
 import { alarmName, TOPICS } from './alarms.ts';
 
 /** A part of an event pattern: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html */
@@ -140,7 +141,9 @@ export function tamperRules(configuration: SupplierConfiguration, keyArns: reado
         'A setting of one of the buckets was changed: its policy, lock, versioning, encryption, lifecycle or another.',
       eventSource: 's3.amazonaws.com',
       eventNames: 'changes',
-      touches: [request({ bucketName: [vaultBucket, evidenceBucket, workBucket, trailBucketName(configuration)] })],
+      touches: [
+        request({ bucketName: [vaultBucket, evidenceBucket, workBucket, trailBucketName(configuration.account)] }),
+      ],
     },
     {
       // Data events, which the trail's selectors choose by these names.

@@ -11,10 +11,10 @@ import {
   ObjectLockRetention,
 } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
-import { TRAIL_LOG_GROUP, TRAIL_NAME } from '../../functions/contracts/tampering.ts';
+import { TRAIL_LOG_GROUP, TRAIL_NAME, trailBucketName } from '../../functions/contracts/tampering.ts';
 import { LEDGER_PROJECTION_PREFIX } from '../../functions/contracts/vault-layout.ts';
 import { acknowledgeInlinePolicy, addPermission } from '../access/allow.ts';
-import { bucketNames, REGION, type SupplierConfiguration, trailBucketName } from '../config/configuration.ts';
+import { bucketNames, REGION, type SupplierConfiguration } from '../config/configuration.ts';
 import { acknowledge } from '../constructs/acknowledge.ts';
 import { attachPolicy } from '../constructs/attach-policy.ts';
 import { DaybreakKey } from '../constructs/daybreak-key.ts';
@@ -90,7 +90,7 @@ export class TrailStack extends Stack {
       isMultiRegionTrail: true,
       includeGlobalServiceEvents: true,
       enableLogFileValidation: true,
-      s3BucketName: trailBucketName(configuration),
+      s3BucketName: trailBucketName(configuration.account),
       kmsKeyId: this.keyArn,
       cloudWatchLogsLogGroupArn: logGroup.logGroupArn,
       cloudWatchLogsRoleArn: delivery.roleArn,
@@ -138,7 +138,7 @@ export class TrailStack extends Stack {
   #createBucket(configuration: SupplierConfiguration, key: IKey): Bucket {
     const { evidence } = configuration;
     const bucket = new Bucket(this, 'Files', {
-      bucketName: trailBucketName(configuration),
+      bucketName: trailBucketName(configuration.account),
       encryption: BucketEncryption.KMS,
       encryptionKey: key,
       bucketKeyEnabled: false,

@@ -10,6 +10,7 @@ import { type ScheduleId, scheduleName } from '../../functions/contracts/schedul
 import { acknowledgeInlinePolicy, acknowledgeWildcard, addPermission } from '../access/allow.ts';
 import { endpointStatement } from '../access/endpoint-policy.ts';
 import { guardrailStatements } from '../access/guardrails.ts';
+import { neededPolicies } from '../access/needed-policies.ts';
 import type { Permission } from '../access/permission.ts';
 import { SCHEDULED_WORKFLOWS, STEPS, type Step, WORKFLOWS, type Workflow, workflowName } from '../access/role-names.ts';
 import { DISTRIBUTED_WORKFLOWS, MAP_RESULTS_PREFIX } from '../access/writers.ts';
@@ -63,26 +64,28 @@ export class WorkflowStack extends Stack {
       DAYBREAK_CONFIGURATION: this.toJsonString(runtime(isolation.restored.securityGroupId)),
       DAYBREAK_DEPLOYMENT: this.toJsonString(deployment),
     };
+    const release = { neededPolicies: neededPolicies(configuration) };
     const more = (step: Step): Readonly<Record<string, string>> => {
       const { environment } = STEP_DEFINITIONS[step];
-      return environment === 'nothing more' ? {} : environment(configuration);
+      return environment === 'nothing more' ? {} : environment(configuration, release);
     };
     const sampleKeyArn = `arn:aws:kms:${REGION}:${account}:key/00000000-0000-0000-0000-000000000000`;
-    const environmentBytes = Buffer.byteLength(
-      JSON.stringify([
-        { ...environment, DAYBREAK_CONFIGURATION: '', DAYBREAK_DEPLOYMENT: '', AWS_ENDPOINT_URL_KMS: SAMPLE_KMS_URL },
-        Object.assign({}, ...STEPS.map(more)),
-        runtime(SAMPLE_SECURITY_GROUP_ID),
-        {
-          ...deployment,
-          vaultKeyArn: sampleKeyArn,
-          signingKeyArn: sampleKeyArn,
-          ledgerKeyArn: sampleKeyArn,
-          entryKeyArn: sampleKeyArn,
-          tenantIdKeyArn: sampleKeyArn,
-        },
-      ]),
-    );
+    const environmentBytes = (step: Step) =>
+      Buffer.byteLength(
+        JSON.stringify([
+          { ...environment, DAYBREAK_CONFIGURATION: '', DAYBREAK_DEPLOYMENT: '', AWS_ENDPOINT_URL_KMS: SAMPLE_KMS_URL },
+          more(step),
+          runtime(SAMPLE_SECURITY_GROUP_ID),
+          {
+            ...deployment,
+            vaultKeyArn: sampleKeyArn,
+            signingKeyArn: sampleKeyArn,
+            ledgerKeyArn: sampleKeyArn,
+            entryKeyArn: sampleKeyArn,
+            tenantIdKeyArn: sampleKeyArn,
+          },
+        ]),
+      );
     const guardrails = this.#createGuardrails(account);
     const within = (placement: Exclude<Placement, 'outside'>): Pick<StepLambdaProps, 'placement' | 'environment'> => ({
       placement: { vpc: isolation.vpc, vpcSubnets: isolation.vpcSubnets, securityGroups: [isolation[placement]] },
@@ -99,7 +102,7 @@ export class WorkflowStack extends Stack {
           step,
           permissions: permissions[step],
           guardrails,
-          environmentBytes,
+          environmentBytes: environmentBytes(step),
           logKey,
           callers,
           limits,
