@@ -12,6 +12,7 @@ export const TAMPER_RULES = [
   'buckets',
   'objects',
   'evidence',
+  'findings',
   'trail',
   'trail-log',
   'functions',
@@ -47,6 +48,7 @@ export const REFUSAL_RULES: readonly TamperRuleId[] = [
   'buckets',
   'objects',
   'evidence',
+  'findings',
   'trail',
 ];
 

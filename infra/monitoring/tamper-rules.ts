@@ -8,7 +8,7 @@ import {
   UNDELIVERED_QUEUE,
   UPGRADED_RULES,
 } from '../../functions/contracts/tampering.ts';
-import { LEDGER_PROJECTION_PREFIX } from '../../functions/contracts/vault-layout.ts';
+import { LEDGER_PROJECTION_PREFIX, PULSE_PREFIX } from '../../functions/contracts/vault-layout.ts';
 import { bootstrapNames } from '../access/bootstrap-names.ts';
 import { roleArn, type Step, stepName } from '../access/role-names.ts';
 import { bucketNames, REGION, type SupplierConfiguration } from '../config/configuration.ts';
@@ -167,6 +167,17 @@ export function tamperRules(configuration: SupplierConfiguration, keyArns: reado
       expected: ['evidence/append-entry', 'evidence/record-tampering', 'restore-test/conclude'],
     },
     {
+      // What is forgotten there is found again only when its turn comes, and its alarm is silent until then. An event of
+      // `DeleteObjects` names no keys, so that any counts but those by which restore tests clear up.
+      // https://docs.aws.amazon.com/AmazonS3/latest/userguide/logging-with-S3.html
+      id: 'findings',
+      meaning: 'What pulse remembers of what it found wrong was written or deleted by somebody else.',
+      eventSource: 's3.amazonaws.com',
+      eventNames: [...PUT_EVENTS, 'DeleteObject', 'DeleteObjects'],
+      touches: [[{ prefix: PULSE_PREFIX }], [{ exists: false }]].map(key => request({ bucketName: [workBucket], key })),
+      expected: ['pulse/read-back', 'restore-test/verify-objects', 'restore-test/tear-down'],
+    },
+    {
       id: 'trail',
       meaning: 'The trail that all of this is read from was stopped, changed or deleted.',
       eventSource: 'cloudtrail.amazonaws.com',
@@ -282,7 +293,7 @@ export const OBJECT_EVENTS = [
   'UpdateObjectEncryption',
 ];
 
-/** Those by which content comes into a bucket: chosen for the evidence alone, into which a day puts some dozens. */
+/** Those by which content comes into a bucket: chosen for what is believed, into which a day puts a hundred at most. */
 export const PUT_EVENTS = [
   'PutObject',
   'PostObject',

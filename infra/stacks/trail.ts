@@ -12,7 +12,7 @@ import {
 } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { TRAIL_LOG_GROUP, TRAIL_NAME, trailBucketName } from '../../functions/contracts/tampering.ts';
-import { LEDGER_PROJECTION_PREFIX } from '../../functions/contracts/vault-layout.ts';
+import { LEDGER_PROJECTION_PREFIX, PULSE_PREFIX } from '../../functions/contracts/vault-layout.ts';
 import { acknowledgeInlinePolicy, addPermission } from '../access/allow.ts';
 import { bucketNames, REGION, type SupplierConfiguration } from '../config/configuration.ts';
 import { acknowledge } from '../constructs/acknowledge.ts';
@@ -120,11 +120,32 @@ export class TrailStack extends Stack {
             { field: 'resources.type', equalTo: ['AWS::S3::Object'] },
             {
               field: 'resources.ARN',
-              startsWith: [`${evidenceBucket}/`, `${workBucket}/${LEDGER_PROJECTION_PREFIX}`].map(
-                start => `arn:aws:s3:::${start}`,
-              ),
+              startsWith: [
+                `${evidenceBucket}/`,
+                `${workBucket}/${LEDGER_PROJECTION_PREFIX}`,
+                `${workBucket}/${PULSE_PREFIX}`,
+              ].map(start => `arn:aws:s3:::${start}`),
             },
             { field: 'eventName', equalTo: [...PUT_EVENTS] },
+          ],
+        },
+        {
+          name: 'What is deleted of what pulse remembers',
+          fieldSelectors: [
+            { field: 'eventCategory', equalTo: ['Data'] },
+            { field: 'resources.type', equalTo: ['AWS::S3::Object'] },
+            { field: 'resources.ARN', startsWith: [`arn:aws:s3:::${workBucket}/${PULSE_PREFIX}`] },
+            { field: 'eventName', equalTo: ['DeleteObject'] },
+          ],
+        },
+        {
+          // It names no keys, so that no prefix would choose it. A restore test makes a few for each school.
+          name: 'What is deleted at once of the work bucket',
+          fieldSelectors: [
+            { field: 'eventCategory', equalTo: ['Data'] },
+            { field: 'resources.type', equalTo: ['AWS::S3::Object'] },
+            { field: 'resources.ARN', startsWith: [`arn:aws:s3:::${workBucket}/`] },
+            { field: 'eventName', equalTo: ['DeleteObjects'] },
           ],
         },
       ],

@@ -147,6 +147,33 @@ const TAMPERING: readonly Row[] = [
       },
     ),
   ),
+  ...each(
+    'findings',
+    [
+      'PutObject',
+      'PostObject',
+      'CopyObject',
+      'CreateMultipartUpload',
+      'UploadPart',
+      'UploadPartCopy',
+      'CompleteMultipartUpload',
+      'DeleteObject',
+    ],
+    {
+      requestParameters: { bucketName: bucket('work'), key: 'pulse/found-wrong.json' },
+      resources: [{ type: 'AWS::S3::Object', ARN: `arn:aws:s3:::${bucket('work')}/pulse/found-wrong.json` }],
+      category: 'Data',
+    },
+  ),
+  [
+    'findings',
+    'DeleteObjects',
+    {
+      requestParameters: { bucketName: bucket('work'), delete: '' },
+      resources: [{ type: 'AWS::S3::Object', ARNPrefix: `arn:aws:s3:::${bucket('work')}/` }],
+      category: 'Data',
+    },
+  ],
   ...each('trail', ['StopLogging', 'DeleteTrail', 'UpdateTrail'], parameters({ name: 'daybreak' })),
   ['trail', 'StopLogging', parameters({ name: arn('cloudtrail', 'trail/daybreak') })],
   ...each('trail', ['PutEventSelectors', 'PutInsightSelectors'], parameters({ trailName: 'daybreak' })),
@@ -263,7 +290,17 @@ const ELSEWHERE: readonly Row[] = [
       category: 'Data',
     },
   ],
-  ['objects', 'DeleteObject', { ...parameters({ bucketName: bucket('work') }), category: 'Data' }],
+  ...['DeleteObject', 'PutObjectAcl'].map(
+    (name): Row => [
+      'objects',
+      name,
+      {
+        ...parameters({ bucketName: bucket('work'), key: 'work/a' }),
+        resources: [{ type: 'AWS::S3::Object', ARN: `arn:aws:s3:::${bucket('work')}/work/a` }],
+        category: 'Data',
+      },
+    ],
+  ),
   ['trail', 'StopLogging', parameters({ name: 'organization' })],
   ['trail-log', 'DeleteLogGroup', parameters({ logGroupName: '/app' })],
   ['trail-log', 'CreateLogStream', parameters({ logGroupName: '/daybreak/trail' })],
@@ -372,10 +409,30 @@ describe('a tamper rule', () => {
         writer,
       ],
     ),
+    ...(
+      [
+        ['PutObject', 'pulse/read-back'],
+        ['DeleteObjects', 'restore-test/verify-objects'],
+        ['DeleteObjects', 'restore-test/tear-down'],
+      ] as const
+    ).map(([name, doer]): [TamperRuleId, string, Partial<Deed>, typeof doer] => {
+      const key = name === 'PutObject' ? 'pulse/found-wrong.json' : undefined;
+      const [place, ARN] = [key && { key }, `arn:aws:s3:::${bucket('work')}/${key ?? ''}`];
+      return [
+        'findings',
+        name,
+        {
+          requestParameters: { bucketName: bucket('work'), ...place },
+          resources: [{ type: 'AWS::S3::Object', [key ? 'ARN' : 'ARNPrefix']: ARN }],
+          category: 'Data',
+        },
+        doer,
+      ];
+    }),
   ])('%s leaves %s to whom it belongs', async (rule, name, deed, expected) => {
     const row: Row = [rule, name, deed];
     expect(await noticed(row, step(expected))).toEqual([]);
-    expect(await noticed(row, step('pulse/read-back'))).toEqual([rule]);
+    expect(await noticed(row, step('backup/list-tenants'))).toEqual([rule]);
   });
 
   it("grants fires for Daybreak's own keys whoever asks RDS, and not for RDS itself", async () => {
