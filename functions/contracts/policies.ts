@@ -110,6 +110,8 @@ const WITH_TENANT_DATA = [
 const WITH_DATA = [...WITH_TENANT_DATA, 'tenants', 'evidence', 'register', 'approval', 'incident', 'rights'] as const;
 type Capability = (typeof WITH_DATA)[number];
 
+/** What the names of all roles of Daybreak begin with. */
+export const ROLE_PREFIX = 'daybreak-';
 /** The names of all roles of a capability's functions: `daybreak-backup-*`. */
 export const rolesOfCapability = (capability: Capability): string => `daybreak-${capability}-*`;
 export const ROLES_WITH_TENANT_DATA: readonly string[] = WITH_TENANT_DATA.map(rolesOfCapability);

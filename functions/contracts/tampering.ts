@@ -85,6 +85,8 @@ export const TAMPER_METRICS = {
   refused: 'TamperingRefused',
   upgrade: 'UpgradesSeen',
 } as const satisfies Record<TamperMode, string>;
+/** One for each event on a role that is called like Daybreak's and is none of this release. */
+export const FOREIGN_ROLE_METRIC = 'ForeignRolesSeen';
 /** Counted by CloudWatch Logs itself, beside the function. */
 export const IDENTITY_METRIC = 'IdentityTamperingLogged';
 

@@ -14,6 +14,7 @@ import type { Construct } from 'constructs';
 import { TRAIL_LOG_GROUP, TRAIL_NAME, trailBucketName } from '../../functions/contracts/tampering.ts';
 import { LEDGER_PROJECTION_PREFIX, PULSE_PREFIX } from '../../functions/contracts/vault-layout.ts';
 import { acknowledgeInlinePolicy, addPermission } from '../access/allow.ts';
+import { TRAIL_DELIVERY_ROLE } from '../access/role-names.ts';
 import { bucketNames, REGION, type SupplierConfiguration } from '../config/configuration.ts';
 import { acknowledge } from '../constructs/acknowledge.ts';
 import { attachPolicy } from '../constructs/attach-policy.ts';
@@ -58,7 +59,7 @@ export class TrailStack extends Stack {
       removalPolicy: RemovalPolicy.DESTROY,
     });
     const delivery = new Role(this, 'Delivery', {
-      roleName: 'daybreak-trail-delivery',
+      roleName: TRAIL_DELIVERY_ROLE,
       description: 'Daybreak: CloudTrail writes events to its log',
       // "The role policy doesn't support the use of aws:SourceArn and aws:SourceAccount": with them CloudTrail is refused.
       assumedBy: new ServicePrincipal('cloudtrail.amazonaws.com'),

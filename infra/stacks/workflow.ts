@@ -12,7 +12,16 @@ import { endpointStatement } from '../access/endpoint-policy.ts';
 import { guardrailStatements } from '../access/guardrails.ts';
 import { neededPolicies } from '../access/needed-policies.ts';
 import type { Permission } from '../access/permission.ts';
-import { SCHEDULED_WORKFLOWS, STEPS, type Step, WORKFLOWS, type Workflow, workflowName } from '../access/role-names.ts';
+import {
+  ROLE_NAMES,
+  SCHEDULED_WORKFLOWS,
+  SCHEDULER_ROLE,
+  STEPS,
+  type Step,
+  WORKFLOWS,
+  type Workflow,
+  workflowName,
+} from '../access/role-names.ts';
 import { DISTRIBUTED_WORKFLOWS, MAP_RESULTS_PREFIX } from '../access/writers.ts';
 import { bucketNames, REGION, runtimeConfiguration, type SupplierConfiguration } from '../config/configuration.ts';
 import { acknowledge } from '../constructs/acknowledge.ts';
@@ -64,7 +73,7 @@ export class WorkflowStack extends Stack {
       DAYBREAK_CONFIGURATION: this.toJsonString(runtime(isolation.restored.securityGroupId)),
       DAYBREAK_DEPLOYMENT: this.toJsonString(deployment),
     };
-    const release = { neededPolicies: neededPolicies(configuration) };
+    const release = { neededPolicies: neededPolicies(configuration), roleNames: ROLE_NAMES };
     const more = (step: Step): Readonly<Record<string, string>> => {
       const { environment } = STEP_DEFINITIONS[step];
       return environment === 'nothing more' ? {} : environment(configuration, release);
@@ -115,6 +124,19 @@ export class WorkflowStack extends Stack {
       this.#createWorkflow(workflow, { deployment, guardrails, logKey, atOnce: configuration.concurrency });
     }
     this.#createSchedules(configuration, guardrails);
+    this.#tellRecorderOfRoles();
+  }
+
+  /**
+   * Has CloudFormation tell the function that records tampering which roles this release has, before it makes a new one: its
+   * event comes later than the making. One that is taken away again, because the deployment failed, may come as a stranger's.
+   * https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-dependson.html
+   */
+  #tellRecorderOfRoles(): void {
+    const recorder = this.#lambda('evidence/record-tampering');
+    for (const construct of this.node.findAll()) {
+      if (construct instanceof Role && construct !== recorder.role) construct.node.addDependency(recorder.function);
+    }
   }
 
   #lambda(step: string): StepLambda {
@@ -206,7 +228,7 @@ export class WorkflowStack extends Stack {
     const start = this.#lambda('workflows/start-execution').function;
     const pulse = this.#lambda('pulse/read-back').function;
     const role = new Role(this, 'SchedulerRole', {
-      roleName: 'daybreak-scheduler',
+      roleName: SCHEDULER_ROLE,
       description: 'Daybreak: what the schedules call',
       assumedBy: new ServicePrincipal('scheduler.amazonaws.com', {
         // The ARN has to be that of the group: "Do not scope the aws:SourceArn statement to a specific schedule".

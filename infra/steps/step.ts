@@ -27,6 +27,7 @@ export interface StepDefinition {
 /** What functions cannot know of the release that they are of. */
 export interface Release {
   readonly neededPolicies: NeededPolicies;
+  readonly roleNames: readonly string[];
 }
 
 /** What a step gets of Lambda. Those that go on where they stopped get all the time that Lambda has, a quarter of an hour. */

@@ -33,6 +33,7 @@ interface Resource {
   Properties: any;
   Metadata?: Record<string, unknown>;
   DeletionPolicy?: string;
+  DependsOn?: string | string[];
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'daybreak-synth-'));
@@ -443,6 +444,46 @@ const NOT_COMPARED: Readonly<Record<string, string>> = {
   'AWS::Lambda::Permission': 'it goes with its stack; the rule `functions` tells of any change',
   'AWS::EC2::VPCEndpoint': 'it only narrows what roles, keys and buckets allow, and goes with its stack',
 };
+
+describe('the function that records tampering', () => {
+  const recorder = () =>
+    ofType(workflows, 'AWS::Lambda::Function').find(
+      ([, { Properties }]) => Properties.FunctionName === 'daybreak-evidence-record-tampering',
+    ) as [string, Resource];
+  const rolesOf = (...stacks: Record<string, Resource>[]) => stacks.flatMap(stack => ofType(stack, 'AWS::IAM::Role'));
+
+  it('knows every role that the stacks make', () => {
+    const [, { Properties }] = recorder();
+    const known = Properties.Environment.Variables.DAYBREAK_ROLES.split(' ').map((name: string) => `daybreak-${name}`);
+    const made = rolesOf(vault, trail, workflows, monitoring).flatMap(([, role]) => role.Properties.RoleName ?? []);
+    expect(known.sort()).toEqual(made.sort());
+  });
+
+  it('is told so before any other role is made, and waits for none of them', () => {
+    const [id, { Properties }] = recorder();
+    const others = rolesOf(workflows).filter(([role]) => role !== Properties.Role['Fn::GetAtt'][0]);
+    expect(others.flatMap(([role, { DependsOn }]) => (list(DependsOn).includes(id) ? [] : [role]))).toEqual([]);
+    // What CloudFormation would refuse as circular.
+    const waitsFor = (resource: Resource) => [
+      ...list(resource.DependsOn),
+      ...[...JSON.stringify(resource.Properties ?? {}).matchAll(/"(?:Ref|Fn::GetAtt)":\[?"([^"]+)"/g)].map(
+        ([, to]) => to,
+      ),
+    ];
+    const before = new Set<string>();
+    const visit = (name: string) => {
+      for (const next of waitsFor(workflows[name] as Resource)) {
+        if (next !== undefined && workflows[next] !== undefined && !before.has(next)) {
+          before.add(next);
+          visit(next);
+        }
+      }
+    };
+    visit(id);
+    expect(before.has(id)).toBe(false);
+    expect([...before].filter(name => others.some(([role]) => role === name))).toEqual([]);
+  });
+});
 
 describe('every key and every bucket that a stack makes', () => {
   const all = () => [vault, trail, workflows, monitoring];

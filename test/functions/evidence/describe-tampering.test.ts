@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LedgerDraft } from '../../../functions/contracts/ledger.ts';
-import { describeTampering } from '../../../functions/evidence/describe-tampering.ts';
+import { describeTampering, isForeignRole } from '../../../functions/evidence/describe-tampering.ts';
 
 const eventID = '3c4226b0-1e81-48a8-a333-7fa5f3cbd118';
 const key = '1234abcd-12ab-34cd-56ef-1234567890ab';
@@ -178,4 +178,25 @@ describe('describing an event of CloudTrail', () => {
       { numRuns: 500 },
     );
   });
+});
+
+it.each<[boolean, string, Record<string, unknown> | null, object?]>([
+  [true, 'CreateRole', { roleName: 'daybreak-export-mine' }],
+  [true, 'TagRole', { roleName: 'daybreak-export-mine' }],
+  [true, 'CreateRole', { roleName: 'daybreak-backup-plan2' }],
+  [true, 'CreateRole', { roleName: 'daybreak-' }],
+  [true, 'CreateRole', { roleName: 'reader', path: '/daybreak-backup-x/' }],
+  [true, 'CreateRole', { roleName: 'daybreak-backup-plan', path: '/daybreak-backup-x/' }],
+  [false, 'CreateRole', { roleName: 'daybreak-backup-plan' }],
+  [false, 'CreateRole', { roleName: 'daybreak-backup-plan', path: '/' }],
+  [false, 'CreateRole', { roleName: 'reader', path: '/team/' }],
+  [false, 'DeleteRole', { roleName: 'daybreak-export-mine' }],
+  [false, 'CreatePolicy', { policyName: 'x', path: '/daybreak-x/' }],
+  [false, 'CreateRole', { roleName: ['daybreak-export-mine'] }],
+  [false, 'CreateRole', null],
+  [false, 'CreateRole', { roleName: 'daybreak-export-mine' }, { eventSource: 'kms.amazonaws.com' }],
+  [false, 'CreateRole', { roleName: 'daybreak-export-mine' }, { eventID: 'no event' }],
+])('tells a role that this release has not from its own: %s, %s of %o', (is, eventName, requestParameters, more) => {
+  const record = { ...RECORD, eventSource: 'iam.amazonaws.com', eventName, requestParameters, ...more };
+  expect(isForeignRole(record, new Set(['daybreak-backup-plan']))).toBe(is);
 });

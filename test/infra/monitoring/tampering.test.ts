@@ -601,6 +601,50 @@ describe('what a rule notices', () => {
     await cloud.close();
   });
 
+  it('is a role that this release does not have, also where the deployment makes it', async () => {
+    const cloud = await started();
+    const deed = (eventName: string, requestParameters: object): Row => [
+      'identity',
+      eventName,
+      { requestParameters: { ...requestParameters }, awsRegion: 'us-east-1' },
+    ];
+    // A deployment of this release, and the end of what an earlier one had.
+    for (const name of ['CreateRole', 'PutRolePolicy', 'UpdateAssumeRolePolicy', 'AttachRolePolicy', 'DeleteRole']) {
+      for (const role of ['daybreak-backup-plan', 'daybreak-daily-backup', 'daybreak-scheduler']) {
+        does(deployer, deed(name, { roleName: role }));
+      }
+    }
+    for (const name of ['DetachRolePolicy', 'DeleteRolePolicy', 'DeleteRole']) {
+      does(deployer, deed(name, { roleName: 'daybreak-backup-of-old' }));
+    }
+    does(deployer, deed('CreatePolicyVersion', { policyArn: `arn:aws:iam::${account}:policy/daybreak-guardrails` }));
+    await minutes(2);
+    expect(own.sounding()).toEqual([]);
+    expect(new Set((await own.ledger()).map(({ kind }) => kind))).toEqual(new Set(['upgrade.seen']));
+    const from = (await own.ledger()).length;
+    for (const name of ['CreateRole', 'UpdateAssumeRolePolicy', 'AttachRolePolicy', 'PutRolePolicy']) {
+      does(deployer, deed(name, { roleName: 'daybreak-export-mine' }));
+    }
+    does(deployer, deed('CreateRole', { roleName: 'reader', path: '/daybreak-backup-x/' }));
+    await minutes(2);
+    expect(own.sounding()).toEqual(['tamper-foreign-role']);
+    expect(cloud.alarms.stateOf('daybreak-pager')).toBe('ALARM');
+    const seen = (await own.ledger()).slice(from);
+    expect(seen.map(({ kind, body }) => [kind, body.eventName])).toEqual([
+      ['tampering.seen', 'CreateRole'],
+      ['tampering.seen', 'UpdateAssumeRolePolicy'],
+      ['tampering.seen', 'AttachRolePolicy'],
+      ['tampering.seen', 'PutRolePolicy'],
+      ['tampering.seen', 'CreateRole'],
+    ]);
+    expect(seen[0]).toMatchObject({ subject: 'daybreak-export-mine', actor: expect.stringMatching(/^principal\//) });
+    await minutes(17);
+    does(administrator, deed('CreateRole', { roleName: 'daybreak-export-mine' }));
+    await minutes(2);
+    expect(own.sounding()).toEqual(['tamper-identity', 'tamper-foreign-role']);
+    await cloud.close();
+  });
+
   it('is recorded once, however often it is delivered', async () => {
     const cloud = await started();
     const record = does(administrator);
