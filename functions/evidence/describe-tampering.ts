@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { LedgerDraft } from '../contracts/ledger.ts';
 import { ROLE_PREFIX } from '../contracts/policies.ts';
 import type { TamperMode, TamperRuleId } from '../contracts/tampering.ts';
+import { hashPolicy } from '../platform/policy-comparison.ts';
 
 /**
  * What is read of a CloudTrail record. All but the id may be text of an attacker's choice: a part that does not fit is left
@@ -96,6 +97,7 @@ export function describeTampering(rule: TamperRuleId, mode: TamperMode, record: 
       errorCode: errorCode ?? null,
       ...(typeof key === 'string' && { object: OWN_OBJECT.test(key) ? key : hashed(key) }),
       ...(isTrue(parameters['x-amz-bypass-governance-retention']) && { bypassedGovernance: true }),
+      ...(eventName === 'PutKeyPolicy' && policyOf(parameters)),
     },
   };
 }
@@ -139,6 +141,17 @@ function subjectOf({ resources = [] }: Record, parameters: { readonly [name: str
   const name = typeof named === 'string' ? named : resources.find(({ ARN }) => ARN !== undefined)?.ARN;
   if (name === undefined) return 'unknown';
   return OWN_NAME.test(name) || KEY.test(name) ? name : hashed(name);
+}
+
+/** What somebody made a key's policy say, as its hash: by it `evidence show` knows a put that a recorded upgrade named. */
+function policyOf({ policy, bypassPolicyLockoutSafetyCheck }: { readonly [name: string]: unknown }) {
+  // No upgrade does without the check.
+  if (typeof policy !== 'string' || isTrue(bypassPolicyLockoutSafetyCheck)) return {};
+  try {
+    return { policySha256: hashPolicy(JSON.parse(policy)) };
+  } catch {
+    return {};
+  }
 }
 
 const hashed = (name: string): string => `sha256:${createHash('sha256').update(name).digest('hex')}`;

@@ -7,6 +7,8 @@ import { operatorPolicy } from '../../../infra/access/operator-policy.ts';
 import { responderPolicy } from '../../../infra/access/responder-policy.ts';
 import { roleArn } from '../../../infra/access/role-names.ts';
 import type { Principal } from '../../../infra/local/service.ts';
+import { describeEntries } from '../../../runbooks/cli/describe-entries.ts';
+import { findEntries } from '../../../runbooks/cli/find-entries.ts';
 import { recordDecision } from '../../../runbooks/cli/record-decision.ts';
 import { announceUpgraded, planUpgrade } from '../../../runbooks/keys/plan-upgrade.ts';
 import type { SurveyedPolicy } from '../../../runbooks/keys/survey-policies.ts';
@@ -93,6 +95,51 @@ describe('policies of an earlier release', () => {
       .slice(3)
       .flatMap(({ body }) => (body.policies as { sha256: string }[]).map(({ sha256 }) => sha256));
     expect(put.map(({ toSha256 }) => toSha256)).toEqual(expect.arrayContaining(stands));
+  });
+
+  it('leave no line for each put that was recorded before, and one for every other', async () => {
+    const keyOf = async (policy: PolicyName) => {
+      const { place } = find(await own.check(), policy);
+      return place.kind === 'key' ? place.keyArn : '';
+    };
+    // Somebody makes use of the noise: another policy, the right one once more, and that of one school on another's key.
+    const all = await own.check();
+    const [oak, elm] = ['oak', 'elm'].map(name =>
+      all.find(({ subject }) => subject === `alias/daybreak/tenant/${name}`),
+    );
+    const vaultKey = find(all, 'vault-key');
+    await own.put(vaultKey, earlier(vaultKey.needed));
+    await own.put(vaultKey, vaultKey.needed);
+    if (oak && elm) await own.put(oak, elm.needed);
+    if (oak) await own.put(oak, oak.needed);
+    await own.account.cloud.invocations.settle();
+    const show = (limit?: number) =>
+      own.run(
+        () =>
+          findEntries(own.account.bucketName('evidence'), { kinds: [], subject: undefined, since: undefined, limit }),
+        operator,
+      );
+    const found = await show();
+    const keys = ALL - 4;
+    expect(found.upgraded).toMatchObject([{ actor: expect.stringMatching(/^principal\/AROA/), entryCount: keys }]);
+    const puts = found.entries.filter(({ body }) => body.eventName === 'PutKeyPolicy' && body.rule === 'key-changed');
+    // Those that made the policies old, and the four above.
+    expect(puts).toHaveLength(keys + 4);
+    expect(puts.every(({ actor }) => actor === 'root')).toBe(true);
+    expect(puts.slice(-4).map(({ subject }) => subject)).toEqual([
+      ...Array(2).fill(await keyOf('vault-key')),
+      ...Array(2).fill(oak?.place.kind === 'key' && oak.place.keyArn),
+    ]);
+    // The newest six: the upgrade's own lie between the fourth and the fifth.
+    const newest = await show(6);
+    expect(newest.entries).toEqual(found.entries.slice(-6));
+    expect([newest.isComplete, newest.upgraded]).toEqual([false, found.upgraded]);
+    expect(describeEntries(newest, undefined, { width: undefined, hasColour: false, redraws: false })).toMatch(
+      new RegExp(
+        `^and ${keys} policies put by principal/AROA\\w+ as the upgrade of \\S+ had recorded, between entries`,
+        'm',
+      ),
+    );
   });
 
   it('lock nobody out, whichever request the upgrade was killed at, and are finished by the next run', async () => {
