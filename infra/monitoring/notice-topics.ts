@@ -11,6 +11,7 @@ import { DaybreakKey } from '../constructs/daybreak-key.ts';
 import { TOPICS } from './alarms.ts';
 
 const CLOUDWATCH = new ServicePrincipal('cloudwatch.amazonaws.com');
+
 /** Where alarms tell. */
 export interface NoticeTopics {
   /** Wakes somebody. */

@@ -651,7 +651,7 @@ describe('pulse and its alarms, as time passes', () => {
       },
     });
     cloud.scheduler.createSchedule(schedule('DISABLED'));
-    const changes = await until('2026-11-22T09:16:00Z');
+    const changes = await until('2026-11-22T09:46:00Z');
     expect(changes).toContain('22T09:01 +pulse-silent');
     expect(sounding()).toEqual(OF_PULSE);
     // Of twenty alarms that sound for want of data, one wakes, once.
@@ -660,7 +660,7 @@ describe('pulse and its alarms, as time passes', () => {
     cloud.scheduler.createSchedule(schedule('ENABLED'));
     await until('2026-11-22T10:16:00Z');
     expect(sounding()).toEqual(UNSAFE_WITHOUT_A_BACKUP);
-    const since = toldSince('2026-11-22T09:16:00Z');
+    const since = toldSince('2026-11-22T09:46:00Z');
     expect(since).toEqual([expect.stringContaining('OK pulse-silent → pagers')]);
     await cloud.close();
   });
