@@ -45,6 +45,12 @@ const PlannedUpgrade = Upgrade.extend({
       z.strictObject({
         policy: Policy,
         subject: PolicySubject,
+        /** The key that the subject stood for; null for a bucket. Earlier releases did not say. */
+        keyId: z
+          .string()
+          .regex(/^(?:mrk-)?[0-9a-f-]{32,36}$/)
+          .nullable()
+          .default(null),
         from: PolicyVersion,
         fromSha256: Sha256.nullable(),
         to: PolicyVersion,

@@ -295,8 +295,3 @@ export function bucketNames({
   const name = (purpose: string) => `daybreak-${purpose}-${account}-${REGION}`;
   return { vaultBucket: name('vault'), evidenceBucket: name('evidence'), workBucket: name('work') };
 }
-
-/** The name of the bucket that the trail's log files go to. */
-export function trailBucketName({ account }: Pick<SupplierConfiguration, 'account'>): string {
-  return `daybreak-trail-${account}-${REGION}`;
-}

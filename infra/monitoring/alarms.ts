@@ -186,6 +186,8 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       meaning: 'The policy of a key or bucket is not what this release needs: what is new may be refused.',
       metric: 'PoliciesBehind',
       limit: { most: 0 },
+      // A deployment changes policies before the function that compares them, and rules tell of each change at once.
+      lastingMinutes: 60,
       command: findings('a policy is not what this release needs'),
       runbook: 'policy-behind.md',
       urgent: false,

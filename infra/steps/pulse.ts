@@ -1,6 +1,6 @@
 import { SCHEDULES, scheduleName } from '../../functions/contracts/schedules.ts';
 import { STOPPABLE_WORKFLOWS, stoppedRunRuleName } from '../../functions/contracts/stopped-runs.ts';
-import { TRAIL_NAME, tamperRuleNames } from '../../functions/contracts/tampering.ts';
+import { TRAIL_NAME, tamperRuleNames, trailBucketName } from '../../functions/contracts/tampering.ts';
 import { PULSE_PREFIX, SNAPSHOT_PREFIX } from '../../functions/contracts/vault-layout.ts';
 import { REGION } from '../config/configuration.ts';
 import { defineSteps, GIB, KIB } from './step.ts';
@@ -12,7 +12,10 @@ export const PULSE_STEPS = defineSteps({
     builtFor: { items: 365, of: 'recovery points', bytes: GIB, payloadBytes: KIB },
     placement: 'outside',
     callers: ['schedule'],
-    environment: ({ heartbeatUrl }) => (heartbeatUrl === undefined ? {} : { DAYBREAK_HEARTBEAT_URL: heartbeatUrl }),
+    environment: ({ heartbeatUrl }, { neededPolicies }) => ({
+      DAYBREAK_POLICIES: JSON.stringify(neededPolicies),
+      ...(heartbeatUrl !== undefined && { DAYBREAK_HEARTBEAT_URL: heartbeatUrl }),
+    }),
     permissions: within => {
       const { configuration, vaultBucket, evidenceBucket, workBucket, tenantKeys, rds } = within;
       const { readLedger, readRootManifest, listSnapshots, listInstances, on, read, write } = within;
@@ -58,7 +61,9 @@ export const PULSE_STEPS = defineSteps({
         { actions: ['kms:DescribeKey', 'kms:GetKeyPolicy'], resources: [tenantKeys] },
         {
           actions: ['s3:GetBucketPolicy'],
-          resources: [vaultBucket, evidenceBucket, workBucket].map(bucket => `arn:aws:s3:::${bucket}`),
+          resources: [vaultBucket, evidenceBucket, workBucket, trailBucketName(configuration.account)].map(
+            bucket => `arn:aws:s3:::${bucket}`,
+          ),
         },
         {
           actions: ['events:DescribeRule'],

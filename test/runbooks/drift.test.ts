@@ -42,7 +42,8 @@ type UNCHANGEABLE =
   | 'key-destroyed'
   | 'grants'
   | 'aliases'
-  | 'evidence';
+  | 'evidence'
+  | 'findings';
 type OtherRow =
   | 'backup-failed.md: InvalidConfigurationError'
   | 'pulse-silent.md: no lines at all'

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Finding, Verdict } from '../../functions/contracts/restore-test-record.ts';
 import { SCHEDULES, scheduleName } from '../../functions/contracts/schedules.ts';
-import { IDENTITY_RULE } from '../../functions/contracts/tampering.ts';
 import { WORKFLOWS, workflowName } from '../../infra/access/role-names.ts';
 import { readConfiguration } from '../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../infra/config/example.ts';
 import { alarmsOf } from '../../infra/monitoring/alarms.ts';
+import { tamperAlarmsOf } from '../../infra/monitoring/tamper-alarms.ts';
 import { tamperRules } from '../../infra/monitoring/tamper-rules.ts';
 import { VERB_GROUPS } from '../../runbooks/cli/verb-groups.ts';
 
@@ -54,8 +54,8 @@ describe('runbooks/README.md', () => {
     const page = pages.find(({ name }) => name === 'tampering.md')?.text ?? '';
     const [, table = ''] = page.split('## Decide\n');
     const named = matches(table, /^\| (.+?) \|/gm).flatMap(cell => matches(cell, /`([\w-]+)`/g));
-    const ids = [...rules.map(({ id }) => id), IDENTITY_RULE, 'watch-stopped', 'tampering-refused'];
-    expect(named.toSorted()).toEqual([...ids, 'tampering-not-recorded', 'tampering-recorder-failing'].toSorted());
+    const ids = tamperAlarmsOf(rules).map(({ id }) => id.replace(/^tamper-/, ''));
+    expect(named.toSorted()).toEqual([...ids, 'watch-stopped'].toSorted());
   });
 
   it('says what is to be there before the first night', () => {

@@ -44,6 +44,7 @@ const PLANNED = {
   policies: Array.from({ length: POLICIES_IN_DECISION }, () => ({
     policy: 'evidence-bucket' as const,
     subject: LONGEST_ALIAS,
+    keyId: `mrk-${'a'.repeat(32)}`,
     from: 999_999,
     fromSha256: FROM,
     to: 999_999,

@@ -1,20 +1,24 @@
 import { describe, expect, it } from 'vitest';
 import {
   KEY_ALIASES,
+  type OwnPolicyName,
   POLICY_VERSIONS,
   type PolicyName,
   type ResourcePolicy,
+  VAULT_KEY_TO_COME,
 } from '../../../functions/contracts/policies.ts';
-import { hashPolicy } from '../../../functions/platform/policy-comparison.ts';
+import { hashPolicy, isAsNeeded } from '../../../functions/platform/policy-comparison.ts';
 import { tenantKeyPolicy } from '../../../functions/platform/tenant-key-policy.ts';
 import { bucketPolicy, policyBuckets } from '../../../infra/access/bucket-policies.ts';
 import { keyPolicies } from '../../../infra/access/key-policies.ts';
+import { neededPolicies } from '../../../infra/access/needed-policies.ts';
 import { STEPS, stepName, WORKFLOWS, workflowName } from '../../../infra/access/role-names.ts';
 import { bucketNames, readConfiguration } from '../../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../../infra/config/example.ts';
 
 const configuration = readConfiguration(exampleConfiguration);
 const { account } = configuration;
+const VAULT_KEY = `arn:aws:kms:eu-west-2:${account}:key/00000000-0000-4000-8000-000000000000`;
 const deployment = { accountId: account, region: 'eu-west-2', ...bucketNames(configuration) } as const;
 const policies = {
   ...keyPolicies(configuration),
@@ -23,7 +27,7 @@ const policies = {
       name,
       bucketPolicy(name as keyof ReturnType<typeof policyBuckets>, configuration, {
         bucketArn: `arn:aws:s3:::${bucket}`,
-        vaultKeyArn: `arn:aws:kms:eu-west-2:${account}:key/00000000-0000-4000-8000-000000000000`,
+        vaultKeyArn: VAULT_KEY,
       }),
     ]),
   ),
@@ -39,6 +43,7 @@ const SAID: Record<PolicyName, readonly [version: number, sha256: string]> = {
   'tenant-id-key': [2, '6b7e4309d90f5eca77d547d73d11eb883f68633786c4b656b60bc66a8a7d9053'],
   'log-key': [2, 'd6eeba73101f6ff90ba2446130e4402a0338ec67e591708dc170aaf8201c38de'],
   'trail-key': [2, '6de794f62704d1b3cd9c17d244f14d33bb5b7ef8e905518babef836d408942aa'],
+  'notice-key': [2, 'b3eb271eece84264d379269c60cb135d0a158ff02dec2a3bb4b4ad7f20fcee2a'],
   'vault-bucket': [2, '0c2af07541e647e479e30c650be907ef4b0bea6ca4936aca82b625cd3af8140e'],
   'evidence-bucket': [2, '6ddfaed41655089f2684e3ebd434d989bebd4db500f021f2e02624ede35fe774'],
   'work-bucket': [2, 'b305ce4cb043bcd687b5f6957d8e3201156889226de33391d7392cc169a073a9'],
@@ -51,6 +56,35 @@ it.each(Object.keys(POLICY_VERSIONS) as PolicyName[])('the %s policy says what i
   // Another hash: raise the version in functions/contracts/policies.ts, and write both down above.
   expect(said).toEqual(SAID[name]);
   expect(policies[name].Id).toBe(`daybreak-${name}-${POLICY_VERSIONS[name]}`);
+});
+
+describe('what pulse compares with', () => {
+  const needed = neededPolicies(configuration);
+  const own = (Object.keys(POLICY_VERSIONS) as PolicyName[]).filter(name => name !== 'tenant-key');
+  const isRight = (name: OwnPolicyName, text: string | undefined) => isAsNeeded(name, text, needed[name], VAULT_KEY);
+
+  it.each(own)('is what the %s policy says, in whatever order and form', name => {
+    const policy = policies[name];
+    expect(isRight(name, JSON.stringify(policy))).toBe(true);
+    expect(isRight(name, JSON.stringify({ ...policy, Statement: policy.Statement.toReversed() }, null, 2))).toBe(true);
+    const [first, ...others] = policy.Statement;
+    const Effect = first?.Effect === 'Deny' ? 'Allow' : 'Deny';
+    for (const Statement of [others, [...policy.Statement, first], [{ ...first, Effect }, ...others]]) {
+      expect(isRight(name, JSON.stringify({ ...policy, Statement }))).toBe(false);
+    }
+    for (const Id of ['daybreak-vault-key-1', `daybreak-${name}-3`, 'mine']) {
+      expect(isRight(name, JSON.stringify({ ...policy, Id }))).toBe(false);
+    }
+    for (const text of [undefined, '', 'no policy', 'null', '{}', '[]']) expect(isRight(name, text)).toBe(false);
+  });
+
+  it('takes no other key for the vault’s, nor what stands for it before it is there', () => {
+    const text = JSON.stringify(policies['evidence-bucket']);
+    expect(text).toContain(VAULT_KEY);
+    for (const other of [VAULT_KEY_TO_COME, VAULT_KEY.replace(/.$/, '1'), '*']) {
+      expect(isRight('evidence-bucket', text.replaceAll(VAULT_KEY, other))).toBe(false);
+    }
+  });
 });
 
 describe('who is named', () => {
@@ -93,5 +127,5 @@ it('keeps within what KMS and S3 take', () => {
     expect(new Set(sids).size).toBe(sids.length);
     expect(sids.filter(sid => !/^[A-Za-z0-9]+$/.test(sid))).toEqual([]);
   }
-  expect(Object.keys(KEY_ALIASES)).toHaveLength(7);
+  expect(Object.keys(KEY_ALIASES)).toHaveLength(8);
 });

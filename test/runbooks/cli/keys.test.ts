@@ -38,7 +38,7 @@ it('is done by the command, signed, in the name of whoever has the credentials',
     const behind = await daybreak('check');
     expect([behind.exitCode, behind.stderr]).toEqual([1, '']);
     expect(behind.stdout).toMatch(/^BEHIND {6}alias\/daybreak\/ledger: of no version; needed is version 2\n/);
-    expect(behind.stdout).toMatch(/10 of 11 policies are as .*\.\nWhat to do: runbooks\/policy-behind\.md\n$/);
+    expect(behind.stdout).toMatch(/11 of 12 policies are as .*\.\nWhat to do: runbooks\/policy-behind\.md\n$/);
     // Nobody can be asked here.
     const asked = await daybreak('upgrade');
     expect([asked.exitCode, asked.stdout]).toEqual([1, 'Nothing was changed. Answer yes, or give --yes.\n']);
