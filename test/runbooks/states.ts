@@ -120,7 +120,7 @@ const firstCommands = (words: RegExp, ends: RegExp): Ends[] =>
 
 const queueArn = ({ cloud }: World) => `arn:aws:sqs:eu-west-2:${cloud.accountId}:${UNDELIVERED_QUEUE}`;
 /** What a state keeps for the next, or for its end. */
-const kept: { hidden?: Broken; keyArn?: string; object?: string; until?: string; point?: string } = {};
+const kept: { hidden?: Broken; keyArn?: string; object?: string; until?: string; point?: string; lost?: Words } = {};
 
 export const STATES: readonly State[] = [
   {
@@ -596,6 +596,7 @@ export const STATES: readonly State[] = [
     breaks: async world => {
       const { words } = await breakAs('snapshot-deleted', world);
       await later(world, 16);
+      kept.lost = words;
       return {
         ...words,
         KEY: 'recovery-points/',
@@ -619,7 +620,12 @@ export const STATES: readonly State[] = [
       ...firstCommands(/a snapshot is not as it should be/, /missing/),
       ...on('docs/ledger.md', [`${DAYBREAK}loss list`, /snapshot-missing\/daybreak-app-/]),
       ...runbook('vault-altered', [`${DAYBREAK}loss accept`, /accepted, entry \d+/]),
-      ...on('docs/ledger.md', [`${DAYBREAK}loss accept`, /accepted, entry \d+/]),
+      ...on(
+        'docs/ledger.md',
+        // Accepted on the other page; withdrawn, the same words accept it again.
+        [`${DAYBREAK}loss withdraw`, /withdrawn, entry \d+/],
+        [`${DAYBREAK}loss accept`, /accepted, entry \d+/],
+      ),
     ],
     rights: async world => {
       await later(world, 20);
