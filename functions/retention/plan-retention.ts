@@ -170,7 +170,7 @@ export interface RetentionPlan {
 export function planRetention(facts: RetentionFacts, rules: PointRules | null, now: Date): RetentionPlan {
   const points = datePoints(facts, rules, now);
   const exceptions = findExceptions(facts, points);
-  const places = rules?.keep ? placesOf(points.filter(isCandidate), rules.keep) : null;
+  const places = rules?.keep ? placesOf(points.filter(isGood), rules.keep) : null;
   const plan = { keep: [] as Kept[], delete: [] as Expired[] };
   for (const point of points) {
     const { recoveryPointId } = point;
@@ -238,11 +238,7 @@ function lastVerdicts(tests: readonly KeptTest[]): Map<string, KeptTest> {
   return last;
 }
 
-/** Good without a doubt, of a time that has come, and within its age. */
-function isCandidate(point: DatedPoint): boolean {
-  return isGood(point) && !point.isPast;
-}
-
+/** Good without a doubt, and of a time that has come. */
 function isGood({ status, isSound, isFuture, scheduledAt }: DatedPoint): boolean {
   return status === 'good' && isSound && !isFuture && scheduledAt !== undefined;
 }
@@ -288,7 +284,7 @@ interface Places {
   readonly lost: DeleteReason[];
 }
 
-/** @param candidates oldest first. */
+/** @param candidates oldest first. Those past their age are the oldest, so they take no place from a younger one. */
 function placesOf(candidates: readonly DatedPoint[], keep: KeepCounts): Map<DatedPoint, Places> {
   const places = new Map<DatedPoint, Places>(candidates.map(point => [point, { held: [], lost: [] }]));
   const days = new Map(candidates.map(point => [point, dayOf(point.scheduledAt ?? new Date(Number.NaN))]));
