@@ -6,6 +6,7 @@ import {
   DatabaseConfiguration,
   type Deployment,
 } from '../../functions/contracts/configuration.ts';
+import { RetentionPolicy } from '../../functions/contracts/retention.ts';
 import { AT_ONCE } from '../workflows/hours.ts';
 import { findConflicts } from './find-conflicts.ts';
 
@@ -124,11 +125,13 @@ export const SupplierConfiguration = z
         at: timeOfDay,
       }),
     }),
-    /** How long backups are kept. Nothing deletes one yet in this version; what would contradict the figure is refused. */
+    /** How long things are kept. Nothing deletes a backup yet in this version; what contradicts itself is refused. */
     retention: z
       .strictObject({
         /** A database's snapshots mix all schools, so this bounds how long an erased one can linger. */
         snapshotDays: z.int().min(1).max(365).default(35),
+        /** The rules, and what schools are promised. Without it nothing is ever to be deleted for its age. */
+        policy: RetentionPolicy.optional(),
       })
       .prefault({}),
     /** The account's quotas in this Region, where AWS raised them. */

@@ -4,7 +4,8 @@ import { deploy } from './deploy.ts';
 import { evidence } from './evidence.ts';
 import { keys } from './keys.ts';
 import { loss } from './loss.ts';
+import { retention } from './retention.ts';
 import type { VerbGroup } from './verb.ts';
 
 /** All that `daybreak` does, in the order of its help. */
-export const VERB_GROUPS: readonly VerbGroup[] = [evidence, loss, keys, database, deploy, completion];
+export const VERB_GROUPS: readonly VerbGroup[] = [evidence, loss, retention, keys, database, deploy, completion];

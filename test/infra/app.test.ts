@@ -560,6 +560,10 @@ describe('over a vault that stands', () => {
         'warning',
         'no vault stack: the vault that stands is used as it is. Its buckets, their policies, locks and lifecycle rules, and the policies of its keys are not managed: what this version, or the configuration (vault, evidence, operatorRoleArns), would change of them does not reach them. daybreak keys check compares the policies, and keys upgrade puts them. [ack: daybreak:existing-vault]',
       ],
+      [
+        'info',
+        'after an instruction to delete, a school is promised to be beyond use within 30 days (it takes 28 at most) and gone within 120 (it takes 102 at most). [ack: daybreak:retention]',
+      ],
     ]);
   });
 });
