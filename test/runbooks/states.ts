@@ -192,6 +192,12 @@ export const STATES: readonly State[] = [
       };
     },
     commands: [
+      ...on(
+        'docs/retention.md',
+        [`${DAYBREAK}retention show --markdown`, /^answered: # /],
+        [`${DAYBREAK}retention plan`, /^answered: /],
+        [`${DAYBREAK}retention explain`, /^answered: /],
+      ),
       ...runbook(
         'README',
         ['aws sts get-caller-identity', /assumed-role\/responder\/local/],
@@ -620,16 +626,23 @@ export const STATES: readonly State[] = [
       ...firstCommands(/a snapshot is not as it should be/, /missing/),
       ...on('docs/ledger.md', [`${DAYBREAK}loss list`, /snapshot-missing\/daybreak-app-/]),
       ...runbook('vault-altered', [`${DAYBREAK}loss accept`, /accepted, entry \d+/]),
-      ...on(
-        'docs/ledger.md',
-        // Accepted on the other page; withdrawn, the same words accept it again.
-        [`${DAYBREAK}loss withdraw`, /withdrawn, entry \d+/],
-        [`${DAYBREAK}loss accept`, /accepted, entry \d+/],
-      ),
+      ...on('docs/ledger.md', [`${DAYBREAK}loss accept`, /accepted, entry \d+/]),
     ],
     rights: async world => {
       await later(world, 20);
       expect(world.cloud.alarms.stateOf('daybreak-snapshot-missing')).toBe('OK');
+    },
+  },
+  {
+    name: 'a loss was accepted by mistake',
+    breaks: async world => {
+      await later(world, 16);
+      return { ...kept.lost, ID: 'staff-7' };
+    },
+    commands: on('docs/ledger.md', [`${DAYBREAK}loss withdraw`, /withdrawn, entry \d+/]),
+    rights: async world => {
+      await later(world, 20);
+      expect(world.cloud.alarms.stateOf('daybreak-snapshot-missing')).toBe('ALARM');
     },
   },
   {
