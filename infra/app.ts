@@ -48,7 +48,7 @@ export function createApp(configuration: unknown, options: AppOptions = {}): App
   });
   const vault = checked.existing ?? new VaultStack(app, 'DaybreakVault', checked);
   const trail = new TrailStack(app, 'DaybreakTrail', checked);
-  const workflows = new WorkflowStack(app, 'DaybreakWorkflows', checked, vault);
+  const workflows = new WorkflowStack(app, 'DaybreakWorkflows', checked, { vault, trail });
   const monitoring = new MonitoringStack(app, 'DaybreakMonitoring', checked, { vault, trail });
   // Alarms read what pulse publishes; before there is a pulse they would only sound. Its rules call a function.
   monitoring.addStackDependency(workflows);
