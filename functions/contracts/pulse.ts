@@ -92,7 +92,8 @@ export const PULSE_METRICS = {
   OldestRestoredInstanceAge: 'Milliseconds',
   /**
    * Of the snapshots that are named or tagged as Daybreak's and that no recovery point of the ledger names; 0 when there is
-   * none. While a snapshot has no time of its own, since its recovery point's instant.
+   * none. While a snapshot has no time of its own, since its recovery point's instant. Missing while nobody knows what some
+   * recovery point named, because its root manifest is not as recorded and nobody accepted that.
    */
   OldestUnprovedSnapshotAge: 'Milliseconds',
   SnapshotQuotaUsed: 'Percent',

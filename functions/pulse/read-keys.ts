@@ -31,15 +31,11 @@ export async function readKeys(tenants: Iterable<string>, deployment: Deployment
       const alias = KEY_ALIASES[own];
       const of = { own };
       return [
-        look({ key, of }, found => found.enabled || NOT_ENABLED),
-        ...(key === alias
-          ? []
-          : [look({ key: alias, of }, found => found.arn === key || `it is the alias of another key than ${key}`)]),
+        look({ key, of }, whyUnusable),
+        ...(key === alias ? [] : [look({ key: alias, of }, found => whyOfAnother(found, key))]),
       ];
     }),
-    ...[...tenants].map(tenant =>
-      look({ key: tenantKeyAlias(tenant), of: { tenant } }, found => found.enabled || NOT_ENABLED),
-    ),
+    ...[...tenants].map(tenant => look({ key: tenantKeyAlias(tenant), of: { tenant } }, whyUnusable)),
   ];
   const settled = await Promise.allSettled(looks);
   return {
@@ -48,17 +44,25 @@ export async function readKeys(tenants: Iterable<string>, deployment: Deployment
   };
 }
 
-const NOT_ENABLED = 'it is not enabled';
+type FoundKey = Awaited<ReturnType<typeof findKey>>;
 
-/** @param judge true where it is as it should be, or why not. */
+function whyUnusable(found: FoundKey): string | undefined {
+  if (found === undefined) return 'it is gone';
+  return found.enabled ? undefined : 'it is not enabled';
+}
+
+function whyOfAnother(found: FoundKey, keyArn: string): string | undefined {
+  if (found === undefined) return `it is gone; it was the alias of ${keyArn}`;
+  return found.arn === keyArn ? undefined : `it is the alias of another key than ${keyArn}`;
+}
+
 async function look(
   of: Omit<KeyProblem, 'reason'>,
-  judge: (found: { arn: string; enabled: boolean }) => true | string,
+  why: (found: FoundKey) => string | undefined,
 ): Promise<KeyProblem | undefined> {
   try {
-    const found = await findKey(of.key);
-    const reason = found === undefined ? 'it is gone' : judge(found);
-    return reason === true ? undefined : { ...of, reason };
+    const reason = why(await findKey(of.key));
+    return reason === undefined ? undefined : { ...of, reason };
   } catch (error) {
     if (error instanceof KeyAccessDeniedError) return { ...of, reason: 'pulse may not look at it' };
     throw error;

@@ -762,10 +762,10 @@ describe('pulse and its alarms, as time passes', () => {
     expect(lastAt('OldestUnprovedSnapshotAge')).toBe('08:30');
 
     // What is accepted is no question any more; what it named, and was missed before, is accepted by its own name or not.
-    for (const loss of gone) {
-      const accepted = { kind: 'loss.accepted', loss, reason: 'mistake', reference: 'INC-42', by: 'staff-7' } as const;
-      expect(await say(accepted)).toEqual({ sequence: expect.any(Number) });
-    }
+    const accept = (loss: string) =>
+      say({ kind: 'loss.accepted', loss, reason: 'mistake', reference: 'INC-42', by: 'staff-7' });
+    expect(await accept(`snapshot-missing/${snapshot}`)).toMatchObject({ errorName: 'LossNotFoundError' });
+    for (const loss of gone) expect(await accept(loss)).toEqual({ sequence: expect.any(Number) });
     await until('2026-11-22T09:01:00Z');
     expect(await left()).toMatchObject({
       lost: [`snapshot-missing/${snapshot}`],
@@ -773,6 +773,9 @@ describe('pulse and its alarms, as time passes', () => {
       notLookedFor: ['object-gone'],
     });
     expect([lastValue('SnapshotsMissing'), lastAt('OldestUnprovedSnapshotAge')]).toEqual([1, '09:00']);
+    expect(await accept(`snapshot-missing/${snapshot}`)).toEqual({ sequence: expect.any(Number) });
+    await until('2026-11-22T09:16:00Z');
+    expect([lastValue('SnapshotsMissing'), (await left()).lost]).toEqual([0, []]);
     await cloud.close();
   });
 
