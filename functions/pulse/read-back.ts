@@ -193,7 +193,9 @@ export const handler = step({
           ...rotateSample(tenants, KEYS_AT_ONCE, now),
         ]);
         const { problems, errors } = await readKeys(asked, deployment);
-        wrongTenants = problems.flatMap(({ of }) => ('tenant' in of ? [of.tenant] : []));
+        const wrong = problems.flatMap(({ of }) => ('tenant' in of ? [of.tenant] : []));
+        // Which one gave no answer is not asked: none that was wrong is forgotten then.
+        wrongTenants = errors.length === 0 ? wrong : [...new Set([...wrong, ...wrongTenants])];
         areNoticesStopped ||= problems.some(({ of }) => 'own' in of && of.own === NOTICE_KEY);
         for (const { key, reason } of problems) log('error', 'a key is not as it should be', { key, reason });
         if (errors.length > 0) throw errors[0];
@@ -201,7 +203,7 @@ export const handler = step({
       }),
       check('policies', async () => {
         const { own, tenants, unread } = await readPolicies(tenantsOf(await newest), policiesBehind, deployment, now);
-        policiesBehind = [...tenants];
+        policiesBehind = unread.length === 0 ? [...tenants] : [...new Set([...tenants, ...policiesBehind])];
         const isRefused = ({ name, error }: (typeof unread)[number]) =>
           name === NOTICE_KEY && error instanceof KeyAccessDeniedError;
         areNoticesStopped ||= own.includes(NOTICE_KEY) || unread.some(isRefused);

@@ -798,7 +798,7 @@ describe('pulse and its alarms, as time passes', () => {
   });
 
   it('watches the keys of logs, of the trail and of notices, and is silent outside where alarms may reach nobody', async () => {
-    const { until, cloud, keys, lastValue, deployment } = await deploy('own-keys', []);
+    const { until, cloud, keys, lastValue, deployment, left, as } = await deploy('own-keys', []);
     const sent = vi.spyOn(globalThis, 'fetch').mockImplementation(async () => new Response('OK'));
     const heartbeats = () => {
       const count = sent.mock.calls.length;
@@ -849,8 +849,14 @@ describe('pulse and its alarms, as time passes', () => {
       Resource: '*',
     };
     await put([...policy.Statement, { ...refused, Sid: 'Hidden', Action: 'kms:GetKeyPolicy' }]);
+    const remembered = { ...(await left()), policiesBehind: ['s-1'] };
+    await as('pulse/read-back').send(
+      new PutObjectCommand({ Bucket: deployment.workBucket, Key: FOUND_WRONG_KEY, Body: JSON.stringify(remembered) }),
+    );
     await next();
     expect([lastValue('PulseChecksFailed'), heartbeats()]).toEqual([1, 0]);
+    // What could not all be read forgets nothing.
+    expect((await left()).policiesBehind).toEqual(['s-1']);
     await put([...policy.Statement, { ...refused, Sid: 'Hidden', Action: 'kms:DescribeKey' }]);
     await next();
     expect([lastValue('KeysUnusable'), heartbeats()]).toEqual([1, 0]);
