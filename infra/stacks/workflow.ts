@@ -49,11 +49,7 @@ export class WorkflowStack extends Stack {
     scope: Construct,
     id: string,
     configuration: SupplierConfiguration,
-    {
-      vault,
-      registerKeyArn,
-      trail,
-    }: { vault: VaultKeys; registerKeyArn: string; trail: Pick<TrailStack, 'keyArn'> },
+    { vault, registerKeyArn, trail }: { vault: VaultKeys; registerKeyArn: string; trail: Pick<TrailStack, 'keyArn'> },
   ) {
     const { account, region } = configuration;
     super(scope, id, { env: { account, region }, description: 'Daybreak: backup and restore test' });
