@@ -17,8 +17,8 @@ function rankOf(path: string): number {
 // What takes longer, with more seeds and larger sizes, is `npm run test:soak`.
 const NO_TESTS = ['test/fixtures/**', '**/*.soak.test.ts', 'node_modules/**'];
 const SLOW = ['test/**/*.slow.test.ts'];
-/** It puts another module in the place of one that others have loaded. */
-const MOCKING = ['test/infra/local/start/upload-files.test.ts'];
+/** They put another module in the place of one that others have loaded. */
+const MOCKING = ['test/infra/access/register.test.ts', 'test/infra/local/start/upload-files.test.ts'];
 
 export default defineConfig({
   test: {

@@ -10,7 +10,8 @@ import {
 import { ManagedPolicy, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
 import { AwsSolutionsChecks, type NagPack, NIST80053R5Checks, ServerlessChecks } from 'cdk-nag';
 import { findExpiredRoots } from '../functions/platform/rds-roots.ts';
-import { ConfigurationError, readConfiguration } from './config/configuration.ts';
+import { promisedDays } from '../functions/retention/promised-days.ts';
+import { ConfigurationError, readConfiguration, type SupplierConfiguration } from './config/configuration.ts';
 import { loadConfiguration } from './config/load-configuration.ts';
 import { MonitoringStack } from './stacks/monitoring.ts';
 import { RegisterStack } from './stacks/register.ts';
@@ -49,7 +50,7 @@ export function createApp(configuration: unknown, options: AppOptions = {}): App
   const vault = checked.existing ?? new VaultStack(app, 'DaybreakVault', checked);
   const registerKeyArn = checked.existing?.registerKeyArn ?? new RegisterStack(app, 'DaybreakRegister', checked).keyArn;
   const trail = new TrailStack(app, 'DaybreakTrail', checked);
-  const workflows = new WorkflowStack(app, 'DaybreakWorkflows', checked, vault);
+  const workflows = new WorkflowStack(app, 'DaybreakWorkflows', checked, { vault, registerKeyArn });
   const monitoring = new MonitoringStack(app, 'DaybreakMonitoring', checked, { vault, registerKeyArn, trail });
   // Alarms read what pulse publishes; before there is a pulse they would only sound. Its rules call a function.
   monitoring.addStackDependency(workflows);
@@ -57,6 +58,7 @@ export function createApp(configuration: unknown, options: AppOptions = {}): App
   else if (checked.operatorRoleArns.length === 0) {
     Annotations.of(workflows).addWarningV2('daybreak:no-operators', NO_OPERATORS);
   }
+  Annotations.of(workflows).addInfoV2('daybreak:retention', describePromise(checked));
   if (checked.permissionsBoundaryArn !== undefined) boundRoles(app, checked.permissionsBoundaryArn);
   const now = options.now ?? new Date();
   for (const root of findExpiredRoots(new Date(now.getTime() + YEAR_MS))) {
@@ -99,6 +101,18 @@ const EXISTING_VAULT =
 
 const NO_OPERATORS =
   'operatorRoleArns names nobody: no person but the root user may read what lies under the keys, an administrator neither, so that daybreak evidence show and evidence verify are refused. Name your own role, and deploy again.';
+
+/** Both dates that a school is promised, or that nothing is promised. */
+function describePromise({
+  retention: { snapshotDays, policy },
+  vault: { eventHoldDays },
+}: SupplierConfiguration): string {
+  if (policy === undefined)
+    return 'retention.policy is not there: nothing is ever to be deleted for its age, and nothing is promised.';
+  const { beyondUse, gone } = promisedDays(policy, { snapshotDays, eventHoldDays });
+  const { beyondUseDays, goneDays } = policy.promise;
+  return `after an instruction to delete, a school is promised to be beyond use within ${beyondUseDays} days (it takes ${beyondUse.days} at most) and gone within ${goneDays} (it takes ${gone.days} at most).`;
+}
 
 /** Every role of every stack, those that the CDK adds for purposes of its own too. */
 function boundRoles(app: App, permissionsBoundaryArn: string): void {

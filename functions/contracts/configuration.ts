@@ -118,5 +118,6 @@ export const Deployment = z.strictObject({
   ledgerKeyArn: z.string(),
   /** Signs the ledger's entries. */
   entryKeyArn: z.string(),
+  registerKeyArn: z.string(),
 });
 export type Deployment = z.infer<typeof Deployment>;

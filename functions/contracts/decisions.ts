@@ -1,42 +1,11 @@
 import { z } from 'zod';
 import { InstantText, RegisterEntryId, Sha256 } from './identifiers.ts';
 import { LedgerDraft } from './ledger.ts';
+import { LossName } from './losses.ts';
 import { POLICY_VERSIONS, type PolicyName } from './policies.ts';
-
-/**
- * What pulse finds, that may stay for ever, and that a person may accept by name: it is lost, and no command brings it back.
- * Nothing else is accepted: a key that is disabled, a snapshot that is shared or that no recovery point names, a lock that
- * was let go, a schedule, a rule or a policy that was changed, and a chain that is broken are put right or go on sounding.
- */
-export const LOSS_KINDS = {
-  'snapshot-missing': 'a snapshot that a recovery point names is gone',
-  'snapshot-altered': 'a snapshot is not available, or another one than was signed for',
-  'root-manifest-altered': 'the root manifest of a recovery point is gone, or not what the ledger recorded',
-  'test-record-altered': 'the record of a restore test is gone, or not what the ledger says',
-  'object-gone': 'an object of the vault is gone',
-} as const;
-export type LossKind = keyof typeof LOSS_KINDS;
 
 /** Why something was lost, as far as an inquiry found. */
 export const LOSS_REASONS = ['mistake', 'attack', 'aws-fault', 'drill', 'cause-not-found'] as const;
-
-/**
- * A loss by its name: `snapshot-missing/daybreak-app-20261122t023000z`. What can be written again under its own name, and be
- * lost again, has in front of it the recovery point that was the newest when pulse missed it:
- * `object-gone/20261122t023000z/tenants/oak/manifests/….jsonl.zst`.
- */
-export const LossName = z
-  .string()
-  .max(200)
-  .regex(new RegExp(`^(?:${Object.keys(LOSS_KINDS).join('|')})/[A-Za-z0-9][A-Za-z0-9._/-]*$`));
-/** The name of what was lost, with its kind. */
-export const lossName = (kind: LossKind, id: string): string => `${kind}/${id}`;
-
-/** What a name that is one (`LossName`) says. */
-export function readLossName(name: string): { kind: LossKind; id: string } {
-  const end = name.indexOf('/');
-  return { kind: name.slice(0, end) as LossKind, id: name.slice(end + 1) };
-}
 
 /** An opaque id, of a person or a ticket. Nothing personal: the ledger cannot be erased. */
 const OpaqueId = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$/, 'must be an id of letters, digits and . _ / -');
@@ -47,6 +16,9 @@ export const AcceptedLoss = z.strictObject({
   /** The incident or ticket that explains it. */
   reference: OpaqueId,
 });
+
+/** An acceptance that is no more: from then on the loss sounds again, until somebody accepts it. */
+export const WithdrawnAcceptance = AcceptedLoss.omit({ reason: true });
 
 /** A decision names so many policies at most: with the longest names it stays below what the steps are built for. */
 export const POLICIES_IN_DECISION = 25;
@@ -73,6 +45,12 @@ const PlannedUpgrade = Upgrade.extend({
       z.strictObject({
         policy: Policy,
         subject: PolicySubject,
+        /** The key that the subject stood for; null for a bucket. Earlier releases did not say. */
+        keyId: z
+          .string()
+          .regex(/^(?:mrk-)?[0-9a-f-]{32,36}$/)
+          .nullable()
+          .default(null),
         from: PolicyVersion,
         fromSha256: Sha256.nullable(),
         to: PolicyVersion,
@@ -119,6 +97,7 @@ const RemovedEntry = RegisterAct.extend({ previousSha256: Sha256 });
 /** What a person has recorded. Each kind of it is one of the ledger's. */
 export const Decision = z.discriminatedUnion('kind', [
   AcceptedLoss.extend({ kind: z.literal('loss.accepted'), by: OpaqueId }),
+  WithdrawnAcceptance.extend({ kind: z.literal('loss.acceptance-withdrawn'), by: OpaqueId }),
   PlannedUpgrade.extend({ kind: z.literal('policies.upgrade-planned') }),
   EndedUpgrade.extend({ kind: z.literal('policies.upgraded') }),
   ChangedEntry.extend({ kind: z.literal('register.changed') }),

@@ -17,6 +17,7 @@ export const LedgerKind = z.enum([
   'policies.upgrade-planned',
   'policies.upgraded',
   'loss.accepted',
+  'loss.acceptance-withdrawn',
   'register.changed',
   'register.confirmed',
   'register.removed',
@@ -84,7 +85,7 @@ const HeadContent = z.strictObject({
 });
 
 /** The form of what entries come to (`LedgerProjection`): raised with every change of it. */
-export const LEDGER_STATE_FORM = 5;
+export const LEDGER_STATE_FORM = 6;
 
 /** `heads/<sequence>.json`, without its signature: the ledger as far as this entry, fixed by a signature. */
 export const LedgerHead = HeadContent.extend({

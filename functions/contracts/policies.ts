@@ -1,3 +1,5 @@
+import { z } from 'zod';
+
 /**
  * Policies of keys and buckets, which outlive the code that wrote them: who they let in, and of which release they are.
  */
@@ -21,6 +23,7 @@ export const POLICY_VERSIONS = {
   'tenant-id-key': 2,
   'log-key': 2,
   'trail-key': 2,
+  'notice-key': 2,
   'register-key': 2,
   'vault-bucket': 2,
   'evidence-bucket': 2,
@@ -36,7 +39,7 @@ export type BucketPolicyName = Extract<PolicyName, `${string}-bucket`>;
 /** Those that there is one of. */
 export type OwnPolicyName = Exclude<PolicyName, 'tenant-key'>;
 
-/** The aliases of the keys that there is one of. They outlive the stacks, as the keys do. */
+/** The aliases of the keys that there is one of. They outlive the stacks, as the keys do; but for that of notices. */
 export const KEY_ALIASES = {
   'vault-key': 'alias/daybreak/vault',
   'signing-key': 'alias/daybreak/signing',
@@ -45,6 +48,8 @@ export const KEY_ALIASES = {
   'tenant-id-key': 'alias/daybreak/tenant-ids',
   'log-key': 'alias/daybreak/logs',
   'trail-key': 'alias/daybreak/trail',
+  // Called so before there were other topics than that of alarms.
+  'notice-key': 'alias/daybreak/alarms',
   'register-key': 'alias/daybreak/register',
 } as const satisfies Record<Exclude<KeyPolicyName, 'tenant-key'>, string>;
 
@@ -75,6 +80,23 @@ export interface ResourcePolicy {
 }
 
 /**
+ * Stand for the ARNs of the vault's key and the register's in a policy of which the hash is known before the key is there.
+ * KMS makes no key of these names, so that no policy of any use says them.
+ */
+export const VAULT_KEY_TO_COME = 'arn:aws:kms:eu-west-2:000000000000:key/the-vault-key';
+export const REGISTER_KEY_TO_COME = 'arn:aws:kms:eu-west-2:000000000000:key/the-register-key';
+
+/**
+ * What this release needs of each policy that there is one of, as its hash (`hashNeeded`). It travels as JSON in
+ * `DAYBREAK_POLICIES`, for a function knows neither the configuration nor the steps that policies are made of.
+ */
+export const NeededPolicies = z.record(
+  z.enum((Object.keys(POLICY_VERSIONS) as PolicyName[]).filter(name => name !== 'tenant-key')),
+  z.string().regex(/^[0-9a-f]{32}$/),
+);
+export type NeededPolicies = z.infer<typeof NeededPolicies>;
+
+/**
  * The capabilities whose functions read or write a school's data, those to come among them: a key is older than the code
  * that will use it. A policy names them by their roles' names, and each role's own policy says what of it the role does.
  */
@@ -92,6 +114,8 @@ const WITH_TENANT_DATA = [
 const WITH_DATA = [...WITH_TENANT_DATA, 'tenants', 'evidence', 'register', 'approval', 'incident', 'rights'] as const;
 type Capability = (typeof WITH_DATA)[number];
 
+/** What the names of all roles of Daybreak begin with. */
+export const ROLE_PREFIX = 'daybreak-';
 /** The names of all roles of a capability's functions: `daybreak-backup-*`. */
 export const rolesOfCapability = (capability: Capability): string => `daybreak-${capability}-*`;
 export const ROLES_WITH_TENANT_DATA: readonly string[] = WITH_TENANT_DATA.map(rolesOfCapability);

@@ -1,24 +1,33 @@
 import { z } from 'zod';
-import { LossName } from './decisions.ts';
 import { InstantText, TenantName } from './identifiers.ts';
+import { LOSS_KINDS, type LossKind, LossName } from './losses.ts';
 
 /** `pulse/read-back`: a schedule calls it with an empty object. */
 export const ReadBackInput = z.looseObject({});
 /** The names of the checks that could not be made; their metrics are missing this time. */
 export const ReadBackOutput = z.strictObject({ failedChecks: z.array(z.string()) });
 
-/** What earlier pulses found wrong in their samples: looked at again each time, until it is right. */
+/** The form of what pulse remembers, as its key says: raised with every change of it, so that releases do not meet each other's. */
+export const FOUND_WRONG_FORM = 2;
+
+/** What pulses found wrong in their samples, which is looked at again each time until it is right, and what they find lost. */
 export const FoundWrong = z.strictObject({
   tenants: z.array(TenantName),
   vaultKeys: z.array(z.string()),
   /** Whether the ledger's kept state was not what the entries come to. */
-  ledgerState: z.boolean().default(false),
+  ledgerState: z.boolean(),
   /** Tenants whose keys' policies are not what this release needs. */
-  policiesBehind: z.array(TenantName).default([]),
+  policiesBehind: z.array(TenantName),
   /** Names of losses that nobody accepted: what a person may accept now. */
-  lost: z.array(LossName).default([]),
-  /** When a pulse found that, the last one; null while nothing is lost. */
-  lostAt: InstantText.nullable().default(null),
+  lost: z.array(LossName),
+  /** Names of losses that are accepted, and are lost still. */
+  explained: z.array(LossName),
+  /** Whatever is accepted in the ledger, lost still or not: what a person may withdraw. */
+  acceptances: z.array(LossName),
+  /** When a pulse looked last; null in what none has written. */
+  lookedAt: InstantText.nullable(),
+  /** Kinds of loss that it could not look for, at all or in full: what is named of them was found earlier. */
+  notLookedFor: z.array(z.enum(Object.keys(LOSS_KINDS) as LossKind[])),
 });
 export type FoundWrong = z.infer<typeof FoundWrong>;
 

@@ -12,6 +12,7 @@ export const TAMPER_RULES = [
   'buckets',
   'objects',
   'evidence',
+  'findings',
   'trail',
   'trail-log',
   'functions',
@@ -47,6 +48,7 @@ export const REFUSAL_RULES: readonly TamperRuleId[] = [
   'buckets',
   'objects',
   'evidence',
+  'findings',
   'trail',
 ];
 
@@ -69,6 +71,8 @@ export function tamperRuleNames(): string[] {
 }
 
 export const TRAIL_NAME = 'daybreak';
+/** The name of the bucket that the trail's log files go to. */
+export const trailBucketName = (accountId: string): string => `daybreak-trail-${accountId}-eu-west-2`;
 export const TRAIL_LOG_GROUP = '/daybreak/trail';
 /** Where events wait that could not be delivered or recorded. */
 export const UNDELIVERED_QUEUE = 'daybreak-tamper-undelivered';
@@ -81,6 +85,8 @@ export const TAMPER_METRICS = {
   refused: 'TamperingRefused',
   upgrade: 'UpgradesSeen',
 } as const satisfies Record<TamperMode, string>;
+/** One for each event on a role that is called like Daybreak's and is none of this release. */
+export const FOREIGN_ROLE_METRIC = 'ForeignRolesSeen';
 /** Counted by CloudWatch Logs itself, beside the function. */
 export const IDENTITY_METRIC = 'IdentityTamperingLogged';
 

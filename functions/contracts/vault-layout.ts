@@ -1,5 +1,6 @@
 /** Where everything lies in the four buckets. Every key is built here, and nowhere else. */
 import { LEDGER_STATE_FORM } from './ledger.ts';
+import { FOUND_WRONG_FORM } from './pulse.ts';
 
 /** The KMS alias of a tenant's key. */
 export const tenantKeyAlias = (tenant: string): string => `alias/daybreak/tenant/${tenant}`;
@@ -63,8 +64,8 @@ export const registerEntryKey = (entry: string): string => `${REGISTER_PREFIX}${
 export const LEDGER_PROJECTION_PREFIX = 'ledger-projection/';
 export const LEDGER_PROJECTION_KEY = `${LEDGER_PROJECTION_PREFIX}${LEDGER_STATE_FORM}.json.zst`;
 export const PULSE_PREFIX = 'pulse/';
-/** What earlier pulses found wrong in their samples. */
-export const FOUND_WRONG_KEY = `${PULSE_PREFIX}found-wrong.json`;
+/** What earlier pulses found wrong in their samples, and what they find lost. Its name changes with its form, too. */
+export const FOUND_WRONG_KEY = `${PULSE_PREFIX}found-wrong-${FOUND_WRONG_FORM}.json`;
 export const workPrefix = (id: string): string => `work/${id}/`;
 /** The items (JSONL) of a distributed map. A backup and a restore test of the same instant have the same id, and each its own. */
 export const itemsKey = (workflow: 'backup' | 'restore-test', id: string): string =>

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { LedgerDraft } from '../contracts/ledger.ts';
+import { ROLE_PREFIX } from '../contracts/policies.ts';
 import type { TamperMode, TamperRuleId } from '../contracts/tampering.ts';
+import { hashPolicy } from '../platform/policy-comparison.ts';
 
 /**
  * What is read of a CloudTrail record. All but the id may be text of an attacker's choice: a part that does not fit is left
@@ -62,7 +64,7 @@ const OWN_NAME =
   /^(?:arn:aws:[a-z-]+:[a-z0-9-]*:\d{0,12}:)?(?:https:\/\/sqs\.[a-z0-9-]+\.amazonaws\.com\/\d{12}\/)?[A-Za-z0-9/:_-]{0,40}daybreak[A-Za-z0-9/:_-]{0,200}$/i;
 const KEY = /^(?:arn:aws:kms:[a-z0-9-]+:\d{12}:key\/)?(?:mrk-)?[0-9a-f-]{32,36}$/;
 const OWN_OBJECT =
-  /^(?:(?:tenants\/(?:[A-Za-z0-9][A-Za-z0-9_-]{0,62}|_[a-z2-7]{26})|shared)\/(?:objects\/[0-9a-f]{64}|manifests\/[0-9a-f]{64}\.jsonl\.zst|not-covered\/[0-9a-f]{64}\.jsonl\.zst|naming-secret)|tenant-names\/[0-9a-f]{64}\.json|recovery-points\/\d{8}t\d{6}z\.json|(?:ledger|segments|heads)\/\d{9,12}\.json|restore-tests\/\d{8}t\d{6}z\.json)$/;
+  /^(?:(?:tenants\/(?:[A-Za-z0-9][A-Za-z0-9_-]{0,62}|_[a-z2-7]{26})|shared)\/(?:objects\/[0-9a-f]{64}|manifests\/[0-9a-f]{64}\.jsonl\.zst|not-covered\/[0-9a-f]{64}\.jsonl\.zst|naming-secret)|tenant-names\/[0-9a-f]{64}\.json|recovery-points\/\d{8}t\d{6}z\.json|(?:ledger|segments|heads)\/\d{9,12}\.json|restore-tests\/\d{8}t\d{6}z\.json|pulse\/found-wrong\.json)$/;
 
 /**
  * What the ledger says of a CloudTrail record. Nothing personal: no session name, address, agent or user name. Who did it is
@@ -95,8 +97,30 @@ export function describeTampering(rule: TamperRuleId, mode: TamperMode, record: 
       errorCode: errorCode ?? null,
       ...(typeof key === 'string' && { object: OWN_OBJECT.test(key) ? key : hashed(key) }),
       ...(isTrue(parameters['x-amz-bypass-governance-retention']) && { bypassedGovernance: true }),
+      ...(eventName === 'PutKeyPolicy' && policyOf(parameters)),
     },
   };
+}
+
+/** What only takes a role away, or something of what it may. */
+const TAKES_AWAY: readonly (string | undefined)[] = ['DeleteRole', 'DeleteRolePolicy', 'DetachRolePolicy'];
+
+/**
+ * Whether somebody made or changed a role that is called like Daybreak's, or lies behind a path that is, and is none of this
+ * release: keys and buckets let roles in by their names, those of steps that are still to come too. Whoever deploys has no
+ * business to make one either; he takes away what an earlier release had.
+ * @param roleNames those of this release. None of them has a path.
+ */
+export function isForeignRole(record: unknown, roleNames: ReadonlySet<string>): boolean {
+  const { data } = Record.safeParse(record);
+  const { eventSource, eventName, requestParameters } = data ?? {};
+  const { roleName, path } = requestParameters ?? {};
+  if (eventSource !== 'iam.amazonaws.com' || typeof roleName !== 'string' || TAKES_AWAY.includes(eventName))
+    return false;
+  return (
+    (roleName.startsWith(ROLE_PREFIX) && !roleNames.has(roleName)) ||
+    (typeof path === 'string' && path.startsWith(`/${ROLE_PREFIX}`))
+  );
 }
 
 function actorOf(identity: Record['userIdentity'] = {}): string {
@@ -117,6 +141,17 @@ function subjectOf({ resources = [] }: Record, parameters: { readonly [name: str
   const name = typeof named === 'string' ? named : resources.find(({ ARN }) => ARN !== undefined)?.ARN;
   if (name === undefined) return 'unknown';
   return OWN_NAME.test(name) || KEY.test(name) ? name : hashed(name);
+}
+
+/** What somebody made a key's policy say, as its hash: by it `evidence show` knows a put that a recorded upgrade named. */
+function policyOf({ policy, bypassPolicyLockoutSafetyCheck }: { readonly [name: string]: unknown }) {
+  // No upgrade does without the check.
+  if (typeof policy !== 'string' || isTrue(bypassPolicyLockoutSafetyCheck)) return {};
+  try {
+    return { policySha256: hashPolicy(JSON.parse(policy)) };
+  } catch {
+    return {};
+  }
 }
 
 const hashed = (name: string): string => `sha256:${createHash('sha256').update(name).digest('hex')}`;

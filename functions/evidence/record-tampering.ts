@@ -1,7 +1,9 @@
 import { gunzipSync } from 'node:zlib';
 import { z } from 'zod';
 import type { LedgerDraft } from '../contracts/ledger.ts';
+import { ROLE_PREFIX } from '../contracts/policies.ts';
 import {
+  FOREIGN_ROLE_METRIC,
   IDENTITY_RULE,
   RecordTamperingInput,
   RecordTamperingOutput,
@@ -15,8 +17,9 @@ import { describeError, PermanentError } from '../platform/errors.ts';
 import { handler as step } from '../platform/handler.ts';
 import { log } from '../platform/log.ts';
 import { publishMetrics } from '../platform/metrics.ts';
+import { currentRuntime } from '../platform/runtime.ts';
 import { append } from './append.ts';
-import { describeTampering } from './describe-tampering.ts';
+import { describeTampering, isForeignRole } from './describe-tampering.ts';
 
 /** What was delivered is no CloudTrail event. It waits in the queue of what could not be recorded. */
 export class UnreadableEventError extends PermanentError {}
@@ -50,7 +53,10 @@ export const handler = step({
     const noticed = 'awslogs' in input ? readDelivery(input.awslogs.data) : [{ ...input, record: input.event.detail }];
     const sequences: number[] = [];
     const unreadable: unknown[] = [];
-    for (const { rule, mode, record } of noticed) {
+    for (const { rule, mode: noticedAs, record } of noticed) {
+      const isForeign = rule === IDENTITY_RULE && isForeignRole(record, readRoleNames());
+      const mode = isForeign ? 'tampering' : noticedAs;
+      if (isForeign) publishMetrics({ Workflow: TAMPERING }, { [FOREIGN_ROLE_METRIC]: { unit: 'Count', value: 1 } });
       publishMetrics({ Workflow: TAMPERING }, { [TAMPER_METRICS[mode]]: { unit: 'Count', value: 1 } });
       let draft: LedgerDraft;
       try {
@@ -77,6 +83,12 @@ export const handler = step({
     return { sequences };
   },
 });
+
+/** Without them every role is a stranger's: an alarm too many is better than one too few. */
+function readRoleNames(): ReadonlySet<string> {
+  const { DAYBREAK_ROLES: names = '' } = currentRuntime().environment;
+  return new Set(names.split(' ').map(name => `${ROLE_PREFIX}${name}`));
+}
 
 function readDelivery(data: string): Noticed[] {
   let delivery: z.output<typeof Delivery>;

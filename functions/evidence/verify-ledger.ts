@@ -103,7 +103,7 @@ async function* findUnproved(
     Object.values(state.recoveryPoints),
     async recorded => {
       const bytes = await readBytesIfThere(vaultBucket, rootManifestKey(recorded.recoveryPointId));
-      if (bytes === undefined) return { recorded, why: whyPointDiffers(undefined, recorded, state, now) };
+      if (bytes === undefined) return { recorded, why: whyPointDiffers(undefined, recorded, state, now)?.reason };
       const signed = parseDocument(SignedRecoveryPoint, bytes);
       if (signed === undefined) return { recorded, why: 'it is no root manifest' };
       const sha256 = sha256Hex(bytes);
@@ -113,7 +113,8 @@ async function* findUnproved(
       if (manifestKey !== undefined && !hasValidSignature(signed, manifestKey)) {
         return { recorded, why: 'the key of root manifests did not sign it' };
       }
-      return { recorded, why: whyPointDiffers({ recoveryPoint: signed.document, sha256 }, recorded, state, now) };
+      const why = whyPointDiffers({ recoveryPoint: signed.document, sha256 }, recorded, state, now)?.reason;
+      return { recorded, why };
     },
     READS_AT_ONCE,
   );
@@ -126,7 +127,7 @@ async function* findUnproved(
   }
   const tests = inOrder(
     Object.values(state.restoreTests),
-    async recorded => ({ recorded, why: await whyTestDiffers(evidenceBucket, recorded, state) }),
+    async recorded => ({ recorded, why: (await whyTestDiffers(evidenceBucket, recorded, state))?.reason }),
     READS_AT_ONCE,
   );
   for await (const { recorded, why } of tests) {

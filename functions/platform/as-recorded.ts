@@ -10,6 +10,11 @@ type State = Pick<LedgerProjection, 'recoveryPoints' | 'restoreTests' | 'signedF
 type RecordedPoint = State['recoveryPoints'][string];
 type RecordedTest = State['restoreTests'][string];
 
+/** How what lies in a bucket differs from what the ledger recorded. `contentSha256`: null where no hash is named to compare. */
+export type Difference =
+  | { readonly how: 'gone'; readonly reason: string }
+  | { readonly how: 'altered'; readonly reason: string; readonly contentSha256: string | null };
+
 /** A manifest may be written and not recorded yet: a rerun closes a recovery point anew that was incomplete. */
 const RECORDED_WITHIN_MS = 60 * 60 * 1000;
 
@@ -30,19 +35,22 @@ export function whyPointDiffers(
   recorded: RecordedPoint,
   { signedFrom }: Pick<State, 'signedFrom'>,
   now: Date,
-): string | undefined {
-  if (found === undefined) return 'it is gone';
+): Difference | undefined {
+  if (found === undefined) return { how: 'gone', reason: 'it is gone' };
   const { recoveryPoint, sha256 } = found;
+  const differs = (reason: string): Difference => ({ how: 'altered', reason, contentSha256: sha256 });
   if (recorded.rootManifestSha256 === null) {
-    return isOfEarlierRelease(recorded, signedFrom) ? undefined : 'the ledger names no hash of it';
+    return isOfEarlierRelease(recorded, signedFrom) ? undefined : differs('the ledger names no hash of it');
   }
   if (sha256 === recorded.rootManifestSha256) {
-    if (recoveryPoint.recoveryPointId !== recorded.recoveryPointId) return 'it is of another recovery point';
-    return recoveryPoint.status === recorded.status ? undefined : `it says ${recoveryPoint.status}, and the ledger not`;
+    if (recoveryPoint.recoveryPointId !== recorded.recoveryPointId) return differs('it is of another recovery point');
+    return recoveryPoint.status === recorded.status
+      ? undefined
+      : differs(`it says ${recoveryPoint.status}, and the ledger not`);
   }
   const closedMs = Math.abs(now.getTime() - Date.parse(recoveryPoint.completedAt));
   const isUnrecorded = recorded.status === 'incomplete' && closedMs < RECORDED_WITHIN_MS;
-  return isUnrecorded ? undefined : 'its hash is not the one that the ledger recorded';
+  return isUnrecorded ? undefined : differs('its hash is not the one that the ledger recorded');
 }
 
 /** The same for a restore test: its record in the evidence bucket is read. */
@@ -50,18 +58,22 @@ export async function whyTestDiffers(
   evidenceBucket: string,
   recorded: RecordedTest,
   { signedFrom }: Pick<State, 'signedFrom'>,
-): Promise<string | undefined> {
+): Promise<Difference | undefined> {
   const { restoreTestId, recordSha256, recoveryPointId, verdict } = recorded;
   if (recordSha256 === null) {
-    return isOfEarlierRelease(recorded, signedFrom) ? undefined : 'the ledger names no hash of its record';
+    return isOfEarlierRelease(recorded, signedFrom)
+      ? undefined
+      : { how: 'altered', reason: 'the ledger names no hash of its record', contentSha256: null };
   }
   const bytes = await readBytesIfThere(evidenceBucket, restoreTestRecordKey(restoreTestId));
-  if (bytes === undefined) return 'its record is gone';
-  if (sha256Hex(bytes) !== recordSha256) return 'the hash of its record is not the one that the ledger recorded';
+  if (bytes === undefined) return { how: 'gone', reason: 'its record is gone' };
+  const contentSha256 = sha256Hex(bytes);
+  const differs = (reason: string): Difference => ({ how: 'altered', reason, contentSha256 });
+  if (contentSha256 !== recordSha256) return differs('the hash of its record is not the one that the ledger recorded');
   const record = parseDocument(TestRecord, bytes);
   const saysTheSame =
     record?.restoreTestId === restoreTestId && record.recoveryPointId === recoveryPointId && record.verdict === verdict;
-  return saysTheSame ? undefined : 'its record says something else than the ledger';
+  return saysTheSame ? undefined : differs('its record says something else than the ledger');
 }
 
 /** Whether an entry that names no hash may be without one: in this release each names one, and is signed. */

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { AcceptedLoss, LossName } from '../contracts/decisions.ts';
+import { AcceptedLoss, WithdrawnAcceptance } from '../contracts/decisions.ts';
 import { InstantText, RecoveryPointId, RegisterEntryId, RestoreTestId, Sha256 } from '../contracts/identifiers.ts';
 import { NO_ENTRY_SHA256, type StoredLedgerEntry } from '../contracts/ledger.ts';
+import { LossName } from '../contracts/losses.ts';
 import { Verdict } from '../contracts/restore-test-record.ts';
 import { addMs, parseInstant } from './clock.ts';
 import { LedgerBrokenError } from './ledger-entry.ts';
@@ -164,6 +165,8 @@ export function fold(state: LedgerProjection, entry: StoredLedgerEntry, entrySha
       return foldRestoreTest(next, entry);
     case 'loss.accepted':
       return foldLoss(next, entry);
+    case 'loss.acceptance-withdrawn':
+      return foldWithdrawal(next, entry);
     case 'register.changed':
     case 'register.confirmed':
     case 'register.removed':
@@ -202,11 +205,18 @@ function foldLoss(state: LedgerProjection, entry: StoredLedgerEntry): LedgerProj
   const { data: body } = AcceptedLoss.strip().safeParse(entry.body);
   if (body === undefined || entry.version === 1) return notUnderstood(state, entry);
   const { loss, reason, reference } = body;
-  // The first word about a loss stands.
+  // The first word about a loss stands, until it is withdrawn.
   if (Object.hasOwn(state.acceptedLosses, loss)) return state;
   const { actor, recordedAt, sequence } = entry;
   const recorded = { reason, reference, actor, recordedAt, sequence };
   return { ...state, acceptedLosses: { ...state.acceptedLosses, [loss]: recorded } };
+}
+
+function foldWithdrawal(state: LedgerProjection, entry: StoredLedgerEntry): LedgerProjection {
+  const { data: body } = WithdrawnAcceptance.strip().safeParse(entry.body);
+  if (body === undefined || entry.version === 1) return notUnderstood(state, entry);
+  const { [body.loss]: _withdrawn, ...acceptedLosses } = state.acceptedLosses;
+  return { ...state, acceptedLosses };
 }
 
 /** Of two acts that followed the same words the first stands, and the other changes nothing. */

@@ -1,4 +1,13 @@
-import { POLICY_VERSIONS, type PolicyName, type ResourcePolicy, versionOfId } from '../contracts/policies.ts';
+import type { Deployment } from '../contracts/configuration.ts';
+import {
+  type OwnPolicyName,
+  POLICY_VERSIONS,
+  type PolicyName,
+  REGISTER_KEY_TO_COME,
+  type ResourcePolicy,
+  VAULT_KEY_TO_COME,
+  versionOfId,
+} from '../contracts/policies.ts';
 import { canonicalJson, sha256Hex } from './canonical-json.ts';
 
 /** What a policy says, whatever the order and the form in which it says it. */
@@ -73,6 +82,37 @@ export function comparePolicy(name: PolicyName, found: string | undefined, neede
 /** SHA-256 of what a policy says, whatever its order and form; its `Id` left out. */
 export function hashPolicy(policy: ResourcePolicy): string {
   return hashOf(normalisePolicy(policy));
+}
+
+/** A function's environment has little room: 128 bits, for which nobody finds another policy. */
+const NEEDED_DIGITS = 32;
+
+/** What `isAsNeeded` compares with. The keys stand in the policy as `VAULT_KEY_TO_COME` and `REGISTER_KEY_TO_COME`. */
+export function hashNeeded(needed: ResourcePolicy): string {
+  return hashPolicy(needed).slice(0, NEEDED_DIGITS);
+}
+
+/**
+ * Whether a policy, as KMS or S3 handed it back, is of this release by its version and says what is needed; false for a text
+ * that is no policy. @param found undefined where there is none.
+ */
+export function isAsNeeded(
+  name: OwnPolicyName,
+  found: string | undefined,
+  needed: string,
+  { vaultKeyArn, registerKeyArn }: Pick<Deployment, 'vaultKeyArn' | 'registerKeyArn'>,
+): boolean {
+  try {
+    const document = JSON.parse(found ?? '', (_key, value: unknown) => {
+      // Who writes what stands for a key has not named the key.
+      if (value === VAULT_KEY_TO_COME || value === REGISTER_KEY_TO_COME) throw new TypeError(`it names ${value}`);
+      if (value === vaultKeyArn) return VAULT_KEY_TO_COME;
+      return value === registerKeyArn ? REGISTER_KEY_TO_COME : value;
+    });
+    return versionOfId(name, document?.Id) === POLICY_VERSIONS[name] && hashNeeded(document) === needed;
+  } catch {
+    return false;
+  }
 }
 
 /** The statements of a finding that no release of Daybreak is known to have written. */

@@ -9,7 +9,15 @@ import { isDeleteMarker, ObjectNotFoundError, readWhole } from './s3.ts';
  * A root manifest that cannot be trusted: hidden by a delete marker, not readable as one, for another recovery point, or its
  * signature does not fit.
  */
-export class RootManifestInvalidError extends PermanentError {}
+export class RootManifestInvalidError extends PermanentError {
+  /** Of what lies there; null where a delete marker hides it. */
+  readonly contentSha256: string | null;
+
+  constructor(message: string, { contentSha256, ...options }: ErrorOptions & { contentSha256: string | null }) {
+    super(message, options);
+    this.contentSha256 = contentSha256;
+  }
+}
 
 /**
  * Reads a recovery point's root manifest and verifies that the deployment's signing key signed exactly it.
@@ -21,12 +29,12 @@ export async function readRootManifest(
   recoveryPointId: string,
 ): Promise<{ recoveryPoint: RecoveryPoint; sha256: string; eTag: string } | undefined> {
   const key = rootManifestKey(recoveryPointId);
+  let stored: { bytes: Buffer; eTag: string } | undefined;
   const invalid = (what: string, cause?: unknown) =>
     new RootManifestInvalidError(
       `${key}: ${what}; do not restore from it; compare its versions in the vault bucket and see who wrote them`,
-      { cause },
+      { cause, contentSha256: stored === undefined ? null : sha256Hex(stored.bytes) },
     );
-  let stored: { bytes: Buffer; eTag: string };
   try {
     stored = await readWhole(deployment.vaultBucket, key);
   } catch (error) {

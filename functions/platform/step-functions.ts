@@ -27,16 +27,18 @@ export interface ReadExecution {
   readonly status: string;
   /** JSON, once it has succeeded. */
   readonly output: string | undefined;
+  /** Its error's name, once it has failed: of one that somebody stopped, what that person gave. */
+  readonly error: string | undefined;
   /** Once it has failed. */
   readonly cause: string | undefined;
 }
 
 /** Reads how an execution stands. */
 export async function readExecution(executionArn: string): Promise<ReadExecution> {
-  const { status, output, cause } = await callStepFunctions(executionArn, client =>
+  const { status, output, error, cause } = await callStepFunctions(executionArn, client =>
     client.send(new DescribeExecutionCommand({ executionArn })),
   );
-  return { status: status ?? 'RUNNING', output, cause };
+  return { status: status ?? 'RUNNING', output, error, cause };
 }
 
 /**

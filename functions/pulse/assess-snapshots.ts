@@ -1,4 +1,6 @@
+import { CONTENT_LENGTH, type MissedThing } from '../contracts/losses.ts';
 import { SNAPSHOT_PREFIX, SNAPSHOT_PURPOSES } from '../contracts/vault-layout.ts';
+import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
 import { madeAt } from '../platform/scheduled-instant.ts';
 
 /** A snapshot as the signed root manifest of a recovery point names it. */
@@ -27,12 +29,13 @@ export interface ListedSnapshot {
   readonly recoveryPointId: string | undefined;
 }
 
-/** Something wrong with one snapshot. */
-export interface SnapshotProblem {
-  readonly snapshotId: string;
-  readonly problem: 'missing' | 'altered' | 'shared';
-  readonly reason: string;
-}
+/** Something wrong with one snapshot. `content`: a hash of what another one in its place is known by. */
+export type SnapshotProblem = { readonly snapshotId: string; readonly reason: string } & (
+  | { readonly problem: 'missing' }
+  | { readonly problem: 'shared' }
+  | { readonly problem: 'replaced'; readonly content: string }
+  | { readonly problem: 'unavailable'; readonly status: string }
+);
 
 /** Compares the snapshots that recovery points name with what is there. One snapshot may have several problems. */
 export function assessSnapshots(
@@ -43,13 +46,27 @@ export function assessSnapshots(
   return expected.flatMap(({ id, takenAt, kmsKeyArn }): SnapshotProblem[] => {
     const snapshot = byId.get(id);
     if (snapshot === undefined) return [{ snapshotId: id, problem: 'missing', reason: 'RDS does not list it' }];
-    const reasons = [
-      ...(snapshot.status === 'available' ? [] : [`its status is ${snapshot.status}`]),
-      ...(snapshot.kmsKeyArn === kmsKeyArn ? [] : ['it is not under the key that was signed for']),
-      ...(snapshot.takenAt?.toISOString() === takenAt ? [] : ['it is of another time than was signed for']),
+    const { status = 'unknown' } = snapshot;
+    const seen = { takenAt: snapshot.takenAt?.toISOString() ?? null, kmsKeyArn: snapshot.kmsKeyArn ?? null };
+    // Neither changes of a snapshot: another one has its name.
+    const others = [
+      ...(seen.kmsKeyArn === kmsKeyArn ? [] : ['it is not under the key that was signed for']),
+      ...(seen.takenAt === takenAt ? [] : ['it is of another time than was signed for']),
     ];
     return [
-      ...reasons.map(reason => ({ snapshotId: id, problem: 'altered' as const, reason })),
+      ...(status === 'available'
+        ? []
+        : [{ snapshotId: id, problem: 'unavailable' as const, status, reason: `its status is ${status}` }]),
+      ...(others.length === 0
+        ? []
+        : [
+            {
+              snapshotId: id,
+              problem: 'replaced' as const,
+              content: sha256Hex(canonicalJson(seen)),
+              reason: others.join('; '),
+            },
+          ]),
       ...(snapshot.sharedWith.length === 0
         ? []
         : [
@@ -65,9 +82,23 @@ export function assessSnapshots(
   });
 }
 
-/** The snapshots that have a problem of this kind. */
-export function snapshotsWith(problems: readonly SnapshotProblem[], kind: SnapshotProblem['problem']): string[] {
-  return [...new Set(problems.filter(({ problem }) => problem === kind).map(({ snapshotId }) => snapshotId))];
+/** The snapshots that have a problem of one of these kinds. */
+export function snapshotsWith(
+  problems: readonly SnapshotProblem[],
+  ...kinds: readonly SnapshotProblem['problem'][]
+): string[] {
+  return [...new Set(problems.filter(({ problem }) => kinds.includes(problem)).map(({ snapshotId }) => snapshotId))];
+}
+
+/** What is lost of them: a snapshot that is shared is not. */
+export function lostSnapshots(problems: readonly SnapshotProblem[]): MissedThing[] {
+  return problems.flatMap((found): MissedThing[] => {
+    const { snapshotId } = found;
+    if (found.problem === 'missing') return [{ kind: 'snapshot-missing', snapshotId }];
+    if (found.problem === 'unavailable') return [{ kind: 'snapshot-unavailable', snapshotId, status: found.status }];
+    if (found.problem === 'shared') return [];
+    return [{ kind: 'snapshot-replaced', snapshotId, content: found.content.slice(0, CONTENT_LENGTH) }];
+  });
 }
 
 /**

@@ -1,7 +1,7 @@
-import { LossName } from '../contracts/decisions.ts';
-import { FoundWrong } from '../contracts/pulse.ts';
+import { LossName, readLossName } from '../contracts/losses.ts';
+import type { FoundWrong } from '../contracts/pulse.ts';
 import { FOUND_WRONG_KEY } from '../contracts/vault-layout.ts';
-import { readBytesIfThere, writeBytes } from '../platform/s3.ts';
+import { writeBytes } from '../platform/s3.ts';
 
 const KEPT = 100;
 /** Each of them is read again by every pulse. */
@@ -15,17 +15,11 @@ export const NOTHING_WRONG: FoundWrong = {
   ledgerState: false,
   policiesBehind: [],
   lost: [],
-  lostAt: null,
+  explained: [],
+  acceptances: [],
+  lookedAt: null,
+  notLookedFor: [],
 };
-
-/**
- * What earlier pulses found wrong; undefined where this is the first one. Without it a count would fall again when the sample
- * moves on.
- */
-export async function readFoundWrong(workBucket: string): Promise<FoundWrong | undefined> {
-  const bytes = await readBytesIfThere(workBucket, FOUND_WRONG_KEY);
-  return bytes === undefined ? undefined : FoundWrong.parse(JSON.parse(bytes.toString('utf8')));
-}
 
 /** Remembers what can be remembered of it for the next pulse. */
 export async function writeFoundWrong(workBucket: string, found: FoundWrong): Promise<void> {
@@ -34,15 +28,24 @@ export async function writeFoundWrong(workBucket: string, found: FoundWrong): Pr
 }
 
 /**
- * The first 100 of each kind, 20 policies, and 2,000 losses. A loss with a name that no decision can hold is counted as long
- * as it is found, and is not among them: nobody could accept it, and the next pulse could not read what is remembered.
+ * The first 100 of each kind, 20 policies, and 2,000 losses; of objects that are accepted as lost 100, for each is looked at
+ * again. A loss with a name that no decision can hold is counted as long as it is found, and is not among them: nobody could
+ * accept it, and the next pulse could not read what is remembered.
  */
 export function limitFoundWrong(found: FoundWrong): FoundWrong {
+  const names = (all: readonly string[]) => all.filter(name => LossName.safeParse(name).success);
+  const explained = names(found.explained);
+  const isObject = (name: string) => readLossName(name).kind === 'object-gone';
   return {
     ...found,
     tenants: found.tenants.slice(0, KEPT),
     vaultKeys: found.vaultKeys.slice(0, KEPT),
     policiesBehind: found.policiesBehind.slice(0, POLICIES_KEPT),
-    lost: found.lost.filter(name => LossName.safeParse(name).success).slice(0, LOSSES_KEPT),
+    lost: names(found.lost).slice(0, LOSSES_KEPT),
+    explained: [
+      ...explained.filter(isObject).slice(0, KEPT),
+      ...explained.filter(name => !isObject(name)).slice(0, LOSSES_KEPT),
+    ],
+    acceptances: names(found.acceptances).slice(0, LOSSES_KEPT),
   };
 }

@@ -1,7 +1,6 @@
-import type { Deployment } from '../contracts/configuration.ts';
-import { type LossKind, lossName } from '../contracts/decisions.ts';
+import { idOfInstant } from '../contracts/identifiers.ts';
+import { CONTENT_LENGTH, LOSS_KINDS, type LossKind, type MissedThing, readLossName } from '../contracts/losses.ts';
 import {
-  type FoundWrong,
   PULSE,
   PULSE_METRICS,
   type PulseMetric,
@@ -20,6 +19,7 @@ import {
 } from '../contracts/vault-layout.ts';
 import { recoveryPointsLost } from '../platform/accepted-losses.ts';
 import { describeError } from '../platform/errors.ts';
+import { readFoundWrong } from '../platform/found-wrong.ts';
 import { handler as step } from '../platform/handler.ts';
 import { sendHeartbeat } from '../platform/heartbeat.ts';
 import { countKeys, findKey } from '../platform/kms.ts';
@@ -39,10 +39,10 @@ import { madeAt } from '../platform/scheduled-instant.ts';
 import { isScheduleEnabled } from '../platform/scheduler.ts';
 import { assessLedger } from './assess-ledger.ts';
 import { assessQuotas, type Quota } from './assess-quotas.ts';
-import { assessSnapshots, findUnproved, snapshotsWith } from './assess-snapshots.ts';
+import { assessSnapshots, findUnproved, lostSnapshots, snapshotsWith } from './assess-snapshots.ts';
 import { isKeptStateForged, isTimeToFoldAfresh } from './check-kept-state.ts';
-import { NOTHING_WRONG, readFoundWrong, writeFoundWrong } from './found-wrong.ts';
-import { nameGoneObjects } from './name-gone-objects.ts';
+import { NOTHING_WRONG, writeFoundWrong } from './found-wrong.ts';
+import { nameLosses } from './name-losses.ts';
 import { readHeadAge } from './read-head-age.ts';
 import { chooseVaultKeys, findNotLocked } from './read-locks.ts';
 import { readPolicies } from './read-policies.ts';
@@ -92,23 +92,29 @@ export const handler = step({
       ({ acceptedLosses }) => acceptedLosses,
       (): AcceptedLosses => ({}),
     );
-    const lost: string[] = [];
-    const lose = async (kind: LossKind, ids: readonly string[]) => {
-      const all = await accepted;
-      const losses = subtractAccepted(kind, ids, all);
-      lost.push(...losses.standing);
-      for (const loss of losses.accepted) log('info', 'a loss is accepted', { loss, ...all[loss] });
-      return losses.standing.length;
-    };
     const before = readFoundWrong(deployment.workBucket);
-    const remembered = before.catch(() => undefined);
-    let {
-      tenants: wrongTenants,
-      vaultKeys: wrongVaultKeys,
-      ledgerState: isStateWrong,
-      policiesBehind,
+    // What cannot be read now is not forgotten by that: till it can, what is accepted is what was known.
+    const remembered = await before.catch(async () => ({ ...NOTHING_WRONG, explained: Object.keys(await accepted) }));
+    const {
+      tenants: tenantsBefore,
+      vaultKeys: vaultKeysBefore,
       lost: lostBefore,
-    } = (await remembered) ?? NOTHING_WRONG;
+      explained: explainedBefore,
+    } = remembered ?? NOTHING_WRONG;
+    let [wrongTenants, wrongVaultKeys] = [tenantsBefore, vaultKeysBefore];
+    let { ledgerState: isStateWrong, policiesBehind } = remembered ?? NOTHING_WRONG;
+    const namesBefore = [...lostBefore, ...explainedBefore];
+    const names: string[] = [];
+    const notLookedFor = new Set(Object.keys(LOSS_KINDS) as LossKind[]);
+    const lose: Lose = async (kinds, isWhole, missed) => {
+      const moment = { since: idOfInstant(now.toISOString()), newestId: (await newest)?.recoveryPointId };
+      const found = nameLosses(missed, namesBefore, moment);
+      const named = found.filter(name => name !== undefined);
+      names.push(...named);
+      if (isWhole) for (const kind of kinds) notLookedFor.delete(kind);
+      const { standing } = subtractAccepted(named, await accepted);
+      return { found, countOfStanding: standing.length + (found.length - named.length) };
+    };
 
     await Promise.all([
       check('ledger', async () => {
@@ -122,9 +128,15 @@ export const handler = step({
             ]),
             restoreTests: new Set([...tests.altered, ...tests.unread].map(one => one.restoreTestId)),
           };
-          const brokenTests = await lose(
-            'test-record-altered',
-            tests.altered.map(({ restoreTestId }) => restoreTestId),
+          const { countOfStanding: brokenTests } = await lose(
+            ['test-record-gone', 'test-record-altered'],
+            tests.unread.length === 0,
+            tests.altered.map(
+              (test): MissedThing =>
+                test.how === 'gone'
+                  ? { kind: 'test-record-gone', restoreTestId: test.restoreTestId }
+                  : { kind: 'test-record-altered', restoreTestId: test.restoreTestId, content: contentOf(test) },
+            ),
           );
           return { LedgerBroken: brokenTests > 0 ? 1 : 0, ...assessLedger(state, unproved, now) };
         } catch (error) {
@@ -171,16 +183,21 @@ export const handler = step({
       check('locks', async () => {
         const point = await newest;
         const chosen = point === undefined ? [] : await chooseVaultKeys(deployment.vaultBucket, point, now);
-        const asked = [...new Set([...wrongVaultKeys, ...chosen])];
+        const explained = explainedBefore.map(readLossName).flatMap(loss => ('key' in loss ? [loss.key] : []));
+        const asked = [...new Set([...wrongVaultKeys, ...explained, ...chosen])];
         const { gone, notLocked } = await findNotLocked(deployment.vaultBucket, asked, now);
+        const isWhole = point !== undefined || Object.keys((await ledger).recoveryPoints).length === 0;
+        const { found, countOfStanding } = await lose(
+          ['object-gone'],
+          isWhole,
+          gone.map(key => ({ kind: 'object-gone', key })),
+        );
         const all = await accepted;
-        const ids = nameGoneObjects(gone, lostBefore, point?.recoveryPointId);
-        const isAccepted = (key: string) => Object.hasOwn(all, lossName('object-gone', ids.get(key) ?? ''));
         // What is accepted has to leave room for what is not.
-        wrongVaultKeys = [...gone.filter(key => !isAccepted(key)), ...notLocked];
+        const standing = gone.filter((_key, index) => !Object.hasOwn(all, found[index] ?? ''));
+        wrongVaultKeys = [...standing, ...notLocked];
         for (const key of wrongVaultKeys) log('error', 'a vault object is gone or not locked', { key });
-        const named = await lose('object-gone', [...ids.values()]);
-        return { ObjectsNotLocked: named + (gone.length - ids.size) + notLocked.length };
+        return { ObjectsNotLocked: countOfStanding + notLocked.length };
       }),
       check('tls', () => readTls(configuration)),
       check('schedules', readSchedules),
@@ -188,19 +205,23 @@ export const handler = step({
       check('restored-instances', () => readRestoredInstances(now)),
       check('quotas', readQuotas),
     ]);
+    const all = await accepted;
+    const carried = namesBefore.filter(name => notLookedFor.has(readLossName(name).kind));
+    const { standing, explained } = subtractAccepted([...names, ...carried], all);
+    for (const loss of explained) log('info', 'a loss is accepted', { loss, ...all[loss] });
     await check('found-wrong', async () => {
-      await remember(
-        await before,
-        {
-          tenants: wrongTenants,
-          vaultKeys: wrongVaultKeys,
-          ledgerState: isStateWrong,
-          policiesBehind,
-          lost: lost.toSorted(),
-          lostAt: lost.length === 0 ? null : now.toISOString(),
-        },
-        deployment,
-      );
+      await before;
+      await writeFoundWrong(deployment.workBucket, {
+        tenants: wrongTenants,
+        vaultKeys: wrongVaultKeys,
+        ledgerState: isStateWrong,
+        policiesBehind,
+        lost: standing.toSorted(),
+        explained: explained.toSorted(),
+        acceptances: Object.keys(all).toSorted(),
+        lookedAt: now.toISOString(),
+        notLookedFor: [...notLookedFor],
+      });
       return {};
     });
     // Last, and whatever was found: what it tells is that pulse runs. Alarms tell the rest.
@@ -219,20 +240,37 @@ function tenantsOf(newest: RecoveryPoint | undefined): string[] {
   return [...new Set(known)].sort();
 }
 
-/** Takes note of what is lost. @returns how much of it nobody accepted. */
-type Lose = (kind: LossKind, ids: readonly string[]) => Promise<number>;
+/**
+ * Takes note of what is missed of some kinds; `isWhole`: all of them was looked for. @returns the name of each thing, and how many
+ * nobody accepted.
+ */
+type Lose = (
+  kinds: readonly LossKind[],
+  isWhole: boolean,
+  missed: readonly MissedThing[],
+) => Promise<{ readonly found: readonly (string | undefined)[]; readonly countOfStanding: number }>;
+
+function contentOf({ contentSha256 }: { contentSha256: string | null }): string {
+  return contentSha256?.slice(0, CONTENT_LENGTH) ?? 'unnamed';
+}
 
 async function reportManifests({ altered, unread }: RootManifests, lose: Lose): Promise<PulseValues> {
   for (const { recoveryPointId, reason } of altered) {
     log('error', 'a root manifest is not what was recorded', { recoveryPointId, reason });
   }
-  const count = await lose(
-    'root-manifest-altered',
-    altered.map(({ recoveryPointId }) => recoveryPointId),
+  const { countOfStanding } = await lose(
+    ['root-manifest-gone', 'root-manifest-altered'],
+    unread.length === 0,
+    altered.map(
+      (point): MissedThing =>
+        point.how === 'gone'
+          ? { kind: 'root-manifest-gone', recoveryPointId: point.recoveryPointId }
+          : { kind: 'root-manifest-altered', recoveryPointId: point.recoveryPointId, content: contentOf(point) },
+    ),
   );
   const [first] = unread;
   if (first !== undefined) throw first.error;
-  return { RootManifestsAltered: count };
+  return { RootManifestsAltered: countOfStanding };
 }
 
 function reportRecords({ altered, unread }: TestRecords): PulseValues {
@@ -284,11 +322,16 @@ async function readSnapshots(
   for (const { snapshotId, ageMs } of unproved) {
     log('info', 'no recovery point names a snapshot', { snapshotId, ageMs });
   }
+  const lost = lostSnapshots(problems);
+  const count = async (...kinds: readonly LossKind[]) => {
+    const missed = lost.filter(({ kind }) => kinds.includes(kind));
+    return (await lose(kinds, unread.length === 0, missed)).countOfStanding;
+  };
   return {
     // What a root manifest names that could not be read is not left behind.
     ...(unread.length === 0 && { OldestUnprovedSnapshotAge: Math.max(0, ...unproved.map(({ ageMs }) => ageMs)) }),
-    SnapshotsMissing: await lose('snapshot-missing', snapshotsWith(problems, 'missing')),
-    SnapshotsAltered: await lose('snapshot-altered', snapshotsWith(problems, 'altered')),
+    SnapshotsMissing: await count('snapshot-missing'),
+    SnapshotsAltered: await count('snapshot-replaced', 'snapshot-unavailable'),
     SnapshotsShared: snapshotsWith(problems, 'shared').length,
   };
 }
@@ -327,10 +370,6 @@ async function readQuotas(): Promise<PulseValues> {
     instances: named('DBInstances'),
     keys: { used: keys, maximum: KEYS_ALLOWED },
   });
-}
-
-async function remember(before: FoundWrong | undefined, after: FoundWrong, { workBucket }: Deployment): Promise<void> {
-  if (JSON.stringify(before) !== JSON.stringify(after)) await writeFoundWrong(workBucket, after);
 }
 
 function publish(values: PulseValues): void {

@@ -1,24 +1,21 @@
-import { z } from 'zod';
 import type { Deployment } from '../contracts/configuration.ts';
-import {
-  type BucketPolicyName,
-  KEY_ALIASES,
-  POLICY_VERSIONS,
-  type PolicyName,
-  versionOfId,
-} from '../contracts/policies.ts';
+import { type BucketPolicyName, KEY_ALIASES, NeededPolicies } from '../contracts/policies.ts';
+import { trailBucketName } from '../contracts/tampering.ts';
 import { tenantKeyAlias } from '../contracts/vault-layout.ts';
 import { readBucketPolicy } from '../platform/bucket-policy.ts';
+import { PermanentError } from '../platform/errors.ts';
 import { inOrder } from '../platform/in-order.ts';
 import { findKey, readKeyPolicy } from '../platform/kms.ts';
 import { log } from '../platform/log.ts';
-import { comparePolicy } from '../platform/policy-comparison.ts';
+import { comparePolicy, isAsNeeded } from '../platform/policy-comparison.ts';
+import { currentRuntime } from '../platform/runtime.ts';
+import { ObjectNotFoundError } from '../platform/s3.ts';
 import { tenantKeyPolicy } from '../platform/tenant-key-policy.ts';
 import { rotateSample } from './rotate-sample.ts';
 
 /** Tenants' keys that each pulse looks at. */
 const KEYS_AT_ONCE = 10;
-const READ_AT_ONCE = 5;
+const AT_ONCE = { underWay: 5, waiting: 5 };
 
 /** How many policies are not what this release needs, and the tenants whose keys' are among them. */
 export interface PoliciesBehind {
@@ -26,11 +23,15 @@ export interface PoliciesBehind {
   readonly tenants: readonly string[];
 }
 
+/** The function was not told what this release needs. */
+export class NeededPoliciesError extends PermanentError {}
+
 /**
- * Counts the policies that are not what this release needs: of keys and buckets that there is one of by their version, and
- * of a sample of tenants' keys by what they say. `daybreak keys check` compares all of them.
+ * Counts the policies that are not what this release needs, by what they say: of every key and bucket that there is one of,
+ * and of a sample of tenants' keys. `daybreak keys check` compares all of them.
  * @param tenants those of the newest recovery point; empty where it is not known.
  * @param before tenants whose keys' were behind at the last pulse: they are looked at until they are not.
+ * @throws NeededPoliciesError
  */
 export async function readPolicies(
   tenants: readonly string[],
@@ -38,43 +39,56 @@ export async function readPolicies(
   deployment: Deployment,
   now: Date,
 ): Promise<PoliciesBehind> {
+  const needed = readNeeded();
   const asked = new Set([
     ...before.filter(tenant => tenants.length === 0 || tenants.includes(tenant)),
     ...rotateSample(tenants, KEYS_AT_ONCE, now),
   ]);
-  const reads = [
-    ...Object.entries(KEY_ALIASES).map(
-      ([name, alias]) =>
-        async () =>
-          tell(alias, (await versionOfKey(name as PolicyName, alias)) === POLICY_VERSIONS[name as PolicyName]),
-    ),
-    ...Object.entries(bucketsOf(deployment)).map(([name, bucket]) => async () => {
-      const version = versionIn(name as PolicyName, await readBucketPolicy(bucket));
-      return tell(bucket, version === POLICY_VERSIONS[name as PolicyName]);
-    }),
+  const places = [
+    ...entries(KEY_ALIASES).map(([name, alias]) => ({ name, subject: alias, read: readPolicyOfKey })),
+    ...entries(bucketsOf(deployment)).map(([name, bucket]) => ({ name, subject: bucket, read: readPolicyOfBucket })),
   ];
   let count = 0;
-  for await (const isCurrent of inOrder(reads, read => read(), { underWay: READ_AT_ONCE, waiting: READ_AT_ONCE })) {
-    if (!isCurrent) count++;
-  }
+  const compared = inOrder(
+    places,
+    async ({ name, subject, read }) => tell(subject, isAsNeeded(name, await read(subject), needed[name], deployment)),
+    AT_ONCE,
+  );
+  for await (const isCurrent of compared) if (!isCurrent) count++;
   const behind: string[] = [];
-  const compared = inOrder(asked, async tenant => ({ tenant, isCurrent: await isTenantCurrent(tenant, deployment) }), {
-    underWay: READ_AT_ONCE,
-    waiting: READ_AT_ONCE,
-  });
-  for await (const { tenant, isCurrent } of compared) if (!isCurrent) behind.push(tenant);
+  const ofTenants = inOrder(
+    asked,
+    async tenant => ({ tenant, isCurrent: await isTenantCurrent(tenant, deployment) }),
+    AT_ONCE,
+  );
+  for await (const { tenant, isCurrent } of ofTenants) if (!isCurrent) behind.push(tenant);
   return { count: count + behind.length, tenants: behind };
 }
 
-async function versionOfKey(name: PolicyName, alias: string): Promise<number | undefined> {
-  const key = await findKey(alias);
-  return key && versionIn(name, await readKeyPolicy(key.arn));
+function readNeeded(): NeededPolicies {
+  try {
+    return NeededPolicies.parse(JSON.parse(currentRuntime().environment.DAYBREAK_POLICIES ?? ''));
+  } catch (cause) {
+    throw new NeededPoliciesError(
+      'the environment variable DAYBREAK_POLICIES is missing or not valid; deploy the workflow stack again',
+      { cause },
+    );
+  }
 }
 
-/** What a policy's `Id` says; whoever put a text there that is no policy has none. */
-function versionIn(name: PolicyName, text: string | undefined): number | undefined {
-  const { data } = z.looseObject({ Id: z.string() }).safeParse(text === undefined ? undefined : JSON.parse(text));
-  return versionOfId(name, data?.Id);
+async function readPolicyOfKey(alias: string): Promise<string | undefined> {
+  const key = await findKey(alias);
+  return key && readKeyPolicy(key.arn);
+}
+
+/** Undefined also where there is no such bucket: the checks of what lies in it fail. */
+async function readPolicyOfBucket(bucket: string): Promise<string | undefined> {
+  try {
+    return await readBucketPolicy(bucket);
+  } catch (error) {
+    if (error instanceof ObjectNotFoundError) return undefined;
+    throw error;
+  }
 }
 
 async function isTenantCurrent(tenant: string, deployment: Deployment): Promise<boolean> {
@@ -91,12 +105,17 @@ function tell(subject: string, isCurrent: boolean): boolean {
   return isCurrent;
 }
 
-function bucketsOf(deployment: Deployment): Partial<Record<BucketPolicyName, string>> {
-  const { vaultBucket, evidenceBucket, workBucket, registerBucket } = deployment;
+function bucketsOf(deployment: Deployment): Record<BucketPolicyName, string> {
+  const { vaultBucket, evidenceBucket, workBucket, registerBucket, accountId } = deployment;
   return {
     'vault-bucket': vaultBucket,
     'evidence-bucket': evidenceBucket,
     'work-bucket': workBucket,
     'register-bucket': registerBucket,
+    'trail-bucket': trailBucketName(accountId),
   };
+}
+
+function entries<Name extends string>(record: Readonly<Record<Name, string>>): [Name, string][] {
+  return Object.entries(record) as [Name, string][];
 }

@@ -1,6 +1,6 @@
 import type { Deployment } from '../contracts/configuration.ts';
 import type { RecoveryPoint } from '../contracts/recovery-point.ts';
-import { whyPointDiffers } from '../platform/as-recorded.ts';
+import { type Difference, whyPointDiffers } from '../platform/as-recorded.ts';
 import { inOrder } from '../platform/in-order.ts';
 import type { LedgerProjection } from '../platform/ledger-projection.ts';
 import { RootManifestInvalidError, readRootManifest } from '../platform/root-manifest.ts';
@@ -13,8 +13,8 @@ export interface RootManifests {
   readonly snapshots: readonly ExpectedSnapshot[];
   /** The newest recovery point that was read this time and is as recorded; undefined when none was. */
   readonly newest: RecoveryPoint | undefined;
-  /** Recovery points whose root manifest is gone or not what was recorded, each with the reason. */
-  readonly altered: readonly { recoveryPointId: string; reason: string }[];
+  /** Recovery points whose root manifest is gone or not what was recorded, each with what it is instead. */
+  readonly altered: readonly (Difference & { readonly recoveryPointId: string })[];
   /** Recovery points whose root manifest could not be read, with what came instead. */
   readonly unread: readonly { recoveryPointId: string; error: unknown }[];
 }
@@ -32,7 +32,7 @@ interface Reading {
   readonly recoveryPointId: string;
   readonly snapshots: readonly ExpectedSnapshot[] | undefined;
   readonly recoveryPoint?: RecoveryPoint;
-  readonly reason?: string;
+  readonly difference?: Difference;
   readonly error?: unknown;
 }
 
@@ -59,14 +59,16 @@ export async function readRootManifests(
     if (standing?.isRight && recoveryPointId !== newestId && recoveryPointId !== turn) {
       return { recoveryPointId, snapshots };
     }
-    const differs = (reason: string) => {
+    const differs = (difference: Difference) => {
       if (standing !== undefined) known.set(said, { ...standing, isRight: false });
-      return { recoveryPointId, snapshots, reason };
+      return { recoveryPointId, snapshots, difference };
     };
     try {
       const found = await readRootManifest(deployment, recoveryPointId);
-      const reason = whyPointDiffers(found, point, state, now);
-      if (found === undefined || reason !== undefined) return differs(reason ?? 'it is gone');
+      const difference = whyPointDiffers(found, point, state, now);
+      if (found === undefined || difference !== undefined) {
+        return differs(difference ?? { how: 'gone', reason: 'it is gone' });
+      }
       const { recoveryPoint } = found;
       const named = snapshotsOf(recoveryPoint);
       // Another one, of a rerun, is read until it is recorded.
@@ -74,20 +76,23 @@ export async function readRootManifests(
       known.set(said, { snapshots: named, isRight });
       return { recoveryPointId, snapshots: named, recoveryPoint };
     } catch (error) {
-      if (error instanceof RootManifestInvalidError) return differs(error.message);
+      if (error instanceof RootManifestInvalidError) {
+        const { contentSha256, message: reason } = error;
+        return differs(contentSha256 === null ? { how: 'gone', reason } : { how: 'altered', reason, contentSha256 });
+      }
       return { recoveryPointId, snapshots, error };
     }
   };
   const snapshots: ExpectedSnapshot[] = [];
-  const altered: { recoveryPointId: string; reason: string }[] = [];
+  const altered: (Difference & { recoveryPointId: string })[] = [];
   const unread: { recoveryPointId: string; error: unknown }[] = [];
   let newest: RecoveryPoint | undefined;
   // Of a year of them only the newest is kept: each names every school.
   for await (const result of inOrder(recorded, read, { underWay: READ_AT_ONCE, waiting: READ_AT_ONCE })) {
-    const { recoveryPointId, reason } = result;
+    const { recoveryPointId, difference } = result;
     snapshots.push(...(result.snapshots ?? []));
     newest = result.recoveryPoint ?? newest;
-    if (reason !== undefined) altered.push({ recoveryPointId, reason });
+    if (difference !== undefined) altered.push({ recoveryPointId, ...difference });
     if ('error' in result) unread.push({ recoveryPointId, error: result.error });
   }
   return { snapshots, newest, altered, unread };

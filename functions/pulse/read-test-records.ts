@@ -1,4 +1,4 @@
-import { whyTestDiffers } from '../platform/as-recorded.ts';
+import { type Difference, whyTestDiffers } from '../platform/as-recorded.ts';
 import { inOrder } from '../platform/in-order.ts';
 import type { LedgerProjection } from '../platform/ledger-projection.ts';
 import { oncePerRuntime } from '../platform/runtime.ts';
@@ -7,7 +7,7 @@ import { rotateSample } from './rotate-sample.ts';
 /** What the records of the ledger's restore tests say. */
 export interface TestRecords {
   /** Tests whose record is gone or not what the ledger says, each with the reason. */
-  readonly altered: readonly { restoreTestId: string; reason: string }[];
+  readonly altered: readonly (Difference & { readonly restoreTestId: string })[];
   /** Tests whose record could not be read, with what came instead. */
   readonly unread: readonly { restoreTestId: string; error: unknown }[];
 }
@@ -30,10 +30,10 @@ export async function readTestRecords(
   const read = async (test: (typeof recorded)[number]) => {
     const { restoreTestId } = test;
     try {
-      const reason = await whyTestDiffers(evidenceBucket, test, state);
-      if (reason !== undefined) {
+      const difference = await whyTestDiffers(evidenceBucket, test, state);
+      if (difference !== undefined) {
         right.delete(JSON.stringify(test));
-        return { restoreTestId, reason };
+        return { restoreTestId, difference };
       }
       right.add(JSON.stringify(test));
       return { restoreTestId };
@@ -43,7 +43,9 @@ export async function readTestRecords(
   };
   const found = await Array.fromAsync(inOrder(asked, read, { underWay: READ_AT_ONCE, waiting: READ_AT_ONCE }));
   return {
-    altered: found.flatMap(({ restoreTestId, reason }) => (reason === undefined ? [] : [{ restoreTestId, reason }])),
+    altered: found.flatMap(({ restoreTestId, difference }) =>
+      difference === undefined ? [] : [{ restoreTestId, ...difference }],
+    ),
     unread: found.flatMap(result =>
       'error' in result ? [{ restoreTestId: result.restoreTestId, error: result.error }] : [],
     ),

@@ -1,4 +1,3 @@
-import { type LossKind, lossName } from '../contracts/decisions.ts';
 import type { LedgerProjection } from '../platform/ledger-projection.ts';
 
 export type AcceptedLosses = LedgerProjection['acceptedLosses'];
@@ -8,12 +7,12 @@ export interface Losses {
   /** Names of what nobody accepted: it counts. */
   readonly standing: readonly string[];
   /** Names of what is accepted in the ledger: it is told, and counts no more. */
-  readonly accepted: readonly string[];
+  readonly explained: readonly string[];
 }
 
 /** Takes accepted losses from what was found, each by its own name, so that the next one sounds again. */
-export function subtractAccepted(kind: LossKind, ids: readonly string[], accepted: AcceptedLosses): Losses {
-  const names = [...new Set(ids)].map(id => lossName(kind, id));
+export function subtractAccepted(names: readonly string[], accepted: AcceptedLosses): Losses {
+  const all = [...new Set(names)];
   const isAccepted = (name: string) => Object.hasOwn(accepted, name);
-  return { standing: names.filter(name => !isAccepted(name)), accepted: names.filter(isAccepted) };
+  return { standing: all.filter(name => !isAccepted(name)), explained: all.filter(isAccepted) };
 }

@@ -59,8 +59,9 @@ function databasesBySnapshot({ databases }: RecoveryPoint): Map<string, string[]
 /** What the ledger tells of a test keeps no recovery point from being tested, unless the test's record says the same. */
 async function readProvedTests({ evidenceBucket }: Deployment, ledger: LedgerProjection) {
   const read = async (test: LedgerProjection['restoreTests'][string]) => {
-    const reason = await whyTestDiffers(evidenceBucket, test, ledger);
-    if (reason === undefined) return [test];
+    const difference = await whyTestDiffers(evidenceBucket, test, ledger);
+    if (difference === undefined) return [test];
+    const { reason } = difference;
     log('error', 'a restore test is not what the ledger says', { restoreTestId: test.restoreTestId, reason });
     return [];
   };

@@ -7,14 +7,14 @@ import {
   ROLES_BEHIND_A_PATH,
   rolesOfCapability,
 } from '../../functions/contracts/policies.ts';
-import { TRAIL_NAME } from '../../functions/contracts/tampering.ts';
+import { TRAIL_NAME, trailBucketName } from '../../functions/contracts/tampering.ts';
 import {
   LEDGER_PROJECTION_PREFIX,
   PULSE_PREFIX,
   RECOVERY_POINT_PREFIX,
   TENANT_NAME_PREFIX,
 } from '../../functions/contracts/vault-layout.ts';
-import { bucketNames, REGION, type SupplierConfiguration, trailBucketName } from '../config/configuration.ts';
+import { bucketNames, REGION, type SupplierConfiguration } from '../config/configuration.ts';
 import { BUCKET_CHANGES, OBJECT_CHANGES } from './guardrails.ts';
 import { roleArn, STEPS, stepName } from './role-names.ts';
 import { writersOf } from './writers.ts';
@@ -58,7 +58,7 @@ export function policyBuckets(configuration: SupplierConfiguration): Readonly<Re
     'evidence-bucket': evidenceBucket,
     'work-bucket': workBucket,
     'register-bucket': registerBucket,
-    'trail-bucket': trailBucketName(configuration),
+    'trail-bucket': trailBucketName(configuration.account),
   };
 }
 

@@ -48,6 +48,12 @@ export const KEY_CHANGES = [
   'kms:RevokeGrant',
 ];
 
+/** Holds for CloudWatch, when it tells of an alarm of Daybreak in this account. */
+export const ofAlarms = (account: string) => ({
+  StringEquals: { 'aws:SourceAccount': account },
+  ArnLike: { 'aws:SourceArn': `arn:aws:cloudwatch:${REGION}:${account}:alarm:daybreak-*` },
+});
+
 /** All that KMS does for a service that encrypts. */
 const ENCRYPTION = ['kms:Encrypt', 'kms:Decrypt', 'kms:ReEncrypt*', 'kms:GenerateDataKey*', 'kms:DescribeKey'];
 
@@ -66,7 +72,7 @@ type OwnKey = keyof typeof KEY_ALIASES;
 type Conditions = NonNullable<ResourceStatement['Condition']>;
 
 /**
- * The policy of each key that outlives its stack. It names the account, with conditions on fixed role names: a role's own
+ * The policy of each key that there is one of, which outlives its stack. It names the account, with conditions on fixed role names: a role's own
  * ARN in a key policy turns into a dead id with the role, and would not fit the same role created again.
  * Who reads or writes is named by capability, as keys live longer than lists of steps; who signs, grants or names tenants
  * exactly.
@@ -200,6 +206,17 @@ export function keyPolicies(configuration: SupplierConfiguration): Readonly<Reco
           'kms:EncryptionContext:aws:logs:arn': `arn:aws:logs:${REGION}:${account}:log-group:${TRAIL_LOG_GROUP}`,
         },
       }),
+    ),
+    // The key of AWS itself (alias/aws/sns) would not let CloudWatch in.
+    // https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    'notice-key': policy(
+      'notice-key',
+      toService(
+        'AlarmsEncryptNotices',
+        'cloudwatch.amazonaws.com',
+        ['kms:Decrypt', 'kms:GenerateDataKey*'],
+        ofAlarms(account),
+      ),
     ),
   };
 }

@@ -1,6 +1,6 @@
-import { TRAIL_LOG_GROUP, UNDELIVERED_QUEUE } from '../../functions/contracts/tampering.ts';
+import { TRAIL_LOG_GROUP, trailBucketName, UNDELIVERED_QUEUE } from '../../functions/contracts/tampering.ts';
 import { REGISTER_PREFIX } from '../../functions/contracts/vault-layout.ts';
-import { bucketNames, REGION, type SupplierConfiguration, trailBucketName } from '../config/configuration.ts';
+import { bucketNames, REGION, type SupplierConfiguration } from '../config/configuration.ts';
 import { type ManagedPolicy, managedPolicy } from './policy-document.ts';
 import { workflowName } from './role-names.ts';
 
@@ -25,7 +25,7 @@ export function operatorPolicy(configuration: SupplierConfiguration): ManagedPol
   const names = bucketNames(configuration);
   const arn = (service: string, name: string) => `arn:aws:${service}:${REGION}:${account}:${name}`;
   const buckets = Object.values(names).map(name => `arn:aws:s3:::${name}`);
-  const policies = [...buckets, `arn:aws:s3:::${trailBucketName(configuration)}`];
+  const policies = [...buckets, `arn:aws:s3:::${trailBucketName(configuration.account)}`];
   const records = Object.entries(RECORDS).flatMap(([bucket, prefixes]) =>
     prefixes.map(prefix => `arn:aws:s3:::${names[bucket as keyof typeof RECORDS]}/${prefix}`),
   );

@@ -19,4 +19,15 @@ export const stepName = (step: Step): string => `daybreak-${step.replace('/', '-
 /** The name of a workflow's state machine and of its role. */
 export const workflowName = (workflow: Workflow): string => `daybreak-${workflow}`;
 
+/** The roles of what is neither a step nor a workflow. */
+export const SCHEDULER_ROLE = 'daybreak-scheduler';
+export const TRAIL_DELIVERY_ROLE = 'daybreak-trail-delivery';
+/** Every role of this release. */
+export const ROLE_NAMES: readonly string[] = [
+  ...STEPS.map(stepName),
+  ...WORKFLOWS.map(workflowName),
+  SCHEDULER_ROLE,
+  TRAIL_DELIVERY_ROLE,
+];
+
 export const roleArn = (account: string, roleName: string): string => `arn:aws:iam::${account}:role/${roleName}`;

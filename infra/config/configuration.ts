@@ -7,6 +7,7 @@ import {
   type Deployment,
   RegisterConfiguration,
 } from '../../functions/contracts/configuration.ts';
+import { RetentionPolicy } from '../../functions/contracts/retention.ts';
 import { AT_ONCE } from '../workflows/hours.ts';
 import { findConflicts } from './find-conflicts.ts';
 
@@ -125,11 +126,13 @@ export const SupplierConfiguration = z
         at: timeOfDay,
       }),
     }),
-    /** How long backups are kept. Nothing deletes one yet in this version; what would contradict the figure is refused. */
+    /** How long things are kept. Nothing deletes a backup yet in this version; what contradicts itself is refused. */
     retention: z
       .strictObject({
         /** A database's snapshots mix all schools, so this bounds how long an erased one can linger. */
         snapshotDays: z.int().min(1).max(365).default(35),
+        /** The rules, and what schools are promised. Without it nothing is ever to be deleted for its age. */
+        policy: RetentionPolicy.optional(),
       })
       .prefault({}),
     /** The account's quotas in this Region, where AWS raised them. */
@@ -308,9 +311,4 @@ export function bucketNames({
     workBucket: name('work'),
     registerBucket: name('register'),
   };
-}
-
-/** The name of the bucket that the trail's log files go to. */
-export function trailBucketName({ account }: Pick<SupplierConfiguration, 'account'>): string {
-  return `daybreak-trail-${account}-${REGION}`;
 }

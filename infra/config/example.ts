@@ -1,6 +1,9 @@
 import type { z } from 'zod';
 import type { SupplierConfiguration } from '#configuration';
 
+/** Who answers for the example's rules, and when they are looked at again. */
+const answered = { owner: 'data protection officer', nextReview: '2027-11-01' } as const;
+
 /**
  * A supplier with one database and one bucket. Copy it to `daybreak.config.ts` in the project's folder, and put your own ids
  * in.
@@ -43,6 +46,38 @@ export const exampleConfiguration: z.input<typeof SupplierConfiguration> = {
   schedules: {
     dailyBackup: { hour: 2, minute: 30 },
     restoreTest: { dayOfMonth: 5, at: { hour: 4, minute: 30 } },
+  },
+  // How long what is kept, why, and who answers for it: put your own policy in. `daybreak retention show` prints it for schools.
+  retention: {
+    snapshotDays: 35,
+    policy: {
+      promise: { coolingOffDays: 14, erasureDays: 14, automatedBackupDays: 7, beyondUseDays: 30, goneDays: 120 },
+      rules: {
+        recoveryPoints: { ...answered, clause: 'Backup policy, 3.1', lawfulBasis: 'public-task' },
+        incompleteRecoveryPoints: {
+          ...answered,
+          maximumDays: 7,
+          clause: 'Backup policy, 3.1',
+          lawfulBasis: 'public-task',
+        },
+        scratch: { ...answered, maximumDays: 2, clause: 'Backup policy, 4.2', lawfulBasis: 'public-task' },
+        workFiles: { ...answered, maximumDays: 14, clause: 'Backup policy, 4.2', lawfulBasis: 'public-task' },
+        logs: { ...answered, maximumDays: 400, clause: 'Security policy, 7.3', lawfulBasis: 'legitimate-interests' },
+        exports: { ...answered, maximumDays: 30, clause: 'Retention policy, 5.4', lawfulBasis: 'contract' },
+        archives: {
+          ...answered,
+          keep: { monthly: 12, yearly: 6 },
+          clause: 'Retention policy, 2.1',
+          lawfulBasis: 'public-task',
+        },
+        register: {
+          ...answered,
+          yearsAfterContract: 6,
+          clause: 'Retention policy, 6.1',
+          lawfulBasis: 'legal-obligation',
+        },
+      },
+    },
   },
   // Who is woken, and who reads the rest in the morning.
   pagers: [{ sms: '+447700900123' }],

@@ -1,6 +1,7 @@
 import { RESTORE_TEST_INSTANCE_PREFIX } from '../../functions/contracts/vault-layout.ts';
 import { RESTORE_TEST } from '../workflows/hours.ts';
 import type { SupplierConfiguration } from './configuration.ts';
+import { findRetentionConflicts } from './find-retention-conflicts.ts';
 
 type Path = readonly (string | number)[];
 
@@ -30,6 +31,7 @@ export function findConflicts(configuration: SupplierConfiguration): Conflict[] 
     ...conflictsOfAccount(configuration),
     ...conflictsOfKeys(configuration),
     ...conflictsOfRetention(configuration),
+    ...findRetentionConflicts(configuration),
     ...conflictsOfTimes(configuration),
     ...conflictsOfLocks(configuration),
   ];
@@ -223,13 +225,15 @@ function conflictsOfKeys({ databases, buckets, existing }: SupplierConfiguration
 function conflictsOfRetention({ databases, retention, quotas, schedules }: SupplierConfiguration): Conflict[] {
   const { snapshotDays } = retention;
   const count = new Set(databases.map(({ instanceId }) => instanceId)).size;
-  const needed = count * snapshotDays + count;
+  // Where a sweep deletes them, the one whose day has come is there until the sweep, which follows the day's backup.
+  const kept = count * (snapshotDays + (retention.policy === undefined ? 0 : 1));
+  const needed = kept + count;
   const usable = Math.floor((quotas.manualSnapshots * QUOTA_USE_LIMIT_PERCENT) / 100);
-  const fittingDays = Math.floor(usable / count) - 1;
+  const fittingDays = Math.floor(usable / count) - 1 - (retention.policy === undefined ? 0 : 1);
   return [
     ...(needed > usable
       ? conflict(
-          `${count} ${count === 1 ? 'instance' : 'instances'} × ${snapshotDays} days = ${count * snapshotDays} snapshots (and ${count} intermediate) do not fit into ${usable}, which is ${QUOTA_USE_LIMIT_PERCENT} % of the quota of ${quotas.manualSnapshots} manual snapshots; the rest is for reruns and snapshots of your own, and above it an alarm sounds: ${fittingDays < DAYS_UNTIL_PROVED_AGAIN ? '' : `keep them for ${fittingDays} days, or `}have the quota raised to ${Math.ceil((needed * 100) / QUOTA_USE_LIMIT_PERCENT)} and name it`,
+          `${count} ${count === 1 ? 'instance' : 'instances'} × ${retention.policy === undefined ? `${snapshotDays} days` : `(${snapshotDays} days and the one before the sweep)`} = ${kept} snapshots (and ${count} intermediate) do not fit into ${usable}, which is ${QUOTA_USE_LIMIT_PERCENT} % of the quota of ${quotas.manualSnapshots} manual snapshots; the rest is for reruns and snapshots of your own, and above it an alarm sounds: ${fittingDays < DAYS_UNTIL_PROVED_AGAIN ? '' : `keep them for ${fittingDays} days, or `}have the quota raised to ${Math.ceil((needed * 100) / QUOTA_USE_LIMIT_PERCENT)} and name it`,
           ['retention', 'snapshotDays'],
           ['quotas', 'manualSnapshots'],
         )

@@ -6,7 +6,7 @@ import { KEY_ALIASES } from '../../functions/contracts/policies.ts';
 import { keyPolicies } from '../access/key-policies.ts';
 import type { SupplierConfiguration } from '../config/configuration.ts';
 
-/** A key that outlives its stack, with the policy that is written for it (`keyPolicies`) and nothing else. */
+/** A key that outlives its stack, as its alias does, with the policy that is written for it (`keyPolicies`) and nothing else. */
 export class DaybreakKey extends Key {
   constructor(
     scope: Construct,

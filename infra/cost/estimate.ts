@@ -61,7 +61,8 @@ const TRANSITIONS = { perSchool: 9, perDatabase: 60, perRun: 20, janitor: 14 };
 const LOG_GB = { perMonth: 0.2, perChild: 13e-6 };
 const EMAILS_PER_MONTH = 100;
 const PAGES_PER_MONTH = 20;
-const TAMPER_EVENTS_PER_MONTH = 1000;
+/** Puts of evidence, and of what pulse remembers; two deletions for each school that a restore test clears up after. */
+const DATA_EVENTS = { perMonth: 2000, perSchool: 2 };
 
 /**
  * A month's cost by line, without free tiers, VAT and support, once as much is kept as is ever kept. The first backup comes
@@ -120,6 +121,7 @@ export function estimateMonth(
   // Those that are published all the time; the others cost by the hour in which they are.
   const metrics = Object.keys(PULSE_METRICS).length + 1;
   const restoredGbMonths = (size.databaseGb * size.restoreTestHours) / HOURS_PER_MONTH;
+  const dataEvents = DATA_EVENTS.perMonth + schools * DATA_EVENTS.perSchool;
   const invocations = PULSES_PER_MONTH + HOURS_PER_MONTH + runs;
   const line = (what: string, quantity: string, ...amounts: number[]): CostLine => ({
     what,
@@ -182,8 +184,8 @@ export function estimateMonth(
       : [
           line(
             'CloudTrail',
-            'the first copy of changes is free; 1 thousand data events',
-            TAMPER_EVENTS_PER_MONTH * PRICES.dataEvent.usd,
+            `the first copy of changes is free; ${thousands(dataEvents)} thousand data events`,
+            dataEvents * PRICES.dataEvent.usd,
           ),
         ]),
   ];

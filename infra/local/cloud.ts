@@ -7,6 +7,7 @@ import { type HttpFront, type HttpFrontOptions, startHttpFront } from './endpoin
 import { localClientConfiguration, type RequestObservers, type Services } from './endpoint/request-handler.ts';
 import { LocalEventBridge } from './events/service.ts';
 import { LocalIam } from './iam/authorizer.ts';
+import { LocalIdentity } from './iam/service.ts';
 import { LocalKms } from './kms/service.ts';
 import { AsynchronousInvocations } from './lambda/asynchronous.ts';
 import { LocalLambda } from './lambda/service.ts';
@@ -20,8 +21,10 @@ import { LocalS3 } from './s3/service.ts';
 import { LocalScheduler } from './scheduler/service.ts';
 import { NotImplementedLocally, type Principal } from './service.ts';
 import { LocalQueues } from './sqs/queues.ts';
+import { LocalSqs } from './sqs/service.ts';
 import { LocalStates } from './states/service.ts';
 import { executionStatusEvent } from './states/status-event.ts';
+import { LocalTagging } from './tagging/service.ts';
 import { LocalTrail } from './trail/service.ts';
 
 /** The account that the local cloud is, unless another is given. */
@@ -136,6 +139,7 @@ export class LocalCloud {
       if (event !== undefined) this.events.putEvent(event);
     });
     this.scheduler = new LocalScheduler({ ...shared, lambda: this.lambda, states: this.states });
+    const identity = new LocalIdentity({ iam: this.iam, accountId });
     const services: Services = {
       kms: this.kms,
       s3: this.s3,
@@ -146,6 +150,10 @@ export class LocalCloud {
       cloudtrail: this.trail,
       monitoring: new LocalCloudWatch({ alarms: this.alarms, authorizer: this.iam }),
       logs: this.logs,
+      iam: identity,
+      sts: identity,
+      sqs: new LocalSqs({ ...shared, queues: this.queues }),
+      tagging: new LocalTagging({ ...shared, kms: this.kms }),
       ...(this.#rds === undefined ? {} : { rds: this.#rds }),
     };
     this.#services = Object.fromEntries(

@@ -25,7 +25,11 @@ export type ServiceName =
   | 'sns'
   | 'cloudtrail'
   | 'logs'
-  | 'events';
+  | 'events'
+  | 'iam'
+  | 'sqs'
+  | 'sts'
+  | 'tagging';
 
 /** An AWS request, whatever brought it: an SDK client in process, or HTTP. */
 export interface AwsRequest {

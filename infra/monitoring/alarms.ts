@@ -1,6 +1,7 @@
 import { KEY_ALIASES } from '../../functions/contracts/policies.ts';
 import type { PulseMetric } from '../../functions/contracts/pulse.ts';
 import { scheduleName } from '../../functions/contracts/schedules.ts';
+import { FOUND_WRONG_KEY } from '../../functions/contracts/vault-layout.ts';
 import { type Step, stepName } from '../access/role-names.ts';
 import { bucketNames, REGION, type SupplierConfiguration } from '../config/configuration.ts';
 import { QUOTA_USE_LIMIT_PERCENT } from '../config/find-conflicts.ts';
@@ -167,7 +168,7 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       meaning: 'An object of the vault is gone, or no lock holds it.',
       metric: 'ObjectsNotLocked',
       limit: { most: 0 },
-      command: `aws s3 cp --region ${REGION} s3://${workBucket}/pulse/found-wrong.json -`,
+      command: `aws s3 cp --region ${REGION} s3://${workBucket}/${FOUND_WRONG_KEY} -`,
       runbook: 'vault-altered.md',
       urgent: true,
     },
@@ -185,6 +186,8 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       meaning: 'The policy of a key or bucket is not what this release needs: what is new may be refused.',
       metric: 'PoliciesBehind',
       limit: { most: 0 },
+      // A deployment changes policies before the function that compares them, and rules tell of each change at once.
+      lastingMinutes: 60,
       command: findings('a policy is not what this release needs'),
       runbook: 'policy-behind.md',
       urgent: false,

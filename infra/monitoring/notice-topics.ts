@@ -1,18 +1,16 @@
 import { RemovalPolicy } from 'aws-cdk-lib';
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Key } from 'aws-cdk-lib/aws-kms';
+import type { Alias, Key } from 'aws-cdk-lib/aws-kms';
 import { type ITopicSubscription, SubscriptionProtocol, Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription, SmsSubscription, UrlSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Construct } from 'constructs';
-import { REGION, type SupplierConfiguration } from '../config/configuration.ts';
+import { ofAlarms } from '../access/key-policies.ts';
+import type { SupplierConfiguration } from '../config/configuration.ts';
 import { acknowledge } from '../constructs/acknowledge.ts';
-import { alarmName, TOPICS } from './alarms.ts';
+import { DaybreakKey } from '../constructs/daybreak-key.ts';
+import { TOPICS } from './alarms.ts';
 
 const CLOUDWATCH = new ServicePrincipal('cloudwatch.amazonaws.com');
-const ofAlarms = (account: string) => ({
-  StringEquals: { 'aws:SourceAccount': account },
-  ArnLike: { 'aws:SourceArn': `arn:aws:cloudwatch:${REGION}:${account}:alarm:${alarmName('*')}` },
-});
 
 /** Where alarms tell. */
 export interface NoticeTopics {
@@ -26,7 +24,7 @@ export interface NoticeTopics {
 /** Makes the topics for who is woken and for who reads, under one key that CloudWatch may use. */
 export function createNoticeTopics(scope: Construct, configuration: SupplierConfiguration): NoticeTopics {
   const { account, contacts, pagers } = configuration;
-  const key = createTopicKey(scope, account);
+  const key = createTopicKey(scope, configuration);
   const create = (id: string, topicName: string, subscriptions: readonly ITopicSubscription[]) => {
     const topic = new Topic(scope, id, { topicName, masterKey: key, enforceSSL: true });
     topic.addToResourcePolicy(
@@ -65,25 +63,14 @@ function subscriptionOf(pager: SupplierConfiguration['pagers'][number]): ITopicS
   return new UrlSubscription(pager.webhook, { protocol: SubscriptionProtocol.HTTPS });
 }
 
-function createTopicKey(scope: Construct, account: string): Key {
-  const key = new Key(scope, 'TopicKey', {
-    alias: 'alias/daybreak/alarms',
+function createTopicKey(scope: Construct, configuration: SupplierConfiguration): Key {
+  // Nothing is kept under it. But who deploys may delete no key, and no tag or alias tells this one from those that must
+  // never go: he who changes keys could move either.
+  const key = new DaybreakKey(scope, 'TopicKey', 'notice-key', configuration, {
     description: 'Daybreak: notices of alarms, on their way to the contacts',
     enableKeyRotation: true,
-    // Nothing is kept under it. But who deploys may delete no key, and no tag or alias tells this one from those that must
-    // never go: he who changes keys could move either.
-    removalPolicy: RemovalPolicy.RETAIN,
   });
-  // The key of AWS itself (alias/aws/sns) would not let CloudWatch in.
-  // https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
-  key.addToResourcePolicy(
-    new PolicyStatement({
-      sid: 'AlarmsEncryptNotices',
-      principals: [CLOUDWATCH],
-      actions: ['kms:Decrypt', 'kms:GenerateDataKey*'],
-      resources: ['*'],
-      conditions: ofAlarms(account),
-    }),
-  );
+  // The next stack makes another key, and finds the name free.
+  (key.node.findChild('Alias') as Alias).applyRemovalPolicy(RemovalPolicy.DESTROY);
   return key;
 }

@@ -1,4 +1,5 @@
 import {
+  FOREIGN_ROLE_METRIC,
   IDENTITY_METRIC,
   IDENTITY_RULE,
   TAMPER_METRICS,
@@ -53,6 +54,20 @@ export function tamperAlarmsOf(rules: readonly TamperRule[]): readonly CountAlar
       meaning: IDENTITY_MEANING,
       metric: { namespace: METRIC_NAMESPACE, name: IDENTITY_METRIC, dimensions: {}, statistic: 'Sum' },
       command: showSource('iam.amazonaws.com'),
+      runbook: RUNBOOK,
+      urgent: true,
+    },
+    {
+      id: 'tamper-foreign-role',
+      meaning:
+        'A role that keys and buckets would let in by its name, and that this release does not have, was made or changed.',
+      metric: {
+        namespace: METRIC_NAMESPACE,
+        name: FOREIGN_ROLE_METRIC,
+        dimensions: { service: METRIC_SERVICE, Workflow: TAMPERING },
+        statistic: 'Sum',
+      },
+      command: showTrail('$.requestParameters.roleName = "daybreak-*"'),
       runbook: RUNBOOK,
       urgent: true,
     },

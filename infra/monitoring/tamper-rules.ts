@@ -4,13 +4,14 @@ import {
   type TamperRuleId,
   TRAIL_LOG_GROUP,
   TRAIL_NAME,
+  trailBucketName,
   UNDELIVERED_QUEUE,
   UPGRADED_RULES,
 } from '../../functions/contracts/tampering.ts';
-import { LEDGER_PROJECTION_PREFIX } from '../../functions/contracts/vault-layout.ts';
+import { LEDGER_PROJECTION_PREFIX, PULSE_PREFIX } from '../../functions/contracts/vault-layout.ts';
 import { bootstrapNames } from '../access/bootstrap-names.ts';
 import { roleArn, type Step, stepName } from '../access/role-names.ts';
-import { bucketNames, REGION, type SupplierConfiguration, trailBucketName } from '../config/configuration.ts';
+import { bucketNames, REGION, type SupplierConfiguration } from '../config/configuration.ts';
 import { alarmName, TOPICS } from './alarms.ts';
 
 /** A part of an event pattern: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html */
@@ -142,7 +143,7 @@ export function tamperRules(configuration: SupplierConfiguration, keyArns: reado
       eventNames: 'changes',
       touches: [
         request({
-          bucketName: [vaultBucket, evidenceBucket, workBucket, registerBucket, trailBucketName(configuration)],
+          bucketName: [vaultBucket, evidenceBucket, workBucket, registerBucket, trailBucketName(configuration.account)],
         }),
       ],
     },
@@ -166,6 +167,17 @@ export function tamperRules(configuration: SupplierConfiguration, keyArns: reado
         request({ bucketName: [workBucket], key: [{ prefix: LEDGER_PROJECTION_PREFIX }] }),
       ],
       expected: ['evidence/append-entry', 'evidence/record-tampering', 'restore-test/conclude'],
+    },
+    {
+      // What is forgotten there is found again only when its turn comes, and its alarm is silent until then. An event of
+      // `DeleteObjects` names no keys, so that any counts but those by which restore tests clear up.
+      // https://docs.aws.amazon.com/AmazonS3/latest/userguide/logging-with-S3.html
+      id: 'findings',
+      meaning: 'What pulse remembers of what it found wrong was written or deleted by somebody else.',
+      eventSource: 's3.amazonaws.com',
+      eventNames: [...PUT_EVENTS, 'DeleteObject', 'DeleteObjects'],
+      touches: [[{ prefix: PULSE_PREFIX }], [{ exists: false }]].map(key => request({ bucketName: [workBucket], key })),
+      expected: ['pulse/read-back', 'restore-test/verify-objects', 'restore-test/tear-down'],
     },
     {
       id: 'trail',
@@ -283,7 +295,7 @@ export const OBJECT_EVENTS = [
   'UpdateObjectEncryption',
 ];
 
-/** Those by which content comes into a bucket: chosen for the evidence alone, into which a day puts some dozens. */
+/** Those by which content comes into a bucket: chosen for what is believed, into which a day puts a hundred at most. */
 export const PUT_EVENTS = [
   'PutObject',
   'PostObject',

@@ -32,7 +32,7 @@ export class RegisterStack extends Stack {
       key,
       versioned: true,
       // Nothing is locked, and nobody deletes a version: S3 does, on its day, whatever the bucket's policy denies to others.
-      // https://docs.aws.amazon.com/AmazonS3/latest/userguide/how-to-set-lifecycle-configuration-intro.html
+      // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html
       lifecycleRules: [
         { id: 'old-versions', noncurrentVersionExpiration: OLD_VERSIONS_KEPT, expiredObjectDeleteMarker: true },
       ],

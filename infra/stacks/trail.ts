@@ -11,10 +11,11 @@ import {
   ObjectLockRetention,
 } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
-import { TRAIL_LOG_GROUP, TRAIL_NAME } from '../../functions/contracts/tampering.ts';
-import { LEDGER_PROJECTION_PREFIX } from '../../functions/contracts/vault-layout.ts';
+import { TRAIL_LOG_GROUP, TRAIL_NAME, trailBucketName } from '../../functions/contracts/tampering.ts';
+import { LEDGER_PROJECTION_PREFIX, PULSE_PREFIX } from '../../functions/contracts/vault-layout.ts';
 import { acknowledgeInlinePolicy, addPermission } from '../access/allow.ts';
-import { bucketNames, REGION, type SupplierConfiguration, trailBucketName } from '../config/configuration.ts';
+import { TRAIL_DELIVERY_ROLE } from '../access/role-names.ts';
+import { bucketNames, REGION, type SupplierConfiguration } from '../config/configuration.ts';
 import { acknowledge } from '../constructs/acknowledge.ts';
 import { attachPolicy } from '../constructs/attach-policy.ts';
 import { DaybreakKey } from '../constructs/daybreak-key.ts';
@@ -58,7 +59,7 @@ export class TrailStack extends Stack {
       removalPolicy: RemovalPolicy.DESTROY,
     });
     const delivery = new Role(this, 'Delivery', {
-      roleName: 'daybreak-trail-delivery',
+      roleName: TRAIL_DELIVERY_ROLE,
       description: 'Daybreak: CloudTrail writes events to its log',
       // "The role policy doesn't support the use of aws:SourceArn and aws:SourceAccount": with them CloudTrail is refused.
       assumedBy: new ServicePrincipal('cloudtrail.amazonaws.com'),
@@ -90,7 +91,7 @@ export class TrailStack extends Stack {
       isMultiRegionTrail: true,
       includeGlobalServiceEvents: true,
       enableLogFileValidation: true,
-      s3BucketName: trailBucketName(configuration),
+      s3BucketName: trailBucketName(configuration.account),
       kmsKeyId: this.keyArn,
       cloudWatchLogsLogGroupArn: logGroup.logGroupArn,
       cloudWatchLogsRoleArn: delivery.roleArn,
@@ -120,11 +121,32 @@ export class TrailStack extends Stack {
             { field: 'resources.type', equalTo: ['AWS::S3::Object'] },
             {
               field: 'resources.ARN',
-              startsWith: [`${evidenceBucket}/`, `${workBucket}/${LEDGER_PROJECTION_PREFIX}`].map(
-                start => `arn:aws:s3:::${start}`,
-              ),
+              startsWith: [
+                `${evidenceBucket}/`,
+                `${workBucket}/${LEDGER_PROJECTION_PREFIX}`,
+                `${workBucket}/${PULSE_PREFIX}`,
+              ].map(start => `arn:aws:s3:::${start}`),
             },
             { field: 'eventName', equalTo: [...PUT_EVENTS] },
+          ],
+        },
+        {
+          name: 'What is deleted of what pulse remembers',
+          fieldSelectors: [
+            { field: 'eventCategory', equalTo: ['Data'] },
+            { field: 'resources.type', equalTo: ['AWS::S3::Object'] },
+            { field: 'resources.ARN', startsWith: [`arn:aws:s3:::${workBucket}/${PULSE_PREFIX}`] },
+            { field: 'eventName', equalTo: ['DeleteObject'] },
+          ],
+        },
+        {
+          // It names no keys, so that no prefix would choose it. A restore test makes a few for each school.
+          name: 'What is deleted at once of the work bucket',
+          fieldSelectors: [
+            { field: 'eventCategory', equalTo: ['Data'] },
+            { field: 'resources.type', equalTo: ['AWS::S3::Object'] },
+            { field: 'resources.ARN', startsWith: [`arn:aws:s3:::${workBucket}/`] },
+            { field: 'eventName', equalTo: ['DeleteObjects'] },
           ],
         },
       ],
@@ -138,7 +160,7 @@ export class TrailStack extends Stack {
   #createBucket(configuration: SupplierConfiguration, key: IKey): Bucket {
     const { evidence } = configuration;
     const bucket = new Bucket(this, 'Files', {
-      bucketName: trailBucketName(configuration),
+      bucketName: trailBucketName(configuration.account),
       encryption: BucketEncryption.KMS,
       encryptionKey: key,
       bucketKeyEnabled: false,

@@ -3,6 +3,7 @@ import { type Key, type KeyProps, KeySpec, KeyUsage } from 'aws-cdk-lib/aws-kms'
 import type { Bucket, BucketProps, CfnBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import type { BucketPolicyName } from '../../functions/contracts/policies.ts';
+import { DELETED_BY_AWS_DAYS } from '../../functions/contracts/retention.ts';
 import type { SupplierConfiguration } from '../config/configuration.ts';
 import { acknowledge } from '../constructs/acknowledge.ts';
 import { DaybreakKey } from '../constructs/daybreak-key.ts';
@@ -107,13 +108,13 @@ export class VaultStack extends Stack implements VaultKeys {
   #createWork(configuration: SupplierConfiguration): void {
     const bucket = this.#createBucket('Work', 'work-bucket', configuration, {
       lifecycleRules: [
-        { id: 'work', prefix: 'work/', expiration: Duration.days(14) },
+        { id: 'work', prefix: 'work/', expiration: Duration.days(DELETED_BY_AWS_DAYS.workFiles) },
         // Parts of a restored file that a dead test left are as much of it as a whole one.
         {
           id: 'scratch',
           prefix: 'scratch/',
-          expiration: Duration.days(2),
-          abortIncompleteMultipartUploadAfter: Duration.days(2),
+          expiration: Duration.days(DELETED_BY_AWS_DAYS.scratch),
+          abortIncompleteMultipartUploadAfter: Duration.days(DELETED_BY_AWS_DAYS.scratch),
         },
       ],
     });

@@ -10,8 +10,18 @@ import { type ScheduleId, scheduleName } from '../../functions/contracts/schedul
 import { acknowledgeInlinePolicy, acknowledgeWildcard, addPermission } from '../access/allow.ts';
 import { endpointStatement } from '../access/endpoint-policy.ts';
 import { guardrailStatements } from '../access/guardrails.ts';
+import { neededPolicies } from '../access/needed-policies.ts';
 import type { Permission } from '../access/permission.ts';
-import { SCHEDULED_WORKFLOWS, STEPS, type Step, WORKFLOWS, type Workflow, workflowName } from '../access/role-names.ts';
+import {
+  ROLE_NAMES,
+  SCHEDULED_WORKFLOWS,
+  SCHEDULER_ROLE,
+  STEPS,
+  type Step,
+  WORKFLOWS,
+  type Workflow,
+  workflowName,
+} from '../access/role-names.ts';
 import { DISTRIBUTED_WORKFLOWS, MAP_RESULTS_PREFIX } from '../access/writers.ts';
 import { bucketNames, REGION, runtimeConfiguration, type SupplierConfiguration } from '../config/configuration.ts';
 import { acknowledge } from '../constructs/acknowledge.ts';
@@ -33,7 +43,12 @@ const SAMPLE_KMS_URL = `https://vpce-00000000000000000-00000000.kms.${REGION}.vp
 export class WorkflowStack extends Stack {
   readonly #steps = new Map<Step, StepLambda>();
 
-  constructor(scope: Construct, id: string, configuration: SupplierConfiguration, vault: VaultKeys) {
+  constructor(
+    scope: Construct,
+    id: string,
+    configuration: SupplierConfiguration,
+    { vault, registerKeyArn }: { vault: VaultKeys; registerKeyArn: string },
+  ) {
     const { account, region } = configuration;
     super(scope, id, { env: { account, region }, description: 'Daybreak: backup and restore test' });
     Tags.of(this).add('daybreak:purpose', 'workflow');
@@ -46,6 +61,7 @@ export class WorkflowStack extends Stack {
       tenantIdKeyArn: vault.tenantIdKeyArn,
       ledgerKeyArn: vault.ledgerKeyArn,
       entryKeyArn: vault.entryKeyArn,
+      registerKeyArn,
     };
     const permissions = permissionsOf({
       ...deployment,
@@ -63,26 +79,29 @@ export class WorkflowStack extends Stack {
       DAYBREAK_CONFIGURATION: this.toJsonString(runtime(isolation.restored.securityGroupId)),
       DAYBREAK_DEPLOYMENT: this.toJsonString(deployment),
     };
+    const release = { neededPolicies: neededPolicies(configuration), roleNames: ROLE_NAMES };
     const more = (step: Step): Readonly<Record<string, string>> => {
       const { environment } = STEP_DEFINITIONS[step];
-      return environment === 'nothing more' ? {} : environment(configuration);
+      return environment === 'nothing more' ? {} : environment(configuration, release);
     };
     const sampleKeyArn = `arn:aws:kms:${REGION}:${account}:key/00000000-0000-0000-0000-000000000000`;
-    const environmentBytes = Buffer.byteLength(
-      JSON.stringify([
-        { ...environment, DAYBREAK_CONFIGURATION: '', DAYBREAK_DEPLOYMENT: '', AWS_ENDPOINT_URL_KMS: SAMPLE_KMS_URL },
-        Object.assign({}, ...STEPS.map(more)),
-        runtime(SAMPLE_SECURITY_GROUP_ID),
-        {
-          ...deployment,
-          vaultKeyArn: sampleKeyArn,
-          signingKeyArn: sampleKeyArn,
-          ledgerKeyArn: sampleKeyArn,
-          entryKeyArn: sampleKeyArn,
-          tenantIdKeyArn: sampleKeyArn,
-        },
-      ]),
-    );
+    const environmentBytes = (step: Step) =>
+      Buffer.byteLength(
+        JSON.stringify([
+          { ...environment, DAYBREAK_CONFIGURATION: '', DAYBREAK_DEPLOYMENT: '', AWS_ENDPOINT_URL_KMS: SAMPLE_KMS_URL },
+          more(step),
+          runtime(SAMPLE_SECURITY_GROUP_ID),
+          {
+            ...deployment,
+            vaultKeyArn: sampleKeyArn,
+            signingKeyArn: sampleKeyArn,
+            ledgerKeyArn: sampleKeyArn,
+            entryKeyArn: sampleKeyArn,
+            tenantIdKeyArn: sampleKeyArn,
+            registerKeyArn: sampleKeyArn,
+          },
+        ]),
+      );
     const guardrails = this.#createGuardrails(account);
     const within = (placement: Exclude<Placement, 'outside'>): Pick<StepLambdaProps, 'placement' | 'environment'> => ({
       placement: { vpc: isolation.vpc, vpcSubnets: isolation.vpcSubnets, securityGroups: [isolation[placement]] },
@@ -99,7 +118,7 @@ export class WorkflowStack extends Stack {
           step,
           permissions: permissions[step],
           guardrails,
-          environmentBytes,
+          environmentBytes: environmentBytes(step),
           logKey,
           callers,
           limits,
@@ -112,6 +131,19 @@ export class WorkflowStack extends Stack {
       this.#createWorkflow(workflow, { deployment, guardrails, logKey, atOnce: configuration.concurrency });
     }
     this.#createSchedules(configuration, guardrails);
+    this.#tellRecorderOfRoles();
+  }
+
+  /**
+   * Has CloudFormation tell the function that records tampering which roles this release has, before it makes a new one: its
+   * event comes later than the making. One that is taken away again, because the deployment failed, may come as a stranger's.
+   * https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-dependson.html
+   */
+  #tellRecorderOfRoles(): void {
+    const recorder = this.#lambda('evidence/record-tampering');
+    for (const construct of this.node.findAll()) {
+      if (construct instanceof Role && construct !== recorder.role) construct.node.addDependency(recorder.function);
+    }
   }
 
   #lambda(step: string): StepLambda {
@@ -203,7 +235,7 @@ export class WorkflowStack extends Stack {
     const start = this.#lambda('workflows/start-execution').function;
     const pulse = this.#lambda('pulse/read-back').function;
     const role = new Role(this, 'SchedulerRole', {
-      roleName: 'daybreak-scheduler',
+      roleName: SCHEDULER_ROLE,
       description: 'Daybreak: what the schedules call',
       assumedBy: new ServicePrincipal('scheduler.amazonaws.com', {
         // The ARN has to be that of the group: "Do not scope the aws:SourceArn statement to a specific schedule".

@@ -1,3 +1,4 @@
+import { ROLE_PREFIX } from '../../functions/contracts/policies.ts';
 import { UNDELIVERED_QUEUE } from '../../functions/contracts/tampering.ts';
 import { LEDGER_PROJECTION_PREFIX, PULSE_PREFIX } from '../../functions/contracts/vault-layout.ts';
 import type { Permission } from '../access/permission.ts';
@@ -44,7 +45,10 @@ export const EVIDENCE_STEPS = defineSteps({
     builtFor: { items: 1, of: 'events', bytes: 32 * MIB, payloadBytes: 256 * KIB },
     placement: 'outside',
     callers: ['rules'],
-    environment: 'nothing more',
+    // An environment has little room.
+    environment: (_configuration, { roleNames }) => ({
+      DAYBREAK_ROLES: roleNames.map(name => name.replace(ROLE_PREFIX, '')).join(' '),
+    }),
     permissions: ({ configuration, evidenceBucket, entryKeyArn, readLedger, write, sign }) => [
       ...readLedger,
       ...write(evidenceBucket, 'ledger/'),

@@ -18,6 +18,7 @@ export function plannedPermissions(configuration: SupplierConfiguration): Return
     tenantIdKeyArn: key('tenantIdKeyArn'),
     ledgerKeyArn: key('ledgerKeyArn'),
     entryKeyArn: key('entryKeyArn'),
+    registerKeyArn: key('registerKeyArn'),
     subnetGroupName: Isolation.SUBNET_GROUP_NAME,
     stateMachineArns: [],
   });

@@ -1,7 +1,7 @@
 import { SCHEDULES, scheduleName } from '../../functions/contracts/schedules.ts';
 import { STOPPABLE_WORKFLOWS, stoppedRunRuleName } from '../../functions/contracts/stopped-runs.ts';
-import { TRAIL_NAME, tamperRuleNames } from '../../functions/contracts/tampering.ts';
-import { PULSE_PREFIX } from '../../functions/contracts/vault-layout.ts';
+import { TRAIL_NAME, tamperRuleNames, trailBucketName } from '../../functions/contracts/tampering.ts';
+import { PULSE_PREFIX, SNAPSHOT_PREFIX } from '../../functions/contracts/vault-layout.ts';
 import { REGION } from '../config/configuration.ts';
 import { defineSteps, GIB, KIB } from './step.ts';
 
@@ -12,10 +12,12 @@ export const PULSE_STEPS = defineSteps({
     builtFor: { items: 365, of: 'recovery points', bytes: GIB, payloadBytes: KIB },
     placement: 'outside',
     callers: ['schedule'],
-    environment: ({ heartbeatUrl }) => (heartbeatUrl === undefined ? {} : { DAYBREAK_HEARTBEAT_URL: heartbeatUrl }),
+    environment: ({ heartbeatUrl }, { neededPolicies }) => ({
+      DAYBREAK_POLICIES: JSON.stringify(neededPolicies),
+      ...(heartbeatUrl !== undefined && { DAYBREAK_HEARTBEAT_URL: heartbeatUrl }),
+    }),
     permissions: within => {
-      const { configuration, vaultBucket, evidenceBucket, workBucket, registerBucket, tenantKeys, vaultCopies, rds } =
-        within;
+      const { configuration, vaultBucket, evidenceBucket, workBucket, registerBucket, tenantKeys, rds } = within;
       const { readLedger, readRootManifest, listSnapshots, listInstances, on, read, write } = within;
       const here = `${REGION}:${configuration.account}`;
       return [
@@ -27,7 +29,15 @@ export const PULSE_STEPS = defineSteps({
         // What holds an object can be read without reading the object.
         on(['s3:GetObjectRetention'], vaultBucket, 'recovery-points/', 'tenants/', 'shared/'),
         listSnapshots,
-        { actions: ['rds:DescribeDBSnapshotAttributes'], resources: vaultCopies },
+        {
+          actions: ['rds:DescribeDBSnapshotAttributes'],
+          resources: [
+            {
+              pattern: rds('snapshot', `${SNAPSHOT_PREFIX}*`),
+              reason: 'A snapshot outlives its database in the configuration, and may be shared all the same.',
+            },
+          ],
+        },
         listInstances,
         {
           actions: ['rds:DescribeDBParameters'],
@@ -51,7 +61,10 @@ export const PULSE_STEPS = defineSteps({
         { actions: ['kms:DescribeKey', 'kms:GetKeyPolicy'], resources: [tenantKeys] },
         {
           actions: ['s3:GetBucketPolicy'],
-          resources: [vaultBucket, evidenceBucket, workBucket, registerBucket].map(bucket => `arn:aws:s3:::${bucket}`),
+          resources: [
+            ...[vaultBucket, evidenceBucket, workBucket, registerBucket],
+            trailBucketName(configuration.account),
+          ].map(bucket => `arn:aws:s3:::${bucket}`),
         },
         {
           actions: ['events:DescribeRule'],

@@ -14,6 +14,7 @@ export interface Reach {
   readonly tenantIdKeyArn: string;
   readonly ledgerKeyArn: string;
   readonly entryKeyArn: string;
+  readonly registerKeyArn: string;
   readonly subnetGroupName: string;
   /** Of the workflows that schedules start. */
   readonly stateMachineArns: readonly string[];

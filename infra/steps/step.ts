@@ -1,3 +1,4 @@
+import type { NeededPolicies } from '../../functions/contracts/policies.ts';
 import type { Permission } from '../access/permission.ts';
 import type { SupplierConfiguration } from '../config/configuration.ts';
 import type { Reach, SharedPermissions } from './shared-permissions.ts';
@@ -16,9 +17,17 @@ export interface StepDefinition {
   /** Whoever calls it. Only a workflow waits for the answer. */
   readonly callers: readonly [Caller, ...Caller[]];
   /** What its function gets beside the configuration and the deployment, which every one gets. */
-  readonly environment: 'nothing more' | ((configuration: SupplierConfiguration) => Readonly<Record<string, string>>);
+  readonly environment:
+    | 'nothing more'
+    | ((configuration: SupplierConfiguration, release: Release) => Readonly<Record<string, string>>);
   /** What it may do, and nothing else: its function has a role of its own. */
   readonly permissions: (within: Reach & SharedPermissions) => readonly Permission[];
+}
+
+/** What functions cannot know of the release that they are of. */
+export interface Release {
+  readonly neededPolicies: NeededPolicies;
+  readonly roleNames: readonly string[];
 }
 
 /** What a step gets of Lambda. Those that go on where they stopped get all the time that Lambda has, a quarter of an hour. */

@@ -11,8 +11,10 @@ import {
   invoke,
   isPast,
   longerThan,
+  mapOverItems,
   mapOverLines,
   type States,
+  THIS_RUN,
   untilAskingAgain,
   type WorkflowDefinition,
   type WorkflowReferences,
@@ -20,6 +22,9 @@ import {
 
 /** An instance that is being backed up or modified refuses a snapshot; this waits for up to half an hour. */
 const BUSY_INSTANCE_ATTEMPTS = 16;
+
+/** The error that an execution ends with whose recovery point is recorded, and is not good. */
+export const RECOVERY_POINT_INCOMPLETE = 'RecoveryPointIncompleteError';
 
 /**
  * The daily backup. Each database is measured; then each instance is snapshotted, all of them together, so that the
@@ -55,27 +60,35 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
         Catch: catchAll('RecordFailure'),
         Next: 'MeasureBefore',
       }),
-      MeasureBefore: {
-        Type: 'Map',
+      MeasureBefore: mapOverItems({
         Items: '{% [$plan.instances.databases] %}',
-        MaxConcurrency: references.atOnce.databases,
-        ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...measure(references, 'Before', 'measureEndsAt') },
+        alongside: { measureEndsAt: '{% $measureEndsAt %}' },
+        maxConcurrency: references.atOnce.databases,
+        tolerates: 'nothing',
+        processor: measure(references, 'Before', 'measureEndsAt', {
+          database: '{% $states.input.item %}',
+          measureEndsAt: '{% $states.input.measureEndsAt %}',
+        }),
         Assign: { measured: '{% $states.result %}' },
         Catch: catchAll('RecordFailure'),
         Next: 'TakeSnapshots',
-      },
-      TakeSnapshots: {
-        Type: 'Map',
+      }),
+      TakeSnapshots: mapOverItems({
         Items: '{% $plan.instances %}',
-        MaxConcurrency: DAILY_BACKUP.instancesAtOnce,
-        ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...takeSnapshot(references) },
+        alongside: {
+          measuredAt: FIRST_MEASURED_AT,
+          snapshotEndsAt: '{% $snapshotEndsAt %}',
+        },
+        maxConcurrency: DAILY_BACKUP.instancesAtOnce,
+        tolerates: 'nothing',
+        processor: takeSnapshot(references),
         Assign: {
           snapshots: '{% $states.result %}',
           asOf: '{% ($all := [$states.result[takenAt != null].takenAt]; $count($all) = 0 ? null : $sort($all)[-1]) %}',
         },
         Catch: catchAll('RecordFailure'),
         Next: 'BackUp',
-      },
+      }),
       // No branch fails, so neither ends the other.
       BackUp: {
         Type: 'Parallel',
@@ -125,13 +138,13 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
       Good: { Type: 'Succeed', Output: { recoveryPointId: '{% $plan.recoveryPointId %}', status: '{% $status %}' } },
       Incomplete: {
         Type: 'Fail',
-        Error: 'RecoveryPointIncompleteError',
+        Error: RECOVERY_POINT_INCOMPLETE,
         Cause: "{% 'recovery point ' & $plan.recoveryPointId & ' lacks something; its root manifest says what' %}",
       },
       RecordFailure: invoke(references, 'evidence/append-entry', {
         Payload: {
           draft: {
-            eventId: "{% 'backup-failed/' & $states.context.Execution.Name %}",
+            eventId: `{% 'backup-failed/' & ${THIS_RUN} %}`,
             kind: 'backup.failed',
             actor: 'workflow/daily-backup',
             subject: '{% $states.context.Execution.Name %}',
@@ -152,14 +165,22 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
   };
 }
 
-/** Measures one database, whose item holds what the step needs. One that cannot be measured is backed up all the same. */
-function measure(references: WorkflowReferences, moment: 'Before' | 'After', endsAt: string): States {
+/**
+ * Measures one database, whose item holds what the step needs. One that cannot be measured is backed up all the same.
+ * @param given JSONata for `database`, and for what else the states need that no outer scope has.
+ */
+function measure(
+  references: WorkflowReferences,
+  moment: 'Before' | 'After',
+  endsAt: string,
+  given: Readonly<Record<'database' | string, string>>,
+): States {
   const [database, fingerprint, isDone] = [`Database${moment}`, `Fingerprint${moment}`, `IsFingerprinted${moment}`];
   const [measured, timedOut, notMeasured] = [`Measured${moment}`, `TimedOut${moment}`, `NotMeasured${moment}`];
   return {
     StartAt: database,
     States: {
-      [database]: { Type: 'Pass', Assign: { database: '{% $states.input %}' }, Next: fingerprint },
+      [database]: { Type: 'Pass', Assign: given, Next: fingerprint },
       [fingerprint]: invoke(references, 'backup/fingerprint', {
         Payload: {
           recoveryPointId: '{% $database.recoveryPointId %}',
@@ -213,7 +234,7 @@ const STARTS_SNAPSHOT = {
 };
 /** When the first of the instance's databases was measured, of those that could be. */
 const FIRST_MEASURED_AT =
-  '{% ($all := [$measured[databaseId in $states.input.databases.databaseId and measuredAt != null].measuredAt]; $count($all) = 0 ? null : $sort($all)[0]) %}';
+  '{% ($all := [$measured[databaseId in $states.context.Map.Item.Value.databases.databaseId and measuredAt != null].measuredAt]; $count($all) = 0 ? null : $sort($all)[0]) %}';
 
 function takeSnapshot(references: WorkflowReferences): States {
   return {
@@ -221,7 +242,11 @@ function takeSnapshot(references: WorkflowReferences): States {
     States: {
       Instance: {
         Type: 'Pass',
-        Assign: { instance: '{% $states.input %}', measuredAt: FIRST_MEASURED_AT },
+        Assign: {
+          instance: '{% $states.input.item %}',
+          measuredAt: '{% $states.input.measuredAt %}',
+          snapshotEndsAt: '{% $states.input.snapshotEndsAt %}',
+        },
         Next: 'CreateSnapshot',
       },
       CreateSnapshot: invoke(references, 'backup/create-snapshot', {
@@ -248,7 +273,7 @@ function takeSnapshot(references: WorkflowReferences): States {
       },
       WaitForSnapshot: {
         Type: 'Wait',
-        Seconds: untilAskingAgain('waitingSince', '$count($plan.instances)'),
+        Seconds: untilAskingAgain('waitingSince'),
         Next: 'DescribeSnapshot',
       },
       Snapshotted: {
@@ -286,15 +311,20 @@ function backUpInstances(references: WorkflowReferences): States {
   return {
     StartAt: 'BackUpInstances',
     States: {
-      BackUpInstances: {
-        Type: 'Map',
+      BackUpInstances: mapOverItems({
         Items: '{% $plan.instances %}',
-        MaxConcurrency: DAILY_BACKUP.instancesAtOnce,
-        ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...backUpInstance(references) },
+        alongside: {
+          snapshot: '{% $snapshots[instanceId = $states.context.Map.Item.Value.instanceId] %}',
+          measured: '{% [$measured[databaseId in $states.context.Map.Item.Value.databases.databaseId]] %}',
+          partEndsAt: '{% $partEndsAt %}',
+        },
+        maxConcurrency: DAILY_BACKUP.instancesAtOnce,
+        tolerates: 'nothing',
+        processor: backUpInstance(references),
         Output: { databases: '{% [$states.result.databases] %}' },
         Catch: catchAll('InstancesFailed', 'instancesFailure'),
         End: true,
-      },
+      }),
       InstancesFailed: {
         Type: 'Pass',
         Output:
@@ -312,8 +342,10 @@ function backUpInstance(references: WorkflowReferences): States {
       SnapshottedInstance: {
         Type: 'Pass',
         Assign: {
-          instance: '{% $states.input %}',
-          snapshot: '{% $snapshots[instanceId = $states.input.instanceId] %}',
+          instance: '{% $states.input.item %}',
+          snapshot: '{% $states.input.snapshot %}',
+          measured: '{% $states.input.measured %}',
+          partEndsAt: '{% $states.input.partEndsAt %}',
         },
         Next: 'IsSnapshotted',
       },
@@ -338,7 +370,10 @@ function backUpInstance(references: WorkflowReferences): States {
                 Type: 'Map',
                 Items: '{% $instance.databases %}',
                 MaxConcurrency: references.atOnce.databases,
-                ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...measure(references, 'After', 'partEndsAt') },
+                ItemProcessor: {
+                  ProcessorConfig: { Mode: 'INLINE' },
+                  ...measure(references, 'After', 'partEndsAt', { database: '{% $states.input %}' }),
+                },
                 Catch: catchAll('NoneMeasuredAfter', 'measureFailure'),
                 End: true,
               },
@@ -392,7 +427,7 @@ function copySnapshot(references: WorkflowReferences): States {
       },
       WaitForCopy: {
         Type: 'Wait',
-        Seconds: untilAskingAgain('waitingSince', '$count($plan.instances)'),
+        Seconds: untilAskingAgain('waitingSince'),
         Next: 'DescribeCopy',
       },
       DeleteIntermediate: invoke(references, 'backup/delete-intermediate', {
@@ -659,8 +694,8 @@ function backUpTenant(references: WorkflowReferences, name: 'Tenant' | 'SettledT
         ],
         Default: `${name}WaitsForKey`,
       },
-      [`${name}WaitsForTurn`]: { Type: 'Wait', Seconds: 60, Next: `${name}IsLate` },
-      [`${name}WaitsForKey`]: { Type: 'Wait', Seconds: 30, Next: `${name}Key` },
+      [`${name}WaitsForTurn`]: { Type: 'Wait', Seconds: 240, Next: `${name}IsLate` },
+      [`${name}WaitsForKey`]: { Type: 'Wait', Seconds: 60, Next: `${name}Key` },
       [`${name}Pass`]: invoke(references, 'backup/back-up-tenant', {
         Payload: {
           item: '{% $item %}',

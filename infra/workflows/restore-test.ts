@@ -12,8 +12,10 @@ import {
   invoke,
   isPast,
   longerThan,
+  mapOverItems,
   mapOverLines,
   type States,
+  THIS_RUN,
   untilAskingAgain,
   type WorkflowDefinition,
   type WorkflowReferences,
@@ -28,7 +30,8 @@ export function verdictError(verdict: Exclude<Verdict, 'passed'>): string {
   return `RestoreTest${words.join('')}`;
 }
 
-const VERDICT_ERRORS = Object.fromEntries(
+/** The errors that an execution ends with whose verdict is recorded, and is not `passed`. */
+export const VERDICT_ERRORS: Readonly<Record<string, string>> = Object.fromEntries(
   VerdictSchema.exclude(['passed']).options.map(verdict => [verdict, verdictError(verdict)]),
 );
 
@@ -79,15 +82,17 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
         Choices: [{ Condition: '{% $chosen.reason != null %}', Next: 'Conclude' }],
         Default: 'TestSnapshots',
       },
-      TestSnapshots: {
-        Type: 'Map',
+      // A child that fails has no outcomes, which Conclude misses: such a test cannot pass.
+      TestSnapshots: mapOverItems({
         Items: '{% $chosen.snapshots %}',
-        MaxConcurrency: references.atOnce.databases,
-        ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...testSnapshot(references) },
+        alongside: Object.fromEntries(CHILD_ENDS.map(endsAt => [endsAt, `{% $${endsAt} %}`])),
+        maxConcurrency: references.atOnce.databases,
+        tolerates: 'every failure',
+        processor: testSnapshot(references),
         Assign: { databases: '{% [$states.result.outcomes] %}', phaseStartedAt: `{% ${ENTERED_AT} %}` },
         Catch: catchAll('BeginTearDown'),
         Next: 'DatabasesTested',
-      },
+      }),
       DatabasesTested: {
         Type: 'Pass',
         Assign: { phases: endPhase('databases'), phaseStartedAt: `{% ${ENTERED_AT} %}` },
@@ -175,7 +180,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
       RecordFailure: invoke(references, 'evidence/append-entry', {
         Payload: {
           draft: {
-            eventId: "{% 'restore-test-failed/' & $states.context.Execution.Name %}",
+            eventId: `{% 'restore-test-failed/' & ${THIS_RUN} %}`,
             kind: 'restore-test.failed',
             actor: 'workflow/restore-test',
             subject: '{% $restoreTestId %}',
@@ -195,12 +200,23 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
   };
 }
 
+/** The instants at which what a child does is given up. */
+const CHILD_ENDS = ['restoreEndsAt', 'hydrateEndsAt', 'databaseEndsAt'] as const;
+
 /** Restores one snapshot to an instance of its own, and tests each database on it. */
 function testSnapshot(references: WorkflowReferences): States {
   return {
     StartAt: 'Snapshot',
     States: {
-      Snapshot: { Type: 'Pass', Assign: { snapshot: '{% $states.input %}', restored: false }, Next: 'RestoreDatabase' },
+      Snapshot: {
+        Type: 'Pass',
+        Assign: {
+          snapshot: '{% $states.input.item %}',
+          restored: false,
+          ...Object.fromEntries(CHILD_ENDS.map(endsAt => [endsAt, `{% $states.input.${endsAt} %}`])),
+        },
+        Next: 'RestoreDatabase',
+      },
       RestoreDatabase: invoke(references, 'restore-test/restore-database', {
         // Its databases share it: whichever of them is named, it is the same one.
         Payload: '{% $snapshot.databases[0] %}',
@@ -367,7 +383,7 @@ function testObjects(references: WorkflowReferences): States {
         ],
         Next: 'AreObjectsVerified',
       }),
-      ObjectsWaitForTurn: { Type: 'Wait', Seconds: 60, Next: 'AreObjectsLate' },
+      ObjectsWaitForTurn: { Type: 'Wait', Seconds: 240, Next: 'AreObjectsLate' },
       AreObjectsVerified: {
         Type: 'Choice',
         Choices: [{ Condition: '{% $states.input.result != null %}', Next: 'ObjectsVerified' }],

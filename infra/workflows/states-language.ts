@@ -70,25 +70,28 @@ type InlineMapState = Transition & {
 };
 type DistributedMapState = Transition & {
   readonly Type: 'Map';
-  readonly ItemReader: {
-    readonly Resource: 'arn:aws:states:::s3:getObject';
-    readonly ReaderConfig: { readonly InputType: 'JSONL' };
-    readonly Arguments: { readonly Bucket: string; readonly Key: Expression };
-  };
   readonly ItemSelector: Json;
   readonly ItemProcessor: States & {
     readonly ProcessorConfig: { readonly Mode: 'DISTRIBUTED'; readonly ExecutionType: 'STANDARD' };
   };
   readonly MaxConcurrency: number;
   readonly ToleratedFailurePercentage: number;
+  readonly Output?: Json;
+  readonly Assign?: Assignments;
+  readonly Catch: readonly Catcher[];
+};
+type MapOverItemsState = DistributedMapState & { readonly Items: Expression };
+type MapOverLinesState = DistributedMapState & {
+  readonly ItemReader: {
+    readonly Resource: 'arn:aws:states:::s3:getObject';
+    readonly ReaderConfig: { readonly InputType: 'JSONL' };
+    readonly Arguments: { readonly Bucket: string; readonly Key: Expression };
+  };
   readonly ResultWriter: {
     readonly Resource: 'arn:aws:states:::s3:putObject';
     readonly WriterConfig: { readonly OutputType: 'JSONL'; readonly Transformation: 'COMPACT' };
     readonly Arguments: { readonly Bucket: string; readonly Prefix: Expression };
   };
-  readonly Output?: Json;
-  readonly Assign?: Assignments;
-  readonly Catch: readonly Catcher[];
 };
 
 type State =
@@ -100,7 +103,8 @@ type State =
   | FailState
   | ParallelState
   | InlineMapState
-  | DistributedMapState;
+  | MapOverItemsState
+  | MapOverLinesState;
 
 export interface States {
   readonly StartAt: string;
@@ -202,10 +206,11 @@ const KILLED: Retrier = {
  */
 const THROTTLED: Retrier = {
   ErrorEquals: ['Lambda.TooManyRequestsException'],
-  IntervalSeconds: 5,
+  // Few and far between: each is three events of a history that ends at 25,000.
+  IntervalSeconds: 15,
   BackoffRate: 2,
-  MaxAttempts: 18,
-  MaxDelaySeconds: 60,
+  MaxAttempts: 7,
+  MaxDelaySeconds: 240,
   JitterStrategy: 'FULL',
 };
 
@@ -277,6 +282,14 @@ export function catchBusy(wait: string): Catcher {
 /** So much of a cause is kept: enough for a message, and short of the stack that follows it. */
 const CAUSE_CHARACTERS = 600;
 
+/**
+ * JSONata for an execution's name and the milliseconds of its start: a name is free again 90 days after its execution ended. The
+ * events of its status have the same two.
+ * https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html#StepFunctions-StartExecution-request-name
+ */
+export const THIS_RUN =
+  "$states.context.Execution.Name & '/' & $string($toMillis($states.context.Execution.StartTime))";
+
 /** When the present state was entered, always with milliseconds (Step Functions leaves them out when they are zero). */
 export const ENTERED_AT = '$fromMillis($toMillis($states.context.State.EnteredTime))';
 
@@ -307,17 +320,46 @@ export function longerThan(hours: number, since: string): Expression {
 
 /**
  * How long to wait before asking again for what began at the instant in the variable `since`: the longer it took, the
- * longer. An execution's history ends at 25,000 events, and asking once costs nine; so where one execution asks for many
- * things at the same time, it asks for each the less often.
- * @param things JSONata for how many there are. @default one
+ * longer. An execution's history ends at 25,000 events, and asking once costs nine, or many more while functions are
+ * refused: `test/infra/workflows/history.test.ts` counts them.
  */
-export function untilAskingAgain(since: string, things = '1'): Expression {
+export function untilAskingAgain(since: string): Expression {
   const elapsed = elapsedMs(since);
-  return `{% (${elapsed} < 600000 ? 30 : ${elapsed} < 3600000 ? 120 : 300) * $ceil(${things} / ${THINGS_WITHOUT_HASTE}) %}`;
+  return `{% ${elapsed} < 600000 ? 30 : ${elapsed} < 3600000 ? 120 : 300 %}`;
 }
 
-/** So many can be asked for as often as a single one: `test/infra/workflows/history.test.ts` counts the events. */
-const THINGS_WITHOUT_HASTE = 10;
+const DISTRIBUTED = { Mode: 'DISTRIBUTED', ExecutionType: 'STANDARD' } as const;
+
+/**
+ * A distributed map over items that the execution holds, whose children together have more to tell than one history holds:
+ * each has its own.
+ * https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html ("or a JSON array passed from a previous step")
+ * https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html (without one the results are the output)
+ */
+export function mapOverItems(
+  state: Transition & {
+    Items: Expression;
+    /** What each child gets beside its item (`item`): it sees no variable of the execution. */
+    alongside: { readonly [name: string]: Json };
+    maxConcurrency: number;
+    /** `nothing`: a child that fails ends the others and the state. `every failure`: the state has the others' outputs. */
+    tolerates: 'nothing' | 'every failure';
+    processor: States;
+    Output?: Json;
+    Assign?: Assignments;
+    Catch: readonly Catcher[];
+  },
+): MapOverItemsState {
+  const { alongside, maxConcurrency, tolerates, processor, ...rest } = state;
+  return {
+    Type: 'Map',
+    ItemSelector: { item: '{% $states.context.Map.Item.Value %}', ...alongside },
+    ItemProcessor: { ProcessorConfig: DISTRIBUTED, ...processor },
+    MaxConcurrency: maxConcurrency,
+    ToleratedFailurePercentage: tolerates === 'nothing' ? 0 : 100,
+    ...rest,
+  };
+}
 
 /** A distributed map over the lines of a file in the work bucket; a child's failure never stops the others. */
 export function mapOverLines(
@@ -333,7 +375,7 @@ export function mapOverLines(
     Assign?: Assignments;
     Catch: readonly Catcher[];
   },
-): DistributedMapState {
+): MapOverLinesState {
   const { workBucket, itemsKey, alongside, resultsPrefix, maxConcurrency, processor, ...rest } = state;
   return {
     Type: 'Map',
@@ -343,7 +385,7 @@ export function mapOverLines(
       Arguments: { Bucket: workBucket, Key: itemsKey },
     },
     ItemSelector: { item: '{% $states.context.Map.Item.Value %}', ...alongside },
-    ItemProcessor: { ProcessorConfig: { Mode: 'DISTRIBUTED', ExecutionType: 'STANDARD' }, ...processor },
+    ItemProcessor: { ProcessorConfig: DISTRIBUTED, ...processor },
     MaxConcurrency: maxConcurrency,
     ToleratedFailurePercentage: 100,
     ResultWriter: {

@@ -7,7 +7,7 @@ const COLUMNS = ['entry', 'recorded at', 'kind', 'subject', 'who', 'what'] as co
 
 /** What was found, as a table; where that is wider than the screen, some lines for each entry, so that nothing is cut off. */
 export function describeEntries(
-  { entries, summed, lookedAt, isComplete }: FoundEntries,
+  { entries, summed, upgraded, lookedAt, isComplete }: FoundEntries,
   since: Date | undefined,
   screen: Screen,
 ): string {
@@ -26,17 +26,22 @@ export function describeEntries(
   const [head = '', ...rest] = fits ? lines : [];
   const shown = fits ? [styled(screen, 'bold', head), ...rest] : rows.flatMap(row => describeRow(row, screen));
   for (const { kind, entryCount, firstSequence, lastSequence } of summed) {
-    const where =
-      firstSequence === lastSequence
-        ? `entry ${firstSequence}`
-        : `between entries ${firstSequence} and ${lastSequence}`;
+    const where = between(firstSequence, lastSequence);
     shown.push(`and ${entryCount} of ${printable(kind)}, ${where}: --kind ${printable(kind)} lists them`);
+  }
+  for (const { run, actor, entryCount, firstSequence, lastSequence } of upgraded) {
+    shown.push(
+      `and ${entryCount} policies put by ${printable(actor)} as the upgrade of ${run} had recorded, ${between(firstSequence, lastSequence)}: --kind tampering.seen lists them`,
+    );
   }
   if (!isComplete && lookedAt !== null) {
     shown.push(`entries before ${lookedAt.firstSequence} were not looked at: give --since or a larger --limit`);
   }
   return shown.join('\n');
 }
+
+const between = (first: number, last: number): string =>
+  first === last ? `entry ${first}` : `between entries ${first} and ${last}`;
 
 /** What a person wants to know first: which rule fired on what, which test, which verdict, which error. */
 function describeBody({ body }: StoredLedgerEntry): string {

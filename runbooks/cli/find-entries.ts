@@ -4,6 +4,7 @@ import { parseInstant } from '../../functions/platform/clock.ts';
 import { readLedgerEntries } from '../../functions/platform/ledger.ts';
 import { LedgerBrokenError } from '../../functions/platform/ledger-entry.ts';
 import { listObjects } from '../../functions/platform/s3.ts';
+import { PolicyPuts, type UpgradedKeys } from './policy-puts.ts';
 
 /** Which entries are asked for. */
 export interface EntryFilter {
@@ -22,6 +23,8 @@ export interface FoundEntries {
   readonly entries: readonly StoredLedgerEntry[];
   /** Of a kind that would crowd the others out, which nobody asked for: counted, not listed. */
   readonly summed: readonly { kind: string; entryCount: number; firstSequence: number; lastSequence: number }[];
+  /** Policies of keys that were put as a recorded upgrade said it would, by who put them: counted, not listed, likewise. */
+  readonly upgraded: readonly UpgradedKeys[];
   /** The oldest and the newest entry that was looked at; null in an empty ledger. */
   readonly lookedAt: { readonly firstSequence: number; readonly lastSequence: number } | null;
   /** False where older entries may match, too. */
@@ -41,9 +44,11 @@ const LATEST_APPEND_MS = 3_600_000;
  * @throws LedgerBrokenError when one of them cannot be an entry, or does not follow the one before it.
  */
 export async function findEntries(evidenceBucket: string, filter: EntryFilter): Promise<FoundEntries> {
+  const { limit = Number.POSITIVE_INFINITY } = filter;
   const last = await findLastSequence(evidenceBucket);
+  const puts = new PolicyPuts();
   const summed = new Map<string, { kind: string; entryCount: number; firstSequence: number; lastSequence: number }>();
-  const found: StoredLedgerEntry[] = [];
+  const found = new Set<StoredLedgerEntry>();
   let isEnough = last === 0;
   let first = last + 1;
   let followingNames: string | undefined;
@@ -53,6 +58,7 @@ export async function findEntries(evidenceBucket: string, filter: EntryFilter): 
       if (isEnough) break;
       first = entry.sequence;
       const ageMs = filter.since === undefined ? 0 : filter.since.getTime() - parseInstant(entry.recordedAt).getTime();
+      for (const put of puts.explainBy(entry)) found.delete(put);
       if (ageMs > LATEST_APPEND_MS) {
         isEnough = true;
       } else if (ageMs <= 0 && matches(entry, filter)) {
@@ -60,16 +66,24 @@ export async function findEntries(evidenceBucket: string, filter: EntryFilter): 
           const { entryCount = 0, lastSequence = entry.sequence } = summed.get(entry.kind) ?? {};
           const { kind, sequence } = entry;
           summed.set(kind, { kind, entryCount: entryCount + 1, firstSequence: sequence, lastSequence });
-        } else if (found.push(entry) === filter.limit) isEnough = true;
+        } else {
+          found.add(entry);
+          if (sums(filter)) puts.add(entry);
+        }
       }
+      // A put is known for an upgrade's by an entry that is older than it.
+      if (found.size >= limit && !puts.areOpen()) isEnough = true;
     }
     followingNames = chunk[0]?.entry.previousSha256;
   }
+  const entries = [...found].slice(0, limit).reverse();
+  const isCut = found.size > limit;
   return {
-    entries: found.reverse(),
+    entries,
     summed: [...summed.values()],
-    lookedAt: last === 0 ? null : { firstSequence: first, lastSequence: last },
-    isComplete: first <= 1 || (isEnough && found.length !== filter.limit),
+    upgraded: puts.explained(),
+    lookedAt: last === 0 ? null : { firstSequence: (isCut && entries[0]?.sequence) || first, lastSequence: last },
+    isComplete: !isCut && (first <= 1 || (isEnough && found.size !== limit)),
   };
 }
 
@@ -78,8 +92,13 @@ function matches({ kind, subject }: StoredLedgerEntry, filter: EntryFilter): boo
   return filter.kinds.length === 0 || filter.kinds.some(asked => kind === asked || kind.startsWith(`${asked}.`));
 }
 
-function isSummed({ kind }: StoredLedgerEntry, { kinds, subject }: EntryFilter): boolean {
-  return SUMMED_KINDS.includes(kind) && kinds.length === 0 && subject === undefined;
+function isSummed({ kind }: StoredLedgerEntry, filter: EntryFilter): boolean {
+  return SUMMED_KINDS.includes(kind) && sums(filter);
+}
+
+/** Who asks for a kind or a subject gets each entry of it. */
+function sums({ kinds, subject }: EntryFilter): boolean {
+  return kinds.length === 0 && subject === undefined;
 }
 
 async function readChunk(evidenceBucket: string, first: number, last: number, followingNames: string | undefined) {

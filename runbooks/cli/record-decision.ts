@@ -8,7 +8,11 @@ const POLL_MS = 250;
 const LONGEST_WAIT_MS = 5 * 60 * 1000;
 
 /** The entry of a decision, or why there is none; one whose workflow has not ended may still come. */
-export type Recorded = { readonly sequence: number } | { readonly error: string; readonly hasEnded: boolean };
+export type Recorded =
+  | { readonly sequence: number }
+  | { readonly error: string; readonly hasEnded: false }
+  /** `errorName`: what the step that refused it threw, e.g. `LossNotFoundError`; else how the run ended, e.g. `ABORTED`. */
+  | { readonly error: string; readonly hasEnded: true; readonly errorName: string };
 
 /** Has a person's decision recorded, in the person's own name as CloudTrail sees it, and waits for its entry. */
 export async function recordDecision(
@@ -25,7 +29,12 @@ export async function recordDecision(
     if (execution.status !== 'RUNNING') {
       // A function's error is JSON, of which the workflow keeps the beginning.
       const [, message] = /"errorMessage":"((?:[^"\\]|\\.)*)/.exec(execution.cause ?? '') ?? [];
-      return { error: message ?? execution.cause ?? execution.status, hasEnded: true };
+      return {
+        error: message ?? execution.cause ?? execution.status,
+        hasEnded: true,
+        // Who stops a run gives it an error of any name.
+        errorName: (execution.status === 'FAILED' ? execution.error : undefined) ?? execution.status,
+      };
     }
     if (clock.now().getTime() - startedMs > LONGEST_WAIT_MS) {
       return {

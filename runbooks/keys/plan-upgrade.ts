@@ -60,6 +60,9 @@ export function planUpgrade(
   };
 }
 
+/** The id of a key, as its ARN or itself names it. */
+export const keyIdOf = (key: string): string => key.slice(key.lastIndexOf('/') + 1);
+
 /** Whether the ledger may be closed to its appender until this batch is done. */
 export function mayOpenTheLedger(batch: readonly SurveyedPolicy[]): boolean {
   return batch.some(({ policy }) => LEDGER_NEEDS.includes(policy));
@@ -74,9 +77,10 @@ export function announcePlanned(run: string, batch: readonly SurveyedPolicy[]): 
   return {
     kind: 'policies.upgrade-planned',
     run,
-    policies: batch.map(({ policy, subject, finding, needed }) => ({
+    policies: batch.map(({ policy, subject, place, finding, needed }) => ({
       policy,
       subject,
+      keyId: place.kind === 'key' ? keyIdOf(place.keyArn) : null,
       from: 'version' in finding ? finding.version : null,
       fromSha256: 'sha256' in finding ? finding.sha256 : null,
       to: POLICY_VERSIONS[policy],

@@ -36,7 +36,7 @@ export interface SurveyedPolicy {
   readonly finding: PolicyFinding;
 }
 
-/** What each key is called in a configuration that adopts a vault. */
+/** What each key is called in a configuration that adopts a vault; no vault is adopted with that of notices. */
 const EXISTING = {
   'vault-key': 'vaultKeyArn',
   'signing-key': 'signingKeyArn',
@@ -46,7 +46,8 @@ const EXISTING = {
   'log-key': 'logKeyArn',
   'trail-key': 'trailKeyArn',
   'register-key': 'registerKeyArn',
-} as const satisfies Record<keyof typeof KEY_ALIASES, keyof NonNullable<SupplierConfiguration['existing']>>;
+  'notice-key': undefined,
+} as const satisfies Record<keyof typeof KEY_ALIASES, keyof NonNullable<SupplierConfiguration['existing']> | undefined>;
 
 const TENANT_ALIAS_PREFIX = tenantKeyAlias('');
 /**
@@ -72,7 +73,10 @@ export async function surveyPolicies(configuration: SupplierConfiguration): Prom
     }
     if (alias.startsWith('alias/daybreak/')) aliases.set(alias, `arn:aws:kms:${REGION}:${account}:key/${keyId}`);
   }
-  const keyArnOf = (policy: keyof typeof EXISTING) => existing?.[EXISTING[policy]] ?? aliases.get(KEY_ALIASES[policy]);
+  const keyArnOf = (policy: keyof typeof EXISTING) => {
+    const adopted = EXISTING[policy];
+    return (adopted && existing?.[adopted]) ?? aliases.get(KEY_ALIASES[policy]);
+  };
   const needed = keyPolicies(configuration);
   const toRead: Omit<SurveyedPolicy, 'found' | 'finding'>[] = [];
   const missing: SurveyedPolicy[] = [];

@@ -16,6 +16,12 @@ export class PolicyChangedError extends PermanentError {}
 /** The ledger did not take what was done. */
 export class UpgradeNotRecordedError extends PermanentError {}
 
+/**
+ * What the appender throws where a policy keeps it from the ledger. Anything else (a ledger that is broken, a function that
+ * is gone, a run that was stopped) no policy mends.
+ */
+const KEPT_OUT_BY_POLICY: readonly string[] = ['ObjectAccessDeniedError', 'KeyAccessDeniedError'];
+
 /** The quota of PutKeyPolicy was 5 a second where it was lowest. */
 const PAUSE_MS = 250;
 /** KMS is eventually consistent. https://docs.aws.amazon.com/kms/latest/developerguide/accessing-kms.html#programming-eventual-consistency */
@@ -59,9 +65,8 @@ export async function upgradePolicies(
     const recorded = await recordDecision(account, planned);
     const isRecorded = 'sequence' in recorded;
     // What refuses the workflow itself was thrown, and one that still runs may wait for a cold function: neither is the ledger's.
-    if (!isRecorded && !(recorded.hasEnded && mayOpenTheLedger(batch))) {
-      throw notRecorded(changedCount, recorded.error);
-    }
+    const isClosed = !isRecorded && recorded.hasEnded && KEPT_OUT_BY_POLICY.includes(recorded.errorName);
+    if (!isRecorded && !(isClosed && mayOpenTheLedger(batch))) throw notRecorded(changedCount, recorded.error);
     for (const surveyed of batch) {
       if (await putPolicy(surveyed)) changedCount++;
       tell(surveyed);

@@ -75,6 +75,7 @@ const REFERENCE: Record<string, string> = {
   'aws iam create-policy': 'policy-name policy-document',
   'aws iam create-policy-version': 'policy-arn policy-document set-as-default',
   'aws iam attach-role-policy': 'role-name policy-arn',
+  'aws iam delete-role-policy': 'role-name policy-name',
   'aws iam get-role': 'role-name',
   'aws iam put-role-policy': 'role-name policy-name policy-document',
   'aws lambda get-account-settings': '',

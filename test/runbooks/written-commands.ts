@@ -24,13 +24,15 @@ export function commandsInShell(shell: string): WrittenCommand[] {
   const joined = shell.replaceAll('\\\n', ' ').replaceAll(/^\s*#.*$/gm, '');
   return joined.split('\n').flatMap(line =>
     splitCommands(line).flatMap(text => {
-      const words = wordsOf(text);
-      const start = words.findIndex(
-        (word, index) => word === 'aws' || (word === 'daybreak' && words[index + 1] === '--'),
+      const all = wordsOf(text);
+      const start = all.findIndex(
+        (word, index) =>
+          word === 'aws' || (word === 'daybreak' && (all[index + 1] === '--' || all[index - 1] === 'npx')),
       );
       if (start < 0) return [];
-      const [program, ...rest] = words.slice(start);
-      const [service, operation, ...parameters] = program === 'daybreak' ? joinGroup(rest.slice(1)) : rest;
+      const [program, ...rest] = all.slice(start);
+      const words = rest[0] === '--' ? rest.slice(1) : rest;
+      const [service, operation, ...parameters] = program === 'daybreak' ? joinGroup(words) : words;
       if (service === undefined || operation === undefined) return [];
       const options = parameters.filter(word => word.startsWith('--')).map(word => word.split('=', 1)[0] ?? '');
       return [{ service: `${program} ${service}`, operation, options, text: text.trim() }];

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { type AddressInfo, createServer as createSocketServer } from 'node:net';
+import { type AddressInfo, createServer as createSocketServer, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type SecureContext, TLSSocket } from 'node:tls';
@@ -70,6 +70,12 @@ export async function startHttpFront(options: HttpFrontOptions): Promise<HttpFro
           secured.on('error', () => secured.destroy());
           http.emit('connection', secured);
         });
+  // Of those under TLS the HTTP server knows nothing.
+  const sockets = new Set<Socket>();
+  listening.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   await new Promise<void>((resolve, reject) => {
     listening.once('error', reject);
     listening.listen(options.port ?? 0, '127.0.0.1', resolve);
@@ -79,7 +85,7 @@ export async function startHttpFront(options: HttpFrontOptions): Promise<HttpFro
     url: `${secureContext === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     async close() {
       const closed = new Promise<void>(resolve => listening.close(() => resolve()));
-      http.closeAllConnections();
+      for (const socket of sockets) socket.destroy();
       await closed;
     },
   };

@@ -150,6 +150,11 @@ export class LocalKms implements Service, KeyOperations {
     createAlias(this.#access, aliasName, this.#access.find(targetKeyId, false).key);
   }
 
+  /** Every key with its tags, for who looks for one by them. */
+  tagged(): { readonly arn: string; readonly tags: ReadonlyMap<string, string> }[] {
+    return [...this.#access.store.keys.values()].map(({ arn, tags }) => ({ arn, tags }));
+  }
+
   #root(): Principal {
     return { kind: 'root', arn: `arn:aws:iam::${this.#accountId}:root` };
   }

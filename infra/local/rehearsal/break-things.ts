@@ -12,9 +12,11 @@ import { SFNClient, StartExecutionCommand, StopExecutionCommand } from '@aws-sdk
 import type { Deployment } from '../../../functions/contracts/configuration.ts';
 import { executionName, idOfInstant } from '../../../functions/contracts/identifiers.ts';
 import { type ScheduleId, scheduleName } from '../../../functions/contracts/schedules.ts';
+import { UNDELIVERED_QUEUE } from '../../../functions/contracts/tampering.ts';
 import { LEDGER_PREFIX, tenantKeyAlias } from '../../../functions/contracts/vault-layout.ts';
-import { workflowName } from '../../access/role-names.ts';
+import { stepName, workflowName } from '../../access/role-names.ts';
 import type { LocalCloud } from '../cloud.ts';
+import { callAws } from './call-aws.ts';
 import type { RehearsalName } from './rehearsals.ts';
 
 /** What there is to break: Daybreak, deployed, with a good recovery point. */
@@ -35,6 +37,8 @@ export interface Broken {
   readonly words: Readonly<Record<string, string>>;
   /** What the pages leave to two people: does it, and says each thing that it did. */
   readonly repairByHand?: () => Promise<readonly string[]>;
+  /** Hands over, once it is repaired, what could not be recorded meanwhile, as the page of tampering says. */
+  readonly handOver?: () => Promise<readonly string[]>;
 }
 
 const LIFTED_FOR_MS = 2 * 60_000;
@@ -136,5 +140,32 @@ async function hideEntry({ cloud, deployment }: World): Promise<Broken> {
         `PutBucketPolicy ${Bucket} as it was`,
       ];
     },
+    handOver: () => handOverUndelivered(cloud),
   };
+}
+
+async function handOverUndelivered(cloud: LocalCloud): Promise<string[]> {
+  const aws = (...words: string[]) => callAws(words, cloud.clientConfiguration(cloud.root), new Map());
+  const queueUrl = await aws(
+    'sqs',
+    'get-queue-url',
+    '--queue-name',
+    UNDELIVERED_QUEUE,
+    '--query',
+    'QueueUrl',
+    '--output',
+    'text',
+  );
+  const done: string[] = [];
+  for (;;) {
+    const answer = await aws('sqs', 'receive-message', '--queue-url', queueUrl, '--visibility-timeout', '60');
+    const [message] = (JSON.parse(answer) as { Messages?: { Body: string; ReceiptHandle: string }[] }).Messages ?? [];
+    if (message === undefined) return done;
+    const { requestPayload } = JSON.parse(message.Body) as { requestPayload: unknown };
+    const step = 'draft' in (requestPayload as object) ? 'evidence/append-entry' : 'evidence/record-tampering';
+    const outcome = await cloud.lambda.invoke(stepName(step), requestPayload, cloud.root);
+    if ('functionError' in outcome) return [...done, `Invoke ${stepName(step)}: ${outcome.functionError.errorMessage}`];
+    await aws('sqs', 'delete-message', '--queue-url', queueUrl, '--receipt-handle', message.ReceiptHandle);
+    done.push(`Invoke ${stepName(step)} with what could not be recorded, DeleteMessage ${message.ReceiptHandle}`);
+  }
 }

@@ -7,7 +7,7 @@ import * as scheduler from '@aws-sdk/client-scheduler';
 import * as stepfunctions from '@aws-sdk/client-sfn';
 import type { ClientConfiguration } from '../../../functions/platform/runtime.ts';
 import { LOCAL_REGION } from '../endpoint/request-handler.ts';
-import { NotImplementedLocally } from '../service.ts';
+import { NotImplementedLocally, type ServiceName } from '../service.ts';
 import { asText, query } from './query.ts';
 
 interface Client {
@@ -57,8 +57,8 @@ export async function callAws(
     throw new NotImplementedLocally(`aws ${service} ${operation} with ${operands.join(' ')}`);
   }
   const answer =
-    service === 'logs' || service === 'lambda'
-      ? await callByProtocol(service, operation, given, configuration)
+    service in BY_PROTOCOL
+      ? await callByProtocol(service as keyof typeof BY_PROTOCOL, operation, given, configuration)
       : await callByClient(service, operation, given, configuration, files);
   if (service === 's3api' && operation === 'get-object') {
     const { Body, ...described } = answer as { Body?: { transformToString(): Promise<string> } };
@@ -123,10 +123,15 @@ async function callByClient(
     else if (option === 'cli-input-json') {
       Object.assign(input, JSON.parse(files.get(values[0]?.replace('file://', '') ?? '') ?? '{}'));
     } else {
-      const index = members.findIndex(member => member.toLowerCase() === squeezed(option));
+      const find = (name: string) => members.findIndex(member => member.toLowerCase() === squeezed(name));
+      const isOff = find(option) < 0 && option.startsWith('no-');
+      const index = find(isOff ? option.slice('no-'.length) : option);
       const member = members[index];
       if (member === undefined) throw new NotImplementedLocally(`--${option} of aws ${service} ${operation}`);
-      input[member] = readValue(values, types[index]);
+      const given = values.map(value =>
+        value.startsWith('file://') ? (files.get(value.slice('file://'.length)) ?? '') : value,
+      );
+      input[member] = isOff ? false : readValue(given, types[index]);
     }
   }
   const Client = module[clientName] as new (configuration: ClientConfiguration) => Client;
@@ -150,7 +155,15 @@ function readValue(values: readonly string[], type: unknown): unknown {
   if (type === BOOLEAN) return value === 'true';
   if (!/^[A-Z]\w*=/.test(value)) return isList(type) ? values : value;
   // https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-shorthand.html
-  return values.map(each => Object.fromEntries(each.split(',').map(pair => pair.split(/=(.*)/s, 2))));
+  const structures = values.map(each =>
+    Object.fromEntries(
+      each.split(',').map(pair => {
+        const [name = '', text = ''] = pair.split(/=(.*)/s, 2);
+        return [name, /^\d{4}-\d\d-\d\dT/.test(text) ? new Date(text) : text];
+      }),
+    ),
+  );
+  return isList(type) ? structures : structures[0];
 }
 
 function isList(type: unknown): boolean {
@@ -173,35 +186,68 @@ async function copyObject(
   return (await Body?.transformToString()) ?? '';
 }
 
+/** Of services without a client here: the name that is signed for, and what begins the target of a request in JSON. */
+const BY_PROTOCOL = {
+  iam: ['iam', undefined],
+  lambda: ['lambda', undefined],
+  logs: ['logs', 'Logs_20140328.'],
+  resourcegroupstaggingapi: ['tagging', 'ResourceGroupsTaggingAPI_20170126.'],
+  sqs: ['sqs', 'AmazonSQS.'],
+  sts: ['sts', undefined],
+} as const satisfies Record<string, readonly [ServiceName, string | undefined]>;
+
+/** The options of their commands that are no text. */
+const READ_OPTION: Readonly<Record<string, (values: readonly string[]) => unknown>> = {
+  'start-time': ([value]) => Number(value),
+  'visibility-timeout': ([value]) => Number(value),
+  'max-number-of-messages': ([value]) => Number(value),
+  'resource-type-filters': values => values,
+  'tag-filters': values =>
+    values.map(value => {
+      const { Key, Values } = Object.fromEntries(value.split(',').map(pair => pair.split(/=(.*)/s, 2)));
+      return { Key, Values: [Values] };
+    }),
+};
+
 async function callByProtocol(
-  service: 'logs' | 'lambda',
+  service: keyof typeof BY_PROTOCOL,
   operation: string,
   options: Options,
   configuration: ClientConfiguration,
 ): Promise<unknown> {
-  const first = (option: string) => options[option]?.[0];
+  const [signedFor, prefix] = BY_PROTOCOL[service];
+  const name = operation.replaceAll(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase());
   if (service === 'lambda') {
     if (operation !== 'get-function-configuration') throw new NotImplementedLocally(`aws lambda ${operation}`);
-    const path = `/2015-03-31/functions/${first('function-name')}/configuration`;
+    const path = `/2015-03-31/functions/${options['function-name']?.[0]}/configuration`;
     return JSON.parse((await send(configuration, { service, method: 'GET', path })).text);
   }
+  const members = Object.entries(options).map(([option, values]) => {
+    const member = option.replaceAll(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase());
+    return [member, READ_OPTION[option]?.(values) ?? values[0]] as const;
+  });
+  const call = { service: signedFor, method: 'POST', path: '/' };
+  if (prefix === undefined) {
+    const body = new URLSearchParams({ Action: name, ...Object.fromEntries(members.map(([m, v]) => [m, String(v)])) });
+    const { text } = await send(configuration, { ...call, body: String(body) });
+    const [, result = ''] = new RegExp(`<${name}Result>(.*)</${name}Result>`, 's').exec(text) ?? [];
+    return Object.fromEntries([...result.matchAll(/<(\w+)>([^<]*)</g)].map(([, member, value]) => [member, value]));
+  }
+  const json = async (input: object): Promise<Record<string, unknown>> =>
+    JSON.parse((await send(configuration, { ...call, target: prefix + name, body: JSON.stringify(input) })).text);
+  if (service !== 'logs') return json(Object.fromEntries(members));
   if (operation !== 'filter-log-events') throw new NotImplementedLocally(`aws logs ${operation}`);
-  const input = {
-    logGroupName: first('log-group-name'),
-    startTime: Number(first('start-time')),
-    filterPattern: first('filter-pattern'),
-  };
+  const input = Object.fromEntries(members.map(([member, value]) => [lowerFirst(member), value]));
   const events: unknown[] = [];
-  for (let nextToken: string | undefined; ; ) {
-    const body = JSON.stringify({ ...input, ...(nextToken && { nextToken }) });
-    const target = 'Logs_20140328.FilterLogEvents';
-    const { text } = await send(configuration, { service, method: 'POST', path: '/', target, body });
-    const page = JSON.parse(text) as { events: unknown[]; nextToken?: string };
-    events.push(...page.events);
+  for (let nextToken: unknown; ; ) {
+    const page = await json({ ...input, ...(nextToken !== undefined && { nextToken }) });
+    events.push(...(page.events as unknown[]));
     nextToken = page.nextToken;
     if (nextToken === undefined) return { events, searchedLogStreams: [] };
   }
 }
+
+const lowerFirst = (name: string) => name.charAt(0).toLowerCase() + name.slice(1);
 
 async function invoke(
   options: Options,
@@ -210,7 +256,8 @@ async function invoke(
   files: Files,
 ): Promise<string> {
   const path = `/2015-03-31/functions/${options['function-name']?.[0]}/invocations`;
-  const body = options.payload?.[0] ?? '{}';
+  const [payload = '{}'] = options.payload ?? [];
+  const body = payload.startsWith('file://') ? (files.get(payload.slice('file://'.length)) ?? '') : payload;
   const { text, headers } = await send(configuration, { service: 'lambda', method: 'POST', path, body });
   const [file = ''] = operands;
   if (file !== '/dev/stdout') files.set(file, text);
@@ -224,7 +271,7 @@ async function invoke(
 }
 
 interface Call {
-  readonly service: 'logs' | 'lambda';
+  readonly service: ServiceName;
   readonly method: string;
   readonly path: string;
   readonly target?: string;
@@ -248,18 +295,28 @@ async function send(
   const headers = {
     // In process nobody checks it: it says which service is called.
     authorization: `AWS4-HMAC-SHA256 Credential=LOCAL/20260101/${LOCAL_REGION}/${service}/aws4_request, SignedHeaders=host, Signature=0`,
-    'content-type': target === undefined ? 'application/json' : 'application/x-amz-json-1.1',
+    'content-type':
+      target !== undefined
+        ? 'application/x-amz-json-1.1'
+        : service === 'lambda'
+          ? 'application/json'
+          : 'application/x-www-form-urlencoded',
     ...(target && { 'x-amz-target': target }),
   };
   const { response } = await handler.handle({ method, path, headers, body });
   const text = Buffer.from(response.body).toString('utf8');
   if (response.statusCode >= 400) {
-    const said = JSON.parse(text) as { __type?: string; message?: string; Message?: string };
-    const code = said.__type ?? response.headers['x-amzn-errortype'] ?? '';
-    const message = said.message ?? said.Message ?? '';
+    const { code, message } = refusalIn(text, response.headers['x-amzn-errortype']);
     if (code === 'NotImplementedLocally')
       throw new NotImplementedLocally(message.replace(/^the local cloud does not implement /, ''));
     throw new ServiceRefusalError(`${code}: ${message}`);
   }
   return { text, headers: response.headers };
+}
+
+function refusalIn(text: string, header = ''): { code: string; message: string } {
+  const [, code, message = ''] = /<Code>([^<]*)<\/Code><Message>([^<]*)</.exec(text) ?? [];
+  if (code !== undefined) return { code, message };
+  const said = JSON.parse(text) as { __type?: string; message?: string; Message?: string };
+  return { code: said.__type ?? header, message: said.message ?? said.Message ?? '' };
 }

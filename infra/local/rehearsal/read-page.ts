@@ -1,8 +1,16 @@
-/** What a page says, in its order, as far as it is gone through: headings, the row that fits, and commands. */
+type By = 'anybody' | 'administrator';
+
+/** A command that a page has, and whether the page says that an administrator runs it. */
+export interface PageCommand {
+  readonly text: string;
+  readonly by: By;
+}
+
+/** What a page says, in its order: headings, the rows of its tables, and commands. */
 export type PagePart =
   | { readonly kind: 'heading'; readonly text: string }
-  | { readonly kind: 'row'; readonly cells: readonly string[]; readonly commands: readonly string[] }
-  | { readonly kind: 'command'; readonly text: string; readonly by: 'anybody' | 'administrator' };
+  | { readonly kind: 'row'; readonly cells: readonly string[]; readonly commands: readonly PageCommand[] }
+  | ({ readonly kind: 'command' } & PageCommand);
 
 /** A page has no such row, or two. */
 class PageRowError extends Error {
@@ -12,29 +20,32 @@ class PageRowError extends Error {
 const COMMAND = /^(?:aws|npm|npx) /;
 
 /**
- * Reads a page: the commands of its blocks of shell and of its paragraphs, and of its tables the one row that begins with
- * `row`.
+ * Reads a page as far as it is gone through: of its tables only the one row that begins with `row`.
  * @throws PageRowError where not exactly one does.
  */
 export function readPage(markdown: string, row: string): PagePart[] {
-  const parts: PagePart[] = [];
-  let block: string[] | undefined;
-  for (const line of markdown.split('\n')) {
-    if (line.startsWith('```')) {
-      if (block !== undefined) parts.push(...commandsOf(block));
-      block = block === undefined ? [] : undefined;
-    } else if (block !== undefined) block.push(line);
-    else if (line.startsWith('## ')) parts.push({ kind: 'heading', text: line.slice(3) });
-    else if (line.startsWith('|')) {
-      const cells = line
-        .slice(1, -1)
-        .split('|')
-        .map(cell => cell.trim());
-      if (cells[0]?.startsWith(row)) parts.push({ kind: 'row', cells, commands: inlineCommands(line) });
-    } else parts.push(...inlineCommands(line).map(text => ({ kind: 'command', text, by: 'anybody' }) as const));
-  }
+  const parts = readWholePage(markdown).filter(part => part.kind !== 'row' || part.cells[0]?.startsWith(row));
   const rows = parts.filter(({ kind }) => kind === 'row');
   if (rows.length !== 1) throw new PageRowError(`${rows.length} rows of the page begin with ${row}`);
+  return parts;
+}
+
+/** Reads a page: its headings, the rows of its tables, and the commands of its blocks of shell and of its paragraphs. */
+export function readWholePage(markdown: string): PagePart[] {
+  const parts: PagePart[] = [];
+  let block: { readonly isShell: boolean; readonly lines: string[] } | undefined;
+  for (const line of markdown.split('\n')) {
+    if (line.startsWith('```')) {
+      if (block?.isShell) parts.push(...commandsOf(block.lines));
+      block = block === undefined ? { isShell: line === '```sh', lines: [] } : undefined;
+    } else if (block !== undefined) block.lines.push(line);
+    else if (line.startsWith('## ')) parts.push({ kind: 'heading', text: line.slice(3) });
+    else if (line.startsWith('|')) {
+      // A pipe may stand in code.
+      const cells = (line.slice(1, -1).match(/(?:`[^`]*`|[^|`])+/g) ?? []).map(cell => cell.trim());
+      parts.push({ kind: 'row', cells, commands: inlineCommands(line) });
+    } else parts.push(...inlineCommands(line).map(command => ({ kind: 'command', ...command }) as const));
+  }
   return parts;
 }
 
@@ -44,7 +55,7 @@ export function linksIn(text: string): string[] {
 }
 
 function commandsOf(block: readonly string[]): PagePart[] {
-  let by: 'anybody' | 'administrator' = 'anybody';
+  let by: By = 'anybody';
   return block
     .join('\n')
     .replaceAll(/\\\n\s*/g, '')
@@ -56,5 +67,10 @@ function commandsOf(block: readonly string[]): PagePart[] {
     });
 }
 
-const inlineCommands = (line: string): string[] =>
-  [...line.matchAll(/`([^`]+)`/g)].map(([, code]) => code ?? '').filter(code => COMMAND.test(code));
+function inlineCommands(line: string): PageCommand[] {
+  const by = /\badministrator\b/.test(line) ? 'administrator' : 'anybody';
+  return [...line.matchAll(/`([^`]+)`/g)]
+    .map(([, code]) => code ?? '')
+    .filter(code => COMMAND.test(code))
+    .map(text => ({ text, by }));
+}

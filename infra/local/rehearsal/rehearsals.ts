@@ -8,6 +8,8 @@ interface Rehearsal {
   readonly decide: Readonly<Record<string, string>>;
   /** Commands of the pages that do not fit what was done, by how they begin, and why. */
   readonly judged: Readonly<Record<string, string>>;
+  /** Commands, by how they begin, that say no until it is repaired, and what their page says of that. */
+  readonly refuses: Readonly<Record<string, string>>;
 }
 
 /** What `npm start -- --rehearse` can break: the one list of it. */
@@ -19,18 +21,21 @@ export const REHEARSALS = {
     judged: {
       'aws s3api list-object-versions': 'it is for what is gone from a bucket: here a snapshot is gone',
     },
+    refuses: {},
   },
   'key-disabled': {
     what: "somebody disables a school's key",
     alarm: 'key-unusable',
     decide: { 'key-unusable.md': '`Disabled`, and nobody decided it' },
     judged: {},
+    refuses: {},
   },
   'schedule-stopped': {
     what: 'somebody disables the schedule of the daily backup',
     alarm: 'schedule-stopped',
     decide: { 'schedule-stopped.md': 'one is `DISABLED`' },
     judged: {},
+    refuses: {},
   },
   'ledger-entry-hidden': {
     what: 'somebody lifts the policy of the evidence bucket, and deletes the newest entry of the ledger',
@@ -39,12 +44,14 @@ export const REHEARSALS = {
     judged: {
       'npm run daybreak -- evidence verify --local': 'it is for a local state at rest, and this one is running',
     },
+    refuses: { 'npm run daybreak -- evidence verify --evidence-bucket': 'delete-marker' },
   },
   'backup-failed': {
     what: 'somebody stops the daily backup while it runs',
     alarm: 'backup-failed',
     decide: { 'backup-failed.md': '`ABORTED`' },
     judged: {},
+    refuses: {},
   },
   'pulse-dead': {
     what: 'somebody disables the schedule of pulse',
@@ -54,6 +61,7 @@ export const REHEARSALS = {
       'schedule-stopped.md': 'one is `DISABLED`',
     },
     judged: {},
+    refuses: {},
   },
 } as const satisfies Readonly<Record<string, Rehearsal>>;
 

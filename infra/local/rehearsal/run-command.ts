@@ -16,8 +16,8 @@ export type Outcome =
 /** The shell of whoever follows a page. */
 export interface Shell {
   readonly configuration: ClientConfiguration;
-  /** For what runs in a process of its own. */
-  readonly environment: Readonly<Record<string, string>>;
+  /** Runs `daybreak` with these words. */
+  readonly daybreak: (words: readonly string[]) => Promise<Outcome>;
   readonly variables: Map<string, string>;
   readonly files: Files;
   readonly now: () => Date;
@@ -28,8 +28,20 @@ export interface Shell {
 const PROJECT = join(import.meta.dirname, '../../..');
 const ERROR_NAMES = ['NotImplementedLocally', 'Error'];
 
-/** Runs a line of a page: `aws` by the SDK, `npm run daybreak` as it is, against the local cloud. */
-export async function runCommand(line: string, shell: Shell): Promise<Outcome> {
+/** `npm run daybreak -- `, and the other ways in which pages call it. */
+const DAYBREAK = /^(?:npm run (?:--silent )?daybreak -- |npx daybreak )/;
+/** The innermost `$( … )` of a line, but for the times, which are no commands here. */
+const SUBSTITUTION = /\$\((?!\(|date )([^()]*)\)/;
+
+/** Runs a line of a page: `aws` by the SDK, `daybreak` and `jq` as they are, against the local cloud. */
+export async function runCommand(written: string, shell: Shell): Promise<Outcome> {
+  let line = written;
+  for (let found = SUBSTITUTION.exec(line); found !== null; found = SUBSTITUTION.exec(line)) {
+    const [whole, command = ''] = found;
+    const outcome = await runCommand(command, shell);
+    if (outcome.kind !== 'answered') return outcome;
+    line = line.replace(whole, () => outcome.text.trimEnd());
+  }
   const [, name, value] = /^([A-Z_]+)=([^\s$]+)$/.exec(line) ?? [];
   if (name !== undefined && value !== undefined) {
     shell.variables.set(name, value);
@@ -39,7 +51,9 @@ export async function runCommand(line: string, shell: Shell): Promise<Outcome> {
     const { commands, output } = parseShellLine(line, shell.variables, shell.now());
     let text = '';
     for (const [index, words] of commands.entries()) {
-      const outcome = await runWords(index === 0 ? words : takeInput(words, text), shell);
+      const outcome = await (words[0] === 'jq'
+        ? runJq(words.slice(1), text)
+        : runWords(index === 0 ? words : takeInput(words, text), shell));
       if (outcome.kind !== 'answered') return outcome;
       text = outcome.text;
     }
@@ -65,7 +79,8 @@ async function runWords(words: readonly string[], shell: Shell): Promise<Outcome
   if (words[0] === 'aws') {
     return { kind: 'answered', text: await callAws(words.slice(1), shell.configuration, shell.files) };
   }
-  if (words.slice(0, 4).join(' ') === 'npm run daybreak --') return runDaybreak(words.slice(4), shell);
+  const [called] = DAYBREAK.exec(`${words.join(' ')} `) ?? [];
+  if (called !== undefined) return shell.daybreak(words.slice(called.split(' ').length - 1));
   throw new NotImplementedLocally(words.slice(0, 3).join(' '));
 }
 
@@ -75,18 +90,32 @@ function takeInput([xargs, flag, name = '', ...command]: readonly string[], inpu
   return command.map(word => word.replaceAll(name, input.trim()));
 }
 
-function runDaybreak(words: readonly string[], { environment, signal }: Shell): Promise<Outcome> {
+/** `daybreak` in a process of its own, with this environment. */
+export function daybreakIn(environment: Readonly<Record<string, string>>, signal: AbortSignal): Shell['daybreak'] {
   const program = join(PROJECT, 'runbooks/cli/daybreak.ts');
+  return words =>
+    new Promise((resolve, reject) => {
+      execFile(
+        process.execPath,
+        [program, ...words],
+        { env: environment, cwd: PROJECT, signal },
+        (error, stdout, stderr) => {
+          if (signal.aborted) reject(error);
+          else if (error === null) resolve({ kind: 'answered', text: stdout });
+          else resolve({ kind: 'refused', text: `${stdout}${stderr}exit code ${error.code}` });
+        },
+      );
+    });
+}
+
+function runJq(words: readonly string[], input: string): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    execFile(
-      process.execPath,
-      [program, ...words],
-      { env: environment, cwd: PROJECT, signal },
-      (error, stdout, stderr) => {
-        if (signal.aborted) reject(error);
-        else if (error === null) resolve({ kind: 'answered', text: stdout });
-        else resolve({ kind: 'refused', text: `${stdout}${stderr}exit code ${error.code}` });
-      },
-    );
+    const child = execFile('jq', words, (error, stdout, stderr) => {
+      if (error === null) resolve({ kind: 'answered', text: stdout });
+      else if (error.code === 'ENOENT') resolve({ kind: 'not run', why: 'jq is not installed' });
+      else resolve({ kind: 'refused', text: `${stdout}${stderr}` });
+    });
+    child.stdin?.on('error', reject);
+    child.stdin?.end(input);
   });
 }

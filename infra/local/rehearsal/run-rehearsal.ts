@@ -15,9 +15,10 @@ import { type Display, formatDuration } from '../start/display.ts';
 import { removeDatabases } from '../start/state-directory.ts';
 import { uploadFiles } from '../start/upload-files.ts';
 import { BREAK, type Broken, toTheSecond, type World } from './break-things.ts';
+import { type AlarmStates, type Ending, findWrong, type GoneThrough } from './judge-rehearsal.ts';
 import { linksIn, readPage } from './read-page.ts';
 import { type RehearsalName, rehearsalOf } from './rehearsals.ts';
-import { runCommand, type Shell } from './run-command.ts';
+import { daybreakIn, runCommand, type Shell } from './run-command.ts';
 import { BUCKET, DATABASE, FILES, SCHOOL } from './sample.ts';
 
 const MINUTE_MS = 60_000;
@@ -47,8 +48,9 @@ class RehearsalFailedError extends Error {
 
 /**
  * Breaks a thing in a local cloud of its own, and shows what follows: the alarm's notice, the commands of its page with what
- * they answer, and that the alarm ends once it is repaired. Everything that was started is stopped again.
- * @returns whether the alarm sounded and ended; undefined when `interrupted` fired first.
+ * they answer, how each ended, and whether it is right again. Everything that was started is stopped again.
+ * @returns whether it is: each command ended as its page says, and each alarm is as it was; undefined when `interrupted`
+ * fired first.
  */
 export async function runRehearsal(
   name: RehearsalName,
@@ -73,12 +75,12 @@ export async function runRehearsal(
     await rehearsal.begin();
     await rehearsal.breakIt();
     await rehearsal.followPage();
-    await rehearsal.untilRight();
+    const isRight = await rehearsal.untilRight();
     display.line(`  ${formatDuration(performance.now() - startedAtMs)} in all`);
+    return isRight;
   };
   try {
-    await Promise.race([rehearse(), interruption]);
-    return true;
+    return await Promise.race([rehearse(), interruption]);
   } catch (error) {
     if (error instanceof InterruptedError || interrupted.aborted) {
       display.line('interrupted; stopping what was started');
@@ -126,9 +128,10 @@ class RunningRehearsal {
   #world: World | undefined;
   #broken: Broken | undefined;
   #seen = 0;
-  #shell: Shell | undefined;
   /** The first command of the page: it tells whether a repair by hand is one. */
   #first = '';
+  #before: AlarmStates = new Map();
+  readonly #gone: GoneThrough[] = [];
 
   constructor(name: RehearsalName, environment: LocalEnvironment, display: Display, signal: AbortSignal) {
     this.#name = name;
@@ -158,6 +161,7 @@ class RunningRehearsal {
     const snapshotId = vaultSnapshotId(idOfInstant(scheduledAt), DATABASE.id);
     this.#world = { cloud, deployment: this.#environment.deployment, snapshotId, tenant: SCHOOL };
     this.#seen = cloud.alarms.notices().length;
+    this.#before = this.#states();
   }
 
   async breakIt(): Promise<void> {
@@ -180,43 +184,51 @@ class RunningRehearsal {
     const { accessKeyId, secretAccessKey } = cloud.issueCredentials(operator);
     const shell: Shell = {
       configuration: cloud.clientConfiguration(operator),
-      environment: {
-        PATH: process.env.PATH ?? '',
-        AWS_ENDPOINT_URL: url,
-        NODE_EXTRA_CA_CERTS: caFile,
-        AWS_REGION: deployment.region,
-        AWS_ACCESS_KEY_ID: accessKeyId,
-        AWS_SECRET_ACCESS_KEY: secretAccessKey,
-      },
+      daybreak: daybreakIn(
+        {
+          PATH: process.env.PATH ?? '',
+          AWS_ENDPOINT_URL: url,
+          NODE_EXTRA_CA_CERTS: caFile,
+          AWS_REGION: deployment.region,
+          AWS_ACCESS_KEY_ID: accessKeyId,
+          AWS_SECRET_ACCESS_KEY: secretAccessKey,
+        },
+        this.#signal,
+      ),
       variables: new Map(),
       files: new Map(),
       now: () => cloud.clock.now(),
       signal: this.#signal,
     };
-    this.#shell = shell;
     await this.#follow(this.#runbook, shell);
     const done = await this.#broken?.repairByHand?.();
     if (done === undefined) return;
     this.#display.heading('By hand, as two administrators decide');
     for (const line of done) this.#display.line(`  ${line}`);
+    if (this.#first !== '') await this.#run(this.#first, 'anybody', shell, true);
+    for (const line of (await this.#broken?.handOver?.()) ?? []) this.#display.line(`  ${line}`);
   }
 
-  async untilRight(): Promise<void> {
-    this.#display.heading('Right again: time goes on');
+  /** @returns whether all is as the page says, and as it was before. */
+  async untilRight(): Promise<boolean> {
+    this.#display.heading('Time goes on');
     await this.#untilTold('OK', 'the alarm did not end');
     // Alarms of tampering stand for a quarter of an hour, and the repair is one more change.
     const { clock } = this.#environment.cloud;
-    for (let minute = 0; minute < LINGERS_MINUTES && this.#sounding().length > 0; minute++)
+    for (let minute = 0; minute < LINGERS_MINUTES && findWrong([], this.#before, this.#states()).length > 0; minute++)
       await clock.advance(MINUTE_MS);
-    const sounding = this.#sounding();
+    const wrong = findWrong(this.#gone, this.#before, this.#states());
     const time = clock.now().toISOString();
-    if (this.#shell !== undefined && this.#broken?.repairByHand !== undefined)
-      await this.#run(this.#first, 'anybody', this.#shell);
-    this.#display.line(
-      sounding.length === 0
-        ? `  ${time}  no alarm sounds`
-        : `  ${time}  still on, for what this repair does not mend: ${sounding.join(', ')}`,
-    );
+    const run = this.#gone.filter(({ ending }) => ending.kind !== 'not run').length;
+    if (wrong.length === 0) {
+      this.#display.line(
+        `  ${time}  right again: ${run} commands ended as their pages say, ${this.#gone.length - run} were not run, as said above, and every alarm is as it was`,
+      );
+      return true;
+    }
+    this.#display.line(`  ${time}  not right again:`);
+    for (const line of wrong) this.#display.line(`  ! ${line}`);
+    return false;
   }
 
   async #follow(page: string, shell: Shell): Promise<void> {
@@ -234,7 +246,7 @@ class RunningRehearsal {
       } else {
         heading = '';
         this.#display.line(`  ## Decide: ${part.cells.join(' | ')}`);
-        for (const command of part.commands) await this.#run(command, 'anybody', shell);
+        for (const { text, by } of part.commands) await this.#run(text, by, shell);
         for (const link of linksIn(part.cells.join(' '))) {
           if (decide[link] !== undefined) await this.#follow(link, shell);
         }
@@ -242,22 +254,41 @@ class RunningRehearsal {
     }
   }
 
-  async #run(written: string, by: 'anybody' | 'administrator', shell: Shell): Promise<void> {
+  async #run(written: string, by: 'anybody' | 'administrator', shell: Shell, isRepaired = false): Promise<void> {
     const line = this.#fill(written);
     this.#display.line(`  $ ${line}`);
     const say = (text: string) => this.#display.line(`    (${text})`);
-    const [, why] = Object.entries(rehearsalOf(this.#name).judged).find(([begins]) => line.startsWith(begins)) ?? [];
-    if (why !== undefined) return say(`not run: ${why}`);
-    if (by === 'administrator')
-      return say('not run: an administrator’s, who decides it; the local cloud has no such command');
+    const { judged, refuses } = rehearsalOf(this.#name);
+    const of = (commands: Readonly<Record<string, string>>) =>
+      Object.entries(commands).find(([command]) => line.startsWith(command))?.[1];
+    const excuse = of(judged) ?? (by === 'administrator' ? 'an administrator’s, who decides it' : undefined);
+    if (excuse !== undefined) {
+      this.#gone.push({ line, expected: undefined, ending: { kind: 'not run', why: excuse } });
+      return say(`not run: ${excuse}`);
+    }
+    const refusal = isRepaired ? undefined : of(refuses);
+    const ended = (ending: Ending, text = '') => {
+      // A refusal of another kind is not the page's.
+      const isOther = ending.kind === 'refused' && !text.includes(refusal ?? '');
+      this.#gone.push({ line, expected: refusal === undefined || isOther ? 'answered' : 'refused', ending });
+    };
     const [placeholder] = PLACEHOLDER.exec(line) ?? [];
-    if (placeholder !== undefined) return say(`not run: ${placeholder} is for a person to say`);
+    if (placeholder !== undefined) {
+      ended({ kind: 'not run', why: `${placeholder} is for a person to say` });
+      return say(`not run: ${placeholder} is for a person to say`);
+    }
     const outcome = await runCommand(line, shell);
-    if (outcome.kind === 'not run') return say(outcome.why);
+    if (outcome.kind === 'not run') {
+      ended(outcome);
+      return say(outcome.why);
+    }
     this.#show(outcome.text);
     const [, executionArn] = /"executionArn": "([^"]+)"/.exec(outcome.text) ?? [];
-    if (!line.includes(' start-execution ') || executionArn === undefined) return;
+    if (!line.includes(' start-execution ') || executionArn === undefined) {
+      return ended(outcome, outcome.text);
+    }
     const { status } = await this.#environment.cloud.states.waitForExecution(executionArn);
+    ended({ kind: 'executed', status });
     say(`it ended as ${status}`);
   }
 
@@ -312,6 +343,10 @@ class RunningRehearsal {
       }
       await clock.advance(MINUTE_MS);
     }
+  }
+
+  #states(): AlarmStates {
+    return new Map(this.#environment.cloud.alarms.list().map(({ name, state }) => [name, state]));
   }
 
   #sounding(): string[] {

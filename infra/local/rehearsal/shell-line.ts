@@ -8,7 +8,7 @@ export interface ShellLine {
 
 /**
  * Splits a line of a page into commands and words. Of a shell's grammar it knows quotes, variables, pipes, one `>` and the
- * arithmetic with which pages tell a time.
+ * two ways in which pages tell a time; what stands in `$( … )` else is to be put in before.
  * @param variables what `$NAME` stands for.
  * @throws NotImplementedLocally for other expansions.
  */
@@ -16,18 +16,22 @@ export function parseShellLine(line: string, variables: ReadonlyMap<string, stri
   const seconds = Math.floor(now.getTime() / 1000);
   const expanded = line
     .replaceAll(/\$\(\(\$\(date \+%s\) - (\d+)\)\)/g, (_, ago: string) => String(seconds - Number(ago)))
+    .replaceAll('$(date -u +%Y-%m-%dT%H:%M:00.000Z)', `${now.toISOString().slice(0, 16)}:00.000Z`)
     .replaceAll(/\$([A-Z_]+)/g, (whole, name: string) => variables.get(name) ?? whole);
   if (/\$[({A-Z]/.test(expanded)) throw new NotImplementedLocally(`this of a shell: ${expanded}`);
   const commands: string[][] = [[]];
   let output: string | undefined;
-  for (const [token] of expanded.matchAll(/[|>]|(?:[^\s"'|>]|"[^"]*"|'[^']*')+/g)) {
+  for (const [token] of expanded.matchAll(/[|>]|(?:[^\s"'|>]|"(?:[^"\\]|\\.)*"|'[^']*')+/g)) {
     const words = commands.at(-1) ?? [];
     if (token === '|') commands.push([]);
     else if (token === '>') output = '';
     else if (output === '') output = token;
     else
       words.push(
-        token.replaceAll(/"([^"]*)"|'([^']*)'/g, (_, double?: string, single?: string) => double ?? single ?? ''),
+        token.replaceAll(
+          /"((?:[^"\\]|\\.)*)"|'([^']*)'/g,
+          (_, double?: string, single?: string) => double?.replaceAll(/\\(["\\$`])/g, '$1') ?? single ?? '',
+        ),
       );
   }
   return { commands, output };

@@ -49,6 +49,10 @@ export const TOLD_BY_OTHERS: ReadonlySet<string> = new Set([
   'RecordFailure',
 ]);
 
+/** A child of a distributed map over databases or instances: its states have lines, as those of the execution itself. */
+const isToldByItsStates = (executionArn: string): boolean =>
+  /:[\w-]+\/(?:MeasureBefore|TakeSnapshots|BackUpInstances|TestSnapshots):/.test(executionArn);
+
 const ERRORS_SHOWN = 3;
 
 /** A phase of a run, as the summary lists it. */
@@ -87,7 +91,8 @@ export function showExecution(
     return kind === 'state-exited' && lastFailed !== state ? exited : undefined;
   };
   const stop = states.onEvent(({ kind, state, stateType, error, executionArn, rootExecutionArn }) => {
-    if (executionArn !== rootExecutionArn) {
+    if (kind === 'execution-ended' && isToldByItsStates(executionArn)) return;
+    if (executionArn !== rootExecutionArn && !isToldByItsStates(executionArn)) {
       if (kind !== 'execution-ended') return;
       children++;
       display.progress(

@@ -87,11 +87,12 @@ export function changesSomething(request: AwsRequest): boolean {
 }
 
 /**
- * Whether a request is a data event: what is done to an object, or a call of a function. The event history holds none.
+ * Whether a request is a data event: what is done to an object or a message, or a call of a function. The event history holds none.
  * https://docs.aws.amazon.com/awscloudtrail/latest/userguide/logging-data-events-with-cloudtrail.html
  */
 export function isDataEvent(request: AwsRequest): boolean {
   if (request.service === 'lambda') return operationName(request) === 'Invoke';
+  if (request.service === 'sqs') return /^(?:Receive|Delete|Send)Message/.test(operationName(request));
   return request.service === 's3' && (/^\/[^/]+\/./.test(request.path) || Object.hasOwn(request.query, 'delete'));
 }
 
@@ -107,6 +108,12 @@ export function deedOf(request: AwsRequest, response: AwsResponse, at: Date): De
   if (service === 'rds') {
     // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/logging-using-cloudtrail.html
     return { ...common, eventSource, requestParameters: errorCode ? null : fromForm(request) };
+  }
+  if (service === 'iam') {
+    // Its events are written in one Region for all.
+    // https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html
+    const requestParameters = errorCode ? null : fromForm(request);
+    return { ...common, eventSource, requestParameters, awsRegion: 'us-east-1' };
   }
   if (service === 'scheduler') {
     // The name is in the path, whatever the body says.

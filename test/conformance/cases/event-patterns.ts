@@ -28,7 +28,7 @@ interface Documented {
  * https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
  */
 function documented(account: string): Record<TamperRule['id'], Documented> {
-  const { vaultBucket, evidenceBucket } = bucketNames({ account });
+  const { vaultBucket, evidenceBucket, workBucket } = bucketNames({ account });
   const arn = (service: string, resource: string) => `arn:aws:${service}:eu-west-2:${account}:${resource}`;
   const of = (page: string, eventName: string, field: string, value: string, elsewhere: string): Documented => ({
     page: `${DOCS}/${page}.html`,
@@ -40,10 +40,10 @@ function documented(account: string): Record<TamperRule['id'], Documented> {
     of(`AmazonRDS/latest/APIReference/API_${name}`, name, field, value, elsewhere);
   const snapshot = 'daybreak-wellbeing-20261122t023000z';
   const key = { resources: [{ ARN: arn('kms', `key/${KEY_ID}`), accountId: account, type: 'AWS::KMS::Key' }] };
-  const inObjects = (eventName: string, bucket: string): Documented => ({
+  const inObjects = (eventName: string, bucket: string, key = 'ledger/000000000007.json'): Documented => ({
     page: s3Api(eventName),
     eventName,
-    requestParameters: { bucketName: bucket, key: 'ledger/000000000007.json' },
+    requestParameters: { bucketName: bucket, key },
     more: { eventCategory: 'Data', managementEvent: false },
     elsewhere: { requestParameters: { bucketName: 'amzn-s3-demo-bucket1', key: 'a' } },
   });
@@ -100,6 +100,7 @@ function documented(account: string): Record<TamperRule['id'], Documented> {
     ),
     objects: inObjects('DeleteObject', vaultBucket),
     evidence: inObjects('PutObject', evidenceBucket),
+    findings: inObjects('DeleteObject', workBucket, 'pulse/found-wrong.json'),
     trail: of(
       'awscloudtrail/latest/APIReference/API_StopLogging',
       'StopLogging',

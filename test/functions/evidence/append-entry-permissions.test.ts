@@ -47,6 +47,7 @@ async function appendWithout(action: string | undefined): Promise<number[]> {
     registerBucket: 'register',
     ...keys,
     tenantIdKeyArn: keys.signingKeyArn,
+    registerKeyArn: '',
   };
   const configuration = SupplierConfiguration.parse(exampleConfiguration);
   const reach = { configuration, ...names, subnetGroupName: 'isolated', stateMachineArns: [] };

@@ -1,22 +1,37 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import {
-  Decision,
-  LOSS_KINDS,
-  LOSS_REASONS,
-  type LossKind,
-  POLICIES_IN_DECISION,
-} from '../../../functions/contracts/decisions.ts';
+import { Decision, LOSS_REASONS, POLICIES_IN_DECISION } from '../../../functions/contracts/decisions.ts';
 import { LedgerDraft, type StoredLedgerEntry } from '../../../functions/contracts/ledger.ts';
-import { describeDecision, LossNotFoundError, lostNow } from '../../../functions/evidence/describe-decision.ts';
+import { type Loss, type LossKind, lossName } from '../../../functions/contracts/losses.ts';
+import type { FoundWrong } from '../../../functions/contracts/pulse.ts';
+import { describeDecision, LossNotFoundError } from '../../../functions/evidence/describe-decision.ts';
 import { recoveryPointsLost } from '../../../functions/platform/accepted-losses.ts';
 import { EMPTY_PROJECTION, fold, LedgerProjection } from '../../../functions/platform/ledger-projection.ts';
+import { NOTHING_WRONG } from '../../../functions/pulse/found-wrong.ts';
 import { subtractAccepted } from '../../../functions/pulse/subtract-accepted.ts';
 import { STEP_DEFINITIONS } from '../../../infra/steps/definitions.ts';
 
-const KINDS = Object.keys(LOSS_KINDS) as LossKind[];
-const id = fc.stringMatching(/^[a-z0-9][a-z0-9/-]{0,30}$/);
-const loss = fc.tuple(fc.constantFrom(...KINDS), id).map(parts => parts.join('/'));
+const NOW = new Date('2026-11-22T09:00:00.000Z');
+const snapshotId = fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,30}$/);
+const key = fc.stringMatching(/^[a-z0-9][a-z0-9/-]{0,30}$/);
+const instantId = fc.constantFrom('20261122t023000z', '20261123t023000z');
+const content = fc.stringMatching(/^[0-9a-f]{16}$/);
+const kindOf = <K extends LossKind>(kind: K) => fc.constant(kind);
+const loss = fc
+  .oneof(
+    fc.record({ kind: kindOf('snapshot-missing'), snapshotId }),
+    fc.record({ kind: kindOf('snapshot-replaced'), snapshotId, content }),
+    fc.record({ kind: kindOf('root-manifest-gone'), recoveryPointId: instantId, since: instantId }),
+    fc.record({ kind: kindOf('test-record-altered'), restoreTestId: instantId, content, since: instantId }),
+    fc.record({ kind: kindOf('object-gone'), recoveryPointId: instantId, since: instantId, key }),
+  )
+  .map((one: Loss) => lossName(one));
+/** What pulse left at `NOW`. */
+const foundBy = (found: Partial<FoundWrong>): FoundWrong => ({
+  ...NOTHING_WRONG,
+  lookedAt: NOW.toISOString(),
+  ...found,
+});
 const decision = (name: string) =>
   ({ kind: 'loss.accepted', loss: name, reason: 'mistake', reference: 'INC-42', by: 'staff-7' }) as const;
 
@@ -30,6 +45,7 @@ const PLANNED = {
   policies: Array.from({ length: POLICIES_IN_DECISION }, () => ({
     policy: 'evidence-bucket' as const,
     subject: LONGEST_ALIAS,
+    keyId: `mrk-${'a'.repeat(32)}`,
     from: 999_999,
     fromSha256: FROM,
     to: 999_999,
@@ -67,12 +83,22 @@ const entryOf = (draft: LedgerDraft, state: LedgerProjection, version: 1 | 2) =>
     previousSha256: state.lastEntrySha256,
     ...(version === 2 && { signature: { algorithm: 'ECDSA_SHA_256', keyArn: 'k', value: 's' } }),
   }) as unknown as StoredLedgerEntry;
-const accept = (state: LedgerProjection, name: string, version: 1 | 2 = 2) =>
-  fold(state, entryOf(describeDecision(decision(name), [name], REGISTER), state, version), 'a'.repeat(64));
+const draftOf = (said: Decision) =>
+  describeDecision(
+    said,
+    'loss' in said ? foundBy({ lost: [said.loss], acceptances: [said.loss] }) : undefined,
+    NOW,
+    REGISTER,
+  );
+const record = (state: LedgerProjection, said: Decision, version: 1 | 2 = 2) =>
+  fold(state, entryOf(draftOf(said), state, version), 'a'.repeat(64));
+const accept = (state: LedgerProjection, name: string, version: 1 | 2 = 2) => record(state, decision(name), version);
+const withdrawn = (name: string) =>
+  ({ kind: 'loss.acceptance-withdrawn', loss: name, reference: 'INC-43', by: 'staff-7' }) as const;
 
 it('is recorded of a loss by its name, with who and why', () => {
   const name = 'snapshot-missing/daybreak-app-20261122t023000z';
-  const draft = describeDecision(decision(name), [name], REGISTER);
+  const draft = draftOf(decision(name));
   expect(LedgerDraft.parse(draft)).toEqual({
     eventId: expect.stringMatching(/^loss-accepted\/[0-9a-f]{64}$/),
     kind: 'loss.accepted',
@@ -83,13 +109,14 @@ it('is recorded of a loss by its name, with who and why', () => {
 });
 
 it('tells nobody of an entry with another’s words: the same words are one event, and others another', () => {
-  const name = 'object-gone/20261122t023000z/tenants/s-1/objects/ff';
-  const idOf = (said: Decision) => describeDecision(said, [name], REGISTER).eventId;
+  const name = 'object-gone/20261122t023000z/20261122t090000z/tenants/s-1/objects/ff';
+  const idOf = (said: Decision) => draftOf(said).eventId;
   expect(idOf(decision(name))).toBe(idOf({ ...decision(name) }));
   const others = [
     { ...decision(name), by: 'staff-8' },
     { ...decision(name), reason: 'attack' },
     { ...decision(name), reference: 'INC-43' },
+    withdrawn(name),
     PLANNED,
     { ...PLANNED, run: '2026-11-22T09:00:00.001Z' },
     // As somebody would forge it, before or after.
@@ -100,35 +127,80 @@ it('tells nobody of an entry with another’s words: the same words are one even
   expect(new Set([decision(name), ...others].map(idOf)).size).toBe(1 + others.length);
 });
 
-it('accepts nothing that pulse does not find lost', () => {
+it('accepts nothing that pulse does not find lost, and withdraws no acceptance that pulse does not know', () => {
   fc.assert(
-    fc.property(loss, fc.array(loss), (name, found) => {
-      fc.pre(!found.includes(name));
-      expect(() => describeDecision(decision(name), found, REGISTER)).toThrow(LossNotFoundError);
+    fc.property(loss, fc.array(loss), (name, names) => {
+      fc.pre(!names.includes(name));
+      for (const found of [
+        foundBy({ lost: names }),
+        foundBy({ lost: names, acceptances: [name], explained: [name] }),
+      ]) {
+        expect(() => describeDecision(decision(name), found, NOW, REGISTER)).toThrow(LossNotFoundError);
+      }
+      const found = foundBy({ lost: [name], acceptances: names });
+      expect(() => describeDecision(withdrawn(name), found, NOW, REGISTER)).toThrow(LossNotFoundError);
     }),
   );
 });
 
-it('accepts nothing that pulse has not found again within an hour: it may have been put right', () => {
-  const lost = ['snapshot-missing/daybreak-app-20261122t023000z'];
-  const lostAt = '2026-11-22T08:00:00.000Z';
-  expect(lostNow({ lost, lostAt }, new Date('2026-11-22T09:00:00.000Z'))).toEqual(lost);
-  const late = () => lostNow({ lost, lostAt }, new Date('2026-11-22T09:00:00.001Z'));
-  expect(late).toThrow(LossNotFoundError);
-  expect(late).toThrow('pulse found that lost 2026-11-22T08:00:00.000Z, and not since');
-  expect(() => lostNow({ lost, lostAt: null }, new Date(lostAt))).toThrow(LossNotFoundError);
-  expect(lostNow({ lost: [], lostAt: null }, new Date(lostAt))).toEqual([]);
+it.each([decision, withdrawn])(
+  'decides nothing by what pulse has not looked at within an hour, or could not look for: %o',
+  say => {
+    const name = 'root-manifest-gone/20261122t023000z/20261122t080000z';
+    const found = foundBy({ lost: [name], acceptances: [name], lookedAt: '2026-11-22T08:00:00.000Z' });
+    expect(describeDecision(say(name), found, NOW, REGISTER).subject).toBe('20261122t023000z');
+    const late = () => describeDecision(say(name), found, new Date('2026-11-22T09:00:00.001Z'), REGISTER);
+    expect(late).toThrow(LossNotFoundError);
+    expect(late).toThrow('pulse looked last at 2026-11-22T08:00:00.000Z');
+    expect(() => describeDecision(say(name), { ...found, lookedAt: null }, NOW, REGISTER)).toThrow(
+      'pulse has left nothing',
+    );
+    expect(() => describeDecision(say(name), undefined, NOW, REGISTER)).toThrow('pulse has left nothing');
+  },
+);
+
+it('accepts nothing that pulse found earlier, and could not look for last time', () => {
+  const name = 'root-manifest-gone/20261122t023000z/20261122t080000z';
+  const found = (kind: LossKind) => foundBy({ lost: [name], notLookedFor: [kind] });
+  expect(() => describeDecision(decision(name), found('root-manifest-gone'), NOW, REGISTER)).toThrow(
+    'could not look for it last time',
+  );
+  expect(describeDecision(decision(name), found('object-gone'), NOW, REGISTER).kind).toBe('loss.accepted');
 });
 
-it('takes from what was found exactly what was accepted by name, and nothing of another kind', () => {
+it('ends an acceptance, so that the loss counts again until it is accepted anew, in the same words too', () => {
+  const name = 'snapshot-missing/daybreak-app-20261122t023000z';
+  const first = accept(EMPTY_PROJECTION, name);
+  expect(draftOf(withdrawn(name))).toMatchObject({
+    actor: 'person/staff-7',
+    body: { loss: name, reference: 'INC-43' },
+  });
+  // The first entry of a ledger may be one that no appender signed.
+  const unsigned = { ...first, signedFrom: null };
+  expect(record(unsigned, withdrawn(name), 1)).toMatchObject({
+    acceptedLosses: first.acceptedLosses,
+    notUnderstood: [2],
+  });
+  const ended = record(first, withdrawn(name));
+  expect([ended.acceptedLosses, [...recoveryPointsLost(first)], [...recoveryPointsLost(ended)]]).toEqual([
+    {},
+    ['20261122t023000z'],
+    [],
+  ]);
+  expect(accept(ended, name).acceptedLosses).toMatchObject({ [name]: { sequence: 3 } });
+  // A quarter of an hour later pulse has looked again: what is said of that is no earlier event.
+  const later = foundBy({ lost: [name], lookedAt: '2026-11-22T09:15:00.000Z' });
+  expect(describeDecision(decision(name), later, NOW, REGISTER).eventId).not.toBe(draftOf(decision(name)).eventId);
+});
+
+it('takes from what was found exactly what was accepted by name', () => {
   fc.assert(
-    fc.property(fc.constantFrom(...KINDS), fc.uniqueArray(id), fc.array(loss), (kind, ids, names) => {
-      const own = ids.filter((_, index) => index % 2 === 0).map(one => `${kind}/${one}`);
-      const state = [...new Set([...own, ...names])].reduce((folded, name) => accept(folded, name), EMPTY_PROJECTION);
-      const { standing, accepted } = subtractAccepted(kind, ids, state.acceptedLosses);
-      expect([...standing, ...accepted].sort()).toEqual(ids.map(one => `${kind}/${one}`).sort());
-      expect(accepted.every(name => own.includes(name) || names.includes(name))).toBe(true);
-      expect(standing.some(name => own.includes(name) || names.includes(name))).toBe(false);
+    fc.property(fc.uniqueArray(loss), fc.array(loss), (found, others) => {
+      const names = new Set([...found.filter((_, index) => index % 2 === 0), ...others]);
+      const state = [...names].reduce((folded, name) => accept(folded, name), EMPTY_PROJECTION);
+      const { standing, explained } = subtractAccepted(found, state.acceptedLosses);
+      expect(explained).toEqual(found.filter(name => names.has(name)));
+      expect(standing).toEqual(found.filter(name => !names.has(name)));
       // What is kept of it is read again as it was.
       expect(LedgerProjection.parse(JSON.parse(JSON.stringify(state)))).toEqual(state);
     }),
@@ -136,29 +208,34 @@ it('takes from what was found exactly what was accepted by name, and nothing of 
 });
 
 it('believes no entry that no appender signed, none that it does not understand, and the first word about a loss', () => {
-  const name = 'object-gone/tenants/s-1/objects/ff';
+  const name = 'object-gone/20261122t023000z/20261122t090000z/tenants/s-1/objects/ff';
   expect(accept(EMPTY_PROJECTION, name, 1).acceptedLosses).toEqual({});
-  const strange = describeDecision(decision(name), [name], REGISTER);
+  const strange = draftOf(decision(name));
   const unknown = { ...strange, body: { ...strange.body, reason: 'it was tiresome' } };
   expect(fold(EMPTY_PROJECTION, entryOf(unknown, EMPTY_PROJECTION, 2), 'a'.repeat(64))).toMatchObject({
     acceptedLosses: {},
     notUnderstood: [1],
   });
   const first = accept(EMPTY_PROJECTION, name);
-  const again = describeDecision({ ...decision(name), reason: 'attack' }, [name], REGISTER);
+  const again = draftOf({ ...decision(name), reason: 'attack' });
   expect(fold(first, entryOf(again, first, 2), 'b'.repeat(64)).acceptedLosses).toEqual(first.acceptedLosses);
 });
 
 it('calls no recovery point whole that an accepted loss belongs to', () => {
   const losses = [
     'snapshot-missing/daybreak-app-20261122t023000z',
-    'snapshot-altered/daybreak-app-20261123t023000z',
-    'root-manifest-altered/20261124t023000z',
-    'test-record-altered/20261125t023000z',
-    'object-gone/tenants/s-1/objects/20261126t023000z',
+    `snapshot-replaced/daybreak-app-20261123t023000z/${'a'.repeat(16)}`,
+    'root-manifest-gone/20261124t023000z/20261126t090000z',
+    'test-record-gone/20261125t023000z/20261126t090000z',
+    'object-gone/20261127t023000z/20261127t090000z/tenants/s-1/objects/20261126t023000z',
   ];
   const state = losses.reduce((folded, name) => accept(folded, name), EMPTY_PROJECTION);
-  expect([...recoveryPointsLost(state)].sort()).toEqual(['20261122t023000z', '20261123t023000z', '20261124t023000z']);
+  expect([...recoveryPointsLost(state)].sort()).toEqual([
+    '20261122t023000z',
+    '20261123t023000z',
+    '20261124t023000z',
+    '20261127t023000z',
+  ]);
 });
 
 it.each<[string, object]>([
@@ -167,6 +244,8 @@ it.each<[string, object]>([
   ['a snapshot that no recovery point names', { loss: 'unproved-snapshot-left/daybreak-app-20261122t023000z' }],
   ['a lock that was let go', { loss: 'object-not-locked/tenants/s-1/objects/ff' }],
   ['a broken chain', { loss: 'ledger-broken/17' }],
+  ['a kind of an earlier form', { loss: 'snapshot-altered/daybreak-app-20261122t023000z' }],
+  ['a loss without when it was missed', { loss: 'root-manifest-gone/20261122t023000z' }],
   ['everything of a kind', { loss: 'snapshot-missing/*' }],
   ['a reason of its own', { reason: 'nobody minds' }],
   ['a person’s name', { by: 'Jane Smith' }],
@@ -184,7 +263,7 @@ it('is told of an upgrade as it was announced, by nobody who could be named, wit
   for (const said of [PLANNED, ENDED]) {
     expect(Decision.parse(said)).toEqual(said);
     const { kind, ...body } = said;
-    const draft = LedgerDraft.parse(describeDecision(said, [], REGISTER));
+    const draft = LedgerDraft.parse(describeDecision(said, undefined, NOW, REGISTER));
     expect(draft).toEqual({
       eventId: expect.stringMatching(/^policies\/2026-11-22T09:00:00\.000Z\/[0-9a-f]{64}$/),
       kind,

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LedgerDraft } from '../../../functions/contracts/ledger.ts';
-import { describeTampering } from '../../../functions/evidence/describe-tampering.ts';
+import type { ResourcePolicy } from '../../../functions/contracts/policies.ts';
+import { describeTampering, isForeignRole } from '../../../functions/evidence/describe-tampering.ts';
+import { hashPolicy } from '../../../functions/platform/policy-comparison.ts';
 
 const eventID = '3c4226b0-1e81-48a8-a333-7fa5f3cbd118';
 const key = '1234abcd-12ab-34cd-56ef-1234567890ab';
@@ -178,4 +180,44 @@ describe('describing an event of CloudTrail', () => {
       { numRuns: 500 },
     );
   });
+});
+
+it.each<[boolean, string, Record<string, unknown> | null, object?]>([
+  [true, 'CreateRole', { roleName: 'daybreak-export-mine' }],
+  [true, 'TagRole', { roleName: 'daybreak-export-mine' }],
+  [true, 'CreateRole', { roleName: 'daybreak-backup-plan2' }],
+  [true, 'CreateRole', { roleName: 'daybreak-' }],
+  [true, 'CreateRole', { roleName: 'reader', path: '/daybreak-backup-x/' }],
+  [true, 'CreateRole', { roleName: 'daybreak-backup-plan', path: '/daybreak-backup-x/' }],
+  [false, 'CreateRole', { roleName: 'daybreak-backup-plan' }],
+  [false, 'CreateRole', { roleName: 'daybreak-backup-plan', path: '/' }],
+  [false, 'CreateRole', { roleName: 'reader', path: '/team/' }],
+  [false, 'DeleteRole', { roleName: 'daybreak-export-mine' }],
+  [false, 'CreatePolicy', { policyName: 'x', path: '/daybreak-x/' }],
+  [false, 'CreateRole', { roleName: ['daybreak-export-mine'] }],
+  [false, 'CreateRole', null],
+  [false, 'CreateRole', { roleName: 'daybreak-export-mine' }, { eventSource: 'kms.amazonaws.com' }],
+  [false, 'CreateRole', { roleName: 'daybreak-export-mine' }, { eventID: 'no event' }],
+])('tells a role that this release has not from its own: %s, %s of %o', (is, eventName, requestParameters, more) => {
+  const record = { ...RECORD, eventSource: 'iam.amazonaws.com', eventName, requestParameters, ...more };
+  expect(isForeignRole(record, new Set(['daybreak-backup-plan']))).toBe(is);
+});
+
+const POLICY = {
+  Version: '2012-10-17',
+  Statement: [{ Effect: 'Allow', Principal: '*', Action: 'kms:*', Resource: '*' }],
+};
+it.each<[string, Record<string, unknown>, string | undefined]>([
+  ['a policy by its hash', { policy: JSON.stringify(POLICY) }, hashPolicy(POLICY as unknown as ResourcePolicy)],
+  [
+    'none that could lock everybody out',
+    { policy: JSON.stringify(POLICY), bypassPolicyLockoutSafetyCheck: true },
+    undefined,
+  ],
+  ['none that is no JSON', { policy: 'Alice' }, undefined],
+  ['none that is no policy', { policy: '{"Statement":7}' }, undefined],
+  ['none that is no text', { policy: POLICY }, undefined],
+])('says what a key was made to let in: %s', (_, requestParameters, sha256) => {
+  const record = { ...RECORD, eventName: 'PutKeyPolicy', requestParameters: { keyId: key, ...requestParameters } };
+  expect(describeTampering('key-changed', 'tampering', record).body.policySha256).toBe(sha256);
 });

@@ -60,6 +60,7 @@ export async function openLedger(options: { directory?: string } = {}) {
     ledgerKeyArn: await newSigningKey(),
     entryKeyArn: await newSigningKey(),
     tenantIdKeyArn: '',
+    registerKeyArn: '',
   };
   const restoreTest = { subnetGroupName: 'isolated', securityGroupId: 'sg-1' };
   const lines: string[] = [];

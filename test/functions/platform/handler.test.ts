@@ -14,7 +14,7 @@ const deployment = {
   accountId: '111122223333',
   region: 'eu-west-2',
   ...{ vaultBucket: 'vault', evidenceBucket: 'evidence', workBucket: 'work', registerBucket: 'register' },
-  ...{ vaultKeyArn: '', signingKeyArn: '', ledgerKeyArn: '', entryKeyArn: '', tenantIdKeyArn: '' },
+  ...{ vaultKeyArn: '', signingKeyArn: '', ledgerKeyArn: '', entryKeyArn: '', tenantIdKeyArn: '', registerKeyArn: '' },
 };
 const restoreTest = { subnetGroupName: 'isolated', securityGroupId: 'sg-1' };
 const environment = {

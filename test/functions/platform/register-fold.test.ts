@@ -34,7 +34,9 @@ const removed = (previousSha256: string): Act => ({
 });
 
 function record(state: LedgerProjection, act: Act, days: number, part: object = {}): LedgerProjection {
-  const draft = LedgerDraft.parse(describeDecision(Decision.parse(act), [], { coolingOffDays: 7 }));
+  const draft = LedgerDraft.parse(
+    describeDecision(Decision.parse(act), undefined, new Date(day(days)), { coolingOffDays: 7 }),
+  );
   const entry = {
     ...draft,
     version: 2,
@@ -59,7 +61,7 @@ const [A, B, C] = [hash('a'), hash('b'), hash('c')];
 
 describe('what the ledger knows of an entry of the register', () => {
   it('is nothing but ids and a salted hash', () => {
-    expect(describeDecision(changed(A, null), [], { coolingOffDays: 7 })).toEqual({
+    expect(describeDecision(changed(A, null), undefined, new Date(day(0)), { coolingOffDays: 7 })).toEqual({
       eventId: expect.stringMatching(/^register\/[0-9a-f]{64}$/),
       kind: 'register.changed',
       actor: 'person/staff-7',
@@ -172,7 +174,10 @@ describe('what the ledger knows of an entry of the register', () => {
     expect(recordAll([0, changed(A, null)], [20, confirmed(A)])?.confirmedAt).toBe(day(20));
     expect(recordAll([0, changed(A, null)], [8, changed(B, A)], [20, confirmed(A)])?.confirmedAt).toBe(day(8));
     const twice = [confirmed(A), { ...confirmed(A), on: '2027-11-22' } as Act];
-    expect(new Set(twice.map(act => describeDecision(act, [], { coolingOffDays: 7 }).eventId)).size).toBe(2);
+    expect(
+      new Set(twice.map(act => describeDecision(act, undefined, new Date(day(20)), { coolingOffDays: 7 }).eventId))
+        .size,
+    ).toBe(2);
   });
 
   it('does not change by an entry that no appender signed, or that this release does not understand', () => {

@@ -157,21 +157,22 @@ describe('what RDS tells of snapshots', () => {
     takenAt: new Date(expected.takenAt),
     sharedWith: [],
   };
-  it.each<[string, FoundSnapshot[], [number, number, number]]>([
-    ['is right', [sound], [0, 0, 0]],
-    ['is gone', [{ ...sound, id: 'another' }], [1, 0, 0]],
-    ['is being copied', [{ ...sound, status: 'copying' }], [0, 1, 0]],
-    ['is under another key', [{ ...sound, kmsKeyArn: 'another' }], [0, 1, 0]],
-    ['has no key', [{ ...sound, kmsKeyArn: undefined }], [0, 1, 0]],
-    ['is of another time', [{ ...sound, takenAt: new Date(0) }], [0, 1, 0]],
-    ['is altered twice over, and counted once', [{ ...sound, kmsKeyArn: 'another', takenAt: undefined }], [0, 1, 0]],
-    ['is shared', [{ ...sound, sharedWith: ['999988887777'] }], [0, 0, 1]],
-    ['is public and under another key', [{ ...sound, kmsKeyArn: 'another', sharedWith: ['all'] }], [0, 1, 1]],
+  it.each<[string, FoundSnapshot[], [number, number, number, number]]>([
+    ['is right', [sound], [0, 0, 0, 0]],
+    ['is gone', [{ ...sound, id: 'another' }], [1, 0, 0, 0]],
+    ['is being copied', [{ ...sound, status: 'copying' }], [0, 0, 1, 0]],
+    ['is under another key', [{ ...sound, kmsKeyArn: 'another' }], [0, 1, 0, 0]],
+    ['has no key', [{ ...sound, kmsKeyArn: undefined }], [0, 1, 0, 0]],
+    ['is of another time', [{ ...sound, takenAt: new Date(0) }], [0, 1, 0, 0]],
+    ['is another twice over, and counted once', [{ ...sound, kmsKeyArn: 'another', takenAt: undefined }], [0, 1, 0, 0]],
+    ['is shared', [{ ...sound, sharedWith: ['999988887777'] }], [0, 0, 0, 1]],
+    ['is public and under another key', [{ ...sound, kmsKeyArn: 'another', sharedWith: ['all'] }], [0, 1, 0, 1]],
   ])('sees one that %s', (_name, found, counts) => {
     const problems = assessSnapshots([expected], found);
     expect([
       snapshotsWith(problems, 'missing').length,
-      snapshotsWith(problems, 'altered').length,
+      snapshotsWith(problems, 'replaced').length,
+      snapshotsWith(problems, 'unavailable').length,
       snapshotsWith(problems, 'shared').length,
     ]).toEqual(counts);
   });

@@ -33,7 +33,7 @@ async function openRegister() {
   const run = <T>(work: () => Promise<T>): Promise<T> => withRuntime(warm, work);
   /** What the recording workflow does. */
   const record = async (decision: Decision): Promise<void> => {
-    await append(describeDecision(decision, [], { coolingOffDays: 7 }), clock.now(), place);
+    await append(describeDecision(decision, undefined, clock.now(), { coolingOffDays: 7 }), clock.now(), place);
   };
   const content = (controller: string, part: Partial<RegisterContent<'contact'>> = {}): RegisterContent<'contact'> => ({
     controller,

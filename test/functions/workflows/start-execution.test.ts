@@ -28,11 +28,13 @@ const environment = {
     vaultBucket: 'vault',
     evidenceBucket: 'evidence',
     workBucket: 'work',
+    registerBucket: 'register',
     vaultKeyArn: 'vault-key',
     signingKeyArn: 'signing-key',
     tenantIdKeyArn: 'tenant-id-key',
     ledgerKeyArn: 'ledger-key',
     entryKeyArn: 'entry-key',
+    registerKeyArn: 'register-key',
   }),
 };
 

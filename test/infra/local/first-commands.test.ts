@@ -8,6 +8,7 @@ import { LocalClock } from '../../../infra/local/clock.ts';
 import { LocalCloud } from '../../../infra/local/cloud.ts';
 import { compileSearch } from '../../../infra/local/logs/filter-pattern.ts';
 import { callAws } from '../../../infra/local/rehearsal/call-aws.ts';
+import type { Principal } from '../../../infra/local/service.ts';
 
 const READER = { kind: 'role', arn: 'arn:aws:iam::111122223333:role/reader' } as const;
 let cloud: LocalCloud;
@@ -248,5 +249,79 @@ describe('LookupEvents', () => {
         requestParameters: { name: 'daybreak-pulse', groupName: 'default', state: 'DISABLED' },
       },
     ]);
+  });
+});
+
+describe('what the pages call beside', () => {
+  const aws = (text: string, principal: Principal = cloud.root) =>
+    callAws(text.split(' '), cloud.clientConfiguration(principal), new Map());
+  const QUEUE = 'arn:aws:sqs:eu-west-2:111122223333:left';
+  const URL = 'https://sqs.eu-west-2.amazonaws.com/111122223333/left';
+
+  it('SQS hands a message out, hides it for a while, and deletes it by its handle', async () => {
+    cloud.queues.createQueue(QUEUE);
+    cloud.queues.send(QUEUE, { a: 1 });
+    expect(await aws('sqs get-queue-url --queue-name left --output text')).toBe(URL);
+    const receive = async () =>
+      JSON.parse(
+        await aws(`sqs receive-message --queue-url ${URL} --visibility-timeout 5 --max-number-of-messages 10`),
+      );
+    const { Messages } = await receive();
+    expect(Messages).toMatchObject([{ Body: '{"a":1}' }]);
+    expect(await receive()).toEqual({});
+    await cloud.clock.advance(5000);
+    const { Messages: again } = await receive();
+    expect(again).toHaveLength(1);
+    const remove = (handle: string) => aws(`sqs delete-message --queue-url ${URL} --receipt-handle ${handle}`);
+    await expect(remove(Messages[0].ReceiptHandle)).rejects.toThrow('ReceiptHandleIsInvalid');
+    await remove(again[0].ReceiptHandle);
+    expect(cloud.queues.receiveAll(QUEUE)).toEqual([]);
+    await expect(aws('sqs get-queue-url --queue-name none')).rejects.toThrow('QueueDoesNotExist');
+    allow('sqs:GetQueueUrl');
+    await expect(aws(`sqs receive-message --queue-url ${URL}`, READER)).rejects.toThrow('sqs:ReceiveMessage');
+  });
+
+  it('the tagging API finds keys by their tags', async () => {
+    const tags = [{ TagKey: 'school', TagValue: 'oak' }];
+    const { KeyMetadata } = await new KMSClient(root()).send(new CreateKeyCommand({ Tags: tags }));
+    await new KMSClient(root()).send(new CreateKeyCommand({}));
+    const find = async (filter: string, principal?: Principal) =>
+      JSON.parse(
+        await aws(
+          `resourcegroupstaggingapi get-resources --resource-type-filters kms:key --tag-filters ${filter}`,
+          principal,
+        ),
+      ).ResourceTagMappingList;
+    expect(await find('Key=school,Values=oak')).toEqual([
+      { ResourceARN: KeyMetadata?.Arn, Tags: [{ Key: 'school', Value: 'oak' }] },
+    ]);
+    expect(await find('Key=school,Values=elm')).toEqual([]);
+    await expect(aws('resourcegroupstaggingapi get-resources')).rejects.toThrow('GetResources of every type');
+    allow('kms:ListKeys');
+    await expect(find('Key=school,Values=oak', READER)).rejects.toThrow('tag:GetResources');
+  });
+
+  it('STS says who asks; IAM puts a policy on a role, and takes it away', async () => {
+    expect(JSON.parse(await aws('sts get-caller-identity', READER))).toMatchObject({
+      Account: '111122223333',
+      Arn: 'arn:aws:sts::111122223333:assumed-role/reader/local',
+    });
+    allow('sqs:GetQueueUrl');
+    cloud.queues.createQueue(QUEUE);
+    const ask = () => aws('sqs get-queue-url --queue-name left', READER);
+    await ask();
+    const document = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}';
+    const put = `iam put-role-policy --role-name reader --policy-name stop --policy-document ${document}`;
+    await expect(aws(put, READER)).rejects.toThrow('iam:PutRolePolicy');
+    await aws(put);
+    await aws(put);
+    await expect(ask()).rejects.toThrow('explicit deny');
+    const remove = 'iam delete-role-policy --role-name reader --policy-name stop';
+    await aws(remove);
+    await ask();
+    await expect(aws(remove)).rejects.toThrow('NoSuchEntity');
+    await expect(aws(put.replace('reader', 'none'))).rejects.toThrow('NoSuchEntity');
+    const { Events = [] } = await new CloudTrailClient(root()).send(new LookupEventsCommand({}));
+    expect(Events.map(({ EventName }) => EventName)).toContain('PutRolePolicy');
   });
 });

@@ -119,7 +119,33 @@ describe('the page names, and nothing else is answered,', () => {
     }
   });
 
+  it.each([
+    ['SQS', 'sqs', 'AmazonSQS.', ['DeleteQueue', 'ListQueues', 'PurgeQueue', 'SendMessage']],
+    ['Tagging', 'tagging', 'ResourceGroupsTaggingAPI_20170126.', ['GetTagKeys', 'TagResources']],
+    ['IAM', 'iam', undefined, ['AttachRolePolicy', 'CreateRole', 'GetRolePolicy', 'ListRolePolicies']],
+    ['STS', 'sts', undefined, ['AssumeRole', 'GetSessionToken']],
+  ])('what is served of %s', async (row, service, prefix, others) => {
+    const { requestHandler } = cloud.clientConfiguration(cloud.root) as unknown as {
+      requestHandler: { handle(request: object): Promise<{ response: { body: Uint8Array } }> };
+    };
+    const send = async (operation: string) => {
+      const headers = {
+        authorization: `AWS4-HMAC-SHA256 Credential=LOCAL/20260101/eu-west-2/${service}/aws4_request, SignedHeaders=host, Signature=0`,
+        'content-type': prefix === undefined ? 'application/x-www-form-urlencoded' : 'application/x-amz-json-1.0',
+        ...(prefix !== undefined && { 'x-amz-target': prefix + operation }),
+      };
+      const body = prefix === undefined ? `Action=${operation}&Version=x` : '{}';
+      const { response } = await requestHandler.handle({ method: 'POST', path: '/', headers, body });
+      return Buffer.from(response.body).toString();
+    };
+    for (const operation of rows[row] ?? ['no row']) {
+      expect(await send(operation)).not.toMatch(/does not implement (?:the operation|iam:|sts:)/);
+    }
+    for (const operation of others) expect(await send(operation)).toContain('NotImplementedLocally');
+  });
+
   it('of every service that has a row', () => {
-    expect(Object.keys(rows)).toEqual([...Object.keys(SERVICES), 'CloudWatch Logs', 'Lambda']);
+    const others = ['CloudWatch Logs', 'Lambda', 'SQS', 'Tagging', 'IAM', 'STS'];
+    expect(Object.keys(rows)).toEqual([...Object.keys(SERVICES), ...others]);
   });
 });

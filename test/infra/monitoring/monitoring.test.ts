@@ -17,8 +17,9 @@ import {
 } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Deployment } from '../../../functions/contracts/configuration.ts';
+import type { Decision } from '../../../functions/contracts/decisions.ts';
 import type { LedgerDraft } from '../../../functions/contracts/ledger.ts';
-import type { PULSE_METRICS } from '../../../functions/contracts/pulse.ts';
+import { FoundWrong, type PULSE_METRICS } from '../../../functions/contracts/pulse.ts';
 import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
 import {
   FOUND_WRONG_KEY,
@@ -34,6 +35,7 @@ import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-
 import { systemClock } from '../../../functions/platform/clock.ts';
 import { signDocument } from '../../../functions/platform/kms.ts';
 import { withRuntime } from '../../../functions/platform/runtime.ts';
+import { NOTHING_WRONG } from '../../../functions/pulse/found-wrong.ts';
 import { roleArn, type Step, stepName } from '../../../infra/access/role-names.ts';
 import { createApp } from '../../../infra/app.ts';
 import { readConfiguration } from '../../../infra/config/configuration.ts';
@@ -149,12 +151,13 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
         .find(one => one.name === metric && one.dimensions.Workflow === 'pulse')
         ?.values.at(-1)?.value,
     /** What a daily backup of one school leaves behind: its key, an object, the manifests, the entry. */
-    backUp: async (recoveryPointId: string) => {
+    backUp: async (recoveryPointId: string, objects: 'written' | 'adopted' = 'written') => {
       const takenAt = takenAtOf(recoveryPointId);
       const { keyArn } = (await invoke('tenants/ensure-key', { tenant: 's-1' })) as { keyArn: string };
       await invoke('tenants/ensure-key', { tenant: 's-1', recordedKeyArn: keyArn });
       const under = { Bucket: deployment.vaultBucket, ServerSideEncryption: 'aws:kms', SSEKMSKeyId: keyArn } as const;
-      for (const Key of [objectKey('s-1', '5'.repeat(64)), manifestKey('s-1', EMPTY_SHA256)]) {
+      const keys = [objectKey('s-1', '5'.repeat(64)), manifestKey('s-1', EMPTY_SHA256)];
+      for (const Key of objects === 'written' ? keys : []) {
         const put = new PutObjectCommand({ ...under, Key, Body: 'sealed', IfNoneMatch: '*' });
         // What a backup before this one has put there is adopted.
         await as('backup/back-up-tenant')
@@ -395,8 +398,6 @@ describe('pulse and its alarms, as time passes', () => {
       '22T08:31 +snapshot-shared',
       '22T08:31 +object-not-locked',
       '22T08:31 +key-unusable',
-      // That the bucket's policy is another one is seen too, and lasts.
-      '22T08:31 +policy-behind',
       '22T08:31 +tls-not-forced',
       '22T08:31 +schedule-stopped',
     ]);
@@ -431,6 +432,8 @@ describe('pulse and its alarms, as time passes', () => {
       // To its age it is a backup that failed.
       '22T09:16 +backup-failed',
       '22T09:16 +root-manifest-altered',
+      // The bucket's policy has been another one for an hour, longer than a deployment takes.
+      '22T09:16 +policy-behind',
     ]);
 
     // It used everything that its role allows.
@@ -462,7 +465,7 @@ describe('pulse and its alarms, as time passes', () => {
 
   it('counts an accepted loss no more, takes nothing for good by it, and sounds for the next one', async () => {
     const [second, third] = ['20261122t033000z', '20261122t073000z'];
-    const { until, backUp, test, cloud, deployment, invoke, rds, s3, lastValue } = await deploy('accepted', [
+    const { until, backUp, test, cloud, deployment, invoke, rds, s3, as, keys, lastValue } = await deploy('accepted', [
       FIRST,
       second,
       third,
@@ -471,12 +474,12 @@ describe('pulse and its alarms, as time passes', () => {
     await backUp(second);
     await test('20261122t080000z', 'passed');
     await until('2026-11-22T08:16:00Z');
-    const lost = async () => {
+    const left = async (): Promise<FoundWrong> => {
       const { Body } = await s3.send(new GetObjectCommand({ Bucket: deployment.workBucket, Key: FOUND_WRONG_KEY }));
-      return JSON.parse((await Body?.transformToString()) ?? '').lost;
+      return JSON.parse((await Body?.transformToString()) ?? '');
     };
-    // As `daybreak loss accept` does it.
-    const decide = (loss: string) =>
+    const lost = async () => (await left()).lost;
+    const say = (decision: Decision) =>
       withRuntime(
         {
           environment: {},
@@ -485,17 +488,17 @@ describe('pulse and its alarms, as time passes', () => {
           writeLine: () => undefined,
           instances: new Map(),
         },
-        () =>
-          recordDecision(
-            { region: 'eu-west-2', accountId: account },
-            { kind: 'loss.accepted', loss, reason: 'mistake', reference: 'INC-42', by: 'staff-7' },
-          ),
+        () => recordDecision({ region: 'eu-west-2', accountId: account }, decision),
       );
+    // As `daybreak loss accept` does it.
+    const decide = (loss: string) =>
+      say({ kind: 'loss.accepted', loss, reason: 'mistake', reference: 'INC-42', by: 'staff-7' });
     const snapshot = vaultSnapshotId(second, 'app');
     // What is not lost cannot be accepted before it is.
     expect(await decide(`snapshot-missing/${snapshot}`)).toEqual({
       error: expect.stringMatching(/^snapshot-missing\/daybreak-app-\S+: pulse does not find that lost; /),
       hasEnded: true,
+      errorName: 'LossNotFoundError',
     });
     await rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: snapshot }));
     await until('2026-11-22T08:31:00Z');
@@ -535,7 +538,10 @@ describe('pulse and its alarms, as time passes', () => {
     lose(cloud.s3, deployment.evidenceBucket, restoreTestRecordKey('20261122t080000z'));
     await until('2026-11-22T09:16:00Z');
     expect([lastValue('ObjectsNotLocked'), lastValue('LedgerBroken')]).toEqual([1, 1]);
-    const names = [`object-gone/${second}/${manifest}`, 'test-record-altered/20261122t080000z'];
+    const names = [
+      `object-gone/${second}/20261122t091500z/${manifest}`,
+      'test-record-gone/20261122t080000z/20261122t091500z',
+    ];
     expect(await lost()).toEqual([names[0], `snapshot-missing/${vaultSnapshotId(FIRST, 'app')}`, names[1]]);
     for (const name of names) expect(await decide(name)).toEqual({ sequence: expect.any(Number) });
     await until('2026-11-22T09:31:00Z');
@@ -545,13 +551,78 @@ describe('pulse and its alarms, as time passes', () => {
     // A test whose record is lost passed nothing: no age is published since.
     expect(lastValue('NewestPassedRestoreTestAge')).toBe(60 * MINUTE_MS);
 
-    // A backup writes the same manifest again. That it is lost once more is another loss.
-    await backUp(third);
+    // A later recovery point that names it does not make another loss of it.
+    await backUp(third, 'adopted');
     await until('2026-11-22T09:46:00Z');
-    expect(lastValue('ObjectsNotLocked')).toBe(0);
-    lose(cloud.s3, deployment.vaultBucket, manifest);
+    expect([lastValue('ObjectsNotLocked'), (await left()).explained[0]]).toEqual([0, names[0]]);
+
+    // A backup writes the same manifest again. That it is lost once more is another loss.
+    await as('backup/back-up-tenant').send(
+      new PutObjectCommand({
+        Bucket: deployment.vaultBucket,
+        Key: manifest,
+        Body: 'sealed',
+        IfNoneMatch: '*',
+        ServerSideEncryption: 'aws:kms',
+        SSEKMSKeyId: await keyOf(keys, tenantKeyAlias('s-1')),
+      }),
+    );
     await until('2026-11-22T10:01:00Z');
-    expect([lastValue('ObjectsNotLocked'), (await lost())[0]]).toEqual([1, `object-gone/${third}/${manifest}`]);
+    expect([lastValue('ObjectsNotLocked'), (await left()).explained.includes(names[0] ?? '')]).toEqual([0, false]);
+    lose(cloud.s3, deployment.vaultBucket, manifest);
+    await until('2026-11-22T10:16:00Z');
+    expect([lastValue('ObjectsNotLocked'), (await lost())[0]]).toEqual([
+      1,
+      `object-gone/${third}/20261122t101500z/${manifest}`,
+    ]);
+
+    // An acceptance that was wrong is withdrawn: what it took away sounds again.
+    const { acceptances } = await left();
+    expect(acceptances).toEqual([names[0], `snapshot-missing/${snapshot}`, names[1]]);
+    const withdrawn = { kind: 'loss.acceptance-withdrawn', reference: 'INC-43', by: 'staff-8' } as const;
+    expect(await say({ ...withdrawn, loss: `snapshot-missing/${snapshot}` })).toEqual({ sequence: expect.any(Number) });
+    await until('2026-11-22T10:31:00Z');
+    expect([lastValue('SnapshotsMissing'), (await left()).acceptances]).toEqual([2, [names[0], names[1]]]);
+    expect(await say({ ...withdrawn, loss: `snapshot-missing/${snapshot}` })).toMatchObject({
+      error: expect.stringContaining('pulse knows of no acceptance of it'),
+      errorName: 'LossNotFoundError',
+    });
+    await cloud.close();
+  });
+
+  it('leaves word of when it looked, and of what it could not look for, and writes anew what is no list of its own', async () => {
+    const { until, backUp, cloud, deployment, s3, as, rds } = await deploy('looked', [FIRST]);
+    const left = async (): Promise<FoundWrong> => {
+      const { Body } = await s3.send(new GetObjectCommand({ Bucket: deployment.workBucket, Key: FOUND_WRONG_KEY }));
+      return FoundWrong.parse(JSON.parse((await Body?.transformToString()) ?? ''));
+    };
+    await backUp(FIRST);
+    await until('2026-11-22T08:16:00Z');
+    expect(await left()).toEqual({ ...NOTHING_WRONG, lookedAt: '2026-11-22T08:15:00.000Z' });
+    await rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: vaultSnapshotId(FIRST, 'app') }));
+    await until('2026-11-22T08:31:00Z');
+    const role = roleArn(account, stepName('pulse/read-back'));
+    const denied = { Effect: 'Deny', Action: 'rds:DescribeDBSnapshots', Resource: '*' };
+    const allowed = { Effect: 'Allow', Action: '*', Resource: '*' };
+    const permit = (...Statement: object[]) =>
+      cloud.iam.putRole({ arn: role, policies: [{ Version: '2012-10-17', Statement }] });
+    permit(allowed, denied);
+    await until('2026-11-22T08:46:00Z');
+    // What was found earlier is not called right because nobody could look.
+    expect(await left()).toMatchObject({
+      lost: [`snapshot-missing/${vaultSnapshotId(FIRST, 'app')}`],
+      lookedAt: '2026-11-22T08:45:00.000Z',
+      notLookedFor: ['snapshot-missing', 'snapshot-replaced', 'snapshot-unavailable'],
+    });
+    permit(allowed);
+    for (const Body of ['{', '{"lost":[]}', JSON.stringify({ ...(await left()), later: 1 })]) {
+      await as('pulse/read-back').send(
+        new PutObjectCommand({ Bucket: deployment.workBucket, Key: FOUND_WRONG_KEY, Body }),
+      );
+      const next = new Date(cloud.clock.now().getTime() + 15 * MINUTE_MS).toISOString();
+      await until(next);
+      expect(await left()).toMatchObject({ notLookedFor: [], lost: [expect.stringMatching(/^snapshot-missing/)] });
+    }
     await cloud.close();
   });
 
@@ -594,7 +665,7 @@ describe('pulse and its alarms, as time passes', () => {
       new PutObjectCommand({
         Bucket: deployment.workBucket,
         Key: FOUND_WRONG_KEY,
-        Body: JSON.stringify({ tenants: ['s-1', 'left-long-ago'], vaultKeys: [gone] }),
+        Body: JSON.stringify({ ...NOTHING_WRONG, tenants: ['s-1', 'left-long-ago'], vaultKeys: [gone] }),
       }),
     );
     await until('2026-11-22T08:46:00Z');
@@ -651,7 +722,7 @@ describe('pulse and its alarms, as time passes', () => {
       },
     });
     cloud.scheduler.createSchedule(schedule('DISABLED'));
-    const changes = await until('2026-11-22T09:16:00Z');
+    const changes = await until('2026-11-22T09:46:00Z');
     expect(changes).toContain('22T09:01 +pulse-silent');
     expect(sounding()).toEqual(OF_PULSE);
     // Of twenty alarms that sound for want of data, one wakes, once.
@@ -660,7 +731,7 @@ describe('pulse and its alarms, as time passes', () => {
     cloud.scheduler.createSchedule(schedule('ENABLED'));
     await until('2026-11-22T10:16:00Z');
     expect(sounding()).toEqual(UNSAFE_WITHOUT_A_BACKUP);
-    const since = toldSince('2026-11-22T09:16:00Z');
+    const since = toldSince('2026-11-22T09:46:00Z');
     expect(since).toEqual([expect.stringContaining('OK pulse-silent → pagers')]);
     await cloud.close();
   });

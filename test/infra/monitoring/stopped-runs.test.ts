@@ -1,3 +1,5 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { UNDELIVERED_QUEUE } from '../../../functions/contracts/tampering.ts';
 import { rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
@@ -7,12 +9,17 @@ import { signDocument } from '../../../functions/platform/kms.ts';
 import { withRuntime } from '../../../functions/platform/runtime.ts';
 import { stepName, workflowName } from '../../../infra/access/role-names.ts';
 import type { BusEvent } from '../../../infra/local/events/service.ts';
+import { dailyBackup } from '../../../infra/workflows/daily-backup.ts';
+import { AT_ONCE } from '../../../infra/workflows/hours.ts';
+import { restoreTest } from '../../../infra/workflows/restore-test.ts';
 import { AttackedAccount, account, step } from '../access/attacks-account.ts';
 
 const RECORDER = stepName('evidence/append-entry');
 const MINUTE_MS = 60_000;
 const HOUR_MINUTES = 60;
 const scheduledAt = '2026-11-22T02:00:00.000Z';
+
+const STARTED_MS = Date.parse(scheduledAt);
 
 class InvalidConfigurationError extends PermanentError {}
 
@@ -76,6 +83,7 @@ const statusChange = (detail: Record<string, unknown>): BusEvent => ({
     stateMachineArn: `arn:aws:states:eu-west-2:${account}:stateMachine:daybreak-daily-backup`,
     name: 'one',
     status: 'ABORTED',
+    startDate: STARTED_MS,
     ...detail,
   },
 });
@@ -94,7 +102,7 @@ describe('a run that ends without a word', () => {
         sequence: 1,
         recordedAt: '2026-11-22T02:00:00.000Z',
         previousSha256: '0'.repeat(64),
-        eventId,
+        eventId: `${eventId}/${STARTED_MS}`,
         kind,
         actor: `workflow/${workflow}`,
         subject: 'one',
@@ -111,14 +119,19 @@ describe('a run that ends without a word', () => {
     cloud.events.putEvent(statusChange({ name: 'long', status: 'TIMED_OUT' }));
     await minutes(1);
     expect(await own.ledger()).toMatchObject([
-      { eventId: 'backup-failed/long', kind: 'backup.failed', subject: 'long', body: { error: 'TIMED_OUT' } },
+      {
+        eventId: `backup-failed/long/${STARTED_MS}`,
+        kind: 'backup.failed',
+        subject: 'long',
+        body: { error: 'TIMED_OUT' },
+      },
     ]);
   });
 
   it('is recorded once where Step Functions itself failed it, and not where the workflow has recorded or ended it', async () => {
     const cloud = await started();
     const recorded = {
-      eventId: 'backup-failed/late',
+      eventId: `backup-failed/late/${STARTED_MS}`,
       kind: 'backup.failed',
       actor: 'workflow/daily-backup',
       subject: 'late',
@@ -127,8 +140,10 @@ describe('a run that ends without a word', () => {
     await cloud.lambda.invoke(RECORDER, { draft }, cloud.root);
     for (const [name, error] of [
       ['late', 'States.Timeout'],
+      ['late', 'TypeError'],
       ['broken', 'States.QueryEvaluationError'],
       ['broken', 'States.Runtime'],
+      ['unnamed', null],
       ['incomplete', 'RecoveryPointIncompleteError'],
     ]) {
       cloud.events.putEvent(statusChange({ name, status: 'FAILED', error }));
@@ -136,7 +151,40 @@ describe('a run that ends without a word', () => {
     }
     expect(await own.ledger()).toMatchObject([
       draft,
-      { eventId: 'backup-failed/broken', kind: 'backup.failed', subject: 'broken', body: { error: 'FAILED' } },
+      ...['broken', 'unnamed'].map(subject => ({
+        eventId: `backup-failed/${subject}/${STARTED_MS}`,
+        kind: 'backup.failed',
+        subject,
+        body: { error: 'FAILED' },
+      })),
+    ]);
+  });
+
+  it('is recorded where the workflow could not record its failure itself', async () => {
+    const cloud = await started();
+    cloud.lambda.intercept(async ({ functionName, event }, next) => {
+      // What the rule sends; the workflow's own entry names what a step threw.
+      if (functionName === RECORDER && JSON.stringify(event).includes('FAILED')) return next();
+      throw new InvalidConfigurationError('no');
+    });
+    const input = { scheduledAt };
+    const execution = cloud.states.startExecution({ stateMachine: workflowName('daily-backup'), name: 'one', input });
+    await minutes(1);
+    expect([execution.status, execution.error]).toEqual(['FAILED', 'InvalidConfigurationError']);
+    expect(await own.ledger()).toMatchObject([
+      { eventId: `backup-failed/one/${STARTED_MS}`, kind: 'backup.failed', subject: 'one', body: { error: 'FAILED' } },
+    ]);
+  });
+
+  it('is recorded again where its name is given again, after Step Functions has forgotten it', async () => {
+    const cloud = await started();
+    for (const startDate of [STARTED_MS, STARTED_MS, STARTED_MS + 91 * 24 * HOUR_MINUTES * MINUTE_MS]) {
+      cloud.events.putEvent(statusChange({ startDate }));
+      await minutes(1);
+    }
+    expect((await own.ledger()).map(({ eventId }) => eventId)).toEqual([
+      `backup-failed/one/${STARTED_MS}`,
+      `backup-failed/one/${STARTED_MS + 91 * 24 * HOUR_MINUTES * MINUTE_MS}`,
     ]);
   });
 
@@ -165,7 +213,11 @@ describe('a run that ends without a word', () => {
     const lastedMs = Number(execution.stopDate) - execution.startDate.getTime();
     expect([execution.status, Math.floor(lastedMs / HOUR_MINUTES / MINUTE_MS)]).toEqual(['FAILED', 8]);
     expect(await own.ledger()).toMatchObject([
-      { eventId: 'backup-failed/late', kind: 'backup.failed', body: { error: 'TypeError' } },
+      {
+        eventId: `backup-failed/late/${execution.startDate.getTime()}`,
+        kind: 'backup.failed',
+        body: { error: 'TypeError' },
+      },
     ]);
   });
 
@@ -207,15 +259,15 @@ describe('a run that ends without a word', () => {
     await minutes(4);
     const queue = `arn:aws:sqs:eu-west-2:${account}:${UNDELIVERED_QUEUE}`;
     expect(cloud.queues.receiveAll(queue)).toMatchObject([
-      { requestPayload: { draft: { eventId: 'backup-failed/one', body: { error: 'ABORTED' } } } },
+      { requestPayload: { draft: { eventId: `backup-failed/one/${STARTED_MS}`, body: { error: 'ABORTED' } } } },
     ]);
     await minutes(1);
     expect(cloud.alarms.stateOf('daybreak-tampering-not-recorded')).toBe('ALARM');
   });
 });
 
-describe('what no rule hears', () => {
-  it('is a failure: the workflow records that itself, once', async () => {
+describe('what is recorded once', () => {
+  it('is a failure that the workflow records itself, though the rule hears of it as well', async () => {
     const cloud = await started();
     cloud.lambda.intercept(async ({ functionName }, next) => {
       if (functionName === RECORDER) return next();
@@ -225,19 +277,51 @@ describe('what no rule hears', () => {
     const execution = cloud.states.startExecution({ stateMachine: workflowName('daily-backup'), name: 'one', input });
     await minutes(HOUR_MINUTES);
     expect(execution.status).toBe('FAILED');
-    const failure = { eventId: 'backup-failed/one', subject: 'one', body: { error: 'InvalidConfigurationError' } };
+    const failure = {
+      eventId: `backup-failed/one/${STARTED_MS}`,
+      subject: 'one',
+      body: { error: 'InvalidConfigurationError' },
+    };
     expect(await own.ledger()).toMatchObject([failure]);
     // Stopped after it had recorded its failure, it fails once.
     cloud.events.putEvent(statusChange({}));
     await cloud.invocations.settle();
     expect(await own.ledger()).toMatchObject([failure]);
   });
+});
 
-  it('is anything but a stopped backup or restore test', async () => {
+describe('what no rule hears', () => {
+  it('is an end that the workflow has recorded: each, and none that a step could end it by', async () => {
+    const { events } = await started();
+    const files = (await readdir('functions', { recursive: true })).filter(name => name.endsWith('.ts'));
+    const texts = await Promise.all(files.map(name => readFile(join('functions', name), 'utf8')));
+    const thrown = texts.flatMap(text => [...text.matchAll(/class (\w+)/g)].map(([, name]) => name));
+    expect(thrown).toContain('RootManifestInvalidError');
+    const references = { functionArn: (name: string) => name, workBucket: 'work', atOnce: AT_ONCE };
+    for (const [workflow, { States }] of Object.entries({
+      'daily-backup': dailyBackup(references),
+      'restore-test': restoreTest(references),
+    })) {
+      // `Failed` ends a run by what a step threw.
+      const errors = Object.entries(States).flatMap(([name, state]) =>
+        state.Type === 'Fail' && name !== 'Failed'
+          ? [...state.Error.matchAll(/(?:RecoveryPoint|RestoreTest)\w+/g)].map(([error]) => error)
+          : [],
+      );
+      expect(errors).toHaveLength(workflow === 'daily-backup' ? 1 : 3);
+      const stateMachineArn = `arn:aws:states:eu-west-2:${account}:stateMachine:daybreak-${workflow}`;
+      const heard = (error: string) => events.rulesFor(statusChange({ stateMachineArn, status: 'FAILED', error }));
+      expect(errors.flatMap(heard)).toEqual([]);
+      expect(errors.filter(error => thrown.includes(error))).toEqual([]);
+      expect(heard('TypeError')).toEqual([`daybreak-stopped-${workflow}`]);
+    }
+  });
+
+  it('is anything but a backup or restore test that ended without a result', async () => {
     const { events } = await started();
     const daily = `arn:aws:states:eu-west-2:${account}:stateMachine:daybreak-daily-backup`;
     expect(events.rulesFor(statusChange({}))).toEqual(['daybreak-stopped-daily-backup']);
-    for (const status of ['RUNNING', 'SUCCEEDED', 'FAILED', 'PENDING_REDRIVE']) {
+    for (const status of ['RUNNING', 'SUCCEEDED', 'PENDING_REDRIVE']) {
       expect(events.rulesFor(statusChange({ status }))).toEqual([]);
     }
     for (const stateMachineArn of [`${daily}/BackUpTenants`, `${daily}-2`, daily.replace(account, '999988887777')]) {

@@ -147,6 +147,33 @@ const TAMPERING: readonly Row[] = [
       },
     ),
   ),
+  ...each(
+    'findings',
+    [
+      'PutObject',
+      'PostObject',
+      'CopyObject',
+      'CreateMultipartUpload',
+      'UploadPart',
+      'UploadPartCopy',
+      'CompleteMultipartUpload',
+      'DeleteObject',
+    ],
+    {
+      requestParameters: { bucketName: bucket('work'), key: 'pulse/found-wrong.json' },
+      resources: [{ type: 'AWS::S3::Object', ARN: `arn:aws:s3:::${bucket('work')}/pulse/found-wrong.json` }],
+      category: 'Data',
+    },
+  ),
+  [
+    'findings',
+    'DeleteObjects',
+    {
+      requestParameters: { bucketName: bucket('work'), delete: '' },
+      resources: [{ type: 'AWS::S3::Object', ARNPrefix: `arn:aws:s3:::${bucket('work')}/` }],
+      category: 'Data',
+    },
+  ],
   ...each('trail', ['StopLogging', 'DeleteTrail', 'UpdateTrail'], parameters({ name: 'daybreak' })),
   ['trail', 'StopLogging', parameters({ name: arn('cloudtrail', 'trail/daybreak') })],
   ...each('trail', ['PutEventSelectors', 'PutInsightSelectors'], parameters({ trailName: 'daybreak' })),
@@ -263,7 +290,17 @@ const ELSEWHERE: readonly Row[] = [
       category: 'Data',
     },
   ],
-  ['objects', 'DeleteObject', { ...parameters({ bucketName: bucket('work') }), category: 'Data' }],
+  ...['DeleteObject', 'PutObjectAcl'].map(
+    (name): Row => [
+      'objects',
+      name,
+      {
+        ...parameters({ bucketName: bucket('work'), key: 'work/a' }),
+        resources: [{ type: 'AWS::S3::Object', ARN: `arn:aws:s3:::${bucket('work')}/work/a` }],
+        category: 'Data',
+      },
+    ],
+  ),
   ['trail', 'StopLogging', parameters({ name: 'organization' })],
   ['trail-log', 'DeleteLogGroup', parameters({ logGroupName: '/app' })],
   ['trail-log', 'CreateLogStream', parameters({ logGroupName: '/daybreak/trail' })],
@@ -372,10 +409,30 @@ describe('a tamper rule', () => {
         writer,
       ],
     ),
+    ...(
+      [
+        ['PutObject', 'pulse/read-back'],
+        ['DeleteObjects', 'restore-test/verify-objects'],
+        ['DeleteObjects', 'restore-test/tear-down'],
+      ] as const
+    ).map(([name, doer]): [TamperRuleId, string, Partial<Deed>, typeof doer] => {
+      const key = name === 'PutObject' ? 'pulse/found-wrong.json' : undefined;
+      const [place, ARN] = [key && { key }, `arn:aws:s3:::${bucket('work')}/${key ?? ''}`];
+      return [
+        'findings',
+        name,
+        {
+          requestParameters: { bucketName: bucket('work'), ...place },
+          resources: [{ type: 'AWS::S3::Object', [key ? 'ARN' : 'ARNPrefix']: ARN }],
+          category: 'Data',
+        },
+        doer,
+      ];
+    }),
   ])('%s leaves %s to whom it belongs', async (rule, name, deed, expected) => {
     const row: Row = [rule, name, deed];
     expect(await noticed(row, step(expected))).toEqual([]);
-    expect(await noticed(row, step('pulse/read-back'))).toEqual([rule]);
+    expect(await noticed(row, step('backup/list-tenants'))).toEqual([rule]);
   });
 
   it("grants fires for Daybreak's own keys whoever asks RDS, and not for RDS itself", async () => {
@@ -541,6 +598,54 @@ describe('what a rule notices', () => {
       ['tampering.seen', 'principal', 'daybreak-backup-plan'],
       ['upgrade.seen', 'deployment', 'daybreak-backup-plan'],
     ]);
+    await cloud.close();
+  });
+
+  it('is a role that this release does not have, also where the deployment makes it', async () => {
+    const cloud = await started();
+    const deed = (eventName: string, requestParameters: object): Row => [
+      'identity',
+      eventName,
+      { requestParameters: { ...requestParameters }, awsRegion: 'us-east-1' },
+    ];
+    // A deployment of this release, and the end of what an earlier one had.
+    for (const name of ['CreateRole', 'PutRolePolicy', 'UpdateAssumeRolePolicy', 'AttachRolePolicy', 'DeleteRole']) {
+      for (const role of ['daybreak-backup-plan', 'daybreak-daily-backup', 'daybreak-scheduler']) {
+        does(deployer, deed(name, { roleName: role }));
+      }
+    }
+    for (const name of ['DetachRolePolicy', 'DeleteRolePolicy', 'DeleteRole']) {
+      does(deployer, deed(name, { roleName: 'daybreak-backup-of-old' }));
+    }
+    does(deployer, deed('CreatePolicyVersion', { policyArn: `arn:aws:iam::${account}:policy/daybreak-guardrails` }));
+    await minutes(2);
+    expect(own.sounding()).toEqual([]);
+    expect(new Set((await own.ledger()).map(({ kind }) => kind))).toEqual(new Set(['upgrade.seen']));
+    const from = (await own.ledger()).length;
+    for (const name of ['CreateRole', 'UpdateAssumeRolePolicy', 'AttachRolePolicy', 'PutRolePolicy']) {
+      does(deployer, deed(name, { roleName: 'daybreak-export-mine' }));
+    }
+    does(deployer, deed('CreateRole', { roleName: 'reader', path: '/daybreak-backup-x/' }));
+    await minutes(2);
+    expect(own.sounding()).toEqual(['tamper-foreign-role']);
+    expect(cloud.alarms.stateOf('daybreak-pager')).toBe('ALARM');
+    const seen = (await own.ledger()).slice(from);
+    // Each is recorded by a call of its own, in any order.
+    expect(seen.map(({ kind, body }) => `${kind} ${body.eventName}`).toSorted()).toEqual([
+      'tampering.seen AttachRolePolicy',
+      'tampering.seen CreateRole',
+      'tampering.seen CreateRole',
+      'tampering.seen PutRolePolicy',
+      'tampering.seen UpdateAssumeRolePolicy',
+    ]);
+    expect(seen.find(({ body }) => body.eventName === 'UpdateAssumeRolePolicy')).toMatchObject({
+      subject: 'daybreak-export-mine',
+      actor: expect.stringMatching(/^principal\//),
+    });
+    await minutes(17);
+    does(administrator, deed('CreateRole', { roleName: 'daybreak-export-mine' }));
+    await minutes(2);
+    expect(own.sounding()).toEqual(['tamper-identity', 'tamper-foreign-role']);
     await cloud.close();
   });
 

@@ -1,11 +1,10 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Resource } from '../../../infra/access/permission.ts';
 import { STEPS, stepName, WORKFLOWS } from '../../../infra/access/role-names.ts';
 import { DISTRIBUTED_WORKFLOWS } from '../../../infra/access/writers.ts';
-import { createApp } from '../../../infra/app.ts';
 import { SupplierConfiguration } from '../../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../../infra/config/example.ts';
 import { STEP_DEFINITIONS } from '../../../infra/steps/definitions.ts';
@@ -14,14 +13,13 @@ import type { StepDefinition } from '../../../infra/steps/step.ts';
 import { DEFINITIONS } from '../../../infra/workflows/definitions.ts';
 import type { invoke } from '../../../infra/workflows/states-language.ts';
 import { LOADS, NOT_MEASURED } from '../../bench/scale/loads.ts';
+import { exampleTemplates, type Resources } from '../../fixtures/example-templates.ts';
 import { definedIn, findForgotten, handlersIn, type Known } from './forgotten.ts';
 
 const PROJECT = join(import.meta.dirname, '../../..');
 const scratch = mkdtempSync(join(tmpdir(), 'daybreak-forgotten-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
-// biome-ignore lint/suspicious/noExplicitAny: templates are JSON; what is read of them says what is in them.
-type Resources = Readonly<Record<string, { Type: string; Properties: any }>>;
 interface Conditions {
   readonly ArnLike: Readonly<Record<string, string | string[]>>;
 }
@@ -43,17 +41,12 @@ const definitions = Object.fromEntries(
 
 let known: Known;
 beforeAll(async () => {
-  const outdir = join(scratch, 'out');
-  createApp(exampleConfiguration, { outdir, bundle: false, check: false }).synth();
-  const read = (stack: string): Resources =>
-    JSON.parse(readFileSync(join(outdir, `Daybreak${stack}.template.json`), 'utf8')).Resources;
-  const vault = read('Vault');
-  const workflows = read('Workflows');
+  const { Vault: vault, Workflows: workflows, Monitoring: monitoring } = exampleTemplates();
   const stepCalled = (name: string) => STEPS.find(step => stepName(step) === name) ?? name;
   const scheduled = ofType(workflows, 'AWS::Scheduler::Schedule').map(({ Target }) =>
     stepCalled(workflows[Target.Arn['Fn::GetAtt'][0]]?.Properties.FunctionName),
   );
-  const ruled = ofType(read('Monitoring'), 'AWS::Lambda::Permission').map(({ FunctionName }) =>
+  const ruled = ofType(monitoring, 'AWS::Lambda::Permission').map(({ FunctionName }) =>
     stepCalled(FunctionName.slice(FunctionName.lastIndexOf(':') + 1)),
   );
   known = {

@@ -9,6 +9,7 @@ export interface Retrier {
   readonly BackoffRate: number;
   readonly MaxAttempts: number;
   readonly MaxDelaySeconds: number;
+  readonly JitterStrategy?: 'FULL';
 }
 export interface State {
   readonly Type: string;
@@ -21,7 +22,11 @@ export interface State {
   readonly TimeoutSeconds?: number | string;
   readonly Arguments?: { readonly FunctionName: string };
   readonly ToleratedFailurePercentage?: number;
-  readonly ItemProcessor?: Graph;
+  readonly Seconds?: number | string;
+  readonly Assign?: Readonly<Record<string, unknown>>;
+  readonly MaxConcurrency?: number;
+  readonly ItemSelector?: Readonly<Record<string, unknown>>;
+  readonly ItemProcessor?: Graph & { readonly ProcessorConfig?: { readonly Mode: string } };
   readonly Branches?: readonly Graph[];
 }
 export interface Graph {

@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import type { Step } from '../../../infra/access/role-names.ts';
 import { STEP_DEFINITIONS } from '../../../infra/steps/definitions.ts';
 import { dailyBackup } from '../../../infra/workflows/daily-backup.ts';
+import { DEFINITIONS } from '../../../infra/workflows/definitions.ts';
+import { AT_ONCE } from '../../../infra/workflows/hours.ts';
 import { restoreTest } from '../../../infra/workflows/restore-test.ts';
+import type { WorkflowDefinition } from '../../../infra/workflows/states-language.ts';
 import { runWorkflow } from './workflow-run.ts';
+import { worstHistories } from './worst-history.ts';
 
 const recoveryPointId = '20261122t023000z';
 const scheduledAt = '2026-11-22T02:30:00.000Z';
@@ -22,7 +27,7 @@ async function run(instances: number, hours: { snapshot: number; copy: number; m
     return elapsedMs() - from >= lasts * HOUR_MS;
   };
   const ids = Array.from({ length: instances }, (_, index) => `i${index}`);
-  const { execution } = await runWorkflow(
+  const { execution, histories } = await runWorkflow(
     dailyBackup,
     {
       'backup/plan': () => ({
@@ -73,17 +78,16 @@ async function run(instances: number, hours: { snapshot: number; copy: number; m
       },
     },
   );
-  return { status: execution.status, events: execution.history.events.length, failures };
+  return { status: execution.status, histories: histories(), failures };
 }
 
 describe('the history of a daily backup', () => {
-  const most = STEP_DEFINITIONS['backup/plan'].builtFor.items;
-
-  it('of as many instances as it is built for stays below 25,000 events while RDS takes half a day and functions wake', async () => {
+  it('is one for each measurement, snapshot and copy, and short while RDS takes half a day and functions wake', async () => {
     const hours = { snapshot: 4, copy: 6, measuring: 2 };
-    const { status, events, failures } = await run(most, hours, IDLE_MS);
-    expect([status, failures]).toEqual(['SUCCEEDED', Array.from({ length: most }, () => null)]);
-    expect(events).toBeLessThan(24_000);
+    const { status, histories, failures } = await run(12, hours, IDLE_MS);
+    expect([status, failures]).toEqual(['SUCCEEDED', Array.from({ length: 12 }, () => null)]);
+    expect(histories).toHaveLength(1 + 3 * 12);
+    expect(Math.max(...histories)).toBeLessThan(2000);
   });
 
   it('of one instance asks every half a minute at first', async () => {
@@ -91,17 +95,18 @@ describe('the history of a daily backup', () => {
     expect(quick.failures).toEqual([null]);
     // Six minutes each, asked for twelve times more, at nine events.
     const none = await run(1, { snapshot: 0, copy: 0, measuring: 0 });
-    expect(quick.events - none.events).toBe(2 * 12 * 9);
+    const sum = (all: readonly number[]) => all.reduce((total, events) => total + events, 0);
+    expect(sum(quick.histories) - sum(none.histories)).toBe(2 * 12 * 9);
   });
 });
 
 describe('the history of a restore test', () => {
-  it('of as many snapshots as there are instances stays below 25,000 events while restores take all their time and functions wake', async () => {
+  it('is one for each snapshot, and short while restores take their time and functions wake', async () => {
     const [restoreTestId, testedId] = ['20261205t043000z', '20261205t023000z'];
-    const ids = Array.from({ length: STEP_DEFINITIONS['backup/plan'].builtFor.items }, (_, index) => `i${index}`);
+    const ids = Array.from({ length: 8 }, (_, index) => `i${index}`);
     const since = new Map<string, number>();
     let elapsedMs = () => 0;
-    const { execution } = await runWorkflow(
+    const { execution, histories } = await runWorkflow(
       restoreTest,
       {
         'restore-test/choose': () => ({
@@ -116,7 +121,7 @@ describe('the history of a restore test', () => {
         'restore-test/describe-instance': ({ instanceId }) => {
           const from = since.get(instanceId) ?? elapsedMs();
           since.set(instanceId, from);
-          // Ten at each of four places, within twelve hours.
+          // Two at each of four places.
           const available = elapsedMs() - from >= 1.1 * HOUR_MS;
           const endpoint = { host: 'restored.example', port: 5432, resourceId: 'db-COPY' };
           return available ? { available, endpoint } : { available, endpoint: null };
@@ -150,6 +155,42 @@ describe('the history of a restore test', () => {
       },
     );
     expect([execution.status, since.size]).toEqual(['SUCCEEDED', ids.length]);
-    expect(execution.history.events.length).toBeLessThan(24_000);
+    expect(histories()).toHaveLength(1 + ids.length);
+    expect(Math.max(...histories())).toBeLessThan(2000);
+  });
+});
+
+describe('the worst history, as the definitions themselves have it', () => {
+  const ARN = 'arn:aws:lambda:eu-west-2:111122223333:function:';
+  const references = { functionArn: (step: Step) => `${ARN}${step}`, workBucket: 'work', atOnce: AT_ONCE };
+  const stepOf = (name: string) => name.slice(ARN.length) as Step;
+  const most = STEP_DEFINITIONS['backup/plan'].builtFor.items;
+  // All that is built for, in one place: databases of one instance, drafts of one run of the janitor.
+  const items = { TestDatabases: most, MeasureAfter: most, RecordInstances: most, RecordSnapshots: most };
+  // A key that was recorded is not new.
+  const once = ['TenantKeyRecorded', 'SettledTenantKeyRecorded'];
+  const worst = (definition: WorkflowDefinition, sizes: Readonly<Record<string, number>>) =>
+    worstHistories(JSON.parse(JSON.stringify(definition)), { items: sizes, once, stepOf });
+
+  it.each(Object.entries(DEFINITIONS))(
+    'of each execution of %s stays below 25,000 events, whatever refuses',
+    (_name, define) => {
+      const histories = worst(define(references), items);
+      expect(Object.entries(histories).filter(([, events]) => events >= 25_000)).toEqual([]);
+      expect(histories['']).toBeGreaterThan(100);
+    },
+  );
+
+  it('would not where all instances had one history, or a refused call were tried again as often as before', () => {
+    const inline = JSON.parse(JSON.stringify(restoreTest(references)).replace('"DISTRIBUTED"', '"INLINE"'));
+    // What its children get beside their items stands in the execution's own variables.
+    expect(worst(inline, { ...items, TestSnapshots: most, TestDatabases: 1 })['']).toBeGreaterThan(40_000);
+    const hasty = JSON.parse(
+      JSON.stringify(dailyBackup(references)).replaceAll(
+        '"IntervalSeconds":15,"BackoffRate":2,"MaxAttempts":7,"MaxDelaySeconds":240',
+        '"IntervalSeconds":5,"BackoffRate":2,"MaxAttempts":18,"MaxDelaySeconds":60',
+      ),
+    );
+    expect(worst(hasty, items).BackUpInstances).toBeGreaterThan(25_000);
   });
 });

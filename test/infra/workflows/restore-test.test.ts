@@ -324,7 +324,7 @@ describe('the restore test', () => {
     expect(inputsOf('evidence/append-entry')).toEqual([
       {
         draft: {
-          eventId: `restore-test-failed/${execution.name}`,
+          eventId: `restore-test-failed/${execution.name}/${execution.startDate.getTime()}`,
           kind: 'restore-test.failed',
           actor: 'workflow/restore-test',
           subject: restoreTestId,

@@ -104,6 +104,8 @@ export async function runWorkflow(
   return {
     execution,
     calls,
+    /** How many events the history of each execution has, its children's too. */
+    histories: () => local.states.listExecutions().map(({ history }) => history.events.length),
     inputsOf: (step: ContractedStep) => calls.filter(call => call.step === step).map(({ input }) => input),
     /** The outputs of a distributed map's children that succeeded, by the manifest of its result writer. */
     async mapResults(manifestKey: string): Promise<Json[]> {

@@ -116,7 +116,7 @@ describe('the entries of a ledger', () => {
 it('finds nothing in an empty ledger', async () => {
   const empty = await openLedger();
   const found = await empty.run(() => findEntries('evidence', EVERYTHING));
-  expect(found).toEqual({ entries: [], summed: [], lookedAt: null, isComplete: true });
+  expect(found).toEqual({ entries: [], summed: [], upgraded: [], lookedAt: null, isComplete: true });
   expect(describeEntries(found, undefined, FILE)).toBe('no entry matches');
   empty.s3.close();
 });

@@ -29,7 +29,7 @@ const show = (kind: RegisterKind, ...more: string[]) =>
 function add(kind: RegisterKind, content: RegisterContent, id: string | null = null): Promise<string> {
   const { deployment, clock, run } = ledger;
   const record: Recorder = async decision => {
-    await append(describeDecision(decision, [], { coolingOffDays: 7 }), clock.now(), deployment);
+    await append(describeDecision(decision, undefined, clock.now(), { coolingOffDays: 7 }), clock.now(), deployment);
   };
   return run(async () => (await addEntry(deployment, { kind, id, content, by: 'staff-7' }, record)).id);
 }

@@ -27,8 +27,12 @@ it('has these verbs, with these options', () => {
   expect(Object.fromEntries(tree)).toEqual({
     'loss list': target,
     'loss accept': [...target, '--loss', '--reason', '--reference', '--by'],
+    'loss withdraw': [...target, '--loss', '--reference', '--by'],
     'evidence verify': [...target, '--ledger-key', '--entry-key', '--signing-key'],
     'evidence show': [...target, '--kind', '--since', '--subject', '--limit'],
+    'retention show': ['--configuration', '--markdown'],
+    'retention plan': ['--configuration', '--local', '--profile'],
+    'retention explain': ['--id', '--configuration', '--local', '--profile'],
     ...Object.fromEntries(
       Object.entries(REGISTER).flatMap(([kind, { id, words, clear }]) => [
         [`register ${kind} add`, [...target, ...(id ? ['--id'] : []), ...words, '--by']],

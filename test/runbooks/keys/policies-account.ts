@@ -39,7 +39,8 @@ export class PoliciesAccount {
     const clientConfiguration = cloud.clientConfiguration(principal);
     const { requestHandler } = clientConfiguration;
     const runtime: Runtime = {
-      environment: {},
+      // What pulse is told of this release; the administrator's command reads none of it.
+      environment: cloud.lambda.environmentOf('daybreak-pulse-read-back'),
       clock: cloud.clock,
       clientConfiguration: {
         ...clientConfiguration,

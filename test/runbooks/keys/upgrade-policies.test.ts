@@ -5,16 +5,19 @@ import { tenantKeyPolicy } from '../../../functions/platform/tenant-key-policy.t
 import { readPolicies } from '../../../functions/pulse/read-policies.ts';
 import { operatorPolicy } from '../../../infra/access/operator-policy.ts';
 import { responderPolicy } from '../../../infra/access/responder-policy.ts';
-import { roleArn } from '../../../infra/access/role-names.ts';
+import { roleArn, stepName } from '../../../infra/access/role-names.ts';
 import type { Principal } from '../../../infra/local/service.ts';
+import { describeEntries } from '../../../runbooks/cli/describe-entries.ts';
+import { findEntries } from '../../../runbooks/cli/find-entries.ts';
 import { recordDecision } from '../../../runbooks/cli/record-decision.ts';
 import { announceUpgraded, planUpgrade } from '../../../runbooks/keys/plan-upgrade.ts';
 import type { SurveyedPolicy } from '../../../runbooks/keys/survey-policies.ts';
+import { UpgradeNotRecordedError } from '../../../runbooks/keys/upgrade-policies.ts';
 import { account, operator, step, widened } from '../../infra/access/attacks-account.ts';
 import { killUpgrades, whatRolesMay } from './killed-upgrades.ts';
 import { countStates, earlier, PoliciesAccount } from './policies-account.ts';
 
-const OWN_POLICIES = 13;
+const OWN_POLICIES = 14;
 const TENANTS = ['oak', 'elm', 'ash'];
 const ALL = OWN_POLICIES + TENANTS.length;
 
@@ -40,7 +43,7 @@ describe('what is deployed', () => {
     ).toEqual([]);
     expect(surveyed.map(({ subject }) => subject).sort()).toEqual(
       [
-        ...['entries', 'ledger', 'logs', 'register', 'signing', 'tenant-ids', 'trail', 'vault'].map(
+        ...['alarms', 'entries', 'ledger', 'logs', 'register', 'signing', 'tenant-ids', 'trail', 'vault'].map(
           name => `alias/daybreak/${name}`,
         ),
         ...TENANTS.map(name => `alias/daybreak/tenant/${name}`),
@@ -95,6 +98,51 @@ describe('policies of an earlier release', () => {
     expect(put.map(({ toSha256 }) => toSha256)).toEqual(expect.arrayContaining(stands));
   });
 
+  it('leave no line for each put that was recorded before, and one for every other', async () => {
+    const keyOf = async (policy: PolicyName) => {
+      const { place } = find(await own.check(), policy);
+      return place.kind === 'key' ? place.keyArn : '';
+    };
+    // Somebody makes use of the noise: another policy, the right one once more, and that of one school on another's key.
+    const all = await own.check();
+    const [oak, elm] = ['oak', 'elm'].map(name =>
+      all.find(({ subject }) => subject === `alias/daybreak/tenant/${name}`),
+    );
+    const vaultKey = find(all, 'vault-key');
+    await own.put(vaultKey, earlier(vaultKey.needed));
+    await own.put(vaultKey, vaultKey.needed);
+    if (oak && elm) await own.put(oak, elm.needed);
+    if (oak) await own.put(oak, oak.needed);
+    await own.account.cloud.invocations.settle();
+    const show = (limit?: number) =>
+      own.run(
+        () =>
+          findEntries(own.account.bucketName('evidence'), { kinds: [], subject: undefined, since: undefined, limit }),
+        operator,
+      );
+    const found = await show();
+    const keys = ALL - 5;
+    expect(found.upgraded).toMatchObject([{ actor: expect.stringMatching(/^principal\/AROA/), entryCount: keys }]);
+    const puts = found.entries.filter(({ body }) => body.eventName === 'PutKeyPolicy' && body.rule === 'key-changed');
+    // Those that made the policies old, and the four above.
+    expect(puts).toHaveLength(keys + 4);
+    expect(puts.every(({ actor }) => actor === 'root')).toBe(true);
+    expect(puts.slice(-4).map(({ subject }) => subject)).toEqual([
+      ...Array(2).fill(await keyOf('vault-key')),
+      ...Array(2).fill(oak?.place.kind === 'key' && oak.place.keyArn),
+    ]);
+    // The newest six: the upgrade's own lie between the fourth and the fifth.
+    const newest = await show(6);
+    expect(newest.entries).toEqual(found.entries.slice(-6));
+    expect([newest.isComplete, newest.upgraded]).toEqual([false, found.upgraded]);
+    expect(describeEntries(newest, undefined, { width: undefined, hasColour: false, redraws: false })).toMatch(
+      new RegExp(
+        `^and ${keys} policies put by principal/AROA\\w+ as the upgrade of \\S+ had recorded, between entries`,
+        'm',
+      ),
+    );
+  });
+
   it('lock nobody out, whichever request the upgrade was killed at, and are finished by the next run', async () => {
     await killUpgrades(own, 'request');
     expect(countStates(await own.check())).toEqual({ current: ALL });
@@ -118,6 +166,34 @@ describe('policies of an earlier release', () => {
     ]);
     expect(first?.body.policies).toMatchObject([{ policy: 'vault-key' }]);
     expect(second?.body.policies).toMatchObject([{ policy: 'log-key' }]);
+  });
+
+  it('are not put where the ledger refuses for another reason, which no policy mends', async () => {
+    const vaultKey = find(await own.check(), 'vault-key');
+    await own.put(vaultKey, earlier(vaultKey.needed));
+    const { lambda, states } = own.account.cloud;
+    const refuse = async (because: (executionName: string) => void) => {
+      lambda.intercept(async ({ functionName }, next) => {
+        if (functionName !== stepName('evidence/append-entry')) return next();
+        const running = states.listExecutions().find(one => one.status === 'RUNNING');
+        return because(running?.arn ?? '');
+      });
+      const upgrade = own.upgrade();
+      await expect(upgrade).rejects.toBeInstanceOf(UpgradeNotRecordedError);
+      await expect(upgrade).rejects.toThrow('0 policies were changed, and the ledger did not take the entry');
+      expect(countStates(await own.check())).toEqual({ current: ALL - 1, behind: 1 });
+    };
+    for (const name of ['LedgerBrokenError', 'LedgerDraftError', 'ObjectKeyUnusableError', 'TypeError']) {
+      await refuse(() => {
+        throw Object.assign(new Error(`${name} of a test`), { name });
+      });
+    }
+    // Who stops a run names the error as he likes.
+    await refuse(arn => {
+      states.stopExecution(arn, 'ObjectAccessDeniedError', 'stopped by a test');
+    });
+    lambda.intercept(undefined);
+    expect((await own.upgrade()).changedCount).toBe(1);
   });
 });
 
@@ -233,6 +309,19 @@ describe('pulse', () => {
     expect(await count([])).toBe(1);
     await own.upgrade();
   });
+
+  it('counts each that says something else, whatever its version says', async () => {
+    const surveyed = await own.check();
+    for (const one of surveyed.filter(({ policy }) => policy !== 'tenant-key')) {
+      const [first, ...others] = one.needed.Statement;
+      await own.put(one, { ...one.needed, Statement: [{ ...first, Sid: 'Another' }, ...others] });
+      expect([one.subject, await count([])]).toEqual([one.subject, 1]);
+      // As AWS may hand it back: in another order, one value for a list of one.
+      await own.put(one, JSON.parse(JSON.stringify({ ...one.needed, Statement: one.needed.Statement.toReversed() })));
+      expect([one.subject, await count([])]).toEqual([one.subject, 0]);
+      await own.put(one, one.needed);
+    }
+  });
 });
 
 describe('who upgrades', () => {
@@ -314,6 +403,9 @@ it('looks at 1,100 tenants’ keys within the quotas of KMS', async () => {
   const made = own.requests.slice(from);
   expect(made.filter(({ name }) => name === 'GetKeyPolicy')).toHaveLength(ALL - 5 + COUNT);
   const reads = made.filter(({ name }) => /^GetKeyPolicy$|policy$/.test(name));
+  // 12 pages of aliases, and one question for each policy: 45 s, without a call for each key's state.
+  expect(made).toHaveLength(12 + ALL + COUNT);
+  expect((made.at(-1)?.atMs ?? 0) - (made[0]?.atMs ?? 0)).toBeLessThan(46_000);
   const inOneSecond = reads.map(
     ({ atMs }) => reads.filter(other => other.atMs >= atMs && other.atMs < atMs + 1000).length,
   );

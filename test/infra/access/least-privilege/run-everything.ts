@@ -37,6 +37,7 @@ import {
 import { canonicalJson, sha256Hex } from '../../../../functions/platform/canonical-json.ts';
 import { signDocument } from '../../../../functions/platform/kms.ts';
 import { withRuntime } from '../../../../functions/platform/runtime.ts';
+import { NOTHING_WRONG } from '../../../../functions/pulse/found-wrong.ts';
 import { roleArn, type Step, stepName, type Workflow, workflowName } from '../../../../infra/access/role-names.ts';
 import { lose } from '../../../../infra/local/s3/damage.ts';
 import type { AwsRequest } from '../../../../infra/local/service.ts';
@@ -360,14 +361,8 @@ class BadDay {
   /** A person accepts what pulse found lost. */
   async acceptLoss(): Promise<void> {
     const { cloud } = this.#account;
-    const loss = 'object-gone/tenants/oak/objects/ff';
-    const found = {
-      tenants: [],
-      vaultKeys: [],
-      ledgerState: false,
-      lost: [loss],
-      lostAt: cloud.clock.now().toISOString(),
-    };
+    const loss = 'object-gone/20261122t023000z/20261122t090000z/tenants/oak/objects/ff';
+    const found = { ...NOTHING_WRONG, lost: [loss], lookedAt: cloud.clock.now().toISOString() };
     await this.#put('pulse/read-back', this.#deployment.workBucket, FOUND_WRONG_KEY, JSON.stringify(found));
     const decision = { kind: 'loss.accepted', loss, reason: 'drill', reference: 'D-1', by: 'p-1' };
     const { arn } = cloud.states.startExecution({ stateMachine: 'daybreak-record-decision', input: { decision } });

@@ -52,9 +52,9 @@ const firstOf = ({ Resources }: Template, type: string) => {
   return found;
 };
 
-/** The ARN of a key that the vault's stack passes on. */
-function keyArnIn(deployed: DeployedStacks, id: string): string {
-  const outputs = [...(deployed.get('DaybreakVault')?.outputs ?? [])];
+/** The ARN of a key that a stack passes on. */
+function keyArnIn(deployed: DeployedStacks, id: string, stack = 'DaybreakVault'): string {
+  const outputs = [...(deployed.get(stack)?.outputs ?? [])];
   const [, arn] = outputs.find(([name]) => name.includes(id)) ?? [];
   return String(arn);
 }
@@ -85,6 +85,7 @@ describe('deploying the assembly to a local cloud', () => {
       tenantIdKeyArn: keyArnIn(deployed, 'TenantIdKey'),
       ledgerKeyArn: keyArnIn(deployed, 'LedgerKey'),
       entryKeyArn: keyArnIn(deployed, 'EntryKey'),
+      registerKeyArn: keyArnIn(deployed, 'Key', 'DaybreakRegister'),
     });
     expect(JSON.parse(DAYBREAK_CONFIGURATION).restoreTest).toMatchObject({ subnetGroupName: 'daybreak-restore-test' });
   });

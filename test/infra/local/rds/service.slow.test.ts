@@ -22,6 +22,8 @@ import {
 } from '@aws-sdk/client-rds';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RdsState } from '../../../../infra/local/rds/records.ts';
+import { callAws } from '../../../../infra/local/rehearsal/call-aws.ts';
+import { writtenLines } from '../../../runbooks/written-pages.ts';
 import { ACCOUNT, makeLocalRds, type TestRds } from './local-rds.ts';
 
 const arn = (kind: string, id: string) => `arn:aws:rds:eu-west-2:${ACCOUNT}:${kind}:${id}`;
@@ -518,7 +520,10 @@ describe('tags, attributes, changes', () => {
     await expect(
       client.send(new DeleteDBInstanceCommand({ DBInstanceIdentifier: 'prod', SkipFinalSnapshot: true })),
     ).rejects.toEqual(fault('InvalidParameterCombination'));
-    await client.send(new ModifyDBInstanceCommand({ DBInstanceIdentifier: 'prod', DeletionProtection: false }));
+    const written = writtenLines().find(({ text }) => text.includes('--no-deletion-protection'));
+    const words = written?.text.replace(/\bID\b/, 'prod').split(' ') ?? [];
+    await callAws(words.slice(1), local.configuration, new Map());
+    expect((await local.describeInstance('prod')).DeletionProtection).toBe(false);
     await local.statusesUntil('available', status.instance('prod'));
   });
 

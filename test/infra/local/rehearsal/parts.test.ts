@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { type Ending, findWrong, type GoneThrough } from '../../../../infra/local/rehearsal/judge-rehearsal.ts';
 import { asText, query } from '../../../../infra/local/rehearsal/query.ts';
 import { linksIn, readPage } from '../../../../infra/local/rehearsal/read-page.ts';
 import { parseShellLine } from '../../../../infra/local/rehearsal/shell-line.ts';
@@ -7,8 +8,16 @@ const ANSWER = {
   State: 'ENABLED',
   Target: { Arn: 'arn:x' },
   Schedules: [
-    { Name: 'a', State: 'ENABLED' },
-    { Name: 'b', State: 'DISABLED' },
+    {
+      Name: 'a',
+      State: 'ENABLED',
+      Tags: [
+        { Key: 'x:1', Value: '1' },
+        { Key: 'y', Value: '3' },
+        { Key: 'x:2', Value: '2' },
+      ],
+    },
+    { Name: 'b', State: 'DISABLED', Size: 1, Tags: [] },
   ],
 };
 
@@ -29,11 +38,31 @@ describe('--query', () => {
     ['{Is:State,At:Target.Arn}', { Is: 'ENABLED', At: 'arn:x' }],
     ['Missing[].Name', null],
     ['Missing.Deeper', null],
+    ["Schedules[?Name == 'a'].State", ['ENABLED']],
+    ["Schedules[?starts_with(Name, 'b')].[Name,State]", [['b', 'DISABLED']]],
+    ["Schedules[?contains(State, 'ABLED')].Name | join(' ', @)", 'a b'],
+    [
+      'Schedules[].[Name,Target.Arn]',
+      [
+        ['a', null],
+        ['b', null],
+      ],
+    ],
+    ['Schedules[0].Name', 'a'],
+    ['Schedules[-1].[Name,Missing[0].Deeper]', ['b', null]],
+    ['Schedules[?Size > `0`].Name', ['b']],
+    [
+      "Schedules[].[Name,Tags[?starts_with(Key, 'x:')].Value | join(' ', @)]",
+      [
+        ['a', '1 2'],
+        ['b', ''],
+      ],
+    ],
   ])('takes %s', (expression, expected) => {
     expect(query(ANSWER, expression)).toEqual(expected);
   });
 
-  it.each(["Schedules[?Name == 'a']", 'length(Schedules)', 'Schedules[0]', 'Schedules | [0]', 'Schedules[*]'])(
+  it.each(['length(Schedules)', 'Schedules[0:1]', 'Schedules[*]', 'a || b', '!a', 'a ~ b', 'Schedules[][]'])(
     'refuses %s by name',
     expression => {
       expect(() => query(ANSWER, expression)).toThrow(`the local cloud does not implement --query`);
@@ -44,8 +73,10 @@ describe('--query', () => {
     expect(asText('x')).toBe('x');
     expect(asText(['x', null, 3])).toBe('x\tNone\t3');
     expect(asText([['a', 'b'], ['c']])).toBe('a\tb\nc');
+    expect(asText([['a', 'b', ['c', 'd']]])).toBe('a\tb\nc\td');
     expect(asText(null)).toBe('None');
-    expect(() => asText({ a: 1 })).toThrow('the local cloud does not implement --output text of objects');
+    expect(asText({ b: 2, a: 1 })).toBe('1\t2');
+    expect(() => asText({ a: { b: 1 } })).toThrow('does not implement --output text of objects in objects');
   });
 });
 
@@ -104,7 +135,11 @@ describe('a page', () => {
       { kind: 'heading', text: 'First command' },
       { kind: 'command', text: 'aws one --two', by: 'anybody' },
       { kind: 'heading', text: 'Decide' },
-      { kind: 'row', cells: ['`A`', '`aws fix --a`; [other](other.md)'], commands: ['aws fix --a'] },
+      {
+        kind: 'row',
+        cells: ['`A`', '`aws fix --a`; [other](other.md)'],
+        commands: [{ text: 'aws fix --a', by: 'anybody' }],
+      },
       { kind: 'command', text: 'aws look', by: 'anybody' },
       { kind: 'command', text: 'npx cdk deploy', by: 'administrator' },
     ]);
@@ -116,5 +151,43 @@ describe('a page', () => {
     ['', '4 rows'],
   ])('without exactly one row that begins with %j is refused', (row, said) => {
     expect(() => readPage(page, row)).toThrow(said);
+  });
+});
+
+describe('a rehearsal is right again', () => {
+  const before = new Map([
+    ['daybreak-a', 'OK'],
+    ['daybreak-b', 'ALARM'],
+  ]);
+  const gone = (ending: Ending, expected: GoneThrough['expected'] = 'answered') => ({
+    line: 'aws x',
+    expected,
+    ending,
+  });
+
+  it('only when each command ended as its page says, and each alarm is as it was', () => {
+    const commands = [
+      gone({ kind: 'answered' }),
+      gone({ kind: 'refused' }, 'refused'),
+      gone({ kind: 'executed', status: 'SUCCEEDED' }),
+      { ...gone({ kind: 'not run', why: 'an administrator’s' }), expected: undefined },
+    ];
+    expect(findWrong(commands, before, new Map(before))).toEqual([]);
+  });
+
+  it.each<[GoneThrough, string]>([
+    [gone({ kind: 'refused' }), 'refused, and the page says otherwise: aws x'],
+    [gone({ kind: 'answered' }, 'refused'), 'answered, and the page says otherwise: aws x'],
+    [gone({ kind: 'executed', status: 'FAILED' }), 'its execution ended as FAILED: aws x'],
+    [gone({ kind: 'not run', why: 'KEY is for a person to say' }), 'not run, KEY is for a person to say: aws x'],
+  ])('not with %j', (command, wrong) => {
+    expect(findWrong([command], before, before)).toEqual([wrong]);
+  });
+
+  it('not while an alarm is otherwise than it was, or gone', () => {
+    expect(findWrong([], before, new Map([['daybreak-a', 'ALARM']]))).toEqual([
+      'daybreak-a is ALARM, and was OK',
+      'daybreak-b is gone, and was ALARM',
+    ]);
   });
 });
