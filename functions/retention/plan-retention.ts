@@ -204,13 +204,23 @@ export interface RetentionPlan {
  */
 export function planRetention(facts: RetentionFacts, rules: RulesInForce, now: Date): RetentionPlan {
   const plan = decide(facts, rules.configured, now);
-  const stay = rules.approved === rules.configured ? null : decide(facts, rules.approved, now).keep;
-  const staying = new Set(stay?.map(({ recoveryPointId }) => recoveryPointId));
   return {
     ...plan,
-    needsApproval: plan.delete.flatMap(({ recoveryPointId: id }) => (staying.has(id) ? [id] : [])),
+    needsApproval: goesEarlier(plan.delete, facts, rules, now),
     findings: findOddities(facts, rules.configured, now),
   };
+}
+
+function goesEarlier(
+  expired: readonly Expired[],
+  facts: RetentionFacts,
+  { configured, approved }: RulesInForce,
+  now: Date,
+): string[] {
+  const ids = expired.map(({ recoveryPointId }) => recoveryPointId);
+  if (approved === null || approved === configured || ids.length === 0) return approved === null ? ids : [];
+  const going = new Set(decide(facts, approved, now).delete.map(({ recoveryPointId }) => recoveryPointId));
+  return ids.filter(id => !going.has(id));
 }
 
 function decide(facts: RetentionFacts, rules: PointRules | null, now: Date): { keep: Kept[]; delete: Expired[] } {
@@ -222,7 +232,7 @@ function decide(facts: RetentionFacts, rules: PointRules | null, now: Date): { k
     const { recoveryPointId, endsAt } = point;
     const { keeping, letting } = applyRules(point, places?.get(point), rules, now);
     const outlasting = exceptions.get(point) ?? [];
-    const reasons = [...keeping, ...outlasting];
+    const reasons = keeping.concat(outlasting);
     const from = hasAge(point) ? point.closedAt : '';
     const since = letting.map(reason => reason.since).reduce(later, from);
     if (reasons.length > 0) {
@@ -423,39 +433,29 @@ function findExceptions(
   points: readonly DatedPoint[],
 ): Map<DatedPoint, KeepReason[]> {
   const found = new Map<DatedPoint, KeepReason[]>();
-  const add = (point: DatedPoint | undefined, ...reasons: readonly KeepReason[]) => {
-    if (point === undefined || reasons.length === 0) return;
-    const others = found.get(point);
-    if (others === undefined) found.set(point, [...reasons]);
-    else for (const reason of reasons) others.push(reason);
-  };
-  findNewest(points.filter(hasAge), add);
+  findNewest(points.filter(hasAge), (point, reason) => {
+    if (point !== undefined) push(found, point, reason);
+  });
   const held = groupHolds(holds);
-  const open = incidents.map(({ incidentId, detectedAt }) => ({
-    detectedAt: parseInstant(detectedAt),
-    reason: { kind: 'incident', incidentId } as const,
-  }));
+  const open = new LatestFirst(
+    incidents.map(({ incidentId, detectedAt }) => [parseInstant(detectedAt), { kind: 'incident', incidentId }]),
+  );
   const needed = new Map<string, KeepReason[]>();
   for (const { recoveryPointId, kind, id } of running) {
-    push(
-      needed,
-      recoveryPointId,
-      kind === 'erasure' ? { kind: 'erasure-proof', id } : { kind: 'running', work: kind, id },
-    );
+    const reason: KeepReason = kind === 'erasure' ? { kind: 'erasure-proof', id } : { kind: 'running', work: kind, id };
+    push(needed, recoveryPointId, reason);
   }
   for (const point of points) {
     const { recoveryPointId, tenants, scheduledAt, completedAt, isPast } = point;
-    if (!hasAge(point) && isPast && completedAt !== null) add(point, { kind: 'misdated', completedAt });
-    if (tenants === null) add(point, ...held.ofAnyTenant);
-    else for (const tenant of new Set(tenants)) add(point, ...(held.ofTenant.get(tenant) ?? []));
-    add(point, ...(held.ofPoint.get(recoveryPointId) ?? []));
-    for (const { before, reason } of held.ofBefore) {
-      if (scheduledAt === undefined || scheduledAt < before) add(point, reason);
-    }
-    for (const { detectedAt, reason } of open) {
-      if (scheduledAt === undefined || scheduledAt <= detectedAt) add(point, reason);
-    }
-    add(point, ...(needed.get(recoveryPointId) ?? []));
+    const reasons = (found.get(point) ?? []).concat(
+      !hasAge(point) && isPast && completedAt !== null ? [{ kind: 'misdated', completedAt }] : [],
+      tenants === null ? held.ofAnyTenant : [...new Set(tenants)].flatMap(tenant => held.ofTenant.get(tenant) ?? []),
+      held.ofPoint.get(recoveryPointId) ?? [],
+      held.ofBefore.after(scheduledAt),
+      open.from(scheduledAt),
+      needed.get(recoveryPointId) ?? [],
+    );
+    if (reasons.length > 0) found.set(point, reasons);
   }
   return found;
 }
@@ -505,24 +505,51 @@ function groupHolds(holds: readonly LegalHold[]) {
   const ofAnyTenant: KeepReason[] = [];
   const ofTenant = new Map<string, KeepReason[]>();
   const ofPoint = new Map<string, KeepReason[]>();
-  const ofBefore: { readonly before: Date; readonly reason: KeepReason }[] = [];
+  const before: [Date, KeepReason][] = [];
   for (const { holdId, scope } of holds) {
     const reason: KeepReason = { kind: 'hold', holdId };
-    if (scope.kind === 'before') ofBefore.push({ before: parseInstant(scope.before), reason });
+    if (scope.kind === 'before') before.push([parseInstant(scope.before), reason]);
     else if (scope.kind === 'recovery-point') push(ofPoint, scope.recoveryPointId, reason);
     else if (!scope.isApart) {
       ofAnyTenant.push(reason);
       push(ofTenant, scope.tenant, reason);
     }
   }
-  return { ofAnyTenant, ofTenant, ofPoint, ofBefore };
+  return { ofAnyTenant, ofTenant, ofPoint, ofBefore: new LatestFirst(before) };
+}
+
+/** Reasons that reach back from an instant: those that reach a recovery point are the first of them. */
+class LatestFirst {
+  readonly #instants: readonly Date[];
+  readonly #reasons: readonly KeepReason[];
+
+  constructor(reasons: readonly (readonly [Date, KeepReason])[]) {
+    const sorted = reasons.toSorted(([a], [b]) => b.getTime() - a.getTime());
+    this.#instants = sorted.map(([instant]) => instant);
+    this.#reasons = sorted.map(([, reason]) => reason);
+  }
+
+  /** Those whose instant is after `scheduledAt`; all where that is unknown. */
+  after(scheduledAt: Date | undefined): readonly KeepReason[] {
+    return this.#firstUntil(instant => scheduledAt !== undefined && instant <= scheduledAt);
+  }
+
+  /** And those whose instant it is. */
+  from(scheduledAt: Date | undefined): readonly KeepReason[] {
+    return this.#firstUntil(instant => scheduledAt !== undefined && instant < scheduledAt);
+  }
+
+  #firstUntil(isBeyond: (instant: Date) => boolean): readonly KeepReason[] {
+    const end = this.#instants.findIndex(isBeyond);
+    return end < 0 ? this.#reasons : this.#reasons.slice(0, end);
+  }
 }
 
 const instantOf = ({ scheduledAt }: DatedPoint): Instant => scheduledAt?.toISOString() ?? '';
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const later = (a: Instant, b: Instant): Instant => (compare(a, b) < 0 ? b : a);
 
-function push<T>(lists: Map<string, T[]>, key: string, value: T): void {
+function push<K, T>(lists: Map<K, T[]>, key: K, value: T): void {
   const list = lists.get(key);
   if (list === undefined) lists.set(key, [value]);
   else list.push(value);

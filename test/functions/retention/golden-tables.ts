@@ -937,7 +937,7 @@ ${Array.from({ length: 100 }, (_, index) => `      20261129t10${String(Math.floo
       { incidentId: 'i2', detectedAt: '2027-01-11T12:00:00.000Z' },
     ],
     rows: `
-      20270110t023000z good -> past incident:i1 incident:i2
+      20270110t023000z good -> past incident:i2 incident:i1
       20270111t023000z good -> past incident:i2
       20270112t023000z good -> delete past-age
       20270329t013000z good -> keep open age newest-good`,
