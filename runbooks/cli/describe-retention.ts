@@ -138,7 +138,7 @@ export function overdueReviews({ rules }: RetentionPage): string[] {
  * not there to ask.
  */
 export function longerAutomatedBackups(
-  { promise: { automatedBackupDays } }: RetentionPolicy,
+  { promise: { automatedBackupDays } }: Pick<RetentionPolicy, 'promise'>,
   databases: readonly { readonly instanceId: string }[],
   instances: readonly DBInstance[],
 ): string[] {
@@ -255,7 +255,13 @@ export function describePlan(
 }
 
 /** Why a recovery point is still here, when it goes, and what would change that. */
-export function describeDecision(decision: Kept | Expired, needsApproval: boolean, look: string): string {
+export function describeDecision(
+  decision: Kept | Expired,
+  needsApproval: boolean,
+  look: string,
+  findings: readonly string[],
+): string {
+  const found = findings.map(text => `Found: ${text}`);
   if (!('pastDate' in decision)) {
     return [
       `${decision.recoveryPointId} is past its date since ${toMinute(decision.since)}:`,
@@ -263,6 +269,7 @@ export function describeDecision(decision: Kept | Expired, needsApproval: boolea
       needsApproval
         ? "It would go with the sweep after a person's approval: by the rules that were approved it stays."
         : 'It would go with the next sweep.',
+      ...found,
       DELETES_NOTHING,
       look,
     ].join('\n');
@@ -282,6 +289,7 @@ export function describeDecision(decision: Kept | Expired, needsApproval: boolea
           ...pastDate.reasons.map(reason => `- ${describeDeleteReason(reason)}`),
           'It goes with the sweep after none of the above holds any more.',
         ]),
+    ...found,
     DELETES_NOTHING,
     look,
   ].join('\n');

@@ -1,7 +1,5 @@
 import { Option } from 'commander';
 import { systemClock } from '../../functions/platform/clock.ts';
-import { describeError } from '../../functions/platform/errors.ts';
-import type { DBInstance, DBSnapshot } from '../../functions/platform/rds.ts';
 import { currentRuntime, withRuntime } from '../../functions/platform/runtime.ts';
 import type { RecordsPlace } from '../../functions/retention/read-kept-points.ts';
 import { EXIT, UsageError } from '../../infra/command-line/failure.ts';
@@ -120,10 +118,11 @@ async function planRules(options: PlanOptions): Promise<Answer> {
 }
 
 async function explainPoint({ id, ...options }: PlanOptions & { id: string }): Promise<Answer> {
-  const { decided, points, look } = await decide(options);
+  const { decided, points, look, findings } = await decide(options);
   const { describeDecision } = await import('./describe-retention.ts');
   const point = points.find(({ recoveryPointId, snapshotIds }) => recoveryPointId === id || snapshotIds.includes(id));
   const decision = [...decided.keep, ...decided.delete].find(one => one.recoveryPointId === point?.recoveryPointId);
+  const ofIt = findings.filter(text => text.includes(decision?.recoveryPointId ?? id));
   const needsApproval = decided.needsApproval.includes(decision?.recoveryPointId ?? '');
   if (decision === undefined) {
     throw new UsageError(
@@ -132,8 +131,8 @@ async function explainPoint({ id, ...options }: PlanOptions & { id: string }): P
   }
   return {
     exitCode: EXIT.done,
-    data: { ...decision, goes: !('pastDate' in decision), needsApproval, look },
-    text: () => describeDecision(decision, needsApproval, look),
+    data: { ...decision, goes: !('pastDate' in decision), needsApproval, look, findings: ofIt },
+    text: () => describeDecision(decision, needsApproval, look, ofIt),
   };
 }
 
@@ -142,13 +141,15 @@ async function decide({ configuration: file, local, profile }: PlanOptions) {
   if (local !== undefined && profile !== undefined) throw new UsageError('give --local or --profile, not both');
   const target = local === undefined ? undefined : readTarget({ local });
   const configuration = await readSupplierConfiguration(file ?? (target && EXAMPLE));
-  const [{ readKeptPoints }, { planRetention, pointRulesOf }, { describeFinding }, page, runtime] = await Promise.all([
-    import('../../functions/retention/read-kept-points.ts'),
-    import('../../functions/retention/plan-retention.ts'),
-    import('../../functions/retention/describe-reason.ts'),
-    import('./describe-retention.ts'),
-    openTarget({ local: target?.local ?? null, profile }),
-  ]);
+  const [{ askRds, NOT_ASKED_LOCALLY }, { readKeptPoints }, { planRetention, pointRulesOf }, words, page, runtime] =
+    await Promise.all([
+      import('./ask-rds.ts'),
+      import('../../functions/retention/read-kept-points.ts'),
+      import('../../functions/retention/plan-retention.ts'),
+      import('../../functions/retention/describe-reason.ts'),
+      import('./describe-retention.ts'),
+      openTarget({ local: target?.local ?? null, profile }),
+    ]);
   return withRuntime(runtime, async () => {
     const now = currentRuntime().clock.now();
     const { vaultBucket, evidenceBucket, workBucket, keys } = target ?? (await placeInAccount(configuration));
@@ -167,7 +168,7 @@ async function decide({ configuration: file, local, profile }: PlanOptions) {
     const rules = { configured: pointRulesOf(configuration.retention), approved: null };
     const decided = planRetention(facts, rules, now);
     const all = [
-      ...decided.findings.map(describeFinding),
+      ...decided.findings.map(words.describeFinding),
       ...(policy === undefined ? [] : page.overdueReviews(page.pageOf(policy, figuresOf(configuration), now))),
       ...(policy === undefined || asked.instances === null
         ? []
@@ -176,31 +177,6 @@ async function decide({ configuration: file, local, profile }: PlanOptions) {
     ];
     return { decided, points, look: asked.look, findings: all };
   });
-}
-
-/** What RDS says now; `look`: whether it was asked, and why not. */
-interface Asked {
-  readonly look: string;
-  readonly snapshots: readonly DBSnapshot[] | null;
-  readonly instances: readonly DBInstance[] | null;
-}
-
-const NOT_ASKED_LOCALLY: Asked = {
-  look: 'From records; RDS was not asked: what npm start leaves has none that runs.',
-  snapshots: null,
-  instances: null,
-};
-
-/** Asks once for every snapshot and instance; where RDS does not answer, the records are all there is, and it says so. */
-async function askRds(): Promise<Asked> {
-  const { listInstances, listManualSnapshots } = await import('../../functions/platform/rds.ts');
-  try {
-    const [snapshots, instances] = await Promise.all([listManualSnapshots(), listInstances('')]);
-    return { look: 'From records, compared with the snapshots that RDS lists.', snapshots, instances };
-  } catch (error) {
-    const look = `From records; RDS was not asked, so that what is lost may be called kept: ${describeError(error)}`;
-    return { look, snapshots: null, instances: null };
-  }
 }
 
 /** The buckets of an account and the keys that sign there, by their aliases where the configuration does not name them. */

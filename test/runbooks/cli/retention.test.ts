@@ -131,7 +131,9 @@ describe('daybreak retention plan', () => {
       tamper(ledger.s3, 'vault', rootManifestKey(idOf(1)), bytes => Buffer.from(bytes.toString().replace(from, to)));
     await change('"good"', '"evil"');
     const { stdout } = await daybreak('retention', 'plan', LOCAL);
+    const explained = await daybreak('retention', 'explain', LOCAL, '--id', idOf(1));
     await change('"evil"', '"good"');
+    expect(explained.stdout).toContain(`\nFound: the root manifest of ${idOf(1)} is not what was recorded: `);
     expect(stdout).toContain(`- the root manifest of ${idOf(1)} is not what was recorded`);
     expect(stdout).toMatch(new RegExp(`${idOf(2)} .*it is the newest good one`));
     expect(stdout).toMatch(
