@@ -211,14 +211,16 @@ export function planRetention(facts: RetentionFacts, rules: RulesInForce, now: D
   };
 }
 
+/** Which of these the approved rules keep: all, where there are none. */
 function goesEarlier(
   expired: readonly Expired[],
   facts: RetentionFacts,
   { configured, approved }: RulesInForce,
   now: Date,
 ): string[] {
+  if (approved === configured || expired.length === 0) return [];
   const ids = expired.map(({ recoveryPointId }) => recoveryPointId);
-  if (approved === null || approved === configured || ids.length === 0) return approved === null ? ids : [];
+  if (approved === null) return ids;
   const going = new Set(decide(facts, approved, now).delete.map(({ recoveryPointId }) => recoveryPointId));
   return ids.filter(id => !going.has(id));
 }

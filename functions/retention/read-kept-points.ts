@@ -2,12 +2,13 @@ import type { RecoveryPoint } from '../contracts/recovery-point.ts';
 import type { KeptPoint, KeptTest } from '../contracts/retention.ts';
 import { recoveryPointsLost } from '../platform/accepted-losses.ts';
 import { whyPointDiffers, whySnapshotDiffers, whyTestDiffers } from '../platform/as-recorded.ts';
+import { PermanentError } from '../platform/errors.ts';
 import { inOrder } from '../platform/in-order.ts';
 import { readPublicKey } from '../platform/kms.ts';
 import { type LedgerPlace, readLedgerState } from '../platform/ledger.ts';
 import type { LedgerProjection } from '../platform/ledger-projection.ts';
 import { type DBSnapshot, takenAt } from '../platform/rds.ts';
-import { RootManifestInvalidError, readRootManifest } from '../platform/root-manifest.ts';
+import { readRootManifest } from '../platform/root-manifest.ts';
 import { hasValidSignature } from '../platform/signature.ts';
 
 /** Where recovery points and tests are recorded, and whose signatures they bear. */
@@ -36,7 +37,7 @@ const AT_ONCE = { underWay: 16, waiting: 16 };
  * What the ledger tells of recovery points and restore tests, and whether their signed records, and RDS, say the same. It asks
  * KMS once for the public key that all root manifests are verified with.
  * @param listed every manual snapshot of the account; null where RDS was not asked, and the records are all there is.
- * @throws LedgerBrokenError, and whatever S3 and KMS throw: what cannot be read is no reason to keep less.
+ * @throws LedgerBrokenError, and what of S3 and KMS may pass. A record that nobody can read is in doubt, which lets nothing go.
  */
 export async function readKeptPoints(
   place: RecordsPlace,
@@ -50,14 +51,10 @@ export async function readKeptPoints(
   const readPoint = async (recorded: LedgerProjection['recoveryPoints'][string]): Promise<StoredPoint> => {
     const { recoveryPointId, status } = recorded;
     const found = await readRootManifest(place, recoveryPointId, signed => hasValidSignature(signed, publicKey)).catch(
-      (error: unknown) => {
-        if (error instanceof RootManifestInvalidError) return error;
-        throw error;
-      },
+      unlessItMayPass,
     );
-    const reason =
-      found instanceof RootManifestInvalidError ? found.message : whyPointDiffers(found, recorded, state, now)?.reason;
-    if (found === undefined || found instanceof RootManifestInvalidError || reason !== undefined) {
+    const reason = found instanceof Error ? found.message : whyPointDiffers(found, recorded, state, now)?.reason;
+    if (found === undefined || found instanceof Error || reason !== undefined) {
       findings.push(`the root manifest of ${recoveryPointId} is not what was recorded: ${reason}`);
       const unknown = { completedAt: null, tenants: null, snapshotIds: [], snapshotBytes: null };
       return { recoveryPointId, status, isDoubted: true, ...unknown };
@@ -83,10 +80,11 @@ export async function readKeptPoints(
   };
   const readTest = async (recorded: LedgerProjection['restoreTests'][string]): Promise<KeptTest> => {
     const { restoreTestId, recoveryPointId, verdict, sequence } = recorded;
-    const differs = await whyTestDiffers(place.evidenceBucket, recorded, state);
+    const differs = await whyTestDiffers(place.evidenceBucket, recorded, state).catch(unlessItMayPass);
     if (differs !== undefined) {
       const meaning = verdict === 'passed' ? 'it proves nothing' : `it ${VERDICT_WORDS[verdict]} all the same`;
-      findings.push(`the restore test ${restoreTestId} is not what was recorded: ${differs.reason}; ${meaning}`);
+      const reason = differs instanceof Error ? differs.message : differs.reason;
+      findings.push(`the restore test ${restoreTestId} is not what was recorded: ${reason}; ${meaning}`);
     }
     return { restoreTestId, recoveryPointId, verdict, sequence, isDoubted: differs !== undefined };
   };
@@ -98,6 +96,12 @@ export async function readKeptPoints(
     ),
   );
   return { points, tests, notUnderstood: state.notUnderstood, findings: findings.toSorted() };
+}
+
+/** What stays wrong until somebody mends it is a doubt of one record, and stops none of the others. */
+function unlessItMayPass(error: unknown): PermanentError {
+  if (error instanceof PermanentError) return error;
+  throw error;
 }
 
 const VERDICT_WORDS = {

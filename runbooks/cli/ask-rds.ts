@@ -2,7 +2,7 @@ import { describeError } from '../../functions/platform/errors.ts';
 import { type DBInstance, type DBSnapshot, listInstances, listManualSnapshots } from '../../functions/platform/rds.ts';
 
 /** What RDS says now; null where it was not asked. `look` says which, in a sentence for the answer. */
-export interface Asked {
+interface Asked {
   readonly look: string;
   readonly snapshots: readonly DBSnapshot[] | null;
   readonly instances: readonly DBInstance[] | null;

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
 import { ledgerEntryKey, restoreTestRecordKey, rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
 import { sha256Hex } from '../../../functions/platform/canonical-json.ts';
+import { RetryableError } from '../../../functions/platform/errors.ts';
 import { LedgerBrokenError } from '../../../functions/platform/ledger-entry.ts';
 import type { DBSnapshot } from '../../../functions/platform/rds.ts';
 import { planRetention } from '../../../functions/retention/plan-retention.ts';
@@ -156,6 +157,25 @@ it('asks KMS a fixed number of times, however many recovery points there are', a
   const asked = ledger.requests.slice(before).filter(request => request.startsWith('kms'));
   // The public keys of root manifests, heads and entries.
   expect(asked.length).toBeLessThanOrEqual(3);
+});
+
+it('doubts a record that nobody may read, and reads the others; what may pass is thrown', async () => {
+  const code = (name: string) => `<Error><Code>${name}</Code><Message>no</Message></Error>`;
+  const answer = (status: number, name: string) => {
+    ledger.intercept(async (request, next) =>
+      request.path.endsWith(rootManifestKey(WHOLE)) || request.path.endsWith(restoreTestRecordKey('20261109t043000z'))
+        ? { status, headers: {}, body: Buffer.from(code(name)) }
+        : next(),
+    );
+  };
+  answer(403, 'AccessDenied');
+  const { points, tests, findings } = await read(null);
+  expect(points.map(({ isDoubted }) => isDoubted)).toEqual([true, false, true, true, false]);
+  expect(tests.find(({ restoreTestId }) => restoreTestId === '20261109t043000z')?.isDoubted).toBe(true);
+  expect(findings.filter(text => text.includes('refused'))).toHaveLength(2);
+  answer(503, 'SlowDown');
+  await expect(read(null)).rejects.toThrow(RetryableError);
+  ledger.intercept((_request, next) => next());
 });
 
 it('reads nothing out of a ledger that is broken', async () => {
