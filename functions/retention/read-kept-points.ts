@@ -8,7 +8,7 @@ import { readPublicKey } from '../platform/kms.ts';
 import { type LedgerPlace, readLedgerState } from '../platform/ledger.ts';
 import type { LedgerProjection } from '../platform/ledger-projection.ts';
 import { type DBSnapshot, takenAt } from '../platform/rds.ts';
-import { readRootManifest } from '../platform/root-manifest.ts';
+import { RootManifestInvalidError, readRootManifest } from '../platform/root-manifest.ts';
 import { hasValidSignature } from '../platform/signature.ts';
 
 /** Where recovery points and tests are recorded, and whose signatures they bear. */
@@ -55,7 +55,7 @@ export async function readKeptPoints(
     );
     const reason = found instanceof Error ? found.message : whyPointDiffers(found, recorded, state, now)?.reason;
     if (found === undefined || found instanceof Error || reason !== undefined) {
-      findings.push(`the root manifest of ${recoveryPointId} is not what was recorded: ${reason}`);
+      findings.push(`the root manifest of ${recoveryPointId} ${sayHow(found)}: ${reason}`);
       const unknown = { completedAt: null, tenants: null, snapshotIds: [], snapshotBytes: null };
       return { recoveryPointId, status, isDoubted: true, ...unknown };
     }
@@ -84,7 +84,7 @@ export async function readKeptPoints(
     if (differs !== undefined) {
       const meaning = verdict === 'passed' ? 'it proves nothing' : `it ${VERDICT_WORDS[verdict]} all the same`;
       const reason = differs instanceof Error ? differs.message : differs.reason;
-      findings.push(`the restore test ${restoreTestId} is not what was recorded: ${reason}; ${meaning}`);
+      findings.push(`the record of the restore test ${restoreTestId} ${sayHow(differs)}: ${reason}; ${meaning}`);
     }
     return { restoreTestId, recoveryPointId, verdict, sequence, isDoubted: differs !== undefined };
   };
@@ -102,6 +102,12 @@ export async function readKeptPoints(
 function unlessItMayPass(error: unknown): PermanentError {
   if (error instanceof PermanentError) return error;
   throw error;
+}
+
+/** What was not read is not called another one. */
+function sayHow(found: unknown): string {
+  const isUnread = found instanceof Error && !(found instanceof RootManifestInvalidError);
+  return isUnread ? 'cannot be read' : 'is not what was recorded';
 }
 
 const VERDICT_WORDS = {

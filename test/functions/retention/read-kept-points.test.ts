@@ -129,9 +129,9 @@ it('forgets no test whose record is not what was recorded, and orders them by th
   expect(tests.map(({ sequence }) => sequence)).toEqual([6, 7, 8, 9]);
   const reason = 'the hash of its record is not the one that the ledger recorded';
   expect(findings.filter(text => text.includes('restore test'))).toEqual([
-    `the restore test 20261108t043000z is not what was recorded: ${reason}; it has failed all the same`,
-    `the restore test 20261110t043000z is not what was recorded: ${reason}; it proves nothing`,
-    `the restore test 20261111t043000z is not what was recorded: ${reason}; it was inconclusive all the same`,
+    `the record of the restore test 20261108t043000z is not what was recorded: ${reason}; it has failed all the same`,
+    `the record of the restore test 20261110t043000z is not what was recorded: ${reason}; it proves nothing`,
+    `the record of the restore test 20261111t043000z is not what was recorded: ${reason}; it was inconclusive all the same`,
   ]);
 });
 
@@ -172,7 +172,10 @@ it('doubts a record that nobody may read, and reads the others; what may pass is
   const { points, tests, findings } = await read(null);
   expect(points.map(({ isDoubted }) => isDoubted)).toEqual([true, false, true, true, false]);
   expect(tests.find(({ restoreTestId }) => restoreTestId === '20261109t043000z')?.isDoubted).toBe(true);
-  expect(findings.filter(text => text.includes('refused'))).toHaveLength(2);
+  expect(findings.filter(text => text.includes('refused'))).toEqual([
+    expect.stringMatching(/^the record of the restore test 20261109t043000z cannot be read: .*; it proves nothing$/),
+    expect.stringMatching(new RegExp(`^the root manifest of ${WHOLE} cannot be read: `)),
+  ]);
   answer(503, 'SlowDown');
   await expect(read(null)).rejects.toThrow(RetryableError);
   ledger.intercept((_request, next) => next());
