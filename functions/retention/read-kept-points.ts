@@ -36,7 +36,8 @@ const AT_ONCE = { underWay: 16, waiting: 16 };
 /**
  * What the ledger tells of recovery points and restore tests, and whether their signed records, and RDS, say the same. It asks
  * KMS once for the public key that all root manifests are verified with.
- * @param listed every manual snapshot of the account; null where RDS was not asked, and the records are all there is.
+ * @param listed every manual snapshot of the account; null where RDS was not asked, and the records are all there is. A recovery
+ * point that is closed after they were listed is in doubt till the next look.
  * @throws LedgerBrokenError, and what of S3 and KMS may pass. A record that nobody can read is in doubt, which lets nothing go.
  */
 export async function readKeptPoints(
