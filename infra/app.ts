@@ -111,7 +111,7 @@ function describePromise({
     return 'retention.policy is not there: nothing is ever to be deleted for its age, and nothing is promised.';
   const { beyondUse, gone } = promisedDays(policy, { snapshotDays, eventHoldDays });
   const { beyondUseDays, goneDays } = policy.promise;
-  return `after an instruction to delete, a school is promised to be beyond use within ${beyondUseDays} days (it takes ${beyondUse.days} at most) and gone within ${goneDays} (it takes ${gone.days} at most).`;
+  return `after an instruction to delete, a school is promised to be beyond use within ${beyondUseDays} days (it takes ${beyondUse.days} at most) and gone within ${goneDays} (it takes ${gone.days} at most), once the sweep and erasure are built and run. Legal holds, open incidents and failed restore tests delay gone. Compare automatedBackupDays with your instances: daybreak retention plan does.`;
 }
 
 /** Every role of every stack, those that the CDK adds for purposes of its own too. */

@@ -102,24 +102,37 @@ export const DELETED_BY_AWS_DAYS = { scratch: 2, workFiles: 14, logs: 400 } as c
   Record<RuleName, number>
 >;
 
+/**
+ * From when an instance of a restore test is abandoned until it is gone: the janitor comes every hour, and an alarm sounds where
+ * it did not manage in two.
+ */
+export const JANITOR_MS = 2 * 60 * 60 * 1000;
+
 /** A recovery point, as far as its retention depends on it. Its id says for when it was scheduled. */
 export interface KeptPoint {
   readonly recoveryPointId: string;
+  /** By the ledger's word, whatever is doubted. */
   readonly status: RecoveryPoint['status'];
   /**
-   * Whether it may not be what it says: its root manifest is not what was recorded, or part of it is lost. It then stands for
-   * no other.
+   * Whether it may not be what the ledger says: its root manifest is not what was recorded, or part of it is lost. It then stands
+   * for no other, and keeps the place that the ledger's word gives it.
    */
   readonly isDoubted: boolean;
+  /** When it was closed, as its root manifest says; null where that cannot be believed. */
+  readonly completedAt: string | null;
   /** The schools in it; null where that is not known, so that it may be any. */
   readonly tenants: readonly string[] | null;
 }
 
-/** A restore test with a verdict. */
+/** A restore test with a verdict, as the ledger recorded it. */
 export interface KeptTest {
   readonly restoreTestId: string;
   readonly recoveryPointId: string | null;
   readonly verdict: Verdict;
+  /** Of its entry in the ledger: of several tests of one recovery point the highest is the last. */
+  readonly sequence: number;
+  /** Whether its record is gone, or not what the ledger says. It then proves nothing; one that failed has failed all the same. */
+  readonly isDoubted: boolean;
 }
 
 /** A legal hold that was not released. */

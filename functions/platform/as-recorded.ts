@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { RecoveryPoint } from '../contracts/recovery-point.ts';
 import { restoreTestRecordKey } from '../contracts/vault-layout.ts';
-import { sha256Hex } from './canonical-json.ts';
+import { canonicalJson, sha256Hex } from './canonical-json.ts';
 import type { LedgerProjection } from './ledger-projection.ts';
 import { parseDocument } from './parse-document.ts';
 import { readBytesIfThere } from './s3.ts';
@@ -79,4 +79,41 @@ export async function whyTestDiffers(
 /** Whether an entry that names no hash may be without one: in this release each names one, and is signed. */
 export function isOfEarlierRelease({ sequence }: { sequence: number }, signedFrom: number | null): boolean {
   return signedFrom === null || sequence < signedFrom;
+}
+
+/** How one snapshot is not what a root manifest names. `content`: a hash of what another one in its place is known by. */
+export type SnapshotDifference = { readonly reason: string } & (
+  | { readonly problem: 'missing' }
+  | { readonly problem: 'unavailable'; readonly status: string }
+  | { readonly problem: 'replaced'; readonly content: string }
+);
+
+/**
+ * Why a snapshot is not the one that a root manifest names; none where it is there as it was signed for.
+ * @param found as RDS describes the one of its name; undefined where RDS lists none.
+ */
+export function whySnapshotDiffers(
+  named: { readonly takenAt: string; readonly kmsKeyArn: string },
+  found:
+    | {
+        readonly status: string | undefined;
+        readonly kmsKeyArn: string | undefined;
+        readonly takenAt: Date | undefined;
+      }
+    | undefined,
+): SnapshotDifference[] {
+  if (found === undefined) return [{ problem: 'missing', reason: 'RDS does not list it' }];
+  const { status = 'unknown' } = found;
+  const seen = { takenAt: found.takenAt?.toISOString() ?? null, kmsKeyArn: found.kmsKeyArn ?? null };
+  // Neither changes of a snapshot: another one has its name.
+  const others = [
+    ...(seen.kmsKeyArn === named.kmsKeyArn ? [] : ['it is not under the key that was signed for']),
+    ...(seen.takenAt === named.takenAt ? [] : ['it is of another time than was signed for']),
+  ];
+  return [
+    ...(status === 'available' ? [] : [{ problem: 'unavailable' as const, status, reason: `its status is ${status}` }]),
+    ...(others.length === 0
+      ? []
+      : [{ problem: 'replaced' as const, content: sha256Hex(canonicalJson(seen)), reason: others.join('; ') }]),
+  ];
 }

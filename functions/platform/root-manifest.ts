@@ -21,12 +21,15 @@ export class RootManifestInvalidError extends PermanentError {
 
 /**
  * Reads a recovery point's root manifest and verifies that the deployment's signing key signed exactly it.
+ * @param isSigned who reads many asks KMS for the key once, and verifies with `hasValidSignature`.
  * @returns with the SHA-256 and the ETag of the stored bytes; undefined where there is none.
  * @throws RootManifestInvalidError
  */
 export async function readRootManifest(
   deployment: { vaultBucket: string; signingKeyArn: string },
   recoveryPointId: string,
+  isSigned: (signed: SignedRecoveryPoint) => boolean | Promise<boolean> = signed =>
+    verifyDocument(signed, deployment.signingKeyArn),
 ): Promise<{ recoveryPoint: RecoveryPoint; sha256: string; eTag: string } | undefined> {
   const key = rootManifestKey(recoveryPointId);
   let stored: { bytes: Buffer; eTag: string } | undefined;
@@ -46,7 +49,7 @@ export async function readRootManifest(
   const { bytes, eTag } = stored;
   const parsed = SignedRecoveryPoint.safeParse(parseJson(bytes));
   if (!parsed.success) throw invalid('it is not a root manifest', parsed.error);
-  if (!(await verifyDocument(parsed.data, deployment.signingKeyArn))) throw invalid('its signature does not verify');
+  if (!(await isSigned(parsed.data))) throw invalid('its signature does not verify');
   if (parsed.data.document.recoveryPointId !== recoveryPointId) {
     throw invalid(`it belongs to recovery point ${parsed.data.document.recoveryPointId}`);
   }

@@ -1,6 +1,6 @@
 import { CONTENT_LENGTH, type MissedThing } from '../contracts/losses.ts';
 import { SNAPSHOT_PREFIX, SNAPSHOT_PURPOSES } from '../contracts/vault-layout.ts';
-import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
+import { type SnapshotDifference, whySnapshotDiffers } from '../platform/as-recorded.ts';
 import { madeAt } from '../platform/scheduled-instant.ts';
 
 /** A snapshot as the signed root manifest of a recovery point names it. */
@@ -29,12 +29,10 @@ export interface ListedSnapshot {
   readonly recoveryPointId: string | undefined;
 }
 
-/** Something wrong with one snapshot. `content`: a hash of what another one in its place is known by. */
-export type SnapshotProblem = { readonly snapshotId: string; readonly reason: string } & (
-  | { readonly problem: 'missing' }
-  | { readonly problem: 'shared' }
-  | { readonly problem: 'replaced'; readonly content: string }
-  | { readonly problem: 'unavailable'; readonly status: string }
+/** Something wrong with one snapshot. */
+export type SnapshotProblem = { readonly snapshotId: string } & (
+  | SnapshotDifference
+  | { readonly problem: 'shared'; readonly reason: string }
 );
 
 /** Compares the snapshots that recovery points name with what is there. One snapshot may have several problems. */
@@ -43,42 +41,15 @@ export function assessSnapshots(
   found: readonly FoundSnapshot[],
 ): SnapshotProblem[] {
   const byId = new Map(found.map(snapshot => [snapshot.id, snapshot]));
-  return expected.flatMap(({ id, takenAt, kmsKeyArn }): SnapshotProblem[] => {
-    const snapshot = byId.get(id);
-    if (snapshot === undefined) return [{ snapshotId: id, problem: 'missing', reason: 'RDS does not list it' }];
-    const { status = 'unknown' } = snapshot;
-    const seen = { takenAt: snapshot.takenAt?.toISOString() ?? null, kmsKeyArn: snapshot.kmsKeyArn ?? null };
-    // Neither changes of a snapshot: another one has its name.
-    const others = [
-      ...(seen.kmsKeyArn === kmsKeyArn ? [] : ['it is not under the key that was signed for']),
-      ...(seen.takenAt === takenAt ? [] : ['it is of another time than was signed for']),
-    ];
-    return [
-      ...(status === 'available'
-        ? []
-        : [{ snapshotId: id, problem: 'unavailable' as const, status, reason: `its status is ${status}` }]),
-      ...(others.length === 0
-        ? []
-        : [
-            {
-              snapshotId: id,
-              problem: 'replaced' as const,
-              content: sha256Hex(canonicalJson(seen)),
-              reason: others.join('; '),
-            },
-          ]),
-      ...(snapshot.sharedWith.length === 0
-        ? []
-        : [
-            {
-              snapshotId: id,
-              problem: 'shared' as const,
-              reason: snapshot.sharedWith.includes('all')
-                ? 'everybody may restore it'
-                : `${snapshot.sharedWith.length} other accounts may restore it`,
-            },
-          ]),
-    ];
+  return expected.flatMap((named): SnapshotProblem[] => {
+    const { id: snapshotId } = named;
+    const snapshot = byId.get(snapshotId);
+    const problems = whySnapshotDiffers(named, snapshot).map(difference => ({ snapshotId, ...difference }));
+    if (snapshot === undefined || snapshot.sharedWith.length === 0) return problems;
+    const reason = snapshot.sharedWith.includes('all')
+      ? 'everybody may restore it'
+      : `${snapshot.sharedWith.length} other accounts may restore it`;
+    return [...problems, { snapshotId, problem: 'shared', reason }];
   });
 }
 

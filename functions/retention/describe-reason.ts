@@ -1,6 +1,6 @@
 import type { Period } from '../contracts/retention.ts';
 import type { Instant } from '../platform/clock.ts';
-import type { DeleteReason, KeepReason } from './plan-retention.ts';
+import type { DeleteReason, KeepReason, PlanFinding } from './plan-retention.ts';
 
 const PERIOD_WORDS: Readonly<Record<Period, string>> = {
   daily: 'day',
@@ -8,6 +8,15 @@ const PERIOD_WORDS: Readonly<Record<Period, string>> = {
   monthly: 'month',
   yearly: 'year',
 };
+
+const DOUBTED_NEWEST = {
+  proved: {
+    why: 'by the ledger it is the newest one that a restore test proved',
+    newer: 'a restore test proves a newer one',
+  },
+  good: { why: 'by the ledger it is the newest good one', newer: 'a backup makes a newer good one' },
+  all: { why: 'by the ledger nothing newer is there', newer: 'a backup makes a newer one' },
+} as const;
 
 /** An instant to the minute: `2026-11-22 02:30 UTC`. */
 export const toMinute = (instant: Instant): string => `${instant.slice(0, 16).replace('T', ' ')} UTC`;
@@ -29,7 +38,7 @@ export function describeKeepReason(reason: KeepReason): { readonly why: string; 
       return { why: `it is incomplete, and younger than ${reason.days} days`, untilWhat: toMinute(reason.until) };
     case 'doubted-within-age':
       return {
-        why: `it is doubted, and younger than ${reason.days} days`,
+        why: `it is in doubt (a restore test failed, or it is not what was recorded), and younger than ${reason.days} days`,
         untilWhat: `${toMinute(reason.until)}; where a test proves it, its place in the counts decides`,
       };
     case 'within-days':
@@ -50,6 +59,15 @@ export function describeKeepReason(reason: KeepReason): { readonly why: string; 
       return { why: 'it is the newest good one', untilWhat: 'a backup makes a newer good one' };
     case 'newest-of-all':
       return { why: 'nothing newer is there, though it is not good', untilWhat: 'a backup makes a newer one' };
+    case 'doubted-newest': {
+      const { why, newer } = DOUBTED_NEWEST[reason.of];
+      return { why: `${why}, though that is in doubt`, untilWhat: newer };
+    }
+    case 'misdated':
+      return {
+        why: `its id gives it no age, though it was closed on ${toMinute(reason.completedAt)}`,
+        untilWhat: 'a person looks into it',
+      };
     case 'hold':
       return { why: `the legal hold ${reason.holdId} needs it`, untilWhat: 'two people release the hold' };
     case 'incident':
@@ -79,3 +97,21 @@ export function describeDeleteReason(reason: DeleteReason): string {
       return `${reason.count} newer ${PERIOD_WORDS[reason.period]}s than ${reason.name} have a good one`;
   }
 }
+
+/** What a person has to look into, in words. */
+export function describeFinding(finding: PlanFinding): string {
+  switch (finding.kind) {
+    case 'no-rules':
+      return NO_POLICY;
+    case 'misdated':
+      return finding.how === 'in-the-future'
+        ? `${finding.recoveryPointId} is of an instant that has not come: it is not deleted before its age after that; find out which clock made it`
+        : `${finding.recoveryPointId} is no instant: no rule ever lets it go; find out what made it`;
+    case 'hold-of-nothing':
+      return `the legal hold ${finding.holdId} is of the recovery point ${finding.recoveryPointId}, which is not there: it holds nothing`;
+  }
+}
+
+/** What is said of a configuration without a policy. */
+export const NO_POLICY =
+  'There are no retention rules (retention.policy): nothing will ever be deleted for its age, and what is stored only grows.';

@@ -1,7 +1,7 @@
 import { RESTORE_TEST_INSTANCE_PREFIX } from '../../functions/contracts/vault-layout.ts';
 import { RESTORE_TEST } from '../workflows/hours.ts';
 import type { SupplierConfiguration } from './configuration.ts';
-import { findRetentionConflicts } from './find-retention-conflicts.ts';
+import { DAYS_UNTIL_PROVED_AGAIN, findRetentionConflicts } from './find-retention-conflicts.ts';
 
 type Path = readonly (string | number)[];
 
@@ -19,8 +19,6 @@ const HOUR_MS = 60 * 60 * 1000;
 const MINUTES_PER_DAY = 24 * 60;
 /** A backup that takes longer is late: the alarm for a good recovery point sounds 26 hours after the last one. */
 const BACKUP_WINDOW_MINUTES = 120;
-/** From one monthly test to the next, at most, and the day on which the next one runs. */
-const DAYS_UNTIL_PROVED_AGAIN = 32;
 
 /** What is wrong between parts of a configuration that are right by themselves. */
 export function findConflicts(configuration: SupplierConfiguration): Conflict[] {

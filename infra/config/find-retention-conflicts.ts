@@ -1,15 +1,18 @@
-import { DELETED_BY_AWS_DAYS } from '../../functions/contracts/retention.ts';
+import { DELETED_BY_AWS_DAYS, JANITOR_MS } from '../../functions/contracts/retention.ts';
 import { promisedDays } from '../../functions/retention/promised-days.ts';
 import type { SupplierConfiguration } from './configuration.ts';
 import type { Conflict } from './find-conflicts.ts';
 
 type Path = readonly (string | number)[];
 
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** From one monthly test to the next, at most, and the day on which the next one runs. */
+export const DAYS_UNTIL_PROVED_AGAIN = 32;
 /** A period has so many days at least: so many periods less one are between the first and the last one kept. */
 const SHORTEST_DAYS = { daily: 1, weekly: 7, monthly: 28, yearly: 365 } as const;
 
 /** What contradicts itself in a retention policy, or promises what cannot be kept. Without a policy nothing is promised. */
-export function findRetentionConflicts({ retention, vault }: SupplierConfiguration): Conflict[] {
+export function findRetentionConflicts({ retention, vault, restoreTest }: SupplierConfiguration): Conflict[] {
   const { snapshotDays, policy } = retention;
   if (policy === undefined) return [];
   const { promise, rules } = policy;
@@ -18,6 +21,7 @@ export function findRetentionConflicts({ retention, vault }: SupplierConfigurati
   const age: Path = ['retention', 'snapshotDays'];
   const promised = promisedDays(policy, { snapshotDays, eventHoldDays: vault.eventHoldDays });
   const { keep } = rules.recoveryPoints;
+  const abandonedDays = Math.ceil((restoreTest.abandonedAfterMs + JANITOR_MS) / DAY_MS);
   return [
     ...(['beyondUse', 'gone'] as const).flatMap((end): Conflict[] => {
       const name = `${end}Days` as const;
@@ -73,6 +77,14 @@ export function findRetentionConflicts({ retention, vault }: SupplierConfigurati
           ]
         : [];
     }),
+    ...(keep !== undefined && Math.max(keep.withinDays ?? 0, keep.daily ?? 0) < DAYS_UNTIL_PROVED_AGAIN
+      ? [
+          {
+            paths: [ofRule('recoveryPoints', 'keep'), ['schedules', 'restoreTest', 'dayOfMonth']] as const,
+            message: `the recovery point that one monthly restore test proved would be thinned out before the next one proves another: keep withinDays or daily of ${DAYS_UNTIL_PROVED_AGAIN} at least, or leave keep out`,
+          },
+        ]
+      : []),
     ...Object.entries(DELETED_BY_AWS_DAYS).flatMap(([name, days]): Conflict[] =>
       rules[name as keyof typeof DELETED_BY_AWS_DAYS].maximumDays < days
         ? [
@@ -83,5 +95,13 @@ export function findRetentionConflicts({ retention, vault }: SupplierConfigurati
           ]
         : [],
     ),
+    ...(abandonedDays > rules.scratch.maximumDays
+      ? [
+          {
+            paths: [['restoreTest', 'abandonedAfterMs'], ofRule('scratch', 'maximumDays')] as const,
+            message: `an instance that a dead restore test left holds every school, and is there for up to ${abandonedDays} days until the janitor has removed it, longer than the rule says: remove it sooner, or say ${abandonedDays}`,
+          },
+        ]
+      : []),
   ];
 }

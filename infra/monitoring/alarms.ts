@@ -1,5 +1,6 @@
 import { KEY_ALIASES } from '../../functions/contracts/policies.ts';
 import type { PulseMetric } from '../../functions/contracts/pulse.ts';
+import { JANITOR_MS } from '../../functions/contracts/retention.ts';
 import { scheduleName } from '../../functions/contracts/schedules.ts';
 import { FOUND_WRONG_KEY } from '../../functions/contracts/vault-layout.ts';
 import { type Step, stepName } from '../access/role-names.ts';
@@ -252,8 +253,7 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       id: 'restored-instance-left',
       meaning: 'A database that a restore test made outlived it, and the janitor did not remove it.',
       metric: 'OldestRestoredInstanceAge',
-      // The janitor comes every hour.
-      limit: { most: abandonedAfterMs + 2 * HOUR_MS },
+      limit: { most: abandonedAfterMs + JANITOR_MS },
       command: `aws rds describe-db-instances --region ${REGION} --query "DBInstances[?starts_with(DBInstanceIdentifier, 'daybreak-test-')].[DBInstanceIdentifier,DBInstanceStatus,InstanceCreateTime]" --output text`,
       runbook: 'restored-instance-left.md',
       urgent: false,

@@ -1,17 +1,20 @@
 import type { RetentionPolicy, RuleName } from '../../functions/contracts/retention.ts';
+import type { DBInstance } from '../../functions/platform/rds.ts';
 import { addDays, dayOf, daysBetween } from '../../functions/retention/calendar.ts';
 import { describeDeleteReason, describeKeepReason, toMinute } from '../../functions/retention/describe-reason.ts';
 import type { Expired, Kept, RetentionPlan } from '../../functions/retention/plan-retention.ts';
-import { type PromisedDays, promisedDays } from '../../functions/retention/promised-days.ts';
+import {
+  fileDays,
+  type PromisedDays,
+  type PromiseFigures,
+  promisedDays,
+} from '../../functions/retention/promised-days.ts';
+import type { StoredPoint } from '../../functions/retention/read-kept-points.ts';
 import { PRICES } from '../../infra/cost/prices.ts';
-import type { StoredPoint } from './read-kept-points.ts';
 
 /** What every answer says as long as it is so. */
 export const DELETES_NOTHING =
-  'This release deletes nothing for its age: the sweep that carries the rules out is not built yet.';
-/** What is said of a configuration without a policy. */
-export const NO_POLICY =
-  'There are no retention rules (retention.policy): nothing will ever be deleted for its age, and what is stored only grows.';
+  'This release deletes no backup for its age: the sweep that carries the rules out is not built yet.';
 
 /** What a rule is about, in words for schools. */
 const SUBJECTS: Readonly<Record<RuleName, { what: string; where: string }>> = {
@@ -20,7 +23,7 @@ const SUBJECTS: Readonly<Record<RuleName, { what: string; where: string }>> = {
     where: 'RDS snapshots and the locked vault',
   },
   incompleteRecoveryPoints: { what: 'Backups that lack something', where: 'RDS snapshots and the locked vault' },
-  scratch: { what: 'What a test of the backups restored', where: 'work bucket' },
+  scratch: { what: 'What a test of the backups restored', where: 'temporary RDS instances, work bucket' },
   workFiles: { what: 'Files that a backup or test needs while it runs', where: 'work bucket' },
   logs: { what: 'Logs of what ran, and of changes of the account', where: 'CloudWatch Logs, trail bucket' },
   exports: { what: "A school's own data, made ready to hand over", where: "the vault, under the school's key" },
@@ -61,11 +64,7 @@ export interface RetentionPage {
 }
 
 /** Puts a policy into the words of the page. */
-export function pageOf(
-  policy: RetentionPolicy,
-  figures: { snapshotDays: number; eventHoldDays: number },
-  now: Date,
-): RetentionPage {
+export function pageOf(policy: RetentionPolicy, figures: PromiseFigures, now: Date): RetentionPage {
   const day = dayOf(now);
   const { rules, promise } = policy;
   const made = promisedDays(policy, figures);
@@ -82,7 +81,7 @@ export function pageOf(
         rule,
         what: `${SUBJECTS[rule].what}${toCome}`,
         where: SUBJECTS[rule].where,
-        howLong: howLong(rule, policy, figures.snapshotDays),
+        howLong: howLong(rule, policy, figures),
         why: `${clause}; ${BASES[lawfulBasis]}`,
         owner,
         nextReview,
@@ -93,7 +92,7 @@ export function pageOf(
   };
 }
 
-function howLong(rule: RuleName, { rules }: RetentionPolicy, snapshotDays: number): string {
+function howLong(rule: RuleName, { rules }: RetentionPolicy, figures: PromiseFigures): string {
   const counts = (keep: Readonly<Record<string, number | undefined>>) =>
     Object.entries(keep)
       .flatMap(([name, count]) => {
@@ -104,10 +103,22 @@ function howLong(rule: RuleName, { rules }: RetentionPolicy, snapshotDays: numbe
   switch (rule) {
     case 'recoveryPoints': {
       const { keep } = rules[rule];
-      return keep === undefined ? `${snapshotDays} days` : `at most ${snapshotDays} days; of these ${counts(keep)}`;
+      const { snapshotDays } = figures;
+      const stay =
+        keep === undefined ? `${snapshotDays} days` : `at most ${snapshotDays} days; of these ${counts(keep)}`;
+      return `${stay}. Files that no later backup has: up to ${fileDays(figures)} days, while their lock runs out`;
+    }
+    case 'incompleteRecoveryPoints': {
+      const { maximumDays } = rules[rule];
+      const ofFiles = fileDays({ ...figures, snapshotDays: maximumDays });
+      return `${maximumDays} days. Files that no later backup has: up to ${ofFiles} days, while their lock runs out`;
+    }
+    case 'exports': {
+      const { maximumDays } = rules[rule];
+      return `${maximumDays} days. Its files: up to ${fileDays({ ...figures, snapshotDays: maximumDays })} days, while their lock runs out`;
     }
     case 'archives':
-      return counts(rules[rule].keep);
+      return `${counts(rules[rule].keep)}. Its files: up to ${fileDays({ ...figures, snapshotDays: 0 })} days more, while their lock runs out`;
     case 'register':
       return `${rules[rule].yearsAfterContract} years after the contract's end`;
     default:
@@ -120,6 +131,28 @@ export function overdueReviews({ rules }: RetentionPage): string[] {
   return rules.flatMap(({ rule, isReviewOverdue, nextReview, owner }) =>
     isReviewOverdue ? [`the review of the rule ${rule} was due on ${nextReview}: ${owner} answers for it`] : [],
   );
+}
+
+/**
+ * The protected instances whose automated backups stay longer than the promise counts with, one sentence each, and those that are
+ * not there to ask.
+ */
+export function longerAutomatedBackups(
+  { promise: { automatedBackupDays } }: Pick<RetentionPolicy, 'promise'>,
+  databases: readonly { readonly instanceId: string }[],
+  instances: readonly DBInstance[],
+): string[] {
+  const found = new Map(instances.map(instance => [instance.DBInstanceIdentifier, instance]));
+  return [...new Set(databases.map(({ instanceId }) => instanceId))].flatMap(instanceId => {
+    const instance = found.get(instanceId);
+    if (instance === undefined)
+      return [`RDS has no instance ${instanceId}: how long its automated backups stay is unknown`];
+    const days = instance.BackupRetentionPeriod;
+    if (days !== undefined && days <= automatedBackupDays) return [];
+    return [
+      `RDS keeps automated backups of ${instanceId} for ${days ?? 'unknown'} days, and the promise counts with ${automatedBackupDays} (retention.policy.promise.automatedBackupDays): say what is so, or shorten them`,
+    ];
+  });
 }
 
 /** The page as Markdown, or in plain lines. */
@@ -153,13 +186,14 @@ export function describePage(page: RetentionPage, form: 'markdown' | 'text'): st
     '',
     ...rules,
     '',
-    'All of it lies in AWS, in the Region of London (eu-west-2). A backup stays longer than its time where it is the newest that is proved or good, or where a legal hold, an open incident, a run or the proof of a deletion needs it, and no longer.',
+    'All of it lies in AWS, in the Region of London (eu-west-2). A backup stays longer than its time where it is the newest that is proved or good, where it is the newest of all, where one of these is in doubt, or where a legal hold, an open incident, a run or the proof of a deletion needs it, and no longer. One whose date cannot be read stays until a person has looked into it.',
     'The record of what was done (the ledger, and what tests came to) is kept for the life of the service. It holds nothing personal.',
     '',
     heading('What happens at the end of a contract'),
     '',
     `- Beyond use: ${beyondUse.promisedDays} days after your instruction nobody uses or reads your data any more. Of an instruction of today (${page.day}) that is ${beyondUse.by}.`,
-    `- Gone: ${gone.promisedDays} days after your instruction no copy is left. Of an instruction of today that is ${gone.by}.`,
+    `- Gone: ${gone.promisedDays} days after your instruction no copy is left, but for names, contacts and instructions in the register, and logs, which stay for their own time. Of an instruction of today that is ${gone.by}.`,
+    '- Both dates hold once the sweep and the deletion of a school are built and run. What keeps a backup past its time, above, delays the second one by as long: a legal hold, an incident, or tests that fail so that no newer backup is proved.',
     `- As it is set up, it takes at most ${beyondUse.made.days} days (${parts(beyondUse.made)}), and ${gone.made.days} days (${parts(gone.made)}).`,
     '- Deleting a school is not built yet in this release.',
     ...(overdue.length === 0 ? [] : ['', heading('Overdue'), '', ...overdue.map(text => `- ${text}`)]),
@@ -172,7 +206,12 @@ const BYTES_PER_GB = 1024 ** 3;
 export const monthlyUsd = (bytes: number): number => (bytes / BYTES_PER_GB) * PRICES.snapshotStorage.usd;
 
 /** The plan as a table, with all reasons, bytes and money, and what is found beside it. */
-export function describePlan(plan: RetentionPlan, points: readonly StoredPoint[], findings: readonly string[]): string {
+export function describePlan(
+  plan: RetentionPlan,
+  points: readonly StoredPoint[],
+  look: string,
+  findings: readonly string[],
+): string {
   const byId = new Map(points.map(point => [point.recoveryPointId, point]));
   const row = (id: string, decision: string, why: string): [string, string] => {
     const bytes = byId.get(id)?.snapshotBytes ?? null;
@@ -192,15 +231,23 @@ export function describePlan(plan: RetentionPlan, points: readonly StoredPoint[]
       row(recoveryPointId, 'delete', reasons.map(describeDeleteReason).join('; ')),
     ),
   ].sort(([a], [b]) => (a < b ? -1 : 1));
-  const goes = plan.delete.reduce((sum, one) => sum + (byId.get(one.recoveryPointId)?.snapshotBytes ?? 0), 0);
+  const sizes = plan.delete.map(one => byId.get(one.recoveryPointId)?.snapshotBytes ?? null);
+  const goes = sizes.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0);
+  const unknown = sizes.filter(bytes => bytes === null).length;
   const pastCount = plan.keep.filter(({ pastDate }) => pastDate !== null).length;
   return [
     DELETES_NOTHING,
+    look,
     '',
     'recovery point    what    storage, USD a month  why',
     ...rows.map(([, text]) => text),
     '',
-    `${plan.keep.length} would stay${pastCount === 0 ? '' : `, ${pastCount} of them (*) past their date`}, ${plan.delete.length} would go: ${(goes / BYTES_PER_GB).toFixed(1)} GB of allocated storage, ${monthlyUsd(goes).toFixed(2)} USD a month at most.`,
+    `${plan.keep.length} would stay${pastCount === 0 ? '' : `, ${pastCount} of them (*) past their date`}, ${plan.delete.length} would go: ${(goes / BYTES_PER_GB).toFixed(1)} GB of allocated storage, ${monthlyUsd(goes).toFixed(2)} USD a month at most${unknown === 0 ? '' : `, without ${unknown} whose size is unknown`}.`,
+    ...(plan.needsApproval.length === 0
+      ? []
+      : [
+          `${plan.needsApproval.length} of those that would go need a person's approval first: by the rules that were approved they stay. No approval is recorded yet.`,
+        ]),
     'RDS bills what a snapshot adds to the one before, so it is less. Files are shared between recovery points and not counted.',
     'Legal holds, incidents and running work are recorded nowhere yet, so none is looked at.',
     ...(findings.length === 0 ? [] : ['', 'Found:', ...findings.map(text => `- ${text}`)]),
@@ -208,12 +255,23 @@ export function describePlan(plan: RetentionPlan, points: readonly StoredPoint[]
 }
 
 /** Why a recovery point is still here, when it goes, and what would change that. */
-export function describeDecision(decision: Kept | Expired): string {
+export function describeDecision(
+  decision: Kept | Expired,
+  needsApproval: boolean,
+  look: string,
+  findings: readonly string[],
+): string {
+  const found = findings.map(text => `Found: ${text}`);
   if (!('pastDate' in decision)) {
     return [
       `${decision.recoveryPointId} is past its date since ${toMinute(decision.since)}:`,
       ...decision.reasons.map(reason => `- ${describeDeleteReason(reason)}`),
-      `It would go with the next sweep. ${DELETES_NOTHING}`,
+      needsApproval
+        ? "It would go with the sweep after a person's approval: by the rules that were approved it stays."
+        : 'It would go with the next sweep.',
+      ...found,
+      DELETES_NOTHING,
+      look,
     ].join('\n');
   }
   const { recoveryPointId, reasons, endsAt, pastDate } = decision;
@@ -224,13 +282,15 @@ export function describeDecision(decision: Kept | Expired): string {
       ? [
           endsAt === null
             ? 'No rule says when it goes.'
-            : `The rules let it go on ${toMinute(endsAt)} at the latest. Then only the newest proved and good ones stay, and what a hold, an incident, a run or a proof needs.`,
+            : `The rules let it go on ${toMinute(endsAt)} at the latest. Then only the newest proved and good ones and the newest of all stay, and what a hold, an incident, a run or a proof needs.`,
         ]
       : [
           `It is past its date since ${toMinute(pastDate.since)}:`,
           ...pastDate.reasons.map(reason => `- ${describeDeleteReason(reason)}`),
           'It goes with the sweep after none of the above holds any more.',
         ]),
+    ...found,
     DELETES_NOTHING,
+    look,
   ].join('\n');
 }

@@ -1,12 +1,12 @@
 import { Option } from 'commander';
 import { systemClock } from '../../functions/platform/clock.ts';
 import { currentRuntime, withRuntime } from '../../functions/platform/runtime.ts';
+import type { RecordsPlace } from '../../functions/retention/read-kept-points.ts';
 import { EXIT, UsageError } from '../../infra/command-line/failure.ts';
 import { printable } from '../../infra/command-line/printable.ts';
 import type { SupplierConfiguration } from '../../infra/config/configuration.ts';
 import { CONFIGURATION, readSupplierConfiguration } from './deploy.ts';
 import { openTarget } from './open-target.ts';
-import type { RecordsPlace } from './read-kept-points.ts';
 import { readTarget } from './read-target.ts';
 import type { Answer, Verb, VerbGroup } from './verb.ts';
 
@@ -81,7 +81,10 @@ export const retention: VerbGroup = {
 
 async function showRules({ configuration: file, markdown }: ShowOptions): Promise<Answer> {
   const configuration = await readSupplierConfiguration(file);
-  const { describePage, NO_POLICY, pageOf } = await import('./describe-retention.ts');
+  const [{ describePage, pageOf }, { NO_POLICY }] = await Promise.all([
+    import('./describe-retention.ts'),
+    import('../../functions/retention/describe-reason.ts'),
+  ]);
   const { policy } = configuration.retention;
   if (policy === undefined) return { exitCode: EXIT.done, data: { policy: null }, text: () => NO_POLICY };
   const page = pageOf(policy, figuresOf(configuration), systemClock.now());
@@ -93,7 +96,7 @@ async function showRules({ configuration: file, markdown }: ShowOptions): Promis
 }
 
 async function planRules(options: PlanOptions): Promise<Answer> {
-  const { decided, points, findings } = await decide(options);
+  const { decided, points, look, findings } = await decide(options);
   const { describePlan, monthlyUsd } = await import('./describe-retention.ts');
   const bytesOf = new Map(points.map(({ recoveryPointId, snapshotBytes }) => [recoveryPointId, snapshotBytes]));
   const withBytes = <T extends { readonly recoveryPointId: string }>(one: T) => {
@@ -104,19 +107,23 @@ async function planRules(options: PlanOptions): Promise<Answer> {
     exitCode: EXIT.done,
     data: {
       deletes: false,
+      look,
       keep: decided.keep.map(withBytes),
       delete: decided.delete.map(withBytes),
+      needsApproval: decided.needsApproval,
       findings,
     },
-    text: () => describePlan(decided, points, findings),
+    text: () => describePlan(decided, points, look, findings),
   };
 }
 
 async function explainPoint({ id, ...options }: PlanOptions & { id: string }): Promise<Answer> {
-  const { decided, points } = await decide(options);
+  const { decided, points, look, findings } = await decide(options);
   const { describeDecision } = await import('./describe-retention.ts');
   const point = points.find(({ recoveryPointId, snapshotIds }) => recoveryPointId === id || snapshotIds.includes(id));
   const decision = [...decided.keep, ...decided.delete].find(one => one.recoveryPointId === point?.recoveryPointId);
+  const ofIt = findings.filter(text => text.includes(decision?.recoveryPointId ?? id));
+  const needsApproval = decided.needsApproval.includes(decision?.recoveryPointId ?? '');
   if (decision === undefined) {
     throw new UsageError(
       `--id ${printable(id)}: the ledger knows no such recovery point, and none names such a snapshot; daybreak retention plan lists them`,
@@ -124,8 +131,8 @@ async function explainPoint({ id, ...options }: PlanOptions & { id: string }): P
   }
   return {
     exitCode: EXIT.done,
-    data: { ...decision, goes: !('pastDate' in decision) },
-    text: () => describeDecision(decision),
+    data: { ...decision, goes: !('pastDate' in decision), needsApproval, look, findings: ofIt },
+    text: () => describeDecision(decision, needsApproval, look, ofIt),
   };
 }
 
@@ -134,10 +141,12 @@ async function decide({ configuration: file, local, profile }: PlanOptions) {
   if (local !== undefined && profile !== undefined) throw new UsageError('give --local or --profile, not both');
   const target = local === undefined ? undefined : readTarget({ local });
   const configuration = await readSupplierConfiguration(file ?? (target && EXAMPLE));
-  const [{ readKeptPoints }, { planRetention, pointRulesOf }, { NO_POLICY, overdueReviews, pageOf }, runtime] =
+  const [{ askRds, NOT_ASKED_LOCALLY }, { readKeptPoints }, { planRetention, pointRulesOf }, words, page, runtime] =
     await Promise.all([
-      import('./read-kept-points.ts'),
+      import('./ask-rds.ts'),
+      import('../../functions/retention/read-kept-points.ts'),
       import('../../functions/retention/plan-retention.ts'),
+      import('../../functions/retention/describe-reason.ts'),
       import('./describe-retention.ts'),
       openTarget({ local: target?.local ?? null, profile }),
     ]);
@@ -151,18 +160,22 @@ async function decide({ configuration: file, local, profile }: PlanOptions) {
       );
     }
     const place: RecordsPlace = { vaultBucket, evidenceBucket, workBucket, ledgerKeyArn, entryKeyArn, signingKeyArn };
-    const { points, tests } = await readKeptPoints(place, now);
     const { policy } = configuration.retention;
-    // Nothing records these yet.
+    const asked = target === undefined ? await askRds() : NOT_ASKED_LOCALLY;
+    const { points, tests, findings } = await readKeptPoints(place, asked.snapshots, now);
+    // Nothing records these yet: neither what is held, runs or is open, nor what a person approved.
     const facts = { points, tests, holds: [], running: [], incidents: [] };
-    const decided = planRetention(facts, pointRulesOf(configuration.retention), now);
-    const findings = [
-      ...(policy === undefined ? [NO_POLICY] : overdueReviews(pageOf(policy, figuresOf(configuration), now))),
-      ...points
-        .filter(({ snapshotBytes }) => snapshotBytes === null)
-        .map(({ recoveryPointId }) => `the root manifest of ${recoveryPointId} is not what was recorded`),
+    const rules = { configured: pointRulesOf(configuration.retention), approved: null };
+    const decided = planRetention(facts, rules, now);
+    const all = [
+      ...decided.findings.map(words.describeFinding),
+      ...(policy === undefined ? [] : page.overdueReviews(page.pageOf(policy, figuresOf(configuration), now))),
+      ...(policy === undefined || asked.instances === null
+        ? []
+        : page.longerAutomatedBackups(policy, configuration.databases, asked.instances)),
+      ...findings,
     ];
-    return { decided, points, findings };
+    return { decided, points, look: asked.look, findings: all };
   });
 }
 

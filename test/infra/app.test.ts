@@ -625,7 +625,7 @@ describe('over a vault that stands', () => {
       ],
       [
         'info',
-        'after an instruction to delete, a school is promised to be beyond use within 30 days (it takes 28 at most) and gone within 120 (it takes 102 at most). [ack: daybreak:retention]',
+        'after an instruction to delete, a school is promised to be beyond use within 30 days (it takes 28 at most) and gone within 120 (it takes 102 at most), once the sweep and erasure are built and run. Legal holds, open incidents and failed restore tests delay gone. Compare automatedBackupDays with your instances: daybreak retention plan does. [ack: daybreak:retention]',
       ],
     ]);
   });

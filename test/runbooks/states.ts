@@ -198,8 +198,8 @@ export const STATES: readonly State[] = [
       ...on(
         'docs/retention.md',
         [`${DAYBREAK}retention show --markdown`, /^answered: # /],
-        [`${DAYBREAK}retention plan`, /^answered: /],
-        [`${DAYBREAK}retention explain`, /^answered: /],
+        [`${DAYBREAK}retention plan`, /^answered: [\s\S]*compared with the snapshots that RDS lists\./],
+        [`${DAYBREAK}retention explain`, /^answered: [\s\S]*compared with the snapshots that RDS lists\./],
       ),
       ...runbook(
         'README',

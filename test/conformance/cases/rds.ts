@@ -123,7 +123,7 @@ export const rdsCases: readonly ConformanceCase[] = [
   {
     service: 'RDS',
     name: 'a manual snapshot has its tags from the start, is under its instance’s key, and shared with nobody',
-    restsOn: 'functions/backup/create-snapshot.ts; functions/pulse/assess-snapshots.ts',
+    restsOn: 'functions/backup/create-snapshot.ts; functions/platform/as-recorded.ts',
     page: page('CreateDBSnapshot'),
     needs: 'rds',
     expected: { type: 'manual', encryption: 'sse-kms', underItsKey: true, tagged: true, shared: [] },

@@ -3,8 +3,9 @@ import type { PointRules } from '../../../functions/retention/plan-retention.ts'
 
 /**
  * One table of the planner. A row is `ID FACTS -> keep|past|delete REASONS`. Facts: `good` or `incomplete`, `doubted`, `passed` or
- * `failed` (by a test of that day and the next hour), `inconclusive`, `in:oak+elm` (schools), `in:?`. `past` is kept by what
- * outlasts the rules alone. Reasons are as the test abbreviates them.
+ * `failed` (in the order of the ledger's entries), `inconclusive`, each with `?` where its record is not there, `in:oak+elm`
+ * (schools), `in:?`, `closed:ID` (when, by its root manifest). `past` is kept by what outlasts the rules alone. Reasons are as the
+ * test abbreviates them.
  */
 export interface GoldenTable {
   /** The tool and the number of the thread where the fault was seen, or what the table is about. */
@@ -626,12 +627,12 @@ ${Array.from({ length: 100 }, (_, index) => `      20261129t10${String(Math.floo
   },
   {
     from: 'proof',
-    what: 'a test that failed later takes the proof away',
+    what: 'a test that failed later takes the proof away, and what it proved once stays beside what is proved',
     rules: byAge(35),
     now: '2027-01-30T06:00:00.000Z',
     rows: `
       20261105t023000z good passed -> past newest-proved
-      20261205t023000z good passed failed -> delete past-age
+      20261205t023000z good passed failed -> past doubted-newest:proved
       20270129t023000z good -> keep open age newest-good`,
   },
   {
@@ -680,7 +681,7 @@ ${Array.from({ length: 100 }, (_, index) => `      20261129t10${String(Math.floo
     now: '2026-11-30T06:00:00.000Z',
     rows: `
       20261128t023000z good -> keep open age newest-good
-      20261129t023000z good failed -> keep open age newest-of-all`,
+      20261129t023000z good failed -> keep open doubted doubted-newest:good`,
   },
   {
     from: 'doubt',
@@ -690,18 +691,18 @@ ${Array.from({ length: 100 }, (_, index) => `      20261129t10${String(Math.floo
     rows: `
       20261120t023000z good failed -> keep doubted
       20261121t023000z good -> keep daily:2026-11-21 newest-good
-      20261122t023000z good doubted -> keep doubted`,
+      20261122t023000z good doubted -> keep doubted doubted-newest:good`,
   },
   {
     from: 'doubt',
-    what: 'what is lost of it proves nothing any more',
+    what: 'what is lost of it proves nothing any more, and is let go by nothing but what is newer',
     rules: byAge(35),
     now: '2027-01-30T06:00:00.000Z',
     rows: `
       20261105t023000z good passed -> past newest-proved
-      20261205t023000z good passed doubted -> delete past-age
+      20261205t023000z good passed doubted -> past doubted-newest:proved
       20270120t023000z good -> keep age newest-good
-      20270129t023000z good doubted -> keep open age`,
+      20270129t023000z good doubted -> keep open doubted doubted-newest:good`,
   },
   {
     from: 'doubt',
@@ -710,7 +711,171 @@ ${Array.from({ length: 100 }, (_, index) => `      20261129t10${String(Math.floo
     now: FIVE_YEARS_LATER,
     rows: `
       20261128t023000z good doubted -> delete past-age
-      20261129t023000z good doubted -> past newest-of-all`,
+      20261129t023000z good doubted -> past doubted-newest:good`,
+  },
+
+  {
+    from: 'doubt',
+    what: 'a delete marker on the newest proved one lets neither it nor the one before go',
+    rules: byAge(35),
+    now: '2027-01-30T06:00:00.000Z',
+    rows: `
+      20261105t023000z good passed -> past newest-proved
+      20261205t023000z good passed doubted -> past doubted-newest:proved
+      20270128t023000z good -> keep open age newest-good
+      20270129t023000z incomplete -> keep open incomplete newest-of-all`,
+  },
+  {
+    from: 'doubt',
+    what: 'of everything, where backups have stopped, lets the newest proved and the newest good one not go',
+    rules: byAge(35),
+    now: FIVE_YEARS_LATER,
+    rows: `
+      20261105t023000z good passed doubted -> past doubted-newest:proved
+      20261128t023000z good doubted -> delete past-age
+      20261129t023000z good doubted -> past doubted-newest:good
+      20261130t023000z incomplete doubted -> past doubted-newest:all`,
+  },
+  {
+    from: 'doubt',
+    what: 'a newer proved one has the place by the ledger’s word as well: then the doubted one goes',
+    rules: byAge(35),
+    now: '2027-01-30T06:00:00.000Z',
+    rows: `
+      20261105t023000z good passed -> delete past-age
+      20261205t023000z good passed doubted -> delete past-age
+      20270105t023000z good passed -> keep age newest-proved
+      20270129t023000z good -> keep open age newest-good`,
+  },
+  {
+    from: 'doubt',
+    what: 'a test that failed the only good one, while backups fail, does not let it go',
+    rules: byAge(35),
+    now: '2027-01-30T06:00:00.000Z',
+    rows: `
+      20261205t023000z good passed failed -> past doubted-newest:proved doubted-newest:good
+      20270129t023000z incomplete -> keep open incomplete newest-of-all`,
+  },
+  {
+    from: 'doubt',
+    what: 'a test that failed a younger one does not stand for one that was proved and is doubted now',
+    rules: byAge(35),
+    now: '2027-01-30T06:00:00.000Z',
+    rows: `
+      20261105t023000z good passed -> past newest-proved
+      20261205t023000z good passed doubted -> past doubted-newest:proved
+      20261206t023000z good passed failed -> past doubted-newest:proved
+      20270129t023000z good -> keep open age newest-good`,
+  },
+  {
+    from: 'doubt',
+    what: 'the newest of all, not good, and the one before it, where that is not doubted',
+    rules: byAge(35),
+    now: FIVE_YEARS_LATER,
+    rows: `
+      20261127t023000z incomplete -> delete past-incomplete
+      20261128t023000z incomplete -> past newest-of-all
+      20261129t023000z incomplete doubted -> past doubted-newest:all`,
+  },
+  {
+    from: 'doubt',
+    what: 'an incomplete one that is proved, and a good one whose proof is doubted: both stay',
+    rules: byAge(35),
+    now: FIVE_YEARS_LATER,
+    rows: `
+      20261105t023000z good passed? -> past doubted-newest:proved
+      20261106t023000z incomplete passed -> past newest-proved
+      20261129t023000z good -> past newest-good`,
+  },
+  {
+    from: 'doubt',
+    what: 'one that failed its test is not called healthy for its age, and neither is one that is lost',
+    rules: byAge(35),
+    now: '2026-11-30T06:00:00.000Z',
+    rows: `
+      20261110t023000z good failed -> keep doubted
+      20261111t023000z good doubted -> keep doubted
+      20261125t023000z incomplete doubted -> keep incomplete
+      20261129t023000z good -> keep open age newest-good`,
+  },
+
+  // Tests and their records.
+  {
+    from: 'tests',
+    what: 'one that failed has failed, though its record is gone',
+    rules: byAge(35),
+    now: '2027-01-30T06:00:00.000Z',
+    rows: `
+      20261105t023000z good passed -> past newest-proved
+      20261205t023000z good passed failed? -> past doubted-newest:proved
+      20270128t023000z good -> keep open age newest-good
+      20270129t023000z good failed? -> keep open doubted doubted-newest:good`,
+  },
+  {
+    from: 'tests',
+    what: 'one that passed and whose record is gone proves nothing, and takes no failure away',
+    rules: byAge(35),
+    now: '2027-01-30T06:00:00.000Z',
+    rows: `
+      20261105t023000z good passed -> past newest-proved
+      20261205t023000z good failed passed? -> delete past-age
+      20270110t023000z good failed passed? -> keep doubted doubted-newest:proved
+      20270129t023000z good -> keep open age newest-good`,
+  },
+  {
+    from: 'tests',
+    what: 'they are ordered by the ledger, not by their ids',
+    rules: byAge(35),
+    now: '2027-01-30T06:00:00.000Z',
+    rows: `
+      20270104t023000z good failed passed -> keep age newest-proved
+      20270105t023000z good passed failed -> keep doubted doubted-newest:proved
+      20270106t023000z good failed -> keep doubted
+      20270129t023000z good -> keep open age newest-good`,
+  },
+
+  // Ids without an age.
+  {
+    from: 'dates',
+    what: 'one whose id is of the future is past its date by when it was closed, and says so',
+    rules: byAge(35),
+    now: '2027-01-30T06:00:00.000Z',
+    rows: `
+      20270129t023000z good -> keep open age newest-good
+      20361201t023000z good closed:20261226t060000z -> past misdated
+      20361202t023000z good closed:20261226t060001z -> keep future
+      20361203t023000z incomplete closed:20270101t060000z -> past misdated
+      20361204t023000z good -> keep future`,
+  },
+  {
+    from: 'dates',
+    what: 'one whose id is no instant is past its date by when it was closed, and stays',
+    rules: byAge(35),
+    now: '2027-01-30T06:00:00.000Z',
+    holds: [hold({ kind: 'recovery-point', recoveryPointId: '20269929t023000z' })],
+    rows: `
+      20269929t023000z good closed:20261226t060000z -> past misdated hold:h1
+      20269930t023000z good closed:20261226t060001z -> keep unreadable
+      20270129t023000z good -> keep open age newest-good`,
+  },
+  {
+    from: 'dates',
+    what: 'when it was closed changes nothing where the id has an age',
+    rules: byAge(35),
+    now: '2027-01-30T06:00:00.000Z',
+    rows: `
+      20261225t023000z good closed:20261228t010000z -> delete past-age
+      20270129t023000z good closed:20200101t000000z -> keep open age newest-good`,
+  },
+  {
+    from: 'counts',
+    what: 'that count nothing let nothing go',
+    rules: keeping({}, 35),
+    now: '2027-01-30T06:00:00.000Z',
+    rows: `
+      20261225t023000z good -> delete past-age
+      20270110t023000z good -> keep age
+      20270129t023000z good -> keep open newest-good`,
   },
 
   // What outlasts the rules.
@@ -772,7 +937,7 @@ ${Array.from({ length: 100 }, (_, index) => `      20261129t10${String(Math.floo
       { incidentId: 'i2', detectedAt: '2027-01-11T12:00:00.000Z' },
     ],
     rows: `
-      20270110t023000z good -> past incident:i1 incident:i2
+      20270110t023000z good -> past incident:i2 incident:i1
       20270111t023000z good -> past incident:i2
       20270112t023000z good -> delete past-age
       20270329t013000z good -> keep open age newest-good`,

@@ -20,19 +20,22 @@ it('takes a time that grows as the points do: a hundred years of them take secon
     recoveryPointId: idOfInstant(new Date(Date.UTC(2000, 0, 1, 2, 30) + index * 86_400_000).toISOString()),
     status: 'good' as const,
     isDoubted: false,
+    completedAt: null,
     tenants: null,
   }));
-  const tests = points.map(({ recoveryPointId }) => ({
+  const tests = points.map(({ recoveryPointId }, sequence) => ({
     restoreTestId: recoveryPointId,
     recoveryPointId,
     verdict: 'passed' as const,
+    sequence,
+    isDoubted: false,
   }));
   const keep = { withinDays: 30, daily: 400, weekly: 300, monthly: 120, yearly: 100 };
   const rules = { maximumDays: 36_525, incompleteDays: 7, keep };
   const from = performance.now();
   const plan = planRetention(
     { points, tests, holds: [], running: [], incidents: [] },
-    rules,
+    { configured: rules, approved: rules },
     new Date('2099-12-31T12:00:00.000Z'),
   );
   expect(plan.keep.length + plan.delete.length).toBe(36_500);

@@ -17,6 +17,7 @@ import {
   planRetention,
   type RetentionFacts,
   type RetentionPlan,
+  type RulesInForce,
 } from '../../../functions/retention/plan-retention.ts';
 
 const MINUTE = 60_000;
@@ -71,6 +72,11 @@ interface Judged {
   readonly isPast: boolean;
   readonly isGood: boolean;
   readonly isProved: boolean;
+  /** The last verdict of the ledger, whatever became of the records. */
+  readonly recordedVerdict: string | undefined;
+  readonly wasProved: boolean;
+  /** Where its id is of the future: it is past the age that it has since it was closed. */
+  readonly isOverdue: boolean;
 }
 
 function judge(facts: RetentionFacts, rules: PointRules | null, now: number): Judged[] {
@@ -80,13 +86,19 @@ function judge(facts: RetentionFacts, rules: PointRules | null, now: number): Ju
       const tests = facts.tests.filter(
         test => test.recoveryPointId === point.recoveryPointId && /^(?:passed|failed)$/.test(test.verdict),
       );
-      const [last] = tests.sort((a, b) => (a.restoreTestId > b.restoreTestId ? -1 : 1));
+      const believed = tests.filter(test => test.verdict === 'failed' || !test.isDoubted);
+      const [last] = believed.sort((a, b) => b.sequence - a.sequence);
+      const recordedVerdict = tests.toSorted((a, b) => b.sequence - a.sequence)[0]?.verdict;
       const isFuture = at > now + SKEW;
       const days = point.status === 'good' ? rules?.maximumDays : rules?.incompleteDays;
+      const closedAt = point.completedAt === null ? at : Date.parse(point.completedAt);
       return {
         point,
         at,
         isFuture,
+        isOverdue: isFuture && days !== undefined && now >= laterBy(closedAt, days),
+        recordedVerdict,
+        wasProved: !isFuture && tests.some(({ verdict }) => verdict === 'passed'),
         isPast: days !== undefined && now >= laterBy(at, days),
         isGood: point.status === 'good' && !point.isDoubted && last?.verdict !== 'failed' && !isFuture,
         isProved: last?.verdict === 'passed' && !point.isDoubted && !isFuture,
@@ -97,7 +109,9 @@ function judge(facts: RetentionFacts, rules: PointRules | null, now: number): Ju
 
 /** Whether a rule keeps it: what the documentation says, word by word. */
 function rulesKeep(one: Judged, all: readonly Judged[], rules: PointRules | null, now: number): boolean {
-  if (rules === null || one.isFuture || now < one.at + 72 * HOUR) return true;
+  if (rules === null) return true;
+  if (one.isFuture) return !one.isOverdue;
+  if (now < one.at + 72 * HOUR) return true;
   if (one.isPast) return false;
   const { keep } = rules;
   if (one.point.status === 'incomplete' || keep === null || !one.isGood) return true;
@@ -112,7 +126,7 @@ function rulesKeep(one: Judged, all: readonly Judged[], rules: PointRules | null
 }
 
 /** What outlasts the rules, named as `nameOf` does. */
-function outlasting({ point, at }: Judged, all: readonly Judged[], facts: RetentionFacts): Set<string> {
+function outlasting({ point, at, isOverdue }: Judged, all: readonly Judged[], facts: RetentionFacts): Set<string> {
   const newest = (...conditions: ((one: Judged) => boolean)[]) =>
     conditions.map(condition => all.findLast(one => !one.isFuture && condition(one))).find(Boolean)?.point;
   const good = newest(one => one.isGood);
@@ -120,15 +134,29 @@ function outlasting({ point, at }: Judged, all: readonly Judged[], facts: Retent
     one => one.isProved && one.isGood,
     one => one.isProved,
   );
-  const last = newest(
-    one => !one.point.isDoubted,
-    () => true,
-  );
+  const saidGood = (one: Judged) => one.point.status === 'good' && one.recordedVerdict !== 'failed';
+  const doubtedProved = [
+    newest(
+      one => one.recordedVerdict === 'passed' && saidGood(one),
+      one => one.recordedVerdict === 'passed',
+    ),
+    newest(
+      one => one.wasProved && one.point.status === 'good',
+      one => one.wasProved,
+    ),
+  ].filter(other => other !== proved);
+  const doubtedGood = [newest(saidGood), newest(one => one.point.status === 'good')].filter(other => other !== good);
+  const last = newest(one => !one.point.isDoubted);
+  const lastOfAll = newest(() => true);
   const { holds, incidents, running } = facts;
   return new Set([
     ...(point === proved ? ['newest-proved'] : []),
     ...(point === good ? ['newest-good'] : []),
-    ...(point === last && last !== good ? ['newest-of-all'] : []),
+    ...(point === last && ![good, ...doubtedGood].includes(point) ? ['newest-of-all'] : []),
+    ...(doubtedProved.includes(point) ? ['doubted-newest proved'] : []),
+    ...(doubtedGood.includes(point) ? ['doubted-newest good'] : []),
+    ...(point === lastOfAll && ![good, ...doubtedGood, last].includes(point) ? ['doubted-newest all'] : []),
+    ...(isOverdue ? ['misdated'] : []),
     ...holds.flatMap(({ holdId, scope }) => {
       const isHeld =
         scope.kind === 'before'
@@ -150,6 +178,7 @@ function outlasting({ point, at }: Judged, all: readonly Judged[], facts: Retent
 function nameOf(reason: KeepReason): string {
   if (reason.kind === 'hold') return `hold ${reason.holdId}`;
   if (reason.kind === 'incident') return `incident ${reason.incidentId}`;
+  if (reason.kind === 'doubted-newest') return `${reason.kind} ${reason.of}`;
   return 'id' in reason ? `${reason.kind} ${reason.id}` : reason.kind;
 }
 
@@ -202,20 +231,31 @@ function checkPlan(plan: RetentionPlan, facts: RetentionFacts, rules: PointRules
   expect(wrong).toEqual([]);
 }
 
+/** What goes by the rules, and would stay by those that were approved, is named: no more and no less. */
+function checkApproval(plan: RetentionPlan, facts: RetentionFacts, rules: RulesInForce, now: number, tally: Tally) {
+  const all = judge(facts, rules.approved, now);
+  const staying = all.filter(one => rulesKeep(one, all, rules.approved, now) || outlasting(one, all, facts).size > 0);
+  const ids = new Set(staying.map(({ point }) => point.recoveryPointId));
+  const needed = plan.delete.map(({ recoveryPointId }) => recoveryPointId).filter(id => ids.has(id));
+  expect(plan.needsApproval).toEqual(needed);
+  if (needed.length > 0) tally.set('needs approval', (tally.get('needs approval') ?? 0) + 1);
+}
+
 function isTrue(
   reason: DeleteReason,
-  { at, point }: Judged,
+  { at, point, isFuture }: Judged,
   byId: ReadonlyMap<string, Judged>,
   rules: PointRules | null,
   now: number,
 ): boolean {
   const since = Date.parse(reason.since);
   if (since > now + SKEW || rules === null) return false;
+  const from = isFuture && point.completedAt !== null ? Date.parse(point.completedAt) : at;
   switch (reason.kind) {
     case 'past-age':
-      return point.status === 'good' && reason.days === rules.maximumDays && since === laterBy(at, reason.days);
+      return point.status === 'good' && reason.days === rules.maximumDays && since === laterBy(from, reason.days);
     case 'incomplete-past-age':
-      return point.status !== 'good' && reason.days === rules.incompleteDays && since === laterBy(at, reason.days);
+      return point.status !== 'good' && reason.days === rules.incompleteDays && since === laterBy(from, reason.days);
     case 'past-days':
       return reason.days === rules.keep?.withinDays && since === laterBy(at, reason.days);
     case 'not-newest-of-period': {
@@ -251,6 +291,7 @@ export function simulate(days: readonly number[], tally: Tally): void {
   let incidents: OpenIncident[] = [];
   let running: RunningWork[] = [];
   let rules: PointRules | null = RULES[0] ?? null;
+  let approved = rules;
   let shift = 0;
   const midnight = Date.UTC(2026, 10, 1);
 
@@ -269,7 +310,9 @@ export function simulate(days: readonly number[], tally: Tally): void {
     const make = (at: number, status: KeptPoint['status']) => {
       const tenants = chance(0.1) ? null : TENANTS.filter((_, position) => position !== index % 7);
       const recoveryPointId = idOfInstant(new Date(at + shift).toISOString());
-      return { recoveryPointId, status, isDoubted: false, tenants };
+      // By a clock that was right.
+      const completedAt = chance(0.2) ? null : new Date(at + HOUR).toISOString();
+      return { recoveryPointId, status, isDoubted: false, completedAt, tenants };
     };
     const put = (point: KeptPoint) => {
       // What is good is never superseded.
@@ -300,7 +343,9 @@ export function simulate(days: readonly number[], tally: Tally): void {
       const verdict =
         seed === 0 ? 'passed' : pick(['passed', 'passed', 'failed', 'inconclusive', 'could-not-start'] as const);
       if (chance(0.5)) running.push({ kind: 'restore-test', id: restoreTestId, recoveryPointId });
-      if (verdict !== undefined) tests.push({ restoreTestId, recoveryPointId, verdict });
+      if (verdict !== undefined) {
+        tests.push({ restoreTestId, recoveryPointId, verdict, sequence: tests.length + 1, isDoubted: chance(0.2) });
+      }
     }
     running = running.filter(() => !chance(0.3));
     if (some !== undefined && chance(0.05)) {
@@ -324,15 +369,29 @@ export function simulate(days: readonly number[], tally: Tally): void {
     }
     incidents = incidents.filter(() => !chance(0.1));
     if (chance(0.03)) rules = pick(RULES) ?? null;
+    // A person approves a change when they come to it.
+    if (seed === 0 || chance(0.3)) approved = rules;
 
     const now = sweepAt + shift;
     // In the order in which they came, or the other one.
     const turned = <T>(list: readonly T[]) => (index % 2 === 0 ? list : list.toReversed());
     const facts = () => ({ points: turned([...points.values()]), tests: turned(tests), holds, running, incidents });
-    const planAt = (ms: number) => planRetention(facts(), rules, new Date(ms));
+    const inForce = () => ({ configured: rules, approved });
+    const planAt = (ms: number) => planRetention(facts(), inForce(), new Date(ms));
     const plan = planAt(now);
     checkPlan(plan, facts(), rules, now, tally);
     const goes = plan.delete.map(({ recoveryPointId }) => recoveryPointId);
+    checkApproval(plan, facts(), { configured: rules, approved }, now, tally);
+    if (chance(0.2)) {
+      // No doubt, and no test that failed, lets anything go that would stay without it.
+      const trusting = {
+        ...facts(),
+        points: facts().points.map(point => ({ ...point, isDoubted: false })),
+        tests: tests.filter(({ verdict }) => verdict !== 'failed').map(test => ({ ...test, isDoubted: false })),
+      };
+      const without = planRetention(trusting, inForce(), new Date(now)).delete.map(one => one.recoveryPointId);
+      expect(goes.filter(id => !without.includes(id))).toEqual([]);
+    }
     if (chance(0.2)) {
       // Any earlier clock lets only part of it go.
       const earlier = now - Math.floor(draw() * 100 * DAY);
@@ -369,4 +428,5 @@ export const SEEN: readonly string[] = [
   'delete past-days',
   'delete not-newest-of-period',
   'delete beyond-count',
+  'needs approval',
 ];

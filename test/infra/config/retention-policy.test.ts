@@ -1,6 +1,8 @@
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { describe, expect, it } from 'vitest';
+import { idOfInstant } from '../../../functions/contracts/identifiers.ts';
 import { DELETED_BY_AWS_DAYS } from '../../../functions/contracts/retention.ts';
+import { planRetention } from '../../../functions/retention/plan-retention.ts';
 import { promisedDays } from '../../../functions/retention/promised-days.ts';
 import { ConfigurationError, readConfiguration } from '../../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../../infra/config/example.ts';
@@ -11,6 +13,7 @@ const { promise, rules } = policy;
 
 /** What is printed for a change of the example's policy. */
 function problemsOf(change: {
+  abandonedAfterMs?: number;
   promise?: object;
   rules?: object;
   snapshotDays?: number;
@@ -22,7 +25,8 @@ function problemsOf(change: {
     policy: { promise: { ...promise, ...change.promise }, rules: { ...rules, ...change.rules } },
   };
   try {
-    readConfiguration({ ...exampleConfiguration, vault, retention });
+    const restoreTest = { ...exampleConfiguration.restoreTest, abandonedAfterMs: change.abandonedAfterMs };
+    readConfiguration({ ...exampleConfiguration, vault, retention, restoreTest });
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
     return error.message.split('\n').slice(1);
@@ -110,17 +114,27 @@ describe('the retention policy', () => {
     [
       'an age above it',
       { rules: { exports: { ...rules.exports, maximumDays: 200 } } },
-      '200 (exports) + 2 (the sweep) = 230',
+      '200 (exports) + 2 (the sweep) + 35 (the lock) + 2 (the sweep) = 267',
     ],
     [
-      "the source's automated backups",
-      { promise: { automatedBackupDays: 35, goneDays: 60 }, snapshotDays: 32, eventHoldDays: 1 },
-      '32 (the last mixed recovery point) + 2 (the sweep) + 1 (the lock) + 2 (the sweep) = 65',
+      'the lock of exports, which lie in the vault',
+      { rules: { exports: { ...rules.exports, maximumDays: 36 } }, promise: { goneDays: 102 } },
+      '36 (exports) + 2 (the sweep) + 35 (the lock) + 2 (the sweep) = 103',
     ],
     [
-      'work files',
+      'work files of the last test of the last recovery point',
+      { promise: { goneDays: 77 }, snapshotDays: 32, eventHoldDays: 1 },
+      '32 (the last mixed recovery point) + 2 (the sweep) + 14 (work files) + 2 (AWS) = 78',
+    ],
+    [
+      'what that test restored',
+      { rules: { scratch: { ...rules.scratch, maximumDays: 60 } } },
+      '35 (the last mixed recovery point) + 2 (the sweep) + 60 (what restore tests restored) + 2 (AWS) = 127',
+    ],
+    [
+      'long work files',
       { rules: { workFiles: { ...rules.workFiles, maximumDays: 300 } } },
-      '300 (work files) + 2 (AWS) = 330',
+      '300 (work files) + 2 (AWS) = 367',
     ],
   ])('counts %s', (_name, change, made) => {
     expect(problemsOf(change)[0]).toContain(made);
@@ -130,7 +144,7 @@ describe('the retention policy', () => {
     const { retention } = readConfiguration(exampleConfiguration);
     if (retention.policy === undefined) throw new Error('no policy');
     const long = { ...retention.policy, promise: { ...retention.policy.promise, automatedBackupDays: 35 } };
-    const { gone } = promisedDays(long, { snapshotDays: 20, eventHoldDays: 1 });
+    const { gone } = promisedDays(long, { snapshotDays: 10, eventHoldDays: 1 });
     expect(gone.parts.map(({ what }) => what)).toEqual([
       'cooling-off',
       'deleting the live data',
@@ -166,16 +180,90 @@ describe('the retention policy', () => {
     [{ withinDays: 36 }, false],
     [{ daily: 35 }, true],
     [{ daily: 36 }, false],
-    [{ weekly: 5 }, true],
-    [{ weekly: 6 }, false],
-    [{ monthly: 2 }, true],
-    [{ monthly: 3 }, false],
-    [{ yearly: 2 }, false],
-    [{ daily: 7, weekly: 5 }, true],
+    [{ withinDays: 32, weekly: 5 }, true],
+    [{ withinDays: 32, weekly: 6 }, false],
+    [{ withinDays: 32, monthly: 2 }, true],
+    [{ withinDays: 32, monthly: 3 }, false],
+    [{ withinDays: 32, yearly: 2 }, false],
+    [{ daily: 32, weekly: 5 }, true],
   ])('judges %j of snapshots, which go after 35 days: %j', (keep, fits) => {
     const problems = problemsOf({ rules: { recoveryPoints: { ...rules.recoveryPoints, keep } } });
     expect(problems.length === 0).toBe(fits);
     if (!fits) expect(problems[0]).toContain('no count outlives the age');
+  });
+
+  it.each([
+    [{ withinDays: 32 }, true],
+    [{ withinDays: 31 }, false],
+    [{ daily: 32 }, true],
+    [{ daily: 31 }, false],
+    [{ daily: 31, withinDays: 32 }, true],
+    [{ withinDays: 1 }, false],
+    [{ daily: 1 }, false],
+    [{ yearly: 1 }, false],
+    [{ weekly: 5, monthly: 2 }, false],
+  ])('judges whether %j keeps what was proved until the next test: %j', (keep, fits) => {
+    const problems = problemsOf({ rules: { recoveryPoints: { ...rules.recoveryPoints, keep } } });
+    expect(problems[0]).toBe(
+      fits
+        ? undefined
+        : `- ${RULES}.recoveryPoints.keep: the recovery point that one monthly restore test proved would be thinned out before the next one proves another: keep withinDays or daily of 32 at least, or leave keep out`,
+    );
+  });
+
+  it('keeps what the last monthly test proved within the rules, whatever `keep` it lets through', () => {
+    const good = (day: string) => ({
+      recoveryPointId: idOfInstant(`${day}T02:30:00.000Z`),
+      status: 'good' as const,
+      isDoubted: false,
+      completedAt: null,
+      tenants: null,
+    });
+    const first = Date.parse('2027-01-01');
+    const points = Array.from({ length: 64 }, (_, index) =>
+      good(new Date(first + index * 86_400_000).toISOString().slice(0, 10)),
+    );
+    // From 5 January to the test of 5 February, as it begins.
+    const tests = [
+      {
+        restoreTestId: '20270105t043000z',
+        recoveryPointId: '20270105t023000z',
+        verdict: 'passed',
+        sequence: 1,
+        isDoubted: false,
+      },
+    ] as const;
+    const now = new Date('2027-02-05T05:30:00.000Z');
+    const facts = {
+      points: points.filter(one => one.recoveryPointId < '20270205t04'),
+      tests,
+      holds: [],
+      running: [],
+      incidents: [],
+    };
+    for (const keep of [null, { withinDays: 32 }, { daily: 32 }]) {
+      const inForce = { maximumDays: 35, incompleteDays: 7, keep };
+      const plan = planRetention(facts, { configured: inForce, approved: inForce }, now);
+      const proved = plan.keep.find(one => one.recoveryPointId === '20270105t023000z');
+      expect(proved?.pastDate).toBeNull();
+    }
+  });
+
+  it('refuses instances of dead restore tests that stay longer than what tests restored may', () => {
+    const HOUR_MS = 3_600_000;
+    const left = (hours: number, maximumDays: number) =>
+      problemsOf({
+        abandonedAfterMs: hours * HOUR_MS,
+        rules: { scratch: { ...rules.scratch, maximumDays } },
+      });
+    expect(left(46, 2)).toEqual([]);
+    expect(left(47, 2)).toEqual([
+      '- restoreTest.abandonedAfterMs: an instance that a dead restore test left holds every school, and is there for up to 3 days until the janitor has removed it, longer than the rule says: remove it sooner, or say 3',
+      '    restoreTest.abandonedAfterMs: 169200000',
+      `    ${RULES}.scratch.maximumDays: 2`,
+    ]);
+    expect(left(47, 3)).toEqual([]);
+    expect(left(365 * 24, 3)[0]).toContain('for up to 366 days');
   });
 
   it('refuses a rule that says less than AWS does', () => {
