@@ -24,6 +24,7 @@ const ASKED = {
     order: 'CreateSnapshot',
     step: 'backup/create-snapshot',
     endsAt: 'snapshotEndsAt',
+    lateFailure: 'SnapshotTimedOutError',
   },
   Copy: {
     all: 'Copies',
@@ -31,6 +32,7 @@ const ASKED = {
     order: 'CopySnapshot',
     step: 'backup/copy-snapshot',
     endsAt: 'partEndsAt',
+    lateFailure: 'CopyTimedOutError',
   },
 } as const;
 
@@ -49,7 +51,7 @@ export function askInRounds(
   thing: Thing,
   state: { instances: string; measuredAt: string; Next: string; failed: string; failure: string },
 ): States {
-  const { endsAt, variable, all } = ASKED[thing];
+  const { endsAt, variable, all, lateFailure } = ASKED[thing];
   const pending = `pending${thing}`;
   const asked = `asked${thing}`;
   const since = `since${thing}`;
@@ -102,7 +104,7 @@ export function askInRounds(
           {
             Condition: isPast(endsAt),
             Assign: {
-              [variable]: `{% [$${variable}, $${asked}[settled = false].($own := $; ${entry(`$own.why != null ? $own.why : '${thing}TimedOutError'`)})] %}`,
+              [variable]: `{% [$${variable}, $${asked}[settled = false].($own := $; ${entry(`$own.why != null ? $own.why : '${lateFailure}'`)})] %}`,
             },
             Next: state.Next,
           },

@@ -346,9 +346,12 @@ export function catchBusy(next: string, Assign?: Assignments): Catcher {
 const CAUSE_CHARACTERS = 600;
 
 /**
- * JSONata for an execution's name and the milliseconds of its start: a name is free again 90 days after its execution ended. The
- * events of its status have the same two.
+ * JSONata for an execution's name and the milliseconds of its start. The name alone, and with it the ARN, is not enough: it is free
+ * again 90 days after its execution ended, and who starts one by hand gives it the same name again. The events of its status have
+ * the same two, the start in milliseconds, too. That both are the same to the millisecond is nowhere promised: where they differ, a
+ * failure that the workflow recorded itself is recorded a second time from its event, and none is lost.
  * https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html#StepFunctions-StartExecution-request-name
+ * https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
  */
 export const THIS_RUN =
   "$states.context.Execution.Name & '/' & $string($toMillis($states.context.Execution.StartTime))";
