@@ -48,6 +48,8 @@ export const FAILURE_MEANINGS: Readonly<Record<string, FailureMeaning>> = {
   RetryableError: 'test-hindered',
   TenantKeyUnusableError: 'test-hindered',
   /** Of the workflow itself: `infra/workflows/restore-test.ts`. */
+  NoFunctionFreeError: 'test-hindered',
+  NoResultError: 'test-hindered',
   RestoreTimedOutError: 'test-hindered',
   VerificationTimedOutError: 'test-hindered',
 };

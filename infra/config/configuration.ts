@@ -140,22 +140,25 @@ export const SupplierConfiguration = z
       .strictObject({
         /** https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html */
         manualSnapshots: z.int().min(100).default(100),
+        /**
+         * Functions of Lambda that run at once, the supplier's app's with them. New accounts have 10: DEPLOYING.md has the command
+         * that shows it. What `concurrency` comes to has to fit.
+         * https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+         */
+        concurrentFunctions: z.int().min(1).default(1000),
       })
       .prefault({}),
     /**
-     * How much a workflow does at the same time. Each function that runs counts against the account's quota of Lambda in this
-     * Region, which is 1,000, or 10 in a new account, and the supplier's app needs some of it: DEPLOYING.md has the command
-     * that shows it. What finds none free waits for up to a quarter of an hour, and has then failed.
-     * https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+     * How much a workflow does at the same time: a backup has at most `tenants` and twice `databases` functions under way, a
+     * restore test the larger of the two. What finds no function of the account free waits until the hour of its part.
      */
     concurrency: z
       .strictObject({
         /** Schools whose files are backed up, or restored and compared. */
         tenants: z.int().min(1).max(1000).default(AT_ONCE.tenants),
         /**
-         * Databases that are measured (as many connections to the app's instances), instances that are restored, and
-         * databases of each that are compared. Step Functions takes 40 at most.
-         * https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html
+         * Databases that are measured or compared, as many connections to the app's instances; instances that are restored, and
+         * those that RDS is asked about.
          */
         databases: z.int().min(1).max(40).default(AT_ONCE.databases),
       })

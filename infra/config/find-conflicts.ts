@@ -1,4 +1,5 @@
 import { RESTORE_TEST_INSTANCE_PREFIX } from '../../functions/contracts/vault-layout.ts';
+import { functionsAtOnce } from '../workflows/functions-at-once.ts';
 import { RESTORE_TEST } from '../workflows/hours.ts';
 import type { SupplierConfiguration } from './configuration.ts';
 import { DAYS_UNTIL_PROVED_AGAIN, findRetentionConflicts } from './find-retention-conflicts.ts';
@@ -29,6 +30,7 @@ export function findConflicts(configuration: SupplierConfiguration): Conflict[] 
     ...conflictsOfAccount(configuration),
     ...conflictsOfKeys(configuration),
     ...conflictsOfRetention(configuration),
+    ...conflictsOfConcurrency(configuration),
     ...findRetentionConflicts(configuration),
     ...conflictsOfTimes(configuration),
     ...conflictsOfLocks(configuration),
@@ -218,6 +220,20 @@ function conflictsOfKeys({ databases, buckets, existing }: SupplierConfiguration
       ),
     ),
   ];
+}
+
+/** A backup has more functions under way than any other run. */
+function conflictsOfConcurrency({ concurrency, quotas }: SupplierConfiguration): Conflict[] {
+  const needed = Math.max(...Object.values(functionsAtOnce(concurrency)));
+  const usable = Math.floor((quotas.concurrentFunctions * QUOTA_USE_LIMIT_PERCENT) / 100);
+  return needed > usable
+    ? conflict(
+        `tenants and twice databases are ${needed} functions at once, which do not fit into ${usable}, ${QUOTA_USE_LIMIT_PERCENT} % of the ${quotas.concurrentFunctions} that the account may run; your app needs the rest: take fewer, or have the quota raised and name it`,
+        ['concurrency', 'tenants'],
+        ['concurrency', 'databases'],
+        ['quotas', 'concurrentFunctions'],
+      )
+    : [];
 }
 
 function conflictsOfRetention({ databases, retention, quotas, schedules }: SupplierConfiguration): Conflict[] {

@@ -56,7 +56,8 @@ const FILES_PER_LISTING = 1000;
 const KEY_REQUESTS_PER_RESTORED_FILE = 4;
 // Assumed: compare them with the first bill.
 const FUNCTION_SECONDS = { pulse: 10, perSchool: 10, perDatabaseGb: 20, perRun: 120 };
-const TRANSITIONS = { perSchool: 9, perDatabase: 60, perRun: 20, janitor: 14 };
+// RDS is asked about a snapshot and its copy in some fifty rounds, each with a child of six states for each instance.
+const TRANSITIONS = { perSchool: 9, perDatabase: 320, perRun: 270, janitor: 14 };
 /** A child execution has some 26 events, of half a kilobyte each, without inputs and outputs. */
 const LOG_GB = { perMonth: 0.2, perChild: 13e-6 };
 const EMAILS_PER_MONTH = 100;

@@ -1,27 +1,23 @@
 import { nothingBackedUp } from '../../functions/contracts/object-manifest.ts';
 import { workPrefix } from '../../functions/contracts/vault-layout.ts';
 import { DAILY_BACKUP } from './hours.ts';
+import { askInRounds } from './snapshot-rounds.ts';
 import {
   afterStart,
   catchAll,
-  catchBusy,
   catchLate,
   deadlineBefore,
   ENTERED_AT,
-  invoke,
+  invokeInTurn,
   isPast,
   longerThan,
   mapOverItems,
   mapOverLines,
   type States,
   THIS_RUN,
-  untilAskingAgain,
   type WorkflowDefinition,
   type WorkflowReferences,
 } from './states-language.ts';
-
-/** An instance that is being backed up or modified refuses a snapshot; this waits for up to half an hour. */
-const BUSY_INSTANCE_ATTEMPTS = 16;
 
 /** The error that an execution ends with whose recovery point is recorded, and is not good. */
 export const RECOVERY_POINT_INCOMPLETE = 'RecoveryPointIncompleteError';
@@ -53,7 +49,7 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
         },
         Next: 'Plan',
       },
-      Plan: invoke(references, 'backup/plan', {
+      ...invokeInTurn('Plan', references, 'backup/plan', {
         Payload: '{% $states.input %}',
         Assign: { plan: '{% $states.result.Payload %}' },
         endsAt: 'measureEndsAt',
@@ -64,36 +60,30 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
         Items: '{% [$plan.instances.databases] %}',
         alongside: { measureEndsAt: '{% $measureEndsAt %}' },
         maxConcurrency: references.atOnce.databases,
-        tolerates: 'nothing',
-        processor: measure(references, 'Before', 'measureEndsAt', {
-          database: '{% $states.input.item %}',
-          measureEndsAt: '{% $states.input.measureEndsAt %}',
-        }),
-        Assign: { measured: '{% $states.result %}' },
+        processor: measure(references, 'Before', 'measureEndsAt'),
+        Assign: { measured: '{% [$states.result] %}' },
         Catch: catchAll('RecordFailure'),
-        Next: 'TakeSnapshots',
+        Next: 'BeginSnapshots',
       }),
-      TakeSnapshots: mapOverItems({
-        Items: '{% $plan.instances %}',
-        alongside: {
-          measuredAt: FIRST_MEASURED_AT,
-          snapshotEndsAt: '{% $snapshotEndsAt %}',
-        },
-        maxConcurrency: DAILY_BACKUP.instancesAtOnce,
-        tolerates: 'nothing',
-        processor: takeSnapshot(references),
+      ...askInRounds(references, 'Snapshot', {
+        instances: '$plan.instances',
+        measuredAt: FIRST_MEASURED_AT,
+        Next: 'SnapshotsTaken',
+        failed: 'RecordFailure',
+        failure: 'failure',
+      }).States,
+      SnapshotsTaken: {
+        Type: 'Pass',
         Assign: {
-          snapshots: '{% $states.result %}',
-          asOf: '{% ($all := [$states.result[takenAt != null].takenAt]; $count($all) = 0 ? null : $sort($all)[-1]) %}',
+          asOf: '{% ($all := [$snapshots[takenAt != null].takenAt]; $count($all) = 0 ? null : $sort($all)[-1]) %}',
         },
-        Catch: catchAll('RecordFailure'),
         Next: 'BackUp',
-      }),
-      // No branch fails, so neither ends the other.
+      },
+      // No branch fails, so none ends another.
       BackUp: {
         Type: 'Parallel',
-        Branches: [backUpInstances(references), backUpFiles(references)],
-        Assign: { databases: '{% $states.result[0].databases %}', files: '{% $states.result[1] %}' },
+        Branches: [measureAgain(references), copySnapshots(references), backUpFiles(references)],
+        Assign: { databases: DATABASE_OUTCOMES, files: '{% $states.result[2] %}' },
         Catch: catchAll('RecordFailure'),
         Next: 'AreFilesBackedUp',
       },
@@ -109,7 +99,7 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
         ],
         Default: 'Complete',
       },
-      Complete: invoke(references, 'backup/complete', {
+      ...invokeInTurn('Complete', references, 'backup/complete', {
         Payload: {
           recoveryPointId: '{% $plan.recoveryPointId %}',
           scheduledAt: '{% $plan.scheduledAt %}',
@@ -124,7 +114,7 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
         Catch: catchAll('RecordFailure'),
         Next: 'Record',
       }),
-      Record: invoke(references, 'evidence/append-entry', {
+      ...invokeInTurn('Record', references, 'evidence/append-entry', {
         Payload: { draft: '{% $states.input.draft %}' },
         endsAt: 'closeEndsAt',
         Catch: catchAll('RecordFailure'),
@@ -141,7 +131,7 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
         Error: RECOVERY_POINT_INCOMPLETE,
         Cause: "{% 'recovery point ' & $plan.recoveryPointId & ' lacks something; its root manifest says what' %}",
       },
-      RecordFailure: invoke(references, 'evidence/append-entry', {
+      ...invokeInTurn('RecordFailure', references, 'evidence/append-entry', {
         Payload: {
           draft: {
             eventId: `{% 'backup-failed/' & ${THIS_RUN} %}`,
@@ -167,21 +157,26 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
 
 /**
  * Measures one database, whose item holds what the step needs. One that cannot be measured is backed up all the same.
- * @param given JSONata for `database`, and for what else the states need that no outer scope has.
  */
-function measure(
-  references: WorkflowReferences,
-  moment: 'Before' | 'After',
-  endsAt: string,
-  given: Readonly<Record<'database' | string, string>>,
-): States {
-  const [database, fingerprint, isDone] = [`Database${moment}`, `Fingerprint${moment}`, `IsFingerprinted${moment}`];
+function measure(references: WorkflowReferences, moment: 'Before' | 'After', endsAt: string): States {
+  const [database, isLate] = [`Database${moment}`, `IsLate${moment}`];
+  const [fingerprint, isDone] = [`Fingerprint${moment}`, `IsFingerprinted${moment}`];
   const [measured, timedOut, notMeasured] = [`Measured${moment}`, `TimedOut${moment}`, `NotMeasured${moment}`];
   return {
     StartAt: database,
     States: {
-      [database]: { Type: 'Pass', Assign: given, Next: fingerprint },
-      [fingerprint]: invoke(references, 'backup/fingerprint', {
+      [database]: {
+        Type: 'Pass',
+        Assign: { database: '{% $states.input.item %}', [endsAt]: `{% $states.input.${endsAt} %}` },
+        Next: isLate,
+      },
+      // Its turn came too late, after those that were measured before it.
+      [isLate]: {
+        Type: 'Choice',
+        Choices: [{ Condition: isPast(endsAt), Next: timedOut }],
+        Default: fingerprint,
+      },
+      ...invokeInTurn(fingerprint, references, 'backup/fingerprint', {
         Payload: {
           recoveryPointId: '{% $database.recoveryPointId %}',
           databaseId: '{% $database.databaseId %}',
@@ -224,76 +219,31 @@ function measure(
   };
 }
 
-const INSTANCE_ONLY = {
-  recoveryPointId: '{% $instance.recoveryPointId %}',
-  instanceId: '{% $instance.instanceId %}',
-};
-const STARTS_SNAPSHOT = {
-  snapshotId: '{% $states.result.Payload.snapshotId %}',
-  waitingSince: `{% ${ENTERED_AT} %}`,
-};
 /** When the first of the instance's databases was measured, of those that could be. */
 const FIRST_MEASURED_AT =
   '{% ($all := [$measured[databaseId in $states.context.Map.Item.Value.databases.databaseId and measuredAt != null].measuredAt]; $count($all) = 0 ? null : $sort($all)[0]) %}';
 
-function takeSnapshot(references: WorkflowReferences): States {
+/** The instances that have a snapshot. */
+const SNAPSHOTTED = '$plan.instances[instanceId in $snapshots[failure = null].instanceId]';
+
+/** Measures the databases of what was snapshotted once more, so many at a time as before, of all instances together. */
+function measureAgain(references: WorkflowReferences): States {
   return {
-    StartAt: 'Instance',
+    StartAt: 'MeasureAfter',
     States: {
-      Instance: {
-        Type: 'Pass',
-        Assign: {
-          instance: '{% $states.input.item %}',
-          measuredAt: '{% $states.input.measuredAt %}',
-          snapshotEndsAt: '{% $states.input.snapshotEndsAt %}',
-        },
-        Next: 'CreateSnapshot',
-      },
-      CreateSnapshot: invoke(references, 'backup/create-snapshot', {
-        Payload: { ...INSTANCE_ONLY, measuredAt: '{% $measuredAt %}' },
-        Assign: STARTS_SNAPSHOT,
-        endsAt: 'snapshotEndsAt',
-        attempts: BUSY_INSTANCE_ATTEMPTS,
-        Catch: catchLate('SnapshotTimedOut', 'NotSnapshotted', 'instanceFailure'),
-        Next: 'DescribeSnapshot',
+      MeasureAfter: mapOverItems({
+        Items: `{% [${SNAPSHOTTED}.databases] %}`,
+        alongside: { partEndsAt: '{% $partEndsAt %}' },
+        maxConcurrency: references.atOnce.databases,
+        processor: measure(references, 'After', 'partEndsAt'),
+        Output: { measured: '{% [$states.result] %}' },
+        Catch: catchAll('NoneMeasuredAfter', 'measureFailure'),
+        End: true,
       }),
-      DescribeSnapshot: invoke(references, 'backup/describe-snapshot', {
-        Payload: { snapshotId: '{% $snapshotId %}' },
-        endsAt: 'snapshotEndsAt',
-        Catch: catchLate('SnapshotTimedOut', 'NotSnapshotted', 'instanceFailure'),
-        Next: 'IsSnapshotAvailable',
-      }),
-      IsSnapshotAvailable: {
-        Type: 'Choice',
-        Choices: [
-          { Condition: '{% $states.input.available %}', Next: 'Snapshotted' },
-          { Condition: isPast('snapshotEndsAt'), Next: 'SnapshotTimedOut' },
-        ],
-        Default: 'WaitForSnapshot',
-      },
-      WaitForSnapshot: {
-        Type: 'Wait',
-        Seconds: untilAskingAgain('waitingSince'),
-        Next: 'DescribeSnapshot',
-      },
-      Snapshotted: {
+      NoneMeasuredAfter: {
         Type: 'Pass',
         Output: {
-          instanceId: '{% $instance.instanceId %}',
-          measuredAt: '{% $measuredAt %}',
-          takenAt: '{% $states.input.takenAt %}',
-          failure: null,
-        },
-        End: true,
-      },
-      SnapshotTimedOut: { Type: 'Pass', Assign: { instanceFailure: 'SnapshotTimedOutError' }, Next: 'NotSnapshotted' },
-      NotSnapshotted: {
-        Type: 'Pass',
-        Output: {
-          instanceId: '{% $instance.instanceId %}',
-          measuredAt: '{% $measuredAt %}',
-          takenAt: null,
-          failure: '{% $instanceFailure %}',
+          measured: "{% [$plan.instances.databases.{'databaseId': databaseId, 'failure': $measureFailure}] %}",
         },
         End: true,
       },
@@ -301,147 +251,39 @@ function takeSnapshot(references: WorkflowReferences): States {
   };
 }
 
-/** What of each of the databases of `$instance` is named as its failure. */
-function databasesWith(failure: string): string {
-  return `{% {'databases': [$map($instance.databases, function($one) {{'databaseId': $one.databaseId, 'failure': ${failure}}})]} %}`;
-}
-
-/** Measures and copies what was snapshotted. The branch's output has an outcome for each database, whatever happened. */
-function backUpInstances(references: WorkflowReferences): States {
+/** Copies under the vault key what was snapshotted. */
+function copySnapshots(references: WorkflowReferences): States {
+  const rounds = askInRounds(references, 'Copy', {
+    instances: SNAPSHOTTED,
+    measuredAt: '{% $snapshots[instanceId = $states.context.Map.Item.Value.instanceId].measuredAt %}',
+    Next: 'CopiesMade',
+    failed: 'NoneCopied',
+    failure: 'copyFailure',
+  });
   return {
-    StartAt: 'BackUpInstances',
+    StartAt: rounds.StartAt,
     States: {
-      BackUpInstances: mapOverItems({
-        Items: '{% $plan.instances %}',
-        alongside: {
-          snapshot: '{% $snapshots[instanceId = $states.context.Map.Item.Value.instanceId] %}',
-          measured: '{% [$measured[databaseId in $states.context.Map.Item.Value.databases.databaseId]] %}',
-          partEndsAt: '{% $partEndsAt %}',
-        },
-        maxConcurrency: DAILY_BACKUP.instancesAtOnce,
-        tolerates: 'nothing',
-        processor: backUpInstance(references),
-        Output: { databases: '{% [$states.result.databases] %}' },
-        Catch: catchAll('InstancesFailed', 'instancesFailure'),
-        End: true,
-      }),
-      InstancesFailed: {
+      ...rounds.States,
+      CopiesMade: { Type: 'Pass', Output: { copies: '{% $copies %}' }, End: true },
+      NoneCopied: {
         Type: 'Pass',
-        Output:
-          "{% {'databases': [$map($plan.instances.databases, function($one) {{'databaseId': $one.databaseId, 'failure': $instancesFailure}})]} %}",
+        Output: { copies: "{% [$plan.instances.{'instanceId': instanceId, 'failure': $copyFailure}] %}" },
         End: true,
       },
     },
   };
 }
 
-function backUpInstance(references: WorkflowReferences): States {
-  return {
-    StartAt: 'SnapshottedInstance',
-    States: {
-      SnapshottedInstance: {
-        Type: 'Pass',
-        Assign: {
-          instance: '{% $states.input.item %}',
-          snapshot: '{% $states.input.snapshot %}',
-          measured: '{% $states.input.measured %}',
-          partEndsAt: '{% $states.input.partEndsAt %}',
-        },
-        Next: 'IsSnapshotted',
-      },
-      IsSnapshotted: {
-        Type: 'Choice',
-        Choices: [
-          {
-            Condition: '{% $snapshot.failure != null %}',
-            Assign: { instanceFailure: '{% $snapshot.failure %}' },
-            Next: 'InstanceFailed',
-          },
-        ],
-        Default: 'MeasureAndCopy',
-      },
-      MeasureAndCopy: {
-        Type: 'Parallel',
-        Branches: [
-          {
-            StartAt: 'MeasureAfter',
-            States: {
-              MeasureAfter: {
-                Type: 'Map',
-                Items: '{% $instance.databases %}',
-                MaxConcurrency: references.atOnce.databases,
-                ItemProcessor: {
-                  ProcessorConfig: { Mode: 'INLINE' },
-                  ...measure(references, 'After', 'partEndsAt', { database: '{% $states.input %}' }),
-                },
-                Catch: catchAll('NoneMeasuredAfter', 'measureFailure'),
-                End: true,
-              },
-              NoneMeasuredAfter: {
-                Type: 'Pass',
-                Output:
-                  "{% [$map($instance.databases, function($one) {{'databaseId': $one.databaseId, 'failure': $measureFailure}})] %}",
-                End: true,
-              },
-            },
-          },
-          copySnapshot(references),
-        ],
-        // A copy that is not there weighs more than one that nothing proves.
-        Output: databasesWith(
-          '($copy := $states.result[1].failure; $before := $measured[databaseId = $one.databaseId].failure; $copy != null ? $copy : $before != null ? $before : $states.result[0][databaseId = $one.databaseId].failure)',
-        ),
-        Catch: catchAll('InstanceFailed', 'instanceFailure'),
-        End: true,
-      },
-      InstanceFailed: { Type: 'Pass', Output: databasesWith('$instanceFailure'), End: true },
-    },
-  };
+/** JSONata for the failure in the one entry that a list has of something; a list that has none, or several, has not said. */
+function failureIn(list: string, idName: string, id: string): string {
+  return `($own := ${list}[${idName} = ${id}]; $count($own) = 1 ? $own.failure : 'NoResultError')`;
 }
 
-function copySnapshot(references: WorkflowReferences): States {
-  return {
-    StartAt: 'CopySnapshot',
-    States: {
-      CopySnapshot: invoke(references, 'backup/copy-snapshot', {
-        Payload: { ...INSTANCE_ONLY, measuredAt: '{% $snapshot.measuredAt %}' },
-        Assign: STARTS_SNAPSHOT,
-        endsAt: 'partEndsAt',
-        attempts: BUSY_INSTANCE_ATTEMPTS,
-        Catch: catchLate('CopyTimedOut', 'CopyFailed', 'copyFailure'),
-        Next: 'DescribeCopy',
-      }),
-      DescribeCopy: invoke(references, 'backup/describe-snapshot', {
-        Payload: { snapshotId: '{% $snapshotId %}' },
-        endsAt: 'partEndsAt',
-        Catch: catchLate('CopyTimedOut', 'CopyFailed', 'copyFailure'),
-        Next: 'IsCopyAvailable',
-      }),
-      IsCopyAvailable: {
-        Type: 'Choice',
-        Choices: [
-          { Condition: '{% $states.input.available %}', Next: 'DeleteIntermediate' },
-          { Condition: isPast('partEndsAt'), Next: 'CopyTimedOut' },
-        ],
-        Default: 'WaitForCopy',
-      },
-      WaitForCopy: {
-        Type: 'Wait',
-        Seconds: untilAskingAgain('waitingSince'),
-        Next: 'DescribeCopy',
-      },
-      DeleteIntermediate: invoke(references, 'backup/delete-intermediate', {
-        Payload: INSTANCE_ONLY,
-        endsAt: 'partEndsAt',
-        Catch: catchLate('CopyTimedOut', 'CopyFailed', 'copyFailure'),
-        Next: 'Copied',
-      }),
-      Copied: { Type: 'Pass', Output: { failure: null }, End: true },
-      CopyTimedOut: { Type: 'Pass', Assign: { copyFailure: 'CopyTimedOutError' }, Next: 'CopyFailed' },
-      CopyFailed: { Type: 'Pass', Output: { failure: '{% $copyFailure %}' }, End: true },
-    },
-  };
-}
+/**
+ * The outcome of each database that was planned, whatever the maps left: a copy that is not there weighs more than one that
+ * nothing proves.
+ */
+const DATABASE_OUTCOMES = `{% ($again := $states.result[0].measured; $copies := $states.result[1].copies; [$plan.instances.($in := instanceId; $snapshot := ${failureIn('$snapshots', 'instanceId', '$in')}; $copy := ${failureIn('$copies', 'instanceId', '$in')}; databases.($id := databaseId; $before := ${failureIn('$measured', 'databaseId', '$id')}; $after := ${failureIn('$again', 'databaseId', '$id')}; {'databaseId': $id, 'failure': $snapshot != null ? $snapshot : $copy != null ? $copy : $before != null ? $before : $after}))]) %}`;
 
 /**
  * Backs up every tenant's objects. Once all are, tenants are listed again, and what moved meanwhile in buckets that keep no
@@ -457,11 +299,14 @@ function backUpFiles(references: WorkflowReferences): States {
     unlistedBucketIds: '{% $states.result.Payload.unlistedBucketIds %}',
     postponedTenantCount: '{% $states.result.Payload.postponedTenantCount %}',
   };
+  const notListedAgain = {
+    unlistedBucketIds: '{% [$distinct($append($unlistedBucketIds, $bucketIdsWithoutVersions))] %}',
+  };
   return {
     StartAt: 'BeginFiles',
     States: {
       BeginFiles: { Type: 'Pass', Assign: { listing: null }, Next: 'ListTenants' },
-      ListTenants: invoke(references, 'backup/list-tenants', {
+      ...invokeInTurn('ListTenants', references, 'backup/list-tenants', {
         Payload: toList,
         Assign: {
           ...listed,
@@ -504,11 +349,12 @@ function backUpFiles(references: WorkflowReferences): States {
         Catch: catchAll('FilesFailed', 'filesFailure'),
         Next: 'ListTenantsAgain',
       }),
-      ListTenantsAgain: invoke(references, 'backup/list-tenants', {
+      ...invokeInTurn('ListTenantsAgain', references, 'backup/list-tenants', {
         Payload: toList,
         Assign: listed,
         endsAt: 'settleEndsAt',
         Catch: catchAll('NotListedAgain', 'listingFailure'),
+        late: 'NotListedInTime',
         Next: 'AreTenantsListedAgain',
       }),
       AreTenantsListedAgain: {
@@ -520,14 +366,9 @@ function backUpFiles(references: WorkflowReferences): States {
         Default: 'ListTenantsAgain',
       },
       // What came is not known then, and the recovery point says so.
-      NotListedAgain: {
-        Type: 'Pass',
-        Assign: {
-          unlistedBucketIds: '{% [$distinct($append($unlistedBucketIds, $bucketIdsWithoutVersions))] %}',
-        },
-        Next: 'PlanSettling',
-      },
-      PlanSettling: invoke(references, 'backup/settle-tenants', {
+      NotListedAgain: { Type: 'Pass', Assign: notListedAgain, Next: 'PlanSettling' },
+      NotListedInTime: { Type: 'Pass', Assign: notListedAgain, Next: 'CloseTenants' },
+      ...invokeInTurn('PlanSettling', references, 'backup/settle-tenants', {
         Payload: {
           moment: 'before',
           recoveryPointId: '{% $plan.recoveryPointId %}',
@@ -568,7 +409,7 @@ function backUpFiles(references: WorkflowReferences): States {
         Catch: catchAll('CloseTenants', 'settlingFailure'),
         Next: 'ListTenantsAgain',
       }),
-      CloseTenants: invoke(references, 'backup/settle-tenants', {
+      ...invokeInTurn('CloseTenants', references, 'backup/settle-tenants', {
         Payload: {
           moment: 'after',
           recoveryPointId: '{% $plan.recoveryPointId %}',
@@ -643,7 +484,6 @@ function backUpTenant(references: WorkflowReferences, name: 'Tenant' | 'SettledT
       Assign: { tenantFailure: '{% $states.errorOutput.Error %}' },
       Next: `${name}KeyMayCome`,
     },
-    catchBusy(`${name}WaitsForTurn`),
     ...catchLate(late, failed, 'tenantFailure'),
   ];
   return {
@@ -667,7 +507,7 @@ function backUpTenant(references: WorkflowReferences, name: 'Tenant' | 'SettledT
         Choices: [{ Condition: isPast('endsAt'), Next: late }],
         Default: `${name}Key`,
       },
-      [`${name}Key`]: invoke(references, 'tenants/ensure-key', {
+      ...invokeInTurn(`${name}Key`, references, 'tenants/ensure-key', {
         Payload: { tenant: '{% $item.tenant %}', recordedKeyArn: '{% $recordedKeyArn %}' },
         Assign: { keyArn: '{% $states.result.Payload.keyArn %}' },
         endsAt: 'endsAt',
@@ -679,7 +519,7 @@ function backUpTenant(references: WorkflowReferences, name: 'Tenant' | 'SettledT
         Choices: [{ Condition: '{% $states.input.draft != null %}', Next: `${name}KeyRecorded` }],
         Default: `${name}Pass`,
       },
-      [`${name}KeyRecorded`]: invoke(references, 'evidence/append-entry', {
+      ...invokeInTurn(`${name}KeyRecorded`, references, 'evidence/append-entry', {
         Payload: { draft: '{% $states.input.draft %}' },
         Assign: { recordedKeyArn: '{% $keyArn %}' },
         endsAt: 'endsAt',
@@ -694,9 +534,8 @@ function backUpTenant(references: WorkflowReferences, name: 'Tenant' | 'SettledT
         ],
         Default: `${name}WaitsForKey`,
       },
-      [`${name}WaitsForTurn`]: { Type: 'Wait', Seconds: 240, Next: `${name}IsLate` },
       [`${name}WaitsForKey`]: { Type: 'Wait', Seconds: 60, Next: `${name}Key` },
-      [`${name}Pass`]: invoke(references, 'backup/back-up-tenant', {
+      ...invokeInTurn(`${name}Pass`, references, 'backup/back-up-tenant', {
         Payload: {
           item: '{% $item %}',
           pass: '{% $pass %}',
@@ -706,7 +545,7 @@ function backUpTenant(references: WorkflowReferences, name: 'Tenant' | 'SettledT
         },
         Assign: { cursor: '{% $states.result.Payload.cursor %}' },
         endsAt: 'endsAt',
-        Catch: [catchBusy(`${name}WaitsForTurn`), ...catchLate(late, failed, 'tenantFailure')],
+        Catch: catchLate(late, failed, 'tenantFailure'),
         Next: `${name}IsDone`,
       }),
       [`${name}IsDone`]: {

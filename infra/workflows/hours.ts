@@ -27,8 +27,8 @@ export const DAILY_BACKUP = {
   recordedHours: 21,
   /** Before the next day's run begins. */
   timeoutHours: 22,
-  /** No function runs while RDS works, and all snapshots should be of one moment. */
-  instancesAtOnce: 40,
+  /** So long an instance that is being backed up or modified, or a snapshot, may refuse. */
+  refusedHours: 0.5,
   /**
    * So long a tenant waits for its key: KMS creates five a second in an account, so the first backup of many has to queue,
    * and where a run died while it created a key, its claim stands for 20 minutes.

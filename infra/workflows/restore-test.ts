@@ -4,12 +4,11 @@ import { RESTORE_TEST } from './hours.ts';
 import {
   afterStart,
   catchAll,
-  catchBusy,
   catchLate,
   deadlineBefore,
   ENTERED_AT,
   elapsedMs,
-  invoke,
+  invokeInTurn,
   isPast,
   longerThan,
   mapOverItems,
@@ -70,7 +69,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
         },
         Next: 'Choose',
       },
-      Choose: invoke(references, 'restore-test/choose', {
+      ...invokeInTurn('Choose', references, 'restore-test/choose', {
         Payload: '{% $states.input %}',
         Assign: { chosen: '{% $states.result.Payload %}' },
         endsAt: 'restoreEndsAt',
@@ -85,9 +84,11 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
       // A child that fails has no outcomes, which Conclude misses: such a test cannot pass.
       TestSnapshots: mapOverItems({
         Items: '{% $chosen.snapshots %}',
-        alongside: Object.fromEntries(CHILD_ENDS.map(endsAt => [endsAt, `{% $${endsAt} %}`])),
+        alongside: {
+          ...Object.fromEntries(CHILD_ENDS.map(endsAt => [endsAt, `{% $${endsAt} %}`])),
+          snapshotCount: '{% $count($chosen.snapshots) %}',
+        },
         maxConcurrency: references.atOnce.databases,
-        tolerates: 'every failure',
         processor: testSnapshot(references),
         Assign: { databases: '{% [$states.result.outcomes] %}', phaseStartedAt: `{% ${ENTERED_AT} %}` },
         Catch: catchAll('BeginTearDown'),
@@ -98,7 +99,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
         Assign: { phases: endPhase('databases'), phaseStartedAt: `{% ${ENTERED_AT} %}` },
         Next: 'PlanObjects',
       },
-      PlanObjects: invoke(references, 'restore-test/plan-objects', {
+      ...invokeInTurn('PlanObjects', references, 'restore-test/plan-objects', {
         Payload: {
           restoreTestId: '{% $restoreTestId %}',
           recoveryPointId: '{% $chosen.recoveryPointId %}',
@@ -124,7 +125,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
       }),
       ObjectsTested: { Type: 'Pass', Assign: { phases: endPhase('objects') }, Next: 'BeginTearDown' },
       BeginTearDown: { Type: 'Pass', Assign: { phaseStartedAt: `{% ${ENTERED_AT} %}` }, Next: 'TearDown' },
-      TearDown: invoke(references, 'restore-test/tear-down', {
+      ...invokeInTurn('TearDown', references, 'restore-test/tear-down', {
         Payload: { restoreTestId: '{% $restoreTestId %}' },
         endsAt: 'tearDownEndsAt',
         Catch: [{ ErrorEquals: ['States.ALL'], Assign: keepFirst('$states.errorOutput.Error'), Next: 'Conclude' }],
@@ -147,7 +148,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
         Default: 'WaitForTearDown',
       },
       WaitForTearDown: { Type: 'Wait', Seconds: untilAskingAgain('phaseStartedAt'), Next: 'TearDown' },
-      Conclude: invoke(references, 'restore-test/conclude', {
+      ...invokeInTurn('Conclude', references, 'restore-test/conclude', {
         Payload: Object.fromEntries(
           ['restoreTestId', 'startedAt', 'chosen', 'databases', 'objectResultsKey', 'failure', 'phases'].map(name => [
             name,
@@ -159,7 +160,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
         Catch: catchAll('RecordFailure'),
         Next: 'Record',
       }),
-      Record: invoke(references, 'evidence/append-entry', {
+      ...invokeInTurn('Record', references, 'evidence/append-entry', {
         Payload: { draft: '{% $states.input.draft %}' },
         endsAt: 'closeEndsAt',
         Catch: catchAll('RecordFailure'),
@@ -177,7 +178,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
         Cause:
           "{% 'restore test ' & $restoreTestId & ' did not pass; its record in the evidence bucket says why' & ($failureCause = null ? '' : ': ' & $failureCause) %}",
       },
-      RecordFailure: invoke(references, 'evidence/append-entry', {
+      ...invokeInTurn('RecordFailure', references, 'evidence/append-entry', {
         Payload: {
           draft: {
             eventId: `{% 'restore-test-failed/' & ${THIS_RUN} %}`,
@@ -205,6 +206,7 @@ const CHILD_ENDS = ['restoreEndsAt', 'hydrateEndsAt', 'databaseEndsAt'] as const
 
 /** Restores one snapshot to an instance of its own, and tests each database on it. */
 function testSnapshot(references: WorkflowReferences): States {
+  const atOnce = references.atOnce.databases;
   return {
     StartAt: 'Snapshot',
     States: {
@@ -213,11 +215,18 @@ function testSnapshot(references: WorkflowReferences): States {
         Assign: {
           snapshot: '{% $states.input.item %}',
           restored: false,
+          snapshotCount: '{% $states.input.snapshotCount %}',
           ...Object.fromEntries(CHILD_ENDS.map(endsAt => [endsAt, `{% $states.input.${endsAt} %}`])),
         },
-        Next: 'RestoreDatabase',
+        Next: 'IsRestoreLate',
       },
-      RestoreDatabase: invoke(references, 'restore-test/restore-database', {
+      // Its turn came too late, after those that were restored before it.
+      IsRestoreLate: {
+        Type: 'Choice',
+        Choices: [{ Condition: isPast('restoreEndsAt'), Next: 'RestoreTimedOut' }],
+        Default: 'RestoreDatabase',
+      },
+      ...invokeInTurn('RestoreDatabase', references, 'restore-test/restore-database', {
         // Its databases share it: whichever of them is named, it is the same one.
         Payload: '{% $snapshot.databases[0] %}',
         Assign: {
@@ -229,7 +238,7 @@ function testSnapshot(references: WorkflowReferences): States {
         Catch: catchLate('RestoreTimedOut', 'SnapshotNotTested', 'snapshotFailure'),
         Next: 'DescribeInstance',
       }),
-      DescribeInstance: invoke(references, 'restore-test/describe-instance', {
+      ...invokeInTurn('DescribeInstance', references, 'restore-test/describe-instance', {
         Payload: { instanceId: '{% $instanceId %}' },
         endsAt: 'restoreEndsAt',
         Catch: catchLate('RestoreTimedOut', 'SnapshotNotTested', 'snapshotFailure'),
@@ -252,15 +261,28 @@ function testSnapshot(references: WorkflowReferences): States {
         Default: 'WaitForInstance',
       },
       WaitForInstance: { Type: 'Wait', Seconds: untilAskingAgain('restoreStartedAt'), Next: 'DescribeInstance' },
-      TestDatabases: {
-        Type: 'Map',
+      // Its parts have histories of their own, too: one that waits for its turn for half a day has much to tell.
+      // https://github.com/aws-solutions/data-transfer-from-amazon-s3-glacier-vaults-to-amazon-s3 (AWS's own, nests the same way)
+      TestDatabases: mapOverItems({
         Items: '{% $snapshot.databases %}',
-        MaxConcurrency: references.atOnce.databases,
-        ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, ...testDatabase(references) },
-        Output: { outcomes: '{% $states.result %}' },
+        alongside: {
+          endpoint: '{% $endpoint %}',
+          // What was restored once is told of once.
+          phases:
+            '{% $states.context.Map.Item.Value.databaseId = $snapshot.databases[0].databaseId ? $restorePhases : [] %}',
+          hydrateEndsAt: '{% $hydrateEndsAt %}',
+          databaseEndsAt: '{% $databaseEndsAt %}',
+        },
+        // What the instances that are tested at the same time leave to each other: all together are no more than is said.
+        maxConcurrency: `{% $floor(${atOnce} / $min([${atOnce}, $snapshotCount])) %}`,
+        processor: testDatabase(references),
+        Output: {
+          outcomes:
+            "{% [$snapshot.databases.($id := databaseId; $own := $states.result[databaseId = $id]; $count($own) = 1 ? $own : {'databaseId': $id, 'verification': null, 'failure': 'NoResultError', 'restored': true, 'phases': []})] %}",
+        },
         Catch: catchAll('SnapshotNotTested', 'snapshotFailure'),
         End: true,
-      },
+      }),
       RestoreTimedOut: { Type: 'Pass', Assign: { snapshotFailure: 'RestoreTimedOutError' }, Next: 'SnapshotNotTested' },
       SnapshotNotTested: {
         Type: 'Pass',
@@ -281,17 +303,20 @@ function testDatabase(references: WorkflowReferences): States {
       Database: {
         Type: 'Pass',
         Assign: {
-          database: '{% $states.input %}',
-          // What was restored once is told of once.
-          databasePhases: '{% $states.input.databaseId = $snapshot.databases[0].databaseId ? $restorePhases : [] %}',
+          database: '{% $states.input.item %}',
+          endpoint: '{% $states.input.endpoint %}',
+          hydrateEndsAt: '{% $states.input.hydrateEndsAt %}',
+          databaseEndsAt: '{% $states.input.databaseEndsAt %}',
+          databasePhases: '{% $states.input.phases %}',
           databasePhaseStartedAt: `{% ${ENTERED_AT} %}`,
         },
         Next: 'Hydrate',
       },
       // The verification reads everything as well, only more slowly: what was not read through in time is left to it.
-      Hydrate: invoke(references, 'restore-test/hydrate', {
+      ...invokeInTurn('Hydrate', references, 'restore-test/hydrate', {
         Payload: "{% $merge([$database, {'endpoint': $endpoint}]) %}",
         endsAt: 'hydrateEndsAt',
+        late: 'Hydrated',
         Catch: catchLate('Hydrated', 'DatabaseNotTested', 'databaseFailure'),
         Next: 'IsHydrated',
       }),
@@ -304,7 +329,7 @@ function testDatabase(references: WorkflowReferences): States {
         Default: 'Hydrate',
       },
       Hydrated: { Type: 'Pass', Assign: endDatabasePhase('hydrate'), Next: 'VerifyDatabase' },
-      VerifyDatabase: invoke(references, 'restore-test/verify-database', {
+      ...invokeInTurn('VerifyDatabase', references, 'restore-test/verify-database', {
         Payload: {
           restoreTestId: '{% $database.restoreTestId %}',
           recoveryPointId: '{% $database.recoveryPointId %}',
@@ -373,17 +398,13 @@ function testObjects(references: WorkflowReferences): States {
         Choices: [{ Condition: isPast('endsAt'), Next: 'ObjectsTimedOut' }],
         Default: 'VerifyObjects',
       },
-      VerifyObjects: invoke(references, 'restore-test/verify-objects', {
+      ...invokeInTurn('VerifyObjects', references, 'restore-test/verify-objects', {
         Payload: { item: '{% $item %}', cursor: '{% $cursor %}' },
         Assign: { cursor: '{% $states.result.Payload.cursor %}' },
         endsAt: 'endsAt',
-        Catch: [
-          catchBusy('ObjectsWaitForTurn'),
-          ...catchLate('ObjectsTimedOut', 'ObjectsNotVerified', 'objectFailure'),
-        ],
+        Catch: catchLate('ObjectsTimedOut', 'ObjectsNotVerified', 'objectFailure'),
         Next: 'AreObjectsVerified',
       }),
-      ObjectsWaitForTurn: { Type: 'Wait', Seconds: 240, Next: 'AreObjectsLate' },
       AreObjectsVerified: {
         Type: 'Choice',
         Choices: [{ Condition: '{% $states.input.result != null %}', Next: 'ObjectsVerified' }],

@@ -74,7 +74,7 @@ type DistributedMapState = Transition & {
   readonly ItemProcessor: States & {
     readonly ProcessorConfig: { readonly Mode: 'DISTRIBUTED'; readonly ExecutionType: 'STANDARD' };
   };
-  readonly MaxConcurrency: number;
+  readonly MaxConcurrency: number | Expression;
   readonly ToleratedFailurePercentage: number;
   readonly Output?: Json;
   readonly Assign?: Assignments;
@@ -123,7 +123,7 @@ export interface WorkflowReferences {
   /** The ARN of the function of a step, e.g. of `backup/plan`. */
   readonly functionArn: (step: Step) => string;
   readonly workBucket: string;
-  /** How many items the maps work on at the same time. */
+  /** How many functions the maps call at the same time, whatever stands in them. */
   readonly atOnce: { readonly tenants: number; readonly databases: number };
 }
 
@@ -213,21 +213,28 @@ const THROTTLED: Retrier = {
   MaxDelaySeconds: 240,
   JitterStrategy: 'FULL',
 };
+/** What has an end waits for its turn until then, beyond these few minutes, in states of its own (`invokeInTurn`). */
+const THROTTLED_FOR_A_MOMENT: Retrier = { ...THROTTLED, MaxAttempts: 4 };
+/** Between two of its turns. */
+const SECONDS_BETWEEN_TURNS = 240;
 
-/** Calls the function of a step. Its output, unless said otherwise, is what the function returned. */
-export function invoke(
-  { functionArn }: WorkflowReferences,
-  step: Step,
-  state: Transition & {
-    Payload: Json;
-    Assign?: Assignments;
-    Catch: readonly Catcher[];
-    /** The variable with the instant at which the call is given up. @default only the function's own time ends it */
-    endsAt?: string;
-    /** How often to try again while the step says that it may pass. @default 5, about three minutes */
-    attempts?: number;
-  },
-): TaskState {
+/** Why something was given up that found no function of the account free until its hour. */
+export const NO_FUNCTION_FREE = 'NoFunctionFreeError';
+
+type Call = Transition & {
+  Payload: Json;
+  Assign?: Assignments;
+  Catch: readonly Catcher[];
+  /** How often to try again while the step says that it may pass. @default 5, about three minutes */
+  attempts?: number;
+};
+
+/**
+ * Calls the function of a step. Its output, unless said otherwise, is what the function returned.
+ * @param state.endsAt the variable with the instant at which the call is given up; by default only the function's own time
+ * ends it. With it, what finds every function of the account busy has to be caught (`catchBusy`).
+ */
+export function invoke({ functionArn }: WorkflowReferences, step: Step, state: Call & { endsAt?: string }): TaskState {
   const { Payload, attempts = PASSING.MaxAttempts, endsAt, ...rest } = state;
   const seconds = (STEP_DEFINITIONS[step].limits.timeoutMinutes + TASK_MINUTES_MORE) * 60;
   return {
@@ -240,9 +247,69 @@ export function invoke(
       endsAt === undefined
         ? seconds
         : `{% $max([${LEAST_SECONDS}, $min([${seconds}, $floor(($toMillis($${endsAt}) - $millis()) / 1000)])]) %}`,
-    Retry: [WAKING, UNKNOWN, { ...PASSING, MaxAttempts: attempts }, KILLED, THROTTLED],
+    Retry: [
+      WAKING,
+      UNKNOWN,
+      { ...PASSING, MaxAttempts: attempts },
+      KILLED,
+      endsAt === undefined ? THROTTLED : THROTTLED_FOR_A_MOMENT,
+    ],
     ...rest,
   };
+}
+
+/**
+ * The states in which the function of a step is called, and in which the call waits for its turn while every function of the
+ * account is busy, until the instant in the variable `endsAt`. From then on it is as if the call had failed by
+ * `NO_FUNCTION_FREE`, for whatever catches everything. New accounts run ten functions at a time, which the supplier's app
+ * shares, so that one may be free only once another long part is done.
+ * https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+ * @param name the task's, and what the names of the other two begin with.
+ * @param state.late where it goes on when no function was free in time. @default where every error leads
+ */
+export function invokeInTurn(
+  name: string,
+  references: WorkflowReferences,
+  step: Step,
+  state: Call & { endsAt: string; late?: string },
+): States['States'] {
+  const { late, ...call } = state;
+  const [waits, mayWait] = [`${name}WaitsForTurn`, `${name}MayWait`];
+  const catcher = state.Catch.find(({ ErrorEquals }) => ErrorEquals.includes('States.ALL'));
+  if (catcher === undefined) throw new TypeError(`${name} does not catch everything`);
+  return {
+    // The task is entered again with the input that it had.
+    [name]: invoke(references, step, {
+      ...call,
+      Catch: [{ ...catchBusy(mayWait), Output: '{% $states.input %}' }, ...state.Catch],
+    }),
+    [mayWait]: {
+      Type: 'Choice',
+      Choices: [
+        {
+          Condition: isPast(state.endsAt),
+          ...(catcher.Assign && { Assign: asIfFailed(catcher.Assign) }),
+          Next: late ?? catcher.Next,
+        },
+      ],
+      Default: waits,
+    },
+    [waits]: { Type: 'Wait', Seconds: SECONDS_BETWEEN_TURNS, Next: name },
+  };
+}
+
+/** What a catcher assigns, of the error that nothing was called. */
+function asIfFailed(assigned: Assignments): Assignments {
+  const error = `'${NO_FUNCTION_FREE}'`;
+  const cause = "'no function of the account was free until its hour: see concurrency in DEPLOYING.md'";
+  return Object.fromEntries(
+    Object.entries(assigned).map(([variable, value]) => [
+      variable,
+      typeof value === 'string'
+        ? value.replaceAll('$states.errorOutput.Error', error).replaceAll('$states.errorOutput.Cause', cause)
+        : value,
+    ]),
+  );
 }
 
 /**
@@ -270,22 +337,21 @@ export function catchLate(timedOut: string, next: string, variable: string): rea
   return [{ ErrorEquals: ['States.Timeout'], Next: timedOut }, ...catchAll(next, variable)];
 }
 
-/**
- * A child that finds every function of the account busy, after its tries, leads to `wait`, which asks for the time and begins
- * again: it is one of many, and the others end. New accounts run ten functions at a time, which the supplier's app shares.
- * https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
- */
-export function catchBusy(wait: string): Catcher {
-  return { ErrorEquals: ['Lambda.TooManyRequestsException'], Next: wait };
+/** What finds every function of the account busy, after a few tries, leads to `next`. */
+export function catchBusy(next: string, Assign?: Assignments): Catcher {
+  return { ErrorEquals: ['Lambda.TooManyRequestsException'], ...(Assign && { Assign }), Next: next };
 }
 
 /** So much of a cause is kept: enough for a message, and short of the stack that follows it. */
 const CAUSE_CHARACTERS = 600;
 
 /**
- * JSONata for an execution's name and the milliseconds of its start: a name is free again 90 days after its execution ended. The
- * events of its status have the same two.
+ * JSONata for an execution's name and the milliseconds of its start. The name alone, and with it the ARN, is not enough: it is free
+ * again 90 days after its execution ended, and who starts one by hand gives it the same name again. The events of its status have
+ * the same two, the start in milliseconds, too. That both are the same to the millisecond is nowhere promised: where they differ, a
+ * failure that the workflow recorded itself is recorded a second time from its event, and none is lost.
  * https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html#StepFunctions-StartExecution-request-name
+ * https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
  */
 export const THIS_RUN =
   "$states.context.Execution.Name & '/' & $string($toMillis($states.context.Execution.StartTime))";
@@ -332,31 +398,38 @@ const DISTRIBUTED = { Mode: 'DISTRIBUTED', ExecutionType: 'STANDARD' } as const;
 
 /**
  * A distributed map over items that the execution holds, whose children together have more to tell than one history holds:
- * each has its own.
+ * each has its own. A child that fails never stops the others. The state's result is a list: the outputs of the children
+ * that succeeded, and of any other its execution as Step Functions describes it. So whoever reads the list looks for each
+ * item's output in it, by the item's own name, and says what has none.
  * https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html ("or a JSON array passed from a previous step")
- * https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html (without one the results are the output)
+ * https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html ("COMPACT - returns the output of the child
+ * workflow executions. Default when ResultWriter is not specified"; "If a child workflow execution fails, Step Functions returns
+ * its execution result unchanged")
+ * https://docs.aws.amazon.com/step-functions/latest/dg/maprun-fail-threshold.html
  */
 export function mapOverItems(
   state: Transition & {
     Items: Expression;
     /** What each child gets beside its item (`item`): it sees no variable of the execution. */
     alongside: { readonly [name: string]: Json };
-    maxConcurrency: number;
-    /** `nothing`: a child that fails ends the others and the state. `every failure`: the state has the others' outputs. */
-    tolerates: 'nothing' | 'every failure';
+    /**
+     * https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_stepfunctions.MapBaseOptions.html ("A JSONata expression that
+     * evaluates to an integer, specifying the maximum concurrency dynamically")
+     */
+    maxConcurrency: number | Expression;
     processor: States;
     Output?: Json;
     Assign?: Assignments;
     Catch: readonly Catcher[];
   },
 ): MapOverItemsState {
-  const { alongside, maxConcurrency, tolerates, processor, ...rest } = state;
+  const { alongside, maxConcurrency, processor, ...rest } = state;
   return {
     Type: 'Map',
     ItemSelector: { item: '{% $states.context.Map.Item.Value %}', ...alongside },
     ItemProcessor: { ProcessorConfig: DISTRIBUTED, ...processor },
     MaxConcurrency: maxConcurrency,
-    ToleratedFailurePercentage: tolerates === 'nothing' ? 0 : 100,
+    ToleratedFailurePercentage: 100,
     ...rest,
   };
 }

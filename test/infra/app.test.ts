@@ -614,9 +614,9 @@ describe('over a vault that stands', () => {
       'log-key': existing.logKeyArn,
       'trail-key': existing.trailKeyArn,
     });
-    // The maps of snapshots and copies, in which no function runs for long, and the janitor's.
+    // The janitor's, too.
     const limits = [...workflows.matchAll(/MaxConcurrency\\*":(\d+)/g)].map(([, limit]) => Number(limit));
-    expect(new Set(limits)).toEqual(new Set([6, 3, 40, 1]));
+    expect(new Set(limits)).toEqual(new Set([6, 3, 1]));
     const { messages } = assembly.getStackByName('DaybreakWorkflows');
     expect(messages.map(({ level, entry }) => [level, entry.data])).toEqual([
       [

@@ -51,7 +51,7 @@ export const TOLD_BY_OTHERS: ReadonlySet<string> = new Set([
 
 /** A child of a distributed map over databases or instances: its states have lines, as those of the execution itself. */
 const isToldByItsStates = (executionArn: string): boolean =>
-  /:[\w-]+\/(?:MeasureBefore|TakeSnapshots|BackUpInstances|TestSnapshots):/.test(executionArn);
+  /\/(?:MeasureBefore|MeasureAfter|AskForSnapshots|AskForCopies|TestSnapshots|TestDatabases):/.test(executionArn);
 
 const ERRORS_SHOWN = 3;
 

@@ -199,6 +199,26 @@ describe('the configuration', () => {
     expect(problemsOf({ concurrency })[0]).toBe(problem);
   });
 
+  it.each<[object, number | undefined, string[]]>([
+    [{}, undefined, []],
+    [{ tenants: 40, databases: 4 }, 57, []],
+    [
+      { tenants: 40, databases: 4 },
+      56,
+      [
+        '- concurrency.tenants: tenants and twice databases are 48 functions at once, which do not fit into 47, 85 % of the 56 that the account may run; your app needs the rest: take fewer, or have the quota raised and name it',
+        '    concurrency.tenants: 40',
+        '    concurrency.databases: 4',
+        '    quotas.concurrentFunctions: 56',
+      ],
+    ],
+    [{ tenants: 4, databases: 2 }, 10, []],
+    [{ tenants: 5, databases: 2 }, 10, [expect.stringContaining('are 9 functions at once')] as string[]],
+  ])('judges %o against a quota of functions of %s', (concurrency, concurrentFunctions, problems) => {
+    const found = problemsOf({ concurrency, ...(concurrentFunctions && { quotas: { concurrentFunctions } }) });
+    expect(found.slice(0, Math.max(1, problems.length))).toEqual(problems);
+  });
+
   it('does 40 schools and 4 databases at once, if it says nothing else', () => {
     expect(readConfiguration(exampleConfiguration).concurrency).toEqual({ tenants: 40, databases: 4 });
     expect(readConfiguration({ ...exampleConfiguration, concurrency: { tenants: 4 } }).concurrency).toEqual({

@@ -110,14 +110,7 @@ const TAMPERING: readonly Row[] = [
   ...['vault', 'evidence'].flatMap(purpose =>
     each(
       'objects',
-      [
-        'DeleteObject',
-        'DeleteObjects',
-        'PutObjectAcl',
-        'PutObjectLegalHold',
-        'PutObjectRetention',
-        'UpdateObjectEncryption',
-      ],
+      ['DeleteObject', 'PutObjectAcl', 'PutObjectLegalHold', 'PutObjectRetention', 'UpdateObjectEncryption'],
       {
         requestParameters: { bucketName: bucket(purpose), key: 'recovery-points/20261122t023000z.json' },
         resources: [{ type: 'AWS::S3::Object', ARN: `arn:aws:s3:::${bucket(purpose)}/recovery-points/x` }],
@@ -165,15 +158,21 @@ const TAMPERING: readonly Row[] = [
       category: 'Data',
     },
   ),
-  [
-    'findings',
+  ...(
+    [
+      ['objects', 'vault'],
+      ['objects', 'evidence'],
+      ['findings', 'work'],
+    ] as const
+  ).map(([rule, purpose]): [TamperRuleId, string, Partial<Deed>] => [
+    rule,
     'DeleteObjects',
     {
-      requestParameters: { bucketName: bucket('work'), delete: '' },
-      resources: [{ type: 'AWS::S3::Object', ARNPrefix: `arn:aws:s3:::${bucket('work')}/` }],
+      requestParameters: { bucketName: bucket(purpose), delete: '' },
+      resources: [{ type: 'AWS::S3::Object', ARNPrefix: `arn:aws:s3:::${bucket(purpose)}/` }],
       category: 'Data',
     },
-  ],
+  ]),
   ...each('trail', ['StopLogging', 'DeleteTrail', 'UpdateTrail'], parameters({ name: 'daybreak' })),
   ['trail', 'StopLogging', parameters({ name: arn('cloudtrail', 'trail/daybreak') })],
   ...each('trail', ['PutEventSelectors', 'PutInsightSelectors'], parameters({ trailName: 'daybreak' })),

@@ -472,24 +472,6 @@ describe('the daily backup', () => {
     });
   });
 
-  it('lets a tenant wait for as long as every function of the account is busy', async () => {
-    let tries = 0;
-    const { execution, inputsOf, mapResults } = await run({
-      'backup/back-up-tenant': ({ item: { tenant } }) =>
-        // Twice as often as it is tried before it waits.
-        tenant === 'oak' && ++tries <= 18
-          ? failure('Lambda.TooManyRequestsException')
-          : { result: result(tenant), cursor: null },
-    });
-    expect(execution.status).toBe('SUCCEEDED');
-    const [settled] = inputsOf('backup/settle-tenants') as { tenantResultsKey: string }[];
-    const results = (await mapResults(settled?.tenantResultsKey ?? '')).map(line => TenantBackupResult.parse(line));
-    expect(results.map(({ tenant, failure: why }) => [tenant, why])).toEqual([
-      ['oak', null],
-      [null, null],
-    ]);
-  });
-
   it('has a new key recorded before it is named and used', async () => {
     const keyDraft = { ...draft, eventId: 'tenant-key/1', kind: 'tenant-key.created', subject: 'oak' };
     const { execution, calls } = await run({
@@ -577,17 +559,144 @@ describe('the daily backup', () => {
     expect(inputsOf('backup/list-tenants')).toHaveLength(1);
   });
 
-  it('waits for up to a quarter of an hour where all of the account’s functions are busy', async () => {
-    const throttled = (times: number) =>
-      run({
-        'backup/plan': (input, call, takeTime) =>
-          call <= times ? failure('Lambda.TooManyRequestsException') : allGoesWell['backup/plan']?.(input, 1, takeTime),
+  describe('where all of the account’s functions are busy', () => {
+    const busy = () => failure('Lambda.TooManyRequestsException');
+
+    it('waits with every step for its turn, for longer than a quarter of an hour, and is good', async () => {
+      const twelveTimes = Object.fromEntries(
+        Object.entries(allGoesWell).map(([step, script]): [string, ScriptedStep] => {
+          let refused = 0;
+          return [step, (input, call, takeTime) => (++refused <= 12 ? busy() : script(input, call, takeTime))];
+        }),
+      );
+      const { execution, calls, inputsOf } = await run(twelveTimes);
+      expect(execution.status).toBe('SUCCEEDED');
+      const [complete] = inputsOf('backup/complete') as { databases: unknown }[];
+      expect(complete?.databases).toEqual(outcomes(null, null, null));
+      const planned = calls.filter(({ step }) => step === 'backup/plan');
+      expect(planned).toHaveLength(13);
+      // Five attempts, a wait, five attempts, a wait.
+      expect(planned.at(-1)?.atMs).toBeGreaterThan(2 * 240_000);
+    });
+
+    it.each<[string, Partial<Record<ContractedStep, ScriptedStep>>, object, number]>([
+      [
+        'a measurement before the snapshots',
+        {
+          'backup/fingerprint': ({ databaseId, moment }) =>
+            databaseId === 'first' && moment === 'before' ? busy() : { done: true, measuredAt: scheduledAt },
+        },
+        outcomes('NoFunctionFreeError', null, null),
+        DAILY_BACKUP.measuredHours,
+      ],
+      [
+        'a snapshot',
+        {
+          'backup/create-snapshot': ({ instanceId }) =>
+            instanceId === 'one' ? busy() : { snapshotId: `daybreak-intermediate-${instanceId}` },
+        },
+        outcomes('NoFunctionFreeError', 'NoFunctionFreeError', null),
+        DAILY_BACKUP.snapshotHours,
+      ],
+      [
+        'the deletion of an intermediate snapshot',
+        { 'backup/delete-intermediate': ({ instanceId }) => (instanceId === 'two' ? busy() : {}) },
+        outcomes(null, null, 'NoFunctionFreeError'),
+        DAILY_BACKUP.partHours,
+      ],
+    ])('waits with %s until its hour, then says why, and closes the rest', async (_name, steps, expected, hours) => {
+      const { execution, calls, inputsOf } = await run(steps);
+      expect(execution.status).toBe('SUCCEEDED');
+      const [complete] = inputsOf('backup/complete') as { databases: unknown }[];
+      expect(complete?.databases).toEqual(expected);
+      const lastedMs = calls.find(({ step }) => step === 'backup/complete')?.atMs ?? 0;
+      expect(lastedMs).toBeGreaterThan(hours * HOUR_MS);
+      expect(lastedMs).toBeLessThan((hours + 0.25) * HOUR_MS);
+      expect(inputsOf('backup/back-up-tenant')).toHaveLength(2);
+    });
+
+    it('names the tenant that found none until its hour, and keeps the others', async () => {
+      const { inputsOf, mapResults } = await run({
+        'backup/back-up-tenant': ({ item: { tenant } }) =>
+          tenant === 'oak' ? busy() : { result: result(tenant), cursor: null },
       });
-    const { execution, calls } = await throttled(7);
+      const [settled] = inputsOf('backup/settle-tenants') as { tenantResultsKey: string }[];
+      const results = (await mapResults(settled?.tenantResultsKey ?? '')).map(line => TenantBackupResult.parse(line));
+      expect(results.map(({ tenant, failure: why }) => [tenant, why])).toEqual([
+        ['oak', 'NoFunctionFreeError'],
+        [null, null],
+      ]);
+    });
+
+    it.each<[ContractedStep, number]>([
+      ['backup/plan', DAILY_BACKUP.measuredHours],
+      ['backup/list-tenants', DAILY_BACKUP.partHours],
+      ['backup/complete', DAILY_BACKUP.closedHours],
+    ])('fails for want of %s at its hour, and records that', async (step, hours) => {
+      const { execution, inputsOf, calls } = await run({ [step]: busy });
+      expect(execution).toMatchObject({ status: 'FAILED', error: 'NoFunctionFreeError' });
+      expect(execution.cause).toContain('no function of the account was free until its hour');
+      expect(inputsOf('evidence/append-entry')).toMatchObject([
+        { draft: { kind: 'backup.failed', body: { error: 'NoFunctionFreeError' } } },
+      ]);
+      expect(Math.floor(((calls.at(-1)?.atMs ?? 0) / HOUR_MS) * 4) / 4).toBe(hours);
+    });
+
+    it('closes with what it has where it cannot list again', async () => {
+      const { execution, inputsOf } = await run({
+        'backup/list-tenants': (_input, call) => (call === 1 ? listed : busy()),
+      });
+      expect(execution.status).toBe('SUCCEEDED');
+      expect(inputsOf('backup/complete')).toMatchObject([{ unlistedBucketIds: ['closed', 'uploads'] }]);
+    });
+  });
+
+  it('gives up for half an hour’s refusals alone, and holds up no other instance with one that refuses', async () => {
+    const { calls, inputsOf } = await run({
+      'backup/create-snapshot': ({ instanceId }) =>
+        instanceId === 'one' ? failure('RetryableError') : { snapshotId: 'daybreak-intermediate-two' },
+    });
+    const [complete] = inputsOf('backup/complete') as { databases: unknown }[];
+    expect(complete?.databases).toEqual(outcomes('RetryableError', 'RetryableError', null));
+    const ofTwo = calls.find(
+      ({ step, input }) => step === 'backup/create-snapshot' && /"two"/.test(JSON.stringify(input)),
+    );
+    expect(ofTwo?.atMs).toBe(0);
+    const listedAtMs = calls.find(({ step }) => step === 'backup/list-tenants')?.atMs ?? 0;
+    expect(listedAtMs).toBeGreaterThan(HOUR_MS / 2);
+    expect(listedAtMs).toBeLessThan(0.75 * HOUR_MS);
+  });
+
+  // Whatever Step Functions leaves of a child that failed, a database is backed up only where somebody said so.
+  it.each([
+    ['MeasuredBefore', "$database.databaseId = 'third'", outcomes(null, null, 'NoResultError')],
+    ['Snapshotted', "$instance.instanceId = 'one'", outcomes('NoResultError', 'NoResultError', null)],
+    ['MeasuredAfter', "$database.databaseId = 'third'", outcomes(null, null, 'NoResultError')],
+    ['Copied', "$instance.instanceId = 'one'", outcomes('NoResultError', 'NoResultError', null)],
+  ])('names what has no result where a child fails in %s', async (state, broken, expected) => {
+    const steps = { ...allGoesWell };
+    const { execution, inputsOf } = await runWorkflow(
+      references =>
+        JSON.parse(JSON.stringify(dailyBackup(references)), (name, value) =>
+          name === state
+            ? { ...value, Output: `{% ${broken} ? $error('broken') : ${asQuery(value.Output)} %}` }
+            : value,
+        ),
+      steps,
+      { input: { scheduledAt }, itemsKey, items: [item('oak')] },
+    );
     expect(execution.status).toBe('SUCCEEDED');
-    const planned = calls.filter(({ step }) => step === 'backup/plan');
-    expect(planned).toHaveLength(8);
-    expect(planned.at(-1)?.atMs).toBeLessThanOrEqual(945_000);
-    expect((await throttled(8)).execution.error).toBe('Lambda.TooManyRequestsException');
+    const [complete] = inputsOf('backup/complete') as { databases: unknown }[];
+    expect(complete?.databases).toEqual(expected);
+    expect(inputsOf('backup/back-up-tenant')).toHaveLength(1);
   });
 });
+
+/** An output as one expression. */
+const asQuery = (output: Readonly<Record<string, string | boolean | null>>): string =>
+  `{${Object.entries(output)
+    .map(([name, value]) => {
+      const query = typeof value === 'string' && value.startsWith('{%') ? value.slice(2, -2) : JSON.stringify(value);
+      return `'${name}': ${query}`;
+    })
+    .join(', ')}}`;

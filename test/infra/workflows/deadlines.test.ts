@@ -57,13 +57,19 @@ const delaySeconds = ({ IntervalSeconds, BackoffRate, MaxAttempts, MaxDelaySecon
 const isRefusal = ({ ErrorEquals: [first = ''] }: Retrier): boolean =>
   ['Lambda.TooManyRequestsException', 'Lambda.ResourceNotReadyException'].includes(first);
 
+const SECONDS_BETWEEN_TURNS = 240;
+const waitsForTurn = ({ ErrorEquals }: { ErrorEquals: readonly string[] }) =>
+  ErrorEquals.includes('Lambda.TooManyRequestsException');
+
 /** How long a task may take at the worst, from now on, once the instant that ends it has passed; or at all. */
-function worstMinutes({ TimeoutSeconds = 0, Retry = [] }: State): number {
+function worstMinutes({ TimeoutSeconds = 0, Retry = [], Catch = [] }: State): number {
   const [, least] = /^{% \$max\(\[(\d+), /.exec(String(TimeoutSeconds)) ?? [];
   const seconds = least === undefined ? Number(TimeoutSeconds) : Number(least);
   const attempts = Retry.filter(retrier => !isRefusal(retrier)).reduce((sum, retrier) => sum + retrier.MaxAttempts, 0);
   const delays = Retry.reduce((sum, retrier) => sum + delaySeconds(retrier), 0);
-  return ((attempts + 1) * seconds + delays) / 60;
+  // Whoever waits for its turn has begun to just before.
+  const turn = Catch.some(waitsForTurn) ? SECONDS_BETWEEN_TURNS : 0;
+  return ((attempts + 1) * seconds + delays + turn) / 60;
 }
 
 const workflows = Object.entries(DEFINITIONS).map(
@@ -73,6 +79,24 @@ const workflows = Object.entries(DEFINITIONS).map(
 describe.each(workflows)('the deadlines of %s', (_name, definition) => {
   it('let no state be entered again and again without asking for the time', () => {
     expect(graphsIn(definition).flatMap(endless)).toEqual([]);
+  });
+
+  it('are how long whatever has one waits for a function to be free, and no longer', () => {
+    const graphs = graphsIn(definition);
+    for (const { States } of graphs) {
+      for (const [name, { Type, TimeoutSeconds, Catch = [] }] of Object.entries(States)) {
+        if (Type !== 'Task' || typeof TimeoutSeconds === 'number') continue;
+        const [, endsAt = ''] = /\$toMillis\(\$(\w+)\) -/.exec(TimeoutSeconds ?? '') ?? [];
+        const busy = Catch[0];
+        expect(busy?.ErrorEquals, name).toEqual(['Lambda.TooManyRequestsException']);
+        const mayWait = States[busy?.Next ?? ''] as State;
+        // What asks about an instance comes round again by itself.
+        if (mayWait.Type === 'Pass') continue;
+        expect(mayWait.Choices?.[0]?.Condition, name).toContain(`> $toMillis($${endsAt})`);
+        const wait = States[mayWait.Default ?? ''] as State;
+        expect([wait.Seconds, wait.Next], name).toEqual([SECONDS_BETWEEN_TURNS, name]);
+      }
+    }
   });
 
   it('are not missed by a task that nobody ends, or by an error that nobody catches', () => {
@@ -99,7 +123,18 @@ const [, dailyBackup] = workflows.find(([name]) => name === 'daily-backup') as [
 function endingAt(definition: Graph, endsAt: string): [string, State][] {
   return statesIn(definition).filter(([, { TimeoutSeconds }]) => String(TimeoutSeconds).includes(`$${endsAt})`));
 }
-const worstOf = (tasks: readonly [string, State][]) => Math.max(...tasks.map(([, task]) => worstMinutes(task)));
+function worstOf(tasks: readonly [string, State][]): number {
+  expect(tasks).not.toEqual([]);
+  return Math.max(...tasks.map(([, task]) => worstMinutes(task)));
+}
+/** Of one round of questions about instances, begun after a wait that began just before the end: each task of a child, in turn. */
+const ROUND_WAIT_MINUTES = 5;
+function worstRound(definition: Graph, name: string): number {
+  const found = graphsIn(definition).find(({ States }) => States[name])?.States[name]?.ItemProcessor;
+  const tasks = Object.values(found?.States ?? {}).filter(({ Type }) => Type === 'Task');
+  expect(tasks.length).toBeGreaterThan(1);
+  return tasks.reduce((sum, task) => sum + worstMinutes(task), ROUND_WAIT_MINUTES);
+}
 
 /** So long until each of many children, of which none has time left, has said so. */
 const DRAIN_MINUTES = 15;
@@ -124,7 +159,11 @@ describe('the daily backup', () => {
 
   it('closes its recovery point, or records why not, before it is stopped', () => {
     expect(minutes.measuredHours + worstOf(endingAt(dailyBackup, 'measureEndsAt'))).toBeLessThan(minutes.snapshotHours);
-    expect(minutes.snapshotHours + worstOf(endingAt(dailyBackup, 'snapshotEndsAt'))).toBeLessThan(minutes.partHours);
+    const snapshots = worstRound(dailyBackup, 'AskForSnapshots') + DRAIN_MINUTES;
+    expect(minutes.snapshotHours + snapshots).toBeLessThan(minutes.partHours);
+    // Copies are awaited beside the files, which have until then.
+    const copies = worstRound(dailyBackup, 'AskForCopies') + DRAIN_MINUTES;
+    expect(minutes.partHours + copies).toBeLessThan(minutes.lookedForHours);
     const parts = [...endingAt(dailyBackup, 'partEndsAt'), ...endingAt(dailyBackup, 'endsAt')];
     const { Complete, Record } = dailyBackup.States as Record<string, State>;
     expect(minutes.partHours + worstOf(parts) + DRAIN_MINUTES).toBeLessThan(minutes.settledHours);

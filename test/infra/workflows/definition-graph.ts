@@ -24,7 +24,7 @@ export interface State {
   readonly ToleratedFailurePercentage?: number;
   readonly Seconds?: number | string;
   readonly Assign?: Readonly<Record<string, unknown>>;
-  readonly MaxConcurrency?: number;
+  readonly MaxConcurrency?: number | string;
   readonly ItemSelector?: Readonly<Record<string, unknown>>;
   readonly ItemProcessor?: Graph & { readonly ProcessorConfig?: { readonly Mode: string } };
   readonly Branches?: readonly Graph[];

@@ -79,15 +79,3 @@ describe.each(Object.entries(DEFINITIONS))('the definition of %s', (_name, workf
     }
   });
 });
-
-it.each<[keyof typeof DEFINITIONS, number[]]>([
-  // Snapshots and copies are asked for and waited for, of up to 40 instances.
-  ['daily-backup', [3, 7, 40]],
-  ['restore-test', [3, 7]],
-  // Entries are written one by one.
-  ['remove-abandoned', [1]],
-  ['record-decision', []],
-])('%s does as much at once as it is told', (name, limits) => {
-  const found = JSON.stringify(DEFINITIONS[name](references)).matchAll(/"MaxConcurrency":(\d+)/g);
-  expect(new Set(Array.from(found, ([, limit]) => Number(limit)))).toEqual(new Set(limits));
-});

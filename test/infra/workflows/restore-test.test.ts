@@ -285,6 +285,83 @@ describe('the restore test', () => {
     expect(await mapResults(conclusion?.objectResultsKey ?? '')).toEqual([objects('elm')]);
   });
 
+  describe('where all of the account’s functions are busy', () => {
+    const busy = () => failure('Lambda.TooManyRequestsException');
+
+    it('waits with every step for its turn, for longer than a quarter of an hour, and passes', async () => {
+      const twelveTimes = Object.fromEntries(
+        Object.entries(allGoesWell).map(([step, script]): [string, ScriptedStep] => {
+          let refused = 0;
+          return [step, (input, call, takeTime) => (++refused <= 12 ? busy() : script(input, call, takeTime))];
+        }),
+      );
+      const { execution, conclusion, calls } = await run(twelveTimes);
+      expect(execution.status).toBe('SUCCEEDED');
+      expect(conclusion).toMatchObject({
+        failure: null,
+        databases: [{ failure: null }, { failure: null }, { failure: null }],
+      });
+      const chose = calls.filter(({ step }) => step === 'restore-test/choose');
+      expect(chose).toHaveLength(13);
+      expect(chose.at(-1)?.atMs).toBeGreaterThan(2 * 240_000);
+    });
+
+    it.each<[ContractedStep, boolean]>([
+      ['restore-test/restore-database', false],
+      ['restore-test/describe-instance', false],
+      ['restore-test/verify-database', true],
+    ])('waits with %s until its hour, then says why, and tests the rest', async (step, restored) => {
+      const { conclusion, calls } = await run({
+        [step]: ((input, call, takeTime) =>
+          input.databaseId === 'first' || input.instanceId === 'daybreak-test-first'
+            ? busy()
+            : allGoesWell[step]?.(input, call, takeTime)) satisfies ScriptedStep,
+      });
+      expect(conclusion?.databases.map(outcome => [outcome.databaseId, outcome.failure, outcome.restored])).toEqual([
+        ['first', 'NoFunctionFreeError', restored],
+        ['third', restored ? null : 'NoFunctionFreeError', restored],
+        ['second', null, true],
+      ]);
+      expect(conclusion?.failure).toBeNull();
+      expect(calls.map(({ step: name }) => name)).toContain('restore-test/verify-objects');
+    });
+
+    it('leaves what could not be read through to the comparison', async () => {
+      const { conclusion } = await run({ 'restore-test/hydrate': busy });
+      expect(conclusion?.databases.map(outcome => outcome.failure)).toEqual([null, null, null]);
+    });
+
+    it('tears down as soon as one is free, and concludes', async () => {
+      const { conclusion, inputsOf } = await run({
+        'restore-test/tear-down': (_input, call) => (call <= 20 ? busy() : { done: true }),
+      });
+      expect(conclusion?.failure).toBeNull();
+      expect(inputsOf('restore-test/tear-down')).toHaveLength(21);
+    });
+  });
+
+  it('names a database whose test left no result, whatever Step Functions leaves of it', async () => {
+    const { conclusion } = await run(
+      {},
+      {
+        workflow: references =>
+          JSON.parse(JSON.stringify(restoreTest(references)), (name, value) =>
+            name === 'DatabaseTested'
+              ? {
+                  ...value,
+                  Output: { ...value.Output, failure: "{% $database.databaseId = 'third' ? $error('x') : null %}" },
+                }
+              : value,
+          ),
+      },
+    );
+    expect(conclusion?.databases.map(outcome => [outcome.databaseId, outcome.failure])).toEqual([
+      ['first', null],
+      ['third', 'NoResultError'],
+      ['second', null],
+    ]);
+  });
+
   it.each<ContractedStep>(['restore-test/choose', 'restore-test/plan-objects'])(
     'tears down and concludes with the error when %s fails',
     async step => {

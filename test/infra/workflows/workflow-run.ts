@@ -64,6 +64,7 @@ export async function runWorkflow(
     files?: Readonly<Record<string, readonly Json[]>>;
     onStart?: (elapsedMs: () => number) => void;
     idleMs?: number;
+    atOnce?: WorkflowReferences['atOnce'];
   },
 ) {
   const calls: { step: ContractedStep; input: Json; atMs: number }[] = [];
@@ -93,7 +94,7 @@ export async function runWorkflow(
   const definition = workflow({
     functionArn: step => `arn:aws:lambda:eu-west-2:111122223333:function:${stepName(step as Step)}`,
     workBucket: 'work',
-    atOnce: AT_ONCE,
+    atOnce: options.atOnce ?? AT_ONCE,
   });
   const execution = await local.run(JSON.parse(JSON.stringify(definition)), options.input);
   expect(broken).toEqual([]);

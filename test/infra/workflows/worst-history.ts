@@ -53,7 +53,6 @@ export function worstHistories(definition: Graph, sizes: Sizes): Record<string, 
       }
       const { ItemProcessor, MaxConcurrency = 0 } = state;
       if (ItemProcessor === undefined) continue;
-      once += CONTAINER_EVENTS;
       if (ItemProcessor.ProcessorConfig?.Mode === 'DISTRIBUTED') {
         const alongside = Object.entries(state.ItemSelector ?? {}).flatMap(([variable, value]): [string, number][] => {
           const [, outer = ''] = /^{% \$(\w+) %}$/.exec(String(value)) ?? [];
@@ -67,7 +66,7 @@ export function worstHistories(definition: Graph, sizes: Sizes): Record<string, 
       const items = sizes.items[name];
       if (items === undefined) throw new Error(`how many items does ${name} have?`);
       const item = boundOf(ItemProcessor, inner);
-      const lanes = Math.min(items, MaxConcurrency || items);
+      const lanes = Math.min(items, Number(MaxConcurrency) || items);
       const rates = item.rates.map(({ perMs, untilMs }) => ({ perMs: perMs * lanes, untilMs }));
       parts.push({ once: items * (ITERATION_EVENTS + item.once), rates });
     }
@@ -103,9 +102,9 @@ function endsIn({ Assign = {} }: State, known: ReadonlyMap<string, number>): [st
   });
 }
 
-function onceOf({ Retry = [] }: State): number {
+function onceOf({ Retry = [], ItemProcessor }: State): number {
   const attempts = Retry.length === 0 ? 0 : 1 + sum(Retry.map(({ MaxAttempts }) => MaxAttempts));
-  return STATE_EVENTS + attempts * ATTEMPT_EVENTS;
+  return STATE_EVENTS + attempts * ATTEMPT_EVENTS + (ItemProcessor === undefined ? 0 : CONTAINER_EVENTS);
 }
 
 type Cycle = readonly State[];
@@ -168,7 +167,8 @@ const LEAST_OF_JITTER = 0.25;
 /** The most events in a millisecond: a retry is one where it makes more of them, for it takes time. */
 function rateOf(cycle: Cycle, lapMs: number): number {
   const tasks = cycle.filter(({ Type }) => Type === 'Task').length;
-  let events = STATE_EVENTS * cycle.length + ATTEMPT_EVENTS * tasks;
+  const maps = cycle.filter(({ Type }) => Type === 'Map').length;
+  let events = STATE_EVENTS * cycle.length + ATTEMPT_EVENTS * tasks + CONTAINER_EVENTS * maps;
   let ms = lapMs;
   const delays = cycle.flatMap(({ Retry = [] }) => Retry.flatMap(delaysOf));
   for (const delayMs of delays.sort((a, b) => a - b)) {
