@@ -82,7 +82,7 @@ const HeadContent = z.strictObject({
 });
 
 /** The form of what entries come to (`LedgerProjection`): raised with every change of it. */
-export const LEDGER_STATE_FORM = 5;
+export const LEDGER_STATE_FORM = 6;
 
 /** `heads/<sequence>.json`, without its signature: the ledger as far as this entry, fixed by a signature. */
 export const LedgerHead = HeadContent.extend({
