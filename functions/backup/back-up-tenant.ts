@@ -15,7 +15,13 @@ import {
   type TenantBackupResult,
 } from '../contracts/object-manifest.ts';
 import { TenantFolders } from '../contracts/tenant-names.ts';
-import { manifestKey, notCoveredKey, tenantFoldersKey, unfinishedManifestKey } from '../contracts/vault-layout.ts';
+import {
+  manifestKey,
+  notCoveredKey,
+  objectKey,
+  tenantFoldersKey,
+  unfinishedManifestKey,
+} from '../contracts/vault-layout.ts';
 import { sha256Hex } from '../platform/canonical-json.ts';
 import { isDeadlineOver } from '../platform/deadline.ts';
 import { describeError, PermanentError } from '../platform/errors.ts';
@@ -39,6 +45,8 @@ import {
 import { type ComparedObject, compareListing, isSameContent, settleListing } from './compare-listing.ts';
 import { type CopyOutcome, type CopyTask, copyToVault } from './copy-to-vault.ts';
 import { listAsOf } from './list-as-of.ts';
+import { lookAgain } from './look-again.ts';
+import { lostOf, nameAbsent, readLostObjects } from './lost-objects.ts';
 import { readNamingSecret } from './object-name.ts';
 import { type SegmentStore, UnfinishedManifest } from './unfinished-manifest.ts';
 import { type List, type Passed, walkFolders, walkOutsideTenants } from './walk-bucket.ts';
@@ -125,8 +133,10 @@ async function proceed(
   const progress = cursor?.progress ?? nothingYet(item, pass, context.now);
   const isLate = () => isDeadlineOver(input.deadlineAt);
   let phase: z.output<typeof TenantCursor>['phase'] = cursor?.phase ?? 'listing';
+  const { vaultBucket, workBucket } = context.deployment;
+  const lost = lostOf(await readLostObjects(workBucket, item.recoveryPointId), item.tenant);
   if (phase === 'listing') {
-    const task = copyTask(input, context, limits, () => context.timeIsShort() || isLate());
+    const task = copyTask(input, context, limits, lost, () => context.timeIsShort() || isLate());
     const compared = compare(input, context, previous, manifest.lastKey);
     if (!isLate() && (await gather(manifest, progress, compared, task))) {
       progress.listedTo = currentRuntime().clock.now().toISOString();
@@ -143,9 +153,12 @@ async function proceed(
       pass.kind === 'settle' ? pass.result : await keepPartial(input, context, progress, previous, manifest);
     return { result: { ...result, failure: 'TenantTimedOutError' }, cursor: null };
   }
-  const { vaultBucket } = context.deployment;
   const { tenant } = item;
-  const { lines, notCovered } = await assemble(manifest, noLines(), context.timeIsShort);
+  const present = new Set<string>();
+  const look = (text: string) => present.add(objectKey(tenant, vaultNameOf(text)));
+  const { lines, notCovered } = await assemble(
+    ...[manifest, noLines(), context.timeIsShort, lost.size > 0 ? look : undefined],
+  );
   try {
     if (lines.sha256 !== previous?.sha256) {
       await storeLines(vaultBucket, manifestKey(tenant, lines.sha256), lines, keyArn);
@@ -153,7 +166,10 @@ async function proceed(
     if (notCovered.lineCount > 0) {
       await storeLines(vaultBucket, notCoveredKey(tenant, notCovered.sha256), notCovered, keyArn);
       progress.notCoveredSha256 = notCovered.sha256;
+      present.add(notCoveredKey(tenant, notCovered.sha256));
     }
+    present.add(manifestKey(tenant, lines.sha256));
+    if (lost.size > 0) progress.absentObjects = nameAbsent(lost, present);
   } finally {
     await Promise.all([lines.close(), notCovered.close()]);
   }
@@ -164,6 +180,7 @@ function copyTask(
   { item, keyArn }: z.output<typeof BackUpTenantInput>,
   { configuration, deployment }: StepContext,
   limits: CopyLimits,
+  lost: ReadonlySet<string>,
   timeIsShort: () => boolean,
 ): CopyTask {
   const { tenant } = item;
@@ -176,6 +193,7 @@ function copyTask(
       secret ??= readNamingSecret(deployment.vaultBucket, tenant, keyArn);
       return secret;
     },
+    lost,
     limits,
     timeIsShort,
   };
@@ -268,9 +286,11 @@ async function gather(
       yield object;
     }
   }
-  const start = (object: ComparedObject): Gathered | Promise<Gathered> => {
+  const start = (found: ComparedObject): Gathered | Promise<Gathered> =>
+    task.lost.size === 0 ? take(found) : lookAgain(found, task).then(take);
+  const take = (object: ComparedObject): Gathered | Promise<Gathered> => {
     if (object.kind !== 'new') return object;
-    return copyToVault(object.object, task).then(outcome =>
+    return copyToVault(object.object, object.lost, task).then(outcome =>
       outcome.kind === 'out-of-time' ? { ...outcome, key: object.key } : { ...object, kind: 'tried', outcome },
     );
   };
@@ -301,7 +321,7 @@ async function add(
       return;
     case 'unchanged':
       progress.objectCount++;
-      progress.byteCount += gathered.sizeBytes;
+      progress.byteCount += gathered.line.sizeBytes;
       await manifest.addLine(gathered.text);
       return;
     case 'kept':
@@ -387,12 +407,14 @@ async function addNotCovered(
 /**
  * Puts the segments together.
  * @param rest lines that follow theirs.
+ * @param look is shown each line of theirs.
  * @throws ManifestTooLargeError
  */
 async function assemble(
   manifest: UnfinishedManifest,
   rest: AsyncIterable<string>,
   timeIsShort: () => boolean,
+  look?: (line: string) => void,
 ): Promise<{ lines: SpooledLines; notCovered: SpooledLines }> {
   const lines = await LineSpool.create();
   const notCovered = await LineSpool.create();
@@ -406,13 +428,23 @@ async function assemble(
     await spool.write(text);
   };
   try {
-    for await (const { kind, text } of manifest.read()) await write(kind === 'line' ? lines : notCovered, text);
+    for await (const { kind, text } of manifest.read()) {
+      if (kind === 'line') look?.(text);
+      await write(kind === 'line' ? lines : notCovered, text);
+    }
     for await (const text of rest) await write(lines, text);
   } catch (error) {
     await Promise.all([lines.discard(), notCovered.discard()]);
     throw error;
   }
   return { lines: await lines.end(), notCovered: await notCovered.end() };
+}
+
+/** Without parsing it, for there may be millions: no later field of a line holds text that anybody chose. */
+function vaultNameOf(line: string): string {
+  const field = '"vaultName":"';
+  const from = line.lastIndexOf(field) + field.length;
+  return line.slice(from, line.indexOf('"', from));
 }
 
 /** Stores what it came to, and the newest manifest's lines of what it did not come to. */

@@ -17,9 +17,24 @@ export interface KeptObject {
 
 export type ComparedObject =
   /** It is listed as it was when the manifest's line of this text was written. */
-  | { readonly kind: 'unchanged'; readonly key: string; readonly sizeBytes: number; readonly text: string }
-  /** To be copied: new or changed, or its tags could not be read then. `before`: what the first pass covered under this key. */
-  | { readonly kind: 'new'; readonly key: string; readonly object: ListedObject; readonly before: KeptObject | null }
+  | {
+      readonly kind: 'unchanged';
+      readonly key: string;
+      readonly object: ListedObject;
+      readonly text: string;
+      readonly line: ObjectManifestLine;
+    }
+  /**
+   * To be copied: new or changed, or its tags could not be read then, or its copy is lost. `before`: what the first pass covered
+   * under this key; `lost`: what is known of a copy under this key that is lost.
+   */
+  | {
+      readonly kind: 'new';
+      readonly key: string;
+      readonly object: ListedObject;
+      readonly before: KeptObject | null;
+      readonly lost: ObjectManifestLine | null;
+    }
   /** Nothing is listed under its key, and its line stays. */
   | KeptObject
   /** It is no longer listed, and the first pass could not cover it. */
@@ -87,8 +102,8 @@ export async function* settleListing(
         else if (isOther(entry.value.object, listed)) yield entry.value;
       }
       if (before !== null && isUnchanged(listed, before.line)) {
-        yield { kind: 'unchanged', key, sizeBytes: listed.sizeBytes, text: before.text };
-      } else yield { kind: 'new', key, object: listed, before };
+        yield { kind: 'unchanged', key, object: listed, text: before.text, line: before.line };
+      } else yield { kind: 'new', key, object: listed, before, lost: null };
     }
     for (; !entry.done; entry = await past.next()) yield entry.value;
   } finally {

@@ -32,6 +32,7 @@ import { checkMoments } from './check-moments.ts';
 import { checkVaultCopy } from './check-vault-copy.ts';
 import { findMoments } from './find-moments.ts';
 import { judgeRecoveryPoint } from './judge-recovery-point.ts';
+import { findNotCompared, readLostObjects, settleLosses } from './lost-objects.ts';
 import { provedSnapshots, SnapshotGoneError } from './proved-snapshots.ts';
 
 /** The root manifest that was just written does not read back as written. */
@@ -86,6 +87,7 @@ export const handler = step({
           copiedObjectCount: total(({ copiedObjectCount }) => copiedObjectCount),
           reasonCount: recoveryPoint.reasons.length,
           skewMs: recoveryPoint.moments?.skewMs ?? null,
+          objectLosses: recoveryPoint.objectLosses ?? null,
         },
       },
     };
@@ -132,6 +134,7 @@ async function close(
     await readItems(deployment.workBucket, tenantsKey, TenantBackupResult),
     superseded?.recoveryPoint.tenants ?? [],
   );
+  const lost = await readLostObjects(deployment.workBucket, recoveryPointId);
   const items = await readItems(deployment.workBucket, itemsKey('backup', recoveryPointId), TenantItem);
   const asOfItem = new Map(items.map(item => [placeOf(item), item.asOf]));
   const tenants = [...results].sort(
@@ -145,6 +148,7 @@ async function close(
     ...judgeRecoveryPoint({
       databases: readBacks,
       tenants: results,
+      notCompared: findNotCompared(lost, results),
       unlistedBucketIds,
       postponedTenantCount,
       expected: { databaseIds: configuration.databases.map(({ id }) => id), items },
@@ -159,6 +163,7 @@ async function close(
     ),
     unproved: findUnproved(configuration, readBacks),
     tenants,
+    ...(lost && { objectLosses: settleLosses(lost, results) }),
   };
   // What the manifest will name can no longer be deleted by who copied it.
   for (const { arn } of provedSnapshots(recoveryPoint)) {
@@ -208,7 +213,9 @@ function keepStored(
   earlier: readonly TenantBackupResult[],
 ): TenantBackupResult[] {
   const places = new Set(results.map(placeOf));
-  return [...results, ...earlier.filter(result => result.manifestSha256 !== null && !places.has(placeOf(result)))];
+  const left = earlier.filter(result => result.manifestSha256 !== null && !places.has(placeOf(result)));
+  // What that one compared them with is not what is known now.
+  return [...results, ...left.map(({ absentObjects: _absent, ...result }) => result)];
 }
 
 interface ReadBack extends DatabaseRecoveryPoint {

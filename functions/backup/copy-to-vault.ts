@@ -4,7 +4,7 @@ import { objectKey } from '../contracts/vault-layout.ts';
 import { describeError, PermanentError } from '../platform/errors.ts';
 import { TenantKeyUnusableError } from '../platform/kms.ts';
 import { log } from '../platform/log.ts';
-import { type CopyLimits, copyObject, describeCopy } from '../platform/object-copy.ts';
+import { type CopyLimits, copyObject, describeCopy, isSameDigest } from '../platform/object-copy.ts';
 import {
   describeObject,
   type ListedObject,
@@ -18,6 +18,7 @@ import {
   readObject,
   readTags,
 } from '../platform/s3.ts';
+import { isSameContent } from './compare-listing.ts';
 import { describeLine, sourceChecksum } from './describe-line.ts';
 import { objectName } from './object-name.ts';
 
@@ -38,6 +39,8 @@ export interface CopyTask {
   readonly source: { readonly bucket: string; readonly bucketId: string };
   readonly vault: { readonly bucket: string; readonly tenant: string | null; readonly keyArn: string };
   namingSecret(): Promise<Uint8Array>;
+  /** Keys in the vault of what is known as lost: nothing that lies there is adopted unproved. */
+  readonly lost: ReadonlySet<string>;
   readonly limits: CopyLimits;
   timeIsShort(): boolean;
 }
@@ -47,19 +50,25 @@ const MAX_TRIES = 5;
 /**
  * Brings one object's current content into the vault, under the tenant's key, and describes it. The copy is of exactly
  * the version that the line describes: when the object changes meanwhile it is described and copied again, five times at
- * most. A copy that an earlier run made is adopted.
+ * most. A copy that an earlier run made is adopted. Where something else took the place of a lost copy, the name of the new one is
+ * derived from that one's version too: S3 lets nobody write under a name that is taken, and Daybreak deletes nothing here.
  *
  * A change of tags alone changes neither an object's ETag nor its time, so that it is first seen with the next change
  * of the object itself.
  * @throws TenantKeyUnusableError when the tenant's key refuses; VaultAccessDeniedError; RetryableError. Whatever is wrong
  * with the object alone is an outcome.
+ * @param lost the line of its copy, where that is lost: what lies in its place proves itself by it.
  */
-export async function copyToVault(object: ListedObject, task: CopyTask): Promise<CopyOutcome> {
+export async function copyToVault(
+  object: ListedObject,
+  lost: ObjectManifestLine | null,
+  task: CopyTask,
+): Promise<CopyOutcome> {
   const secret = await task.namingSecret();
   let recopied = 0;
   try {
     for (; recopied < MAX_TRIES; recopied++) {
-      const outcome = await tryCopy(object, task, secret, recopied);
+      const outcome = await tryCopy(object, lost, task, secret, recopied);
       if (outcome !== 'changed') return outcome;
     }
     return { kind: 'not-covered', reason: 'kept-changing', recopied };
@@ -78,6 +87,7 @@ export async function copyToVault(object: ListedObject, task: CopyTask): Promise
 
 async function tryCopy(
   object: ListedObject,
+  lost: ObjectManifestLine | null,
   task: CopyTask,
   secret: Uint8Array,
   recopied: number,
@@ -94,8 +104,20 @@ async function tryCopy(
   const sizeBytes = head.ContentLength ?? 0;
   const checksum = sourceChecksum(head);
   // The checksum stands beside the ETag because two contents with one MD5 can be made on purpose.
-  const vaultName = objectName(secret, [source.bucket, object.key, eTag, checksum?.value ?? '']);
-  const target = { bucket: vault.bucket, key: objectKey(vault.tenant, vaultName), keyArn: vault.keyArn };
+  const named = [source.bucket, object.key, eTag, checksum?.value ?? ''];
+  const targetOf = (name: string) => ({
+    bucket: vault.bucket,
+    key: objectKey(vault.tenant, name),
+    keyArn: vault.keyArn,
+  });
+  let vaultName = objectName(secret, named);
+  for (;;) {
+    const intruder = await findIntruder(targetOf(vaultName), { eTag, sizeBytes }, lost, task);
+    if (intruder === undefined) break;
+    named.push(intruder);
+    vaultName = objectName(secret, named);
+  }
+  const target = targetOf(vaultName);
   let copy: Awaited<ReturnType<typeof copyObject>>;
   let written = true;
   try {
@@ -113,7 +135,7 @@ async function tryCopy(
     if (!(error instanceof PreconditionFailedError || error instanceof ObjectNotFoundError)) throw error;
     written = false;
     copy = await describeCopy(target, sizeBytes, limits).catch(refusal => {
-      throw refusal instanceof ObjectAccessDeniedError ? vaultRefused(refusal) : refusal;
+      throw vaultRefused(refusal);
     });
     if (copy === undefined) return 'changed';
   }
@@ -125,6 +147,31 @@ async function tryCopy(
   }
   const line = describeLine(object, head, tags, { vaultName, vaultVersionId: versionId, ...digest });
   return { kind: 'covered', line, written, recopied };
+}
+
+/**
+ * The version that lies where a copy is known as lost and does not prove to be that copy; undefined where nothing lies there, or
+ * the copy does.
+ */
+async function findIntruder(
+  target: { bucket: string; key: string; keyArn: string },
+  content: { eTag: string; sizeBytes: number },
+  lost: ObjectManifestLine | null,
+  task: CopyTask,
+): Promise<string | undefined> {
+  if (!task.lost.has(target.key)) return undefined;
+  try {
+    const current = await describeObject(target.bucket, target.key);
+    if (current === undefined) return undefined;
+    const copy = await describeCopy(target, content.sizeBytes, task.limits).catch(error => {
+      if (error instanceof ObjectStorageError) return undefined;
+      throw error;
+    });
+    const isCopy = lost !== null && isSameContent(lost, content) && copy !== undefined && isSameDigest(copy, lost);
+    return isCopy ? undefined : (current.VersionId ?? '');
+  } catch (error) {
+    throw vaultRefused(error);
+  }
 }
 
 /**
@@ -176,8 +223,9 @@ async function whoseRefusal(
   );
 }
 
-function vaultRefused(cause: ObjectAccessDeniedError): VaultAccessDeniedError {
-  return new VaultAccessDeniedError(cause.message, { cause });
+/** What a failure is called that the vault alone can have caused. */
+export function vaultRefused(error: unknown): unknown {
+  return error instanceof ObjectAccessDeniedError ? new VaultAccessDeniedError(error.message, { cause: error }) : error;
 }
 
 function isArchived({ StorageClass, ArchiveStatus, Restore }: HeadObjectCommandOutput): boolean {

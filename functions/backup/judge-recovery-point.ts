@@ -21,6 +21,8 @@ const LACKS: Readonly<Record<NotCoveredReason, boolean>> = {
 export function judgeRecoveryPoint(parts: {
   databases: readonly (Pick<DatabaseRecoveryPoint, 'databaseId' | 'failure'> & { rowsWithoutTenant: number })[];
   tenants: readonly Pick<TenantBackupResult, 'bucketId' | 'tenant' | 'manifestSha256' | 'failure' | 'notCovered'>[];
+  /** Whose manifests were not compared with what is known as lost in the vault. */
+  notCompared: readonly { bucketId: string; tenant: string | null }[];
   /** Buckets whose tenants could not be listed. */
   unlistedBucketIds: readonly string[];
   /** New tenants that wait for the next run. */
@@ -50,6 +52,7 @@ export function judgeRecoveryPoint(parts: {
     ...parts.expected.items
       .filter(item => !tenants.has(nameTenant(item)))
       .map(item => `${nameTenant(item)}: no result`),
+    ...parts.notCompared.map(place => `${nameTenant(place)}: not compared with what is known as lost in the vault`),
     ...parts.tenants.flatMap(result => [
       ...(result.failure === null ? [] : [`${nameTenant(result)}: ${result.failure}`]),
       ...(result.failure === null && result.manifestSha256 === null ? [`${nameTenant(result)}: no manifest`] : []),

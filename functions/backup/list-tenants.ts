@@ -25,6 +25,7 @@ import { RootManifestInvalidError, readRootManifest } from '../platform/root-man
 import { listObjects, ObjectAccessDeniedError, readBytes, writeBytes } from '../platform/s3.ts';
 import { drawTenantName, giveTenantName, readTenantNames } from '../platform/tenant-names.ts';
 import { beginListing, continueListing, FolderListing, isDone, listAgain } from './list-folders.ts';
+import { writeLostObjects } from './lost-objects.ts';
 import { addItems, planItems } from './plan-items.ts';
 import { describeFolders, type RecognizedTenant, recognizeTenants } from './recognize-tenants.ts';
 
@@ -72,6 +73,8 @@ export const handler = step({
         listing: await writeListing(deployment, recoveryPointId, listing),
       };
     }
+    // Known once for the whole run, so that all its parts look for the same.
+    if (listing.isFirst) await writeLostObjects(recoveryPointId, deployment);
     const { items, postponedTenantCount } = await findItems(recoveryPointId, listing, { configuration, deployment });
     const body = Buffer.from(items.map(item => `${JSON.stringify(item)}\n`).join(''));
     await writeBytes(deployment.workBucket, itemsKey('backup', recoveryPointId), body, {

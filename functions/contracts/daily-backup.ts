@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { InstantText, RecoveryPointId, Sha256, TenantName } from './identifiers.ts';
 import { LedgerDraft } from './ledger.ts';
 import { TenantBackupResult } from './object-manifest.ts';
-import { DatabaseRecoveryPoint } from './recovery-point.ts';
+import { DatabaseRecoveryPoint, ObjectLosses } from './recovery-point.ts';
 import { RemovalOutput } from './removal.ts';
 import { SNAPSHOT_PURPOSES } from './vault-layout.ts';
 
@@ -135,6 +135,10 @@ export const TenantItem = z.strictObject({
   earlier: TenantBackupResult.optional(),
 });
 export type TenantItem = z.infer<typeof TenantItem>;
+
+/** What a run knows of vault objects that are lost (`lostObjectsKey`). Root manifests are none of them: they are not copied. */
+export const LostObjects = ObjectLosses.omit({ absent: true }).extend({ keys: z.array(z.string()) });
+export type LostObjects = z.infer<typeof LostObjects>;
 
 /**
  * `tenants/ensure-key`: creates and tags the tenant's key at first sight; the vault key for tenant null. With a `draft` the

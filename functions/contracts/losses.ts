@@ -23,8 +23,8 @@ export type LossKind = keyof typeof LOSS_KINDS;
  * which pulse missed it first (`since`): an acceptance is of that time alone.
  */
 const PARTS = {
-  'snapshot-missing': ['snapshotId'],
-  'snapshot-replaced': ['snapshotId', 'content'],
+  'snapshot-missing': ['snapshotId', 'since'],
+  'snapshot-replaced': ['snapshotId', 'content', 'since'],
   'snapshot-unavailable': ['snapshotId', 'status', 'since'],
   'root-manifest-gone': ['recoveryPointId', 'since'],
   'root-manifest-altered': ['recoveryPointId', 'content', 'since'],
@@ -61,16 +61,20 @@ export type MissedThing = {
   >;
 }[LossKind];
 
+/** Kinds that had names without an instant: such an acceptance is of a loss that is missed under this name all the time since. */
+const WITHOUT_SINCE: ReadonlySet<LossKind> = new Set(['snapshot-missing', 'snapshot-replaced']);
+
 const kinds = Object.keys(LOSS_KINDS) as LossKind[];
 const PATTERNS = new Map(
   kinds.map(kind => {
-    const parts = PARTS[kind].map(part => `(?<${part}>${FORMS[part]})`);
-    return [kind, new RegExp(`^${[kind, ...parts].join('/')}$`)];
+    const optional = WITHOUT_SINCE.has(kind) ? '?' : '';
+    const parts = PARTS[kind].map(part => `(?:/(?<${part}>${FORMS[part]}))${part === 'since' ? optional : ''}`);
+    return [kind, new RegExp(`^${[kind, ...parts].join('')}$`)];
   }),
 );
 
 /**
- * A loss by its name: `snapshot-missing/daybreak-app-20261122t023000z`,
+ * A loss by its name: `snapshot-missing/daybreak-app-20261122t023000z/20261122t091500z`,
  * `object-gone/20261122t023000z/20261122t091500z/tenants/oak/manifests/….jsonl.zst`.
  */
 export const LossName = z
@@ -81,7 +85,7 @@ export const LossName = z
 /** The name of a loss. */
 export function lossName(loss: Loss): string {
   const said = loss as Readonly<Partial<Record<Part, string>>>;
-  return [loss.kind, ...PARTS[loss.kind].map(part => said[part])].join('/');
+  return [loss.kind, ...PARTS[loss.kind].map(part => said[part]).filter(value => value !== undefined)].join('/');
 }
 
 /** What a name that is one (`LossName`) says. @throws TypeError for any other. */

@@ -103,6 +103,12 @@ export const TenantBackupResult = z.strictObject({
   notCovered: z.partialRecord(NotCoveredReason, z.int()),
   /** Of the uncompressed lines of the list of what is not covered (`notCoveredKey`); absent when everything is. */
   notCoveredSha256: Sha256.optional(),
+  /**
+   * Of the tenant's vault objects that were known as lost when the run began, those that its manifest does not name: nothing was
+   * put in their place. What it names of them was seen as its line says, or copied again. Null: more than 100. Absent where
+   * none was known, and where nothing was compared.
+   */
+  absentObjects: z.array(z.string()).nullable().optional(),
   /** The error's name, when the tenant could not be backed up. */
   failure: z.string().nullable(),
 });

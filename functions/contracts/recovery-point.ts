@@ -51,6 +51,17 @@ export type RecoveryPointMoments = z.infer<typeof RecoveryPointMoments>;
 export const UnprovedDatabase = InstanceDatabase.extend({ instanceId: z.string() });
 export type UnprovedDatabase = z.infer<typeof UnprovedDatabase>;
 
+/** Which losses of vault objects a backup knew of, and what became of them: it copies again what its manifests would name. */
+export const ObjectLosses = z.strictObject({
+  /** Those that were accepted up to and with this entry; null where the ledger could not be read. */
+  ledgerSequence: z.int().min(0).nullable(),
+  /** Those that pulse missed up to then; null where it left nothing, or could not name them all. */
+  knownAt: InstantText.nullable(),
+  /** Keys in the vault of those that no manifest of the recovery point names; null: more than can be named, so that any may be. */
+  absent: z.array(z.string()).nullable(),
+});
+export type ObjectLosses = z.infer<typeof ObjectLosses>;
+
 /** The root manifest of a recovery point, without its signature. */
 export const RecoveryPoint = z.strictObject({
   version: z.literal(1),
@@ -69,6 +80,8 @@ export const RecoveryPoint = z.strictObject({
    */
   unproved: z.array(UnprovedDatabase).optional(),
   tenants: z.array(TenantBackupResult),
+  /** Absent in recovery points of before losses were looked for. */
+  objectLosses: ObjectLosses.optional(),
   /** Why it is incomplete, one sentence each, without file names. */
   reasons: z.array(z.string()),
 });

@@ -1,21 +1,36 @@
 import { RecoveryPointId } from '../contracts/identifiers.ts';
 import { type Loss, readLossName } from '../contracts/losses.ts';
-import type { LedgerProjection } from './ledger-projection.ts';
+import { RECOVERY_POINT_PREFIX } from '../contracts/vault-layout.ts';
+import { type LedgerProjection, wasKnown } from './ledger-projection.ts';
 
 /** The id of the recovery point that a loss belongs to, where it belongs to one: it stands at the end of a snapshot's. */
-function pointOf(loss: Loss): string | undefined {
+function pointOf(loss: Exclude<Loss, { kind: 'object-gone' }>): string | undefined {
   if ('recoveryPointId' in loss) return loss.recoveryPointId;
   return 'snapshotId' in loss ? loss.snapshotId.slice(-'20261122t023000z'.length) : undefined;
 }
 
 /**
- * The recovery points that an accepted loss belongs to: what is lost is not there again because somebody explained it, so
+ * The recovery points that an accepted loss may belong to: what is lost is not there again because somebody explained it, so
  * none of them is good, whatever its root manifest says. What was put right since is, once the acceptance is withdrawn.
+ *
+ * Which of them name a vault object only their tenants' manifests say. So all may, but those whose own backup knew of the
+ * loss: it copied again what its manifests would name, or is not good. Once a backup has the object again, they all are.
  */
-export function recoveryPointsLost({ acceptedLosses }: Pick<LedgerProjection, 'acceptedLosses'>): ReadonlySet<string> {
+export function recoveryPointsLost({
+  acceptedLosses,
+  recoveryPoints,
+}: Pick<LedgerProjection, 'acceptedLosses' | 'recoveryPoints'>): ReadonlySet<string> {
+  const points = Object.values(recoveryPoints);
   return new Set(
-    Object.keys(acceptedLosses).flatMap(loss => {
-      const { data } = RecoveryPointId.safeParse(pointOf(readLossName(loss)));
+    Object.entries(acceptedLosses).flatMap(([name, accepted]) => {
+      const loss = readLossName(name);
+      if (loss.kind === 'object-gone' && !loss.key.startsWith(RECOVERY_POINT_PREFIX)) {
+        const isAffected = (point: (typeof points)[number]) => !wasKnown(point, loss, accepted);
+        return accepted.isBack ? [] : points.filter(isAffected).map(({ recoveryPointId }) => recoveryPointId);
+      }
+      const id =
+        loss.kind === 'object-gone' ? loss.key.slice(RECOVERY_POINT_PREFIX.length, -'.json'.length) : pointOf(loss);
+      const { data } = RecoveryPointId.safeParse(id);
       return data === undefined ? [] : [data];
     }),
   );

@@ -4,6 +4,9 @@ import { log } from './log.ts';
 import { parseDocument } from './parse-document.ts';
 import { readBytesIfThere } from './s3.ts';
 
+/** So many names of losses pulse remembers; of vault objects that are accepted fewer, for it looks at each again. */
+export const LOSSES_KEPT = { names: 2000, explainedObjects: 100 };
+
 /**
  * What earlier pulses found wrong; undefined where none has left anything that can be read. What has another form, whoever
  * wrote it, counts as nothing: a cache is believed no more than what it caches, and the next pulse writes it anew.

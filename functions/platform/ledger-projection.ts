@@ -1,9 +1,17 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { AcceptedLoss, WithdrawnAcceptance } from '../contracts/decisions.ts';
-import { InstantText, RecoveryPointId, RegisterEntryId, RestoreTestId, Sha256 } from '../contracts/identifiers.ts';
+import {
+  InstantText,
+  idOfInstant,
+  RecoveryPointId,
+  RegisterEntryId,
+  RestoreTestId,
+  Sha256,
+} from '../contracts/identifiers.ts';
 import { NO_ENTRY_SHA256, type StoredLedgerEntry } from '../contracts/ledger.ts';
-import { LossName } from '../contracts/losses.ts';
+import { LossName, readLossName } from '../contracts/losses.ts';
+import { ObjectLosses } from '../contracts/recovery-point.ts';
 import { Verdict } from '../contracts/restore-test-record.ts';
 import { addMs, parseInstant } from './clock.ts';
 import { LedgerBrokenError } from './ledger-entry.ts';
@@ -15,7 +23,11 @@ const RecordedRecoveryPoint = z.strictObject({
   recordedAt: InstantText,
   sequence: z.int(),
   rootManifestSha256: Sha256.nullable(),
+  /** Which losses of vault objects its backup knew of; null where it looked for none. */
+  objectLosses: ObjectLosses.omit({ absent: true }).nullable(),
 });
+
+type RecordedPoint = z.infer<typeof RecordedRecoveryPoint>;
 
 const RecordedRestoreTest = z.strictObject({
   restoreTestId: RestoreTestId,
@@ -39,6 +51,8 @@ const RecordedLoss = AcceptedLoss.omit({ loss: true }).extend({
   actor: z.string(),
   recordedAt: InstantText,
   sequence: z.int(),
+  /** Of a vault object: whether the last backup that knew of it has it again, there as it was, or copied again. */
+  isBack: z.boolean(),
 });
 
 /** Words of an entry of the register, by their salted hash. */
@@ -113,6 +127,7 @@ const BackupCompleted = z.looseObject({
   recoveryPointId: RecoveryPointId,
   status: z.enum(['good', 'incomplete']),
   rootManifestSha256: Sha256.nullish(),
+  objectLosses: z.looseObject(ObjectLosses.shape).nullish(),
 });
 const RestoreTestCompleted = z.looseObject({
   restoreTestId: RestoreTestId,
@@ -184,12 +199,35 @@ export function fold(state: LedgerProjection, entry: StoredLedgerEntry, entrySha
 function foldBackup(state: LedgerProjection, entry: StoredLedgerEntry): LedgerProjection {
   const { data: body } = BackupCompleted.safeParse(entry.body);
   if (body === undefined) return notUnderstood(state, entry);
-  const { recoveryPointId, status, rootManifestSha256 = null } = body;
+  const { recoveryPointId, status, rootManifestSha256 = null, objectLosses } = body;
   // A good root manifest is never superseded: an incomplete one recorded later is of a slower run for the same instant.
   if (status === 'incomplete' && state.recoveryPoints[recoveryPointId]?.status === 'good') return state;
   const { recordedAt, sequence } = entry;
-  const recorded = { recoveryPointId, status, recordedAt, sequence, rootManifestSha256 };
-  return { ...state, recoveryPoints: { ...state.recoveryPoints, [recoveryPointId]: recorded } };
+  const { absent, ...known } = objectLosses ?? { absent: null, ledgerSequence: null, knownAt: null };
+  const recorded = {
+    ...{ recoveryPointId, status, recordedAt, sequence, rootManifestSha256 },
+    objectLosses: objectLosses ? { ledgerSequence: known.ledgerSequence, knownAt: known.knownAt } : null,
+  };
+  const acceptedLosses = Object.fromEntries(
+    Object.entries(state.acceptedLosses).map(([name, accepted]) => {
+      const loss = readLossName(name);
+      if (!('key' in loss) || !wasKnown(recorded, loss, accepted)) return [name, accepted];
+      return [name, { ...accepted, isBack: absent !== null && !absent.includes(loss.key) }];
+    }),
+  );
+  return { ...state, acceptedLosses, recoveryPoints: { ...state.recoveryPoints, [recoveryPointId]: recorded } };
+}
+
+/** Whether the backup that made a recovery point knew of an accepted loss of a vault object, and so looked for it. */
+export function wasKnown(
+  { objectLosses }: Pick<RecordedPoint, 'objectLosses'>,
+  { since }: { since: string },
+  { sequence }: { sequence: number },
+): boolean {
+  if (objectLosses === null) return false;
+  const { ledgerSequence, knownAt } = objectLosses;
+  const wasAccepted = ledgerSequence !== null && sequence <= ledgerSequence;
+  return wasAccepted || (knownAt !== null && since <= idOfInstant(knownAt));
 }
 
 function foldRestoreTest(state: LedgerProjection, entry: StoredLedgerEntry): LedgerProjection {
@@ -208,7 +246,7 @@ function foldLoss(state: LedgerProjection, entry: StoredLedgerEntry): LedgerProj
   // The first word about a loss stands, until it is withdrawn.
   if (Object.hasOwn(state.acceptedLosses, loss)) return state;
   const { actor, recordedAt, sequence } = entry;
-  const recorded = { reason, reference, actor, recordedAt, sequence };
+  const recorded = { reason, reference, actor, recordedAt, sequence, isBack: false };
   return { ...state, acceptedLosses: { ...state.acceptedLosses, [loss]: recorded } };
 }
 

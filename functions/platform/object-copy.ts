@@ -33,6 +33,14 @@ export interface ContentDigest {
   readonly parts?: { partSizeBytes: number; sha256: string[] };
 }
 
+type KnownDigest = { readonly [Field in keyof ContentDigest]: ContentDigest[Field] | undefined };
+
+/** The same content, as far as digests tell: of the whole, or of each part. None is like no other. */
+export function isSameDigest(a: KnownDigest, b: KnownDigest): boolean {
+  const digests = ({ sha256, parts }: KnownDigest) => (sha256 === undefined ? parts?.sha256 : [sha256])?.join();
+  return digests(a) !== undefined && digests(a) === digests(b);
+}
+
 export interface CopyRequest {
   readonly source: {
     readonly bucket: string;
@@ -260,12 +268,20 @@ export async function describeCopy(
   const versionId = head.VersionId ?? '';
   if (sizeBytes <= limits.wholeUpToBytes) return { versionId, sha256: toHex(head.ChecksumSHA256 ?? '', key) };
   const sha256 = await readPartDigests(bucket, key);
-  const composite = createHash('sha256');
-  for (const part of sha256) composite.update(Buffer.from(part, 'hex'));
-  if (head.ChecksumSHA256 !== `${composite.digest('base64')}-${sha256.length}`) {
+  if (head.ChecksumSHA256 !== compositeChecksum(sha256)) {
     throw foreign("its checksum is not that of its parts'");
   }
   return { versionId, parts: { partSizeBytes: partSizeFor(sizeBytes, limits), sha256 } };
+}
+
+/**
+ * The checksum that S3 gives an object whose parts have these SHA-256 (hexadecimal).
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html (composite checksums)
+ */
+export function compositeChecksum(sha256: readonly string[]): string {
+  const composite = createHash('sha256');
+  for (const part of sha256) composite.update(Buffer.from(part, 'hex'));
+  return `${composite.digest('base64')}-${sha256.length}`;
 }
 
 async function readPartDigests(bucket: string, key: string): Promise<string[]> {

@@ -1,13 +1,12 @@
 import { LossName, readLossName } from '../contracts/losses.ts';
 import type { FoundWrong } from '../contracts/pulse.ts';
 import { FOUND_WRONG_KEY } from '../contracts/vault-layout.ts';
+import { LOSSES_KEPT } from '../platform/found-wrong.ts';
 import { writeBytes } from '../platform/s3.ts';
 
 const KEPT = 100;
 /** Each of them is read again by every pulse. */
 const POLICIES_KEPT = 20;
-/** A year's recovery points of several databases. */
-const LOSSES_KEPT = 2000;
 
 export const NOTHING_WRONG: FoundWrong = {
   tenants: [],
@@ -41,11 +40,11 @@ export function limitFoundWrong(found: FoundWrong): FoundWrong {
     tenants: found.tenants.slice(0, KEPT),
     vaultKeys: found.vaultKeys.slice(0, KEPT),
     policiesBehind: found.policiesBehind.slice(0, POLICIES_KEPT),
-    lost: names(found.lost).slice(0, LOSSES_KEPT),
+    lost: names(found.lost).slice(0, LOSSES_KEPT.names),
     explained: [
-      ...explained.filter(isObject).slice(0, KEPT),
-      ...explained.filter(name => !isObject(name)).slice(0, LOSSES_KEPT),
+      ...explained.filter(isObject).slice(0, LOSSES_KEPT.explainedObjects),
+      ...explained.filter(name => !isObject(name)).slice(0, LOSSES_KEPT.names),
     ],
-    acceptances: names(found.acceptances).slice(0, LOSSES_KEPT),
+    acceptances: names(found.acceptances).slice(0, LOSSES_KEPT.names),
   };
 }

@@ -1,4 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
+import type { HeadObjectCommandOutput } from '@aws-sdk/client-s3';
 import type { ObjectManifestLine } from '../contracts/object-manifest.ts';
 import type { Finding } from '../contracts/restore-test-record.ts';
 import { objectKey, scratchPrefix } from '../contracts/vault-layout.ts';
@@ -6,6 +7,7 @@ import { RetryableError } from '../platform/errors.ts';
 import {
   type ContentDigest,
   type CopyLimits,
+  compositeChecksum,
   copyObject,
   describeCopy,
   ForeignCopyError,
@@ -65,12 +67,15 @@ export async function restoreObject(line: ObjectManifestLine, task: RestoreTask)
   const compared = (bytesRestored: number): RestoreOutcome => ({ kind: 'compared', bytesRestored, findings });
   try {
     const current = await describeObject(task.vaultBucket, place);
+    // A backup copies again what was lost. By what S3 computed as it wrote it, and as it is read back here, it is the same content.
+    const isCopiedAgain =
+      current !== undefined && current.VersionId !== line.vaultVersionId && hasDigestOf(line, current);
     // Whether there is a current version at all is what the inventory found out.
-    if (current !== undefined && current.VersionId !== line.vaultVersionId) {
+    if (current !== undefined && current.VersionId !== line.vaultVersionId && !isCopiedAgain) {
       findings.push(finding('object-altered', 'its current version is not the one that was backed up'));
     }
     const version =
-      current?.VersionId === line.vaultVersionId
+      isCopiedAgain || current?.VersionId === line.vaultVersionId
         ? current
         : await describeObject(task.vaultBucket, place, { versionId: line.vaultVersionId });
     if (version === undefined) {
@@ -82,7 +87,7 @@ export async function restoreObject(line: ObjectManifestLine, task: RestoreTask)
       findings.push(finding('object-altered', 'the version that was backed up has another size'));
       return compared(0);
     }
-    const copy = await copyToScratch(line, version.ETag ?? '', task);
+    const copy = await copyToScratch(line, version, task);
     if (copy === 'out-of-time') return { kind: 'out-of-time' };
     const differences =
       line.parts !== undefined && line.sizeBytes > task.limits.readBackUpToBytes
@@ -101,10 +106,17 @@ export async function restoreObject(line: ObjectManifestLine, task: RestoreTask)
   }
 }
 
+/** Whether S3's checksum is that of the line's digest: of several parts it is that of theirs. */
+function hasDigestOf({ sha256, parts }: ObjectManifestLine, { ChecksumSHA256 }: HeadObjectCommandOutput): boolean {
+  if (parts === undefined)
+    return sha256 !== undefined && ChecksumSHA256 === Buffer.from(sha256, 'hex').toString('base64');
+  return ChecksumSHA256 === compositeChecksum(parts.sha256);
+}
+
 /** @returns what S3 says of the copy; undefined where an earlier call had made it. */
 async function copyToScratch(
   line: ObjectManifestLine,
-  eTag: string,
+  { VersionId: versionId = '', ETag: eTag = '' }: Pick<HeadObjectCommandOutput, 'VersionId' | 'ETag'>,
   task: RestoreTask,
 ): Promise<ContentDigest | undefined | 'out-of-time'> {
   const { tenant, vaultBucket, timeIsShort } = task;
@@ -113,7 +125,7 @@ async function copyToScratch(
       source: {
         bucket: vaultBucket,
         key: objectKey(tenant, line.vaultName),
-        versionId: line.vaultVersionId,
+        versionId,
         eTag,
         sizeBytes: line.sizeBytes,
       },

@@ -1,4 +1,9 @@
-import { PURPOSE_TAG, RECOVERY_POINT_TAG, SNAPSHOT_PURPOSES } from '../../functions/contracts/vault-layout.ts';
+import {
+  PULSE_PREFIX,
+  PURPOSE_TAG,
+  RECOVERY_POINT_TAG,
+  SNAPSHOT_PURPOSES,
+} from '../../functions/contracts/vault-layout.ts';
 import type { Permission, Resource, Wildcard } from '../access/permission.ts';
 import { objects, type Reach, S3, type SharedPermissions } from './shared-permissions.ts';
 import { defineSteps, GIB, KIB, MIB, MILLION, TIB } from './step.ts';
@@ -127,9 +132,12 @@ export const BACKUP_STEPS = defineSteps({
     callers: ['workflow'],
     environment: 'nothing more',
     permissions: within => {
-      const { vaultBucket, workBucket, tenantIdKeyArn, read, write, readRootManifest } = within;
+      const { vaultBucket, workBucket, tenantIdKeyArn, read, write, readRootManifest, readLedger } = within;
       return [
         listSources(within),
+        // Which losses are accepted, and what pulse misses: those objects are copied again.
+        ...readLedger,
+        ...read(workBucket, PULSE_PREFIX),
         { actions: ['s3:GetBucketVersioning'], resources: sourceBuckets(within) },
         ...readRootManifest,
         ...read(vaultBucket, 'fingerprints/', 'tenant-names/'),

@@ -13,7 +13,7 @@ import type { Answer, Verb, VerbGroup } from './verb.ts';
 
 const NOT_TRIED = { error: 'not tried, as another one still runs: run the command again', hasEnded: false } as const;
 const BUCKET = 'daybreak-evidence-ACCOUNT-eu-west-2';
-const SNAPSHOT = 'snapshot-missing/daybreak-app-20261122t023000z';
+const SNAPSHOT = 'snapshot-missing/daybreak-app-20261122t023000z/20261122t091500z';
 
 const list: Verb<TargetOptions> = {
   name: 'list',

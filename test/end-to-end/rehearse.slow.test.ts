@@ -28,7 +28,7 @@ it('a rehearsal shows the notice, the commands of the page with their answers, a
   expect(after).toContain('(not run: it is for what is gone from a bucket: here a snapshot is gone)');
   expect(after).toContain('"EventName": "DeleteDBSnapshot"');
   expect(after).toContain('(it ended as SUCCEEDED)');
-  expect(after).toMatch(new RegExp(`^ {4}snapshot-missing/${snapshot}: accepted, entry \\d+;`, 'm'));
+  expect(after).toMatch(new RegExp(`^ {4}snapshot-missing/${snapshot}/\\w+: accepted, entry \\d+;`, 'm'));
   const [, end = ''] = after.split('Time goes on\n');
   expect(end).toMatch(/OK daybreak-snapshot-missing-notice, to daybreak-pagers$/m);
   expect(end).toMatch(

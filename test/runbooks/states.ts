@@ -623,8 +623,9 @@ export const STATES: readonly State[] = [
   {
     name: 'the snapshot of a recovery point was deleted',
     breaks: async world => {
-      const { words } = await breakAs('snapshot-deleted', world);
+      const broken = await breakAs('snapshot-deleted', world);
       await later(world, 16);
+      const words = { ...broken.words, ...(await broken.wordsOfPulse?.()) };
       kept.lost = words;
       return {
         ...words,

@@ -3,6 +3,7 @@ import { DeleteDBSnapshotCommand, RDSClient } from '@aws-sdk/client-rds';
 import {
   DeleteObjectCommand,
   GetBucketPolicyCommand,
+  GetObjectCommand,
   ListObjectVersionsCommand,
   PutBucketPolicyCommand,
   S3Client,
@@ -11,9 +12,10 @@ import { GetScheduleCommand, SchedulerClient, UpdateScheduleCommand } from '@aws
 import { SFNClient, StartExecutionCommand, StopExecutionCommand } from '@aws-sdk/client-sfn';
 import type { Deployment } from '../../../functions/contracts/configuration.ts';
 import { executionName, idOfInstant } from '../../../functions/contracts/identifiers.ts';
+import { FoundWrong } from '../../../functions/contracts/pulse.ts';
 import { type ScheduleId, scheduleName } from '../../../functions/contracts/schedules.ts';
 import { UNDELIVERED_QUEUE } from '../../../functions/contracts/tampering.ts';
-import { LEDGER_PREFIX, tenantKeyAlias } from '../../../functions/contracts/vault-layout.ts';
+import { FOUND_WRONG_KEY, LEDGER_PREFIX, tenantKeyAlias } from '../../../functions/contracts/vault-layout.ts';
 import { stepName, workflowName } from '../../access/role-names.ts';
 import type { LocalCloud } from '../cloud.ts';
 import { callAws } from './call-aws.ts';
@@ -35,6 +37,8 @@ export interface Broken {
   readonly did: string;
   /** What the words in capitals and the examples on the pages are here. */
   readonly words: Readonly<Record<string, string>>;
+  /** What more of them are, once pulse has missed it. */
+  readonly wordsOfPulse?: () => Promise<Readonly<Record<string, string>>>;
   /** What the pages leave to two people: does it, and says each thing that it did. */
   readonly repairByHand?: () => Promise<readonly string[]>;
   /** Hands over, once it is repaired, what could not be recorded meanwhile, as the page of tampering says. */
@@ -45,12 +49,18 @@ const LIFTED_FOR_MS = 2 * 60_000;
 
 /** What breaks each thing. Whoever does it may do everything that no policy of a resource denies. */
 export const BREAK: Readonly<Record<RehearsalName, (world: World) => Promise<Broken>>> = {
-  'snapshot-deleted': async ({ cloud, snapshotId }) => {
+  'snapshot-deleted': async ({ cloud, deployment, snapshotId }) => {
     const rds = new RDSClient(cloud.clientConfiguration(cloud.root));
+    const s3 = new S3Client(cloud.clientConfiguration(cloud.root));
     await rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: snapshotId }));
     return {
       did: `DeleteDBSnapshot ${snapshotId}`,
-      words: { NAME: `snapshot-missing/${snapshotId}`, '2026-11-22T09:15:00.000Z': toTheSecond(cloud) },
+      words: { '2026-11-22T09:15:00.000Z': toTheSecond(cloud) },
+      wordsOfPulse: async () => {
+        const { Body } = await s3.send(new GetObjectCommand({ Bucket: deployment.workBucket, Key: FOUND_WRONG_KEY }));
+        const { lost } = FoundWrong.parse(JSON.parse((await Body?.transformToString()) ?? ''));
+        return { NAME: lost.find(name => name.startsWith(`snapshot-missing/${snapshotId}/`)) ?? '' };
+      },
     };
   },
   'key-disabled': async ({ cloud, tenant }) => {

@@ -173,6 +173,8 @@ class RunningRehearsal {
     this.#broken = await BREAK[this.#name](this.#world);
     this.#display.line(`  ${at.toISOString()}  ${this.#broken.did}`);
     await this.#untilTold('ALARM', 'nothing sounded');
+    const words = { ...this.#broken.words, ...(await this.#broken.wordsOfPulse?.()) };
+    this.#broken = { ...this.#broken, words };
   }
 
   /** Follows the alarm's page, as the person does who has `daybreak-operator` and `daybreak-responder`. */

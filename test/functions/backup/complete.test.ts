@@ -11,6 +11,8 @@ import {
   fingerprintKey,
   fingerprintPartKey,
   itemsKey,
+  lostObjectsKey,
+  objectKey,
   rootManifestKey,
   tenantResultsKey,
   vaultSnapshotId,
@@ -224,6 +226,29 @@ describe('complete', () => {
     await putResults(whole.slice(0, 1));
     expect(await complete()).toMatchObject({ status: 'good' });
     expect((await stored()).recoveryPoint.tenants).toEqual(whole);
+  });
+
+  it('signs what it knew of losses, and is not good where a manifest was not compared with it', async () => {
+    const key = objectKey('oak', '1'.repeat(64));
+    const lost = { ledgerSequence: 7, knownAt: at(15), keys: [key] };
+    await cloud.put('work', lostObjectsKey(recoveryPointId), JSON.stringify(lost));
+    const places = whole.filter(({ tenant }) => tenant === 'oak').length;
+    const unlooked = await complete();
+    expect(unlooked).toMatchObject({ status: 'incomplete' });
+    const { reasons } = (await stored()).recoveryPoint;
+    expect(reasons).toEqual(
+      Array.from({ length: places }, () =>
+        expect.stringMatching(/^tenant oak in bucket \S+: not compared with what is known as lost in the vault$/),
+      ),
+    );
+    expect(places).toBeGreaterThan(0);
+
+    await putResults(whole.map(result => (result.tenant === 'oak' ? { ...result, absentObjects: [key] } : result)));
+    const { status, draft } = await complete();
+    const objectLosses = { ledgerSequence: 7, knownAt: at(15), absent: [key] };
+    expect([status, draft.body.objectLosses]).toEqual(['good', objectLosses]);
+    expect((await stored()).recoveryPoint.objectLosses).toEqual(objectLosses);
+    expect(JSON.stringify(draft).length).toBeLessThan(64 * 1024);
   });
 
   it('names no snapshot any more, however late it was redriven, once one may be being removed', async () => {

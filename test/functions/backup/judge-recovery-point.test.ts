@@ -14,6 +14,7 @@ const whole = {
     { bucketId: 'uploads', tenant: 'oak', manifestSha256: 'a'.repeat(64), failure: null, notCovered: {} },
     { bucketId: 'uploads', tenant: null, manifestSha256: 'a'.repeat(64), failure: null, notCovered: { archived: 0 } },
   ],
+  notCompared: [] as { bucketId: string; tenant: string | null }[],
   unlistedBucketIds: [] as string[],
   postponedTenantCount: 0,
   expected,
@@ -93,6 +94,11 @@ describe('judgeRecoveryPoint', () => {
         ),
       },
       'tenant oak in bucket uploads: 2 objects not covered: archived',
+    ],
+    [
+      'a manifest that may name what is lost',
+      { ...whole, notCompared: [{ bucketId: 'uploads', tenant: 'oak' }] },
+      'tenant oak in bucket uploads: not compared with what is known as lost in the vault',
     ],
   ])('calls it incomplete for %s', (_name, parts, reason) => {
     expect(judgeRecoveryPoint(parts)).toEqual({ status: 'incomplete', reasons: [reason] });

@@ -1,11 +1,15 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Decision, LOSS_REASONS, POLICIES_IN_DECISION } from '../../../functions/contracts/decisions.ts';
 import { LedgerDraft, type StoredLedgerEntry } from '../../../functions/contracts/ledger.ts';
 import { type Loss, type LossKind, lossName } from '../../../functions/contracts/losses.ts';
 import type { FoundWrong } from '../../../functions/contracts/pulse.ts';
+import type { ObjectLosses } from '../../../functions/contracts/recovery-point.ts';
 import { describeDecision, LossNotFoundError } from '../../../functions/evidence/describe-decision.ts';
 import { recoveryPointsLost } from '../../../functions/platform/accepted-losses.ts';
+import { parseLedgerEntry } from '../../../functions/platform/ledger-entry.ts';
 import { EMPTY_PROJECTION, fold, LedgerProjection } from '../../../functions/platform/ledger-projection.ts';
 import { NOTHING_WRONG } from '../../../functions/pulse/found-wrong.ts';
 import { subtractAccepted } from '../../../functions/pulse/subtract-accepted.ts';
@@ -19,8 +23,8 @@ const content = fc.stringMatching(/^[0-9a-f]{16}$/);
 const kindOf = <K extends LossKind>(kind: K) => fc.constant(kind);
 const loss = fc
   .oneof(
-    fc.record({ kind: kindOf('snapshot-missing'), snapshotId }),
-    fc.record({ kind: kindOf('snapshot-replaced'), snapshotId, content }),
+    fc.record({ kind: kindOf('snapshot-missing'), snapshotId, since: instantId }),
+    fc.record({ kind: kindOf('snapshot-replaced'), snapshotId, content, since: instantId }),
     fc.record({ kind: kindOf('root-manifest-gone'), recoveryPointId: instantId, since: instantId }),
     fc.record({ kind: kindOf('test-record-altered'), restoreTestId: instantId, content, since: instantId }),
     fc.record({ kind: kindOf('object-gone'), recoveryPointId: instantId, since: instantId, key }),
@@ -227,7 +231,7 @@ it('calls no recovery point whole that an accepted loss belongs to', () => {
     `snapshot-replaced/daybreak-app-20261123t023000z/${'a'.repeat(16)}`,
     'root-manifest-gone/20261124t023000z/20261126t090000z',
     'test-record-gone/20261125t023000z/20261126t090000z',
-    'object-gone/20261127t023000z/20261127t090000z/tenants/s-1/objects/20261126t023000z',
+    'object-gone/20261127t023000z/20261127t090000z/recovery-points/20261127t023000z.json',
   ];
   const state = losses.reduce((folded, name) => accept(folded, name), EMPTY_PROJECTION);
   expect([...recoveryPointsLost(state)].sort()).toEqual([
@@ -236,6 +240,50 @@ it('calls no recovery point whole that an accepted loss belongs to', () => {
     '20261124t023000z',
     '20261127t023000z',
   ]);
+});
+
+const [MONDAY, TUESDAY, WEDNESDAY] = ['20261123t023000z', '20261124t023000z', '20261125t023000z'];
+const GONE = 'tenants/s-1/objects/ff';
+const GONE_NAME = `object-gone/${TUESDAY}/20261124t090000z/${GONE}`;
+const backedUp = (state: LedgerProjection, id: string, objectLosses: ObjectLosses | null) => {
+  const body = { recoveryPointId: id, status: 'good', rootManifestSha256: 'c'.repeat(64), objectLosses };
+  const draft = { kind: 'backup.completed' as const, eventId: id, actor: 'workflow/daily-backup', subject: id, body };
+  return fold(state, entryOf(draft, state, 2), 'c'.repeat(64));
+};
+const lostIn = (state: LedgerProjection) => [...recoveryPointsLost(state)].sort();
+
+it('calls none good that may name a vault object that is lost, until a backup has it again', () => {
+  const before = [MONDAY, TUESDAY].reduce((state, id) => backedUp(state, id, null), EMPTY_PROJECTION);
+  const accepted = accept(before, GONE_NAME);
+  expect(lostIn(accepted)).toEqual([MONDAY, TUESDAY]);
+  const known = { ledgerSequence: accepted.lastSequence, knownAt: null };
+  // Copied again, or there as it was: all that name it are whole.
+  const copied = backedUp(accepted, WEDNESDAY, { ...known, absent: [] });
+  expect(lostIn(copied)).toEqual([]);
+  // Lost once more before anybody looked, and found so by the next backup.
+  expect(lostIn(backedUp(copied, '20261126t023000z', { ...known, absent: [GONE] }))).toEqual([MONDAY, TUESDAY]);
+  // Gone at its source too, or too many to be named: what looked for it is judged by itself, and nothing before it is good.
+  expect(lostIn(backedUp(accepted, WEDNESDAY, { ...known, absent: [GONE] }))).toEqual([MONDAY, TUESDAY]);
+  expect(lostIn(backedUp(accepted, WEDNESDAY, { ...known, absent: null }))).toEqual([MONDAY, TUESDAY]);
+  // Another release's, and one that could not know, looked for nothing.
+  expect(lostIn(backedUp(accepted, WEDNESDAY, null))).toEqual([MONDAY, TUESDAY, WEDNESDAY]);
+  const blind = { ledgerSequence: null, knownAt: '2026-11-24T08:45:00.000Z', absent: [] };
+  expect(lostIn(backedUp(accepted, WEDNESDAY, blind))).toEqual([MONDAY, TUESDAY, WEDNESDAY]);
+});
+
+it('believes one whose backup looked for it before anybody accepted it', () => {
+  const seen = { ledgerSequence: 0, knownAt: '2026-11-24T09:00:00.000Z', absent: [GONE] };
+  const state = backedUp(backedUp(EMPTY_PROJECTION, MONDAY, null), WEDNESDAY, seen);
+  expect(lostIn(accept(state, GONE_NAME))).toEqual([MONDAY]);
+});
+
+it('reads an acceptance as an earlier release stored it, under a name without an instant', () => {
+  const stored = readFileSync(join(import.meta.dirname, '../../fixtures/ledger/loss-accepted-without-instant.json'));
+  const { entry } = parseLedgerEntry('ledger/000000000001.json', stored);
+  const state = fold(EMPTY_PROJECTION, entry, 'a'.repeat(64));
+  expect(state.notUnderstood).toEqual([]);
+  expect(Object.keys(state.acceptedLosses)).toEqual(['snapshot-missing/daybreak-app-20261122t023000z']);
+  expect(lostIn(state)).toEqual(['20261122t023000z']);
 });
 
 it.each<[string, object]>([

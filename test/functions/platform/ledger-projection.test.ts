@@ -70,6 +70,7 @@ describe('fold', () => {
         recordedAt,
         sequence: 1,
         rootManifestSha256: 'a'.repeat(64),
+        objectLosses: null,
       },
     });
     expect(state.failures).toEqual([{ kind: 'backup.failed', subject: '20261122t023000z', recordedAt, sequence: 2 }]);

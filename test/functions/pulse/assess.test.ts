@@ -33,7 +33,8 @@ function storyOf(events: readonly Event[]): Story {
     const recordedAt = new Date(Date.parse(instant) + 10 * 60_000).toISOString();
     const sequence = index + 1;
     if (what === 'good' || what === 'incomplete') {
-      story.recoveryPoints[id] = { recoveryPointId: id, status: what, recordedAt, sequence, rootManifestSha256: null };
+      const recorded = { recoveryPointId: id, status: what, recordedAt, sequence };
+      story.recoveryPoints[id] = { ...recorded, rootManifestSha256: null, objectLosses: null };
     } else if (what === 'backup.failed' || what === 'restore-test.failed') {
       story.failures.push({ kind: what, subject: id, recordedAt, sequence });
     } else {

@@ -19,7 +19,14 @@ import { subtractAccepted } from '../../../functions/pulse/subtract-accepted.ts'
 
 const [FIRST, SECOND] = ['20261122t023000z', '20261123t023000z'];
 const KEY = manifestKey('s-1', 'a'.repeat(64));
-const ACCEPTED = { reason: 'drill', reference: 'D-1', actor: 'person/p-1', recordedAt: '', sequence: 1 } as const;
+const ACCEPTED = {
+  reason: 'drill',
+  reference: 'D-1',
+  actor: 'person/p-1',
+  recordedAt: '',
+  sequence: 1,
+  isBack: false,
+} as const;
 const SNAPSHOT = `daybreak-app-${FIRST}`;
 const [ONE, OTHER] = ['a'.repeat(16), 'b'.repeat(16)];
 
@@ -60,7 +67,6 @@ it('takes an acceptance for what was seen, for as long as it is seen, and for no
       const accepted: Record<string, typeof ACCEPTED> = {};
       // What a person has seen: each of these is one loss, however it is named.
       let episode: { readonly thing: MissedThing; isAccepted: boolean } | undefined;
-      const forEver = new Set<MissedThing>();
       for (const [index, { seen, isAccepted, newestId }] of steps.entries()) {
         const since = idOfInstant(addMs(new Date('2026-11-24T09:00:00.000Z'), index * 15 * 60_000).toISOString());
         const names = nameLosses(seen === null ? [] : [seen], before, { since, newestId }).filter(
@@ -74,18 +80,27 @@ it('takes an acceptance for what was seen, for as long as it is seen, and for no
           continue;
         }
         if (episode?.thing !== seen) {
-          // No other snapshot, and none that is gone, becomes the one that was signed for.
-          const isFinal = seen.kind === 'snapshot-missing' || seen.kind === 'snapshot-replaced';
-          episode = { thing: seen, isAccepted: isFinal && forEver.has(seen) };
+          episode = { thing: seen, isAccepted: false };
         }
         expect(standing).toHaveLength(episode.isAccepted ? 0 : 1);
         if (!isAccepted) continue;
         for (const name of names) accepted[name] = ACCEPTED;
         episode.isAccepted = true;
-        forEver.add(seen);
       }
     }),
   );
+});
+
+it('takes a snapshot’s name of an earlier release for what is missed under it all the time since, and for nothing later', () => {
+  const old = [`snapshot-missing/${SNAPSHOT}`, `snapshot-replaced/${SNAPSHOT}/${ONE}`];
+  expect(old.map(name => lossName(readLossName(name)))).toEqual(old);
+  const missed: MissedThing[] = [
+    { kind: 'snapshot-missing', snapshotId: SNAPSHOT },
+    { kind: 'snapshot-replaced', snapshotId: SNAPSHOT, content: ONE },
+  ];
+  const moment = { since: SECOND, newestId: FIRST };
+  expect(nameLosses(missed, old, moment)).toEqual(old);
+  expect(nameLosses(missed, [], moment)).toEqual(old.map(name => `${name}/${SECOND}`));
 });
 
 it('names an object that is gone by itself: one name while it lasts, whichever recovery point is the newest', () => {
@@ -130,7 +145,7 @@ it('calls a snapshot that is in no state to be restored from otherwise than anot
   expect(named.map(names => names.length)).toEqual(seen.map(() => 1));
   expect(new Set(named.flat()).size).toBe(seen.length);
   expect(named.slice(0, 3).flat()).toEqual([
-    `snapshot-missing/${SNAPSHOT}`,
+    `snapshot-missing/${SNAPSHOT}/${FIRST}`,
     `snapshot-unavailable/${SNAPSHOT}/failed/${FIRST}`,
     `snapshot-unavailable/${SNAPSHOT}/unknown/${FIRST}`,
   ]);

@@ -254,6 +254,7 @@ describe('root manifests', () => {
         recordedAt,
         sequence: day,
         rootManifestSha256,
+        objectLosses: null,
       };
     }
     const heap: number[] = [];

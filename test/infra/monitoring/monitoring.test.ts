@@ -519,18 +519,19 @@ describe('pulse and its alarms, as time passes', () => {
     const decide = (loss: string) =>
       say({ kind: 'loss.accepted', loss, reason: 'mistake', reference: 'INC-42', by: 'staff-7' });
     const snapshot = vaultSnapshotId(second, 'app');
+    const missing = `snapshot-missing/${snapshot}/20261122t083000z`;
     // What is not lost cannot be accepted before it is.
-    expect(await decide(`snapshot-missing/${snapshot}`)).toEqual({
+    expect(await decide(missing)).toEqual({
       error: expect.stringMatching(/^snapshot-missing\/daybreak-app-\S+: pulse does not find that lost; /),
       hasEnded: true,
       errorName: 'LossNotFoundError',
     });
     await rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: snapshot }));
     await until('2026-11-22T08:31:00Z');
-    expect([lastValue('SnapshotsMissing'), await lost()]).toEqual([1, [`snapshot-missing/${snapshot}`]]);
+    expect([lastValue('SnapshotsMissing'), await lost()]).toEqual([1, [missing]]);
     expect(lastValue('NewestGoodRecoveryPointAge')).toBe(5 * 60 * MINUTE_MS);
 
-    expect(await decide(`snapshot-missing/${snapshot}`)).toEqual({ sequence: 5 });
+    expect(await decide(missing)).toEqual({ sequence: 5 });
     expect((await until('2026-11-22T08:46:00Z')).filter(change => /snapshot-missing|pager/.test(change))).toEqual([
       '22T08:46 -snapshot-missing',
       '22T08:46 -pager',
@@ -542,7 +543,7 @@ describe('pulse and its alarms, as time passes', () => {
     const lines = cloud.lambda.linesOf(stepName('pulse/read-back')).map(line => JSON.parse(line));
     expect(lines.filter(({ message }) => message === 'a loss is accepted').at(-1)).toMatchObject({
       level: 'info',
-      loss: `snapshot-missing/${snapshot}`,
+      loss: missing,
       reason: 'mistake',
       reference: 'INC-42',
       actor: 'person/staff-7',
@@ -567,7 +568,11 @@ describe('pulse and its alarms, as time passes', () => {
       `object-gone/${second}/20261122t091500z/${manifest}`,
       'test-record-gone/20261122t080000z/20261122t091500z',
     ];
-    expect(await lost()).toEqual([names[0], `snapshot-missing/${vaultSnapshotId(FIRST, 'app')}`, names[1]]);
+    expect(await lost()).toEqual([
+      names[0],
+      `snapshot-missing/${vaultSnapshotId(FIRST, 'app')}/20261122t090000z`,
+      names[1],
+    ]);
     for (const name of names) expect(await decide(name)).toEqual({ sequence: expect.any(Number) });
     await until('2026-11-22T09:31:00Z');
     expect([lastValue('ObjectsNotLocked'), lastValue('LedgerBroken'), lastValue('SnapshotsMissing')]).toEqual([
@@ -603,12 +608,12 @@ describe('pulse and its alarms, as time passes', () => {
 
     // An acceptance that was wrong is withdrawn: what it took away sounds again.
     const { acceptances } = await left();
-    expect(acceptances).toEqual([names[0], `snapshot-missing/${snapshot}`, names[1]]);
+    expect(acceptances).toEqual([names[0], missing, names[1]]);
     const withdrawn = { kind: 'loss.acceptance-withdrawn', reference: 'INC-43', by: 'staff-8' } as const;
-    expect(await say({ ...withdrawn, loss: `snapshot-missing/${snapshot}` })).toEqual({ sequence: expect.any(Number) });
+    expect(await say({ ...withdrawn, loss: missing })).toEqual({ sequence: expect.any(Number) });
     await until('2026-11-22T10:31:00Z');
     expect([lastValue('SnapshotsMissing'), (await left()).acceptances]).toEqual([2, [names[0], names[1]]]);
-    expect(await say({ ...withdrawn, loss: `snapshot-missing/${snapshot}` })).toMatchObject({
+    expect(await say({ ...withdrawn, loss: missing })).toMatchObject({
       error: expect.stringContaining('pulse knows of no acceptance of it'),
       errorName: 'LossNotFoundError',
     });
@@ -631,7 +636,7 @@ describe('pulse and its alarms, as time passes', () => {
     await until('2026-11-22T08:46:00Z');
     // What was found earlier is not called right because nobody could look.
     expect(await left()).toMatchObject({
-      lost: [`snapshot-missing/${vaultSnapshotId(FIRST, 'app')}`],
+      lost: [`snapshot-missing/${vaultSnapshotId(FIRST, 'app')}/20261122t083000z`],
       lookedAt: '2026-11-22T08:45:00.000Z',
       notLookedFor: ['snapshot-missing', 'snapshot-replaced', 'snapshot-unavailable'],
     });

@@ -86,13 +86,19 @@ export const TOLERATED: readonly Tolerated[] = [
     },
   },
   {
-    roles: ['evidence-append-entry', 'evidence-record-tampering', 'restore-test-choose', 'pulse-read-back'],
+    roles: [
+      'backup-list-tenants',
+      'evidence-append-entry',
+      'evidence-record-tampering',
+      'restore-test-choose',
+      'pulse-read-back',
+    ],
     allowance: /\/ledger-projection\/\*/,
     reason: 'The kept fold of the ledger saves time; without it every entry is read again.',
     isTold: (_answer, lines) => lines.some(line => /ledger projection not (?:kept|usable).*AccessDenied/.test(line)),
   },
   {
-    roles: ['evidence-append-entry', 'evidence-record-tampering', 'restore-test-choose'],
+    roles: ['backup-list-tenants', 'evidence-append-entry', 'evidence-record-tampering', 'restore-test-choose'],
     allowance: /^s3:ListBucket on arn:aws:s3:::daybreak-work-/,
     reason: 'The same: without it, a missing fold looks like one that may not be read.',
     isTold: (_answer, lines) => lines.some(line => /ledger projection not usable.*AccessDenied/.test(line)),

@@ -60,6 +60,7 @@ export async function runEverything(account: Account, removals: Removals): Promi
   const day = new BadDay(account, removals);
   const first = await day.runScheduled('daily-backup');
   await account.client.send(new PutObjectCommand({ Bucket: BUCKET, Key: 'schools/oak/new.txt', Body: 'new' }));
+  await day.leaveNothingLost();
   await day.runScheduled('daily-backup');
   await day.suspendVersioning();
   await day.runScheduled('daily-backup');
@@ -356,6 +357,11 @@ class BadDay {
     const versions = [...(keys?.values() ?? [])].find(({ key }) => key === rootManifestKey(recoveryPointId))?.versions;
     for (const _ of [...(versions ?? [])]) lose(cloud.s3, vaultBucket, rootManifestKey(recoveryPointId));
     await this.#invoke('restore-test/choose', { scheduledAt: cloud.clock.now().toISOString(), recoveryPointId });
+  }
+
+  /** Pulse has looked, and the next backup reads that. */
+  async leaveNothingLost(): Promise<void> {
+    await this.#put('pulse/read-back', this.#deployment.workBucket, FOUND_WRONG_KEY, JSON.stringify(NOTHING_WRONG));
   }
 
   /** A person accepts what pulse found lost. */

@@ -1,0 +1,111 @@
+import type { Deployment } from '../contracts/configuration.ts';
+import { LostObjects } from '../contracts/daily-backup.ts';
+import { readLossName } from '../contracts/losses.ts';
+import type { TenantBackupResult } from '../contracts/object-manifest.ts';
+import type { ObjectLosses } from '../contracts/recovery-point.ts';
+import { lostObjectsKey, RECOVERY_POINT_PREFIX, tenantRoot } from '../contracts/vault-layout.ts';
+import { describeError } from '../platform/errors.ts';
+import { LOSSES_KEPT, readFoundWrong } from '../platform/found-wrong.ts';
+import { readLedgerState } from '../platform/ledger.ts';
+import { LedgerBrokenError } from '../platform/ledger-entry.ts';
+import type { LedgerProjection } from '../platform/ledger-projection.ts';
+import { log } from '../platform/log.ts';
+import { readBytesIfThere, writeBytes } from '../platform/s3.ts';
+
+/** So many keys a result, and a root manifest, names. */
+const RESULT_NAMES = 100;
+const POINT_NAMES = 300;
+
+/**
+ * Writes down which vault objects are lost: what somebody accepted as lost, and what pulse misses now. It may name more than
+ * is lost, for each is looked at before it is copied again.
+ */
+export async function writeLostObjects(recoveryPointId: string, deployment: Deployment): Promise<void> {
+  const state = await readStateIfWhole(deployment);
+  const found = await readFoundWrong(deployment.workBucket);
+  const missed = [...(found?.lost ?? []), ...(found?.explained ?? [])];
+  const keys = new Set(
+    [...Object.keys(state?.acceptedLosses ?? {}), ...missed]
+      .map(readLossName)
+      .flatMap(loss => ('key' in loss ? [loss.key] : [])),
+  );
+  const lost: LostObjects = {
+    ledgerSequence: state?.lastSequence ?? null,
+    knownAt: found === undefined || isCut(found) ? null : found.lookedAt,
+    keys: [...keys].filter(key => !key.startsWith(RECOVERY_POINT_PREFIX)).sort(),
+  };
+  const body = Buffer.from(JSON.stringify(lost));
+  await writeBytes(deployment.workBucket, lostObjectsKey(recoveryPointId), body, { contentType: 'application/json' });
+}
+
+/** Pulse keeps so many names at most: of a list that is full nobody knows what it lacks. */
+function isCut({
+  lost,
+  explained,
+  notLookedFor,
+}: {
+  lost: readonly string[];
+  explained: readonly string[];
+  notLookedFor: readonly string[];
+}): boolean {
+  return (
+    lost.length >= LOSSES_KEPT.names ||
+    explained.filter(name => readLossName(name).kind === 'object-gone').length >= LOSSES_KEPT.explainedObjects ||
+    notLookedFor.includes('object-gone')
+  );
+}
+
+/** A ledger that is broken stops no backup: what is accepted in it is not known then. */
+async function readStateIfWhole(deployment: Deployment): Promise<LedgerProjection | undefined> {
+  try {
+    return await readLedgerState(deployment);
+  } catch (error) {
+    if (!(error instanceof LedgerBrokenError)) throw error;
+    log('error', 'the ledger is broken; which losses are accepted is not known', { error: describeError(error) });
+    return undefined;
+  }
+}
+
+/** What was known when the run began; undefined where an earlier release began it. */
+export async function readLostObjects(workBucket: string, recoveryPointId: string): Promise<LostObjects | undefined> {
+  const bytes = await readBytesIfThere(workBucket, lostObjectsKey(recoveryPointId));
+  return bytes && LostObjects.parse(JSON.parse(bytes.toString('utf8')));
+}
+
+/** Those of one tenant (null: of none). */
+export function lostOf(lost: LostObjects | undefined, tenant: string | null): ReadonlySet<string> {
+  return new Set(lost?.keys.filter(key => key.startsWith(tenantRoot(tenant))));
+}
+
+/** What a result says of those that its manifest does not name. */
+export function nameAbsent(lost: ReadonlySet<string>, present: ReadonlySet<string>): string[] | null {
+  const absent = [...lost.difference(present)];
+  return absent.length > RESULT_NAMES ? null : absent;
+}
+
+/**
+ * What became of all of them. One is there again when a manifest of its tenant, in any bucket, names it, for whoever wrote that
+ * saw it or copied it.
+ */
+export function settleLosses(lost: LostObjects, results: readonly TenantBackupResult[]): ObjectLosses {
+  const looked = results.filter(({ failure, manifestSha256 }) => failure === null && manifestSha256 !== null);
+  const present = new Set(
+    looked.flatMap(({ tenant, absentObjects }) =>
+      absentObjects ? [...lostOf(lost, tenant).difference(new Set(absentObjects))] : [],
+    ),
+  );
+  const absent = lost.keys.filter(key => !present.has(key));
+  const { ledgerSequence, knownAt } = lost;
+  return { ledgerSequence, knownAt, absent: absent.length > POINT_NAMES ? null : absent };
+}
+
+/** Results with a manifest that nobody compared with what is lost. */
+export function findNotCompared<Result extends Pick<TenantBackupResult, 'tenant' | 'manifestSha256' | 'absentObjects'>>(
+  lost: LostObjects | undefined,
+  results: readonly Result[],
+): Result[] {
+  return results.filter(
+    ({ tenant, manifestSha256, absentObjects }) =>
+      manifestSha256 !== null && absentObjects === undefined && lostOf(lost, tenant).size > 0,
+  );
+}
