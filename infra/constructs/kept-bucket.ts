@@ -1,12 +1,18 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
-import { BlockPublicAccess, Bucket, BucketEncryption, type BucketProps } from 'aws-cdk-lib/aws-s3';
+import { BlockPublicAccess, Bucket, BucketEncryption, type BucketProps, type LifecycleRule } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import type { BucketPolicyName } from '../../functions/contracts/policies.ts';
 import { policyBuckets } from '../access/bucket-policies.ts';
 import type { SupplierConfiguration } from '../config/configuration.ts';
 import { acknowledge } from './acknowledge.ts';
 import { attachPolicy } from './attach-policy.ts';
+
+/** Parts of uploads that nobody completed lie in no listing of objects. */
+export const STOPPED_UPLOADS: LifecycleRule = {
+  id: 'stopped-uploads',
+  abortIncompleteMultipartUploadAfter: Duration.days(7),
+};
 
 /** A bucket that outlives its stack: private, under a key, with the policy that is written for it. */
 export function createKeptBucket(
@@ -24,10 +30,6 @@ export function createKeptBucket(
     blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
     removalPolicy: RemovalPolicy.RETAIN,
     ...props,
-    lifecycleRules: [
-      { id: 'stopped-uploads', abortIncompleteMultipartUploadAfter: Duration.days(7) },
-      ...(props.lifecycleRules ?? []),
-    ],
   });
   attachPolicy(bucket, name, configuration, key.keyArn);
   acknowledge(

@@ -2,7 +2,7 @@ import { Duration, Stack, Tags } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import type { SupplierConfiguration } from '../config/configuration.ts';
 import { DaybreakKey } from '../constructs/daybreak-key.ts';
-import { createKeptBucket } from '../constructs/kept-bucket.ts';
+import { createKeptBucket, STOPPED_UPLOADS } from '../constructs/kept-bucket.ts';
 
 /** Who notices within so many days that an entry was changed or deleted puts it back; after that nobody does. */
 const OLD_VERSIONS_KEPT = Duration.days(35);
@@ -34,6 +34,7 @@ export class RegisterStack extends Stack {
       // Nothing is locked, and nobody deletes a version: S3 does, on its day, whatever the bucket's policy denies to others.
       // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html
       lifecycleRules: [
+        STOPPED_UPLOADS,
         { id: 'old-versions', noncurrentVersionExpiration: OLD_VERSIONS_KEPT, expiredObjectDeleteMarker: true },
       ],
     });

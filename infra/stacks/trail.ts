@@ -19,6 +19,7 @@ import { bucketNames, REGION, type SupplierConfiguration } from '../config/confi
 import { acknowledge } from '../constructs/acknowledge.ts';
 import { attachPolicy } from '../constructs/attach-policy.ts';
 import { DaybreakKey } from '../constructs/daybreak-key.ts';
+import { STOPPED_UPLOADS } from '../constructs/kept-bucket.ts';
 import { OBJECT_EVENTS, PUT_EVENTS } from '../monitoring/tamper-rules.ts';
 
 const LOCK = Duration.days(365);
@@ -175,7 +176,7 @@ export class TrailStack extends Stack {
           : ObjectLockRetention.governance(LOCK),
       removalPolicy: RemovalPolicy.RETAIN,
       lifecycleRules: [
-        { id: 'stopped-uploads', abortIncompleteMultipartUploadAfter: Duration.days(7) },
+        STOPPED_UPLOADS,
         { id: 'kept', expiration: KEPT, noncurrentVersionExpiration: Duration.days(1) },
       ],
     });

@@ -7,7 +7,7 @@ import { DELETED_BY_AWS_DAYS } from '../../functions/contracts/retention.ts';
 import type { SupplierConfiguration } from '../config/configuration.ts';
 import { acknowledge } from '../constructs/acknowledge.ts';
 import { DaybreakKey } from '../constructs/daybreak-key.ts';
-import { createKeptBucket } from '../constructs/kept-bucket.ts';
+import { createKeptBucket, STOPPED_UPLOADS } from '../constructs/kept-bucket.ts';
 
 /** The keys of a vault, whose other names are fixed (`bucketNames`). */
 export interface VaultKeys {
@@ -80,6 +80,7 @@ export class VaultStack extends Stack implements VaultKeys {
     const bucket = this.#createBucket('Vault', 'vault-bucket', configuration, {
       versioned: true,
       objectLockEnabled: true,
+      lifecycleRules: [STOPPED_UPLOADS],
     });
     // The lock rolls on until what needs an object lets it go; writers set no lock headers themselves. One page demands a
     // default period of each default retention, and another takes a hold alone. Beside a hold of the same length it changes
@@ -95,6 +96,7 @@ export class VaultStack extends Stack implements VaultKeys {
 
   #createEvidence(configuration: SupplierConfiguration): void {
     const { lockMode, retentionYears: years } = configuration.evidence;
+    // No lifecycle rule is ever set here, not for stopped uploads either: entries and records are written by one put each.
     const bucket = this.#createBucket('Evidence', 'evidence-bucket', configuration, {
       versioned: true,
       objectLockEnabled: true,
@@ -108,6 +110,7 @@ export class VaultStack extends Stack implements VaultKeys {
   #createWork(configuration: SupplierConfiguration): void {
     const bucket = this.#createBucket('Work', 'work-bucket', configuration, {
       lifecycleRules: [
+        STOPPED_UPLOADS,
         { id: 'work', prefix: 'work/', expiration: Duration.days(DELETED_BY_AWS_DAYS.workFiles) },
         // Parts of a restored file that a dead test left are as much of it as a whole one.
         {

@@ -97,6 +97,7 @@ describe('the vault stack', () => {
     expect(lock.Rule.DefaultRetention).toEqual({ Mode: 'GOVERNANCE', Days: 35, DefaultEventHold: { Days: 35 } });
     const evidence = named(vault, 'AWS::S3::Bucket', 'BucketName', bucket('evidence')).Properties;
     expect(evidence.ObjectLockConfiguration.Rule.DefaultRetention).toEqual({ Mode: 'GOVERNANCE', Years: 7 });
+    expect(evidence.LifecycleConfiguration).toBeUndefined();
     const work = named(vault, 'AWS::S3::Bucket', 'BucketName', bucket('work')).Properties;
     expect(work.ObjectLockConfiguration).toBeUndefined();
     expect(
