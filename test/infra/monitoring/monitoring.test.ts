@@ -751,10 +751,11 @@ describe('pulse and its alarms, as time passes', () => {
     await rds.send(new ModifyDBSnapshotAttributeCommand({ ...share, ValuesToAdd: ['999988887777'] }));
     coldStart();
     await until('2026-11-22T08:46:00Z');
+    const missing = `snapshot-missing/${snapshot}/20261122t083000z`;
     const gone = [FIRST, second].map(id => `root-manifest-gone/${id}/20261122t084500z`);
     const snapshotKinds = ['snapshot-missing', 'snapshot-replaced', 'snapshot-unavailable'];
     expect(await left()).toMatchObject({
-      lost: [...gone, `snapshot-missing/${snapshot}`],
+      lost: [...gone, missing],
       notLookedFor: [...snapshotKinds, 'object-gone'],
     });
     expect(answerLosses(judgeLook(await left(), cloud.clock.now())).exitCode).toBe(EXIT.unreachable);
@@ -769,16 +770,16 @@ describe('pulse and its alarms, as time passes', () => {
     // What is accepted is no question any more; what it named, and was missed before, is accepted by its own name or not.
     const accept = (loss: string) =>
       say({ kind: 'loss.accepted', loss, reason: 'mistake', reference: 'INC-42', by: 'staff-7' });
-    expect(await accept(`snapshot-missing/${snapshot}`)).toMatchObject({ errorName: 'LossNotFoundError' });
+    expect(await accept(missing)).toMatchObject({ errorName: 'LossNotFoundError' });
     for (const loss of gone) expect(await accept(loss)).toEqual({ sequence: expect.any(Number) });
     await until('2026-11-22T09:01:00Z');
     expect(await left()).toMatchObject({
-      lost: [`snapshot-missing/${snapshot}`],
+      lost: [missing],
       explained: gone,
       notLookedFor: ['object-gone'],
     });
     expect([lastValue('SnapshotsMissing'), lastAt('OldestUnprovedSnapshotAge')]).toEqual([1, '09:00']);
-    expect(await accept(`snapshot-missing/${snapshot}`)).toEqual({ sequence: expect.any(Number) });
+    expect(await accept(missing)).toEqual({ sequence: expect.any(Number) });
     await until('2026-11-22T09:16:00Z');
     expect([lastValue('SnapshotsMissing'), (await left()).lost]).toEqual([0, []]);
     await cloud.close();
