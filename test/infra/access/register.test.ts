@@ -301,6 +301,7 @@ describe('a contact that somebody changes so that he receives', () => {
       kind: 'register.changed',
       entry: contact,
       sha256: 'f'.repeat(64),
+      versionId: 'f',
       previousSha256: null,
       by: 'staff-7',
     } as const;
