@@ -50,7 +50,7 @@ export function createApp(configuration: unknown, options: AppOptions = {}): App
   const vault = checked.existing ?? new VaultStack(app, 'DaybreakVault', checked);
   const registerKeyArn = checked.existing?.registerKeyArn ?? new RegisterStack(app, 'DaybreakRegister', checked).keyArn;
   const trail = new TrailStack(app, 'DaybreakTrail', checked);
-  const workflows = new WorkflowStack(app, 'DaybreakWorkflows', checked, { vault, registerKeyArn });
+  const workflows = new WorkflowStack(app, 'DaybreakWorkflows', checked, { vault, registerKeyArn, trail });
   const monitoring = new MonitoringStack(app, 'DaybreakMonitoring', checked, { vault, registerKeyArn, trail });
   // Alarms read what pulse publishes; before there is a pulse they would only sound. Its rules call a function.
   monitoring.addStackDependency(workflows);

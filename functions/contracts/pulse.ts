@@ -31,6 +31,12 @@ export const FoundWrong = z.strictObject({
 });
 export type FoundWrong = z.infer<typeof FoundWrong>;
 
+/**
+ * The keys that pulse watches and no other function is told of, by their ARNs. It travels as JSON in `DAYBREAK_WATCHED_KEYS`.
+ */
+export const WatchedKeys = z.strictObject({ 'log-key': z.string(), 'trail-key': z.string() });
+export type WatchedKeys = z.infer<typeof WatchedKeys>;
+
 /** The value of the dimension `Workflow` that pulse's metrics have. */
 export const PULSE = 'pulse';
 
@@ -68,7 +74,10 @@ export const PULSE_METRICS = {
   /** Not available, under another key than the signed one, or of another time. */
   SnapshotsAltered: 'Count',
   SnapshotsShared: 'Count',
-  /** The vault key, the signing key, or tenants' keys of the sample: gone or not enabled. */
+  /**
+   * Keys of Daybreak, and tenants' of the sample, that are gone, not enabled, or refused to pulse, and aliases of Daybreak's
+   * that stand for another key.
+   */
   KeysUnusable: 'Count',
   /** Policies of keys and buckets, tenants' of the sample among them, that are not what this release needs. */
   PoliciesBehind: 'Count',
@@ -87,7 +96,8 @@ export const PULSE_METRICS = {
   OldestRestoredInstanceAge: 'Milliseconds',
   /**
    * Of the snapshots that are named or tagged as Daybreak's and that no recovery point of the ledger names; 0 when there is
-   * none. While a snapshot has no time of its own, since its recovery point's instant.
+   * none. While a snapshot has no time of its own, since its recovery point's instant. Missing while nobody knows what some
+   * recovery point named, because its root manifest is not as recorded and nobody accepted that.
    */
   OldestUnprovedSnapshotAge: 'Milliseconds',
   SnapshotQuotaUsed: 'Percent',

@@ -1,6 +1,13 @@
 import type { Deployment } from '../contracts/configuration.ts';
 import { idOfInstant } from '../contracts/identifiers.ts';
-import { CONTENT_LENGTH, LOSS_KINDS, type LossKind, type MissedThing, readLossName } from '../contracts/losses.ts';
+import {
+  CONTENT_LENGTH,
+  LOSS_KINDS,
+  type Loss,
+  type LossKind,
+  type MissedThing,
+  readLossName,
+} from '../contracts/losses.ts';
 import {
   PULSE,
   PULSE_METRICS,
@@ -16,14 +23,14 @@ import {
   RECOVERY_POINT_TAG,
   RESTORE_TEST_INSTANCE_PREFIX,
   RESTORE_TEST_TAG,
-  tenantKeyAlias,
+  SNAPSHOT_PREFIX,
 } from '../contracts/vault-layout.ts';
 import { recoveryPointsLost } from '../platform/accepted-losses.ts';
 import { describeError } from '../platform/errors.ts';
 import { readFoundWrong } from '../platform/found-wrong.ts';
 import { handler as step } from '../platform/handler.ts';
 import { sendHeartbeat } from '../platform/heartbeat.ts';
-import { countKeys, findKey } from '../platform/kms.ts';
+import { countKeys, KeyAccessDeniedError } from '../platform/kms.ts';
 import { readLedgerState } from '../platform/ledger.ts';
 import { LedgerBrokenError } from '../platform/ledger-entry.ts';
 import type { LedgerProjection } from '../platform/ledger-projection.ts';
@@ -47,7 +54,9 @@ import { assessSnapshots, findUnproved, lostSnapshots, snapshotsWith } from './a
 import { isKeptStateForged, isTimeToFoldAfresh } from './check-kept-state.ts';
 import { NOTHING_WRONG, writeFoundWrong } from './found-wrong.ts';
 import { nameLosses } from './name-losses.ts';
+import { NOTICE_KEY } from './own-keys.ts';
 import { readHeadAge } from './read-head-age.ts';
+import { readKeys } from './read-keys.ts';
 import { chooseVaultKeys, findNotLocked } from './read-locks.ts';
 import { readPolicies } from './read-policies.ts';
 import { type RootManifests, readRootManifests } from './read-root-manifests.ts';
@@ -86,13 +95,6 @@ export const handler = step({
 
     const isAfresh = isTimeToFoldAfresh(now);
     const ledger = readLedgerState(deployment);
-    const manifests = ledger.then(state => readRootManifests(state, deployment, now));
-    const records = ledger.then(state => readTestRecords(state, deployment, now));
-    // What depends on them says so below; what does not goes on without them.
-    const newest = manifests.then(
-      found => found.newest,
-      () => undefined,
-    );
     // Where the ledger cannot be read nothing is accepted, and everything sounds.
     const accepted = ledger.then(
       ({ acceptedLosses }) => acceptedLosses,
@@ -110,17 +112,40 @@ export const handler = step({
     let [wrongTenants, wrongVaultKeys] = [tenantsBefore, vaultKeysBefore];
     let { ledgerState: isStateWrong, policiesBehind } = remembered ?? NOTHING_WRONG;
     const namesBefore = [...lostBefore, ...explainedBefore];
+    const lossesBefore = namesBefore.map(name => ({ name, loss: readLossName(name) }));
+    // Each runtime remembers for itself what was right: what another one missed is read again.
+    const wasRead = (await before.catch(() => undefined)) !== undefined;
+    const doubted = (part: 'recoveryPointId' | 'restoreTestId') =>
+      wasRead
+        ? new Set(
+            lossesBefore.flatMap(({ loss }) => {
+              const said: Readonly<Partial<Record<string, string>>> = loss;
+              return loss.kind === 'object-gone' || said[part] === undefined ? [] : [said[part]];
+            }),
+          )
+        : 'all';
+    const manifests = ledger.then(state => readRootManifests(state, deployment, doubted('recoveryPointId'), now));
+    const records = ledger.then(state => readTestRecords(state, deployment, doubted('restoreTestId'), now));
+    // What depends on them says so below; what does not goes on without them.
+    const newest = manifests.then(
+      found => found.newest,
+      () => undefined,
+    );
     const names: string[] = [];
     const notLookedFor = new Set(Object.keys(LOSS_KINDS) as LossKind[]);
-    const lose: Lose = async (kinds, isWhole, missed) => {
+    const lose: Lose = async (kinds, { isWhole, isLookedFor }, missed) => {
       const moment = { since: idOfInstant(now.toISOString()), newestId: (await newest)?.recoveryPointId };
       const found = nameLosses(missed, namesBefore, moment);
       const named = found.filter(name => name !== undefined);
-      names.push(...named);
+      const carried = lossesBefore.filter(({ loss }) => kinds.includes(loss.kind) && !isLookedFor(loss));
+      const all = [...named, ...carried.map(({ name }) => name)];
+      names.push(...all);
       if (isWhole) for (const kind of kinds) notLookedFor.delete(kind);
-      const { standing } = subtractAccepted(named, await accepted);
+      const { standing } = subtractAccepted(all, await accepted);
       return { found, countOfStanding: standing.length + (found.length - named.length) };
     };
+    const points = manifests.then(async found => missManifests(found, await accepted, lose));
+    let areNoticesStopped = false;
 
     await Promise.all([
       check('ledger', async () => {
@@ -134,9 +159,13 @@ export const handler = step({
             ]),
             restoreTests: new Set([...tests.altered, ...tests.unread].map(one => one.restoreTestId)),
           };
+          const unread = new Set(tests.unread.map(({ restoreTestId }) => restoreTestId));
           const { countOfStanding: brokenTests } = await lose(
             ['test-record-gone', 'test-record-altered'],
-            tests.unread.length === 0,
+            {
+              isWhole: tests.unread.length === 0,
+              isLookedFor: loss => !('restoreTestId' in loss && unread.has(loss.restoreTestId)),
+            },
             tests.altered.map(
               (test): MissedThing =>
                 test.how === 'gone'
@@ -160,31 +189,33 @@ export const handler = step({
         const age = await readHeadAge(await ledger, deployment, now);
         return age === undefined ? {} : { LedgerHeadAge: age };
       }),
-      check('root-manifests', async () => reportManifests(await manifests, lose)),
+      check('root-manifests', async () => reportManifests(await points)),
       check('test-records', async () => reportRecords(await records)),
-      check('snapshots', async () => readSnapshots(await manifests, now, lose)),
+      check('snapshots', async () => readSnapshots(await points, now, lose)),
       check('keys', async () => {
         const tenants = tenantsOf(await newest);
         const asked = new Set([
           ...wrongTenants.filter(tenant => tenants.length === 0 || tenants.includes(tenant)),
           ...rotateSample(tenants, KEYS_AT_ONCE, now),
         ]);
-        const own = await findUnusable([
-          deployment.vaultKeyArn,
-          deployment.signingKeyArn,
-          deployment.ledgerKeyArn,
-          deployment.entryKeyArn,
-          deployment.tenantIdKeyArn,
-        ]);
-        const aliases = await findUnusable([...asked].map(tenantKeyAlias));
-        wrongTenants = [...asked].filter(tenant => aliases.includes(tenantKeyAlias(tenant)));
-        for (const key of [...own, ...aliases]) log('error', 'a key is gone or not enabled', { key });
-        return { KeysUnusable: own.length + aliases.length };
+        const { problems, errors } = await readKeys(asked, deployment);
+        const wrong = problems.flatMap(({ of }) => ('tenant' in of ? [of.tenant] : []));
+        // Which one gave no answer is not asked: none that was wrong is forgotten then.
+        wrongTenants = errors.length === 0 ? wrong : [...new Set([...wrong, ...wrongTenants])];
+        areNoticesStopped ||= problems.some(({ of }) => 'own' in of && of.own === NOTICE_KEY);
+        for (const { key, reason } of problems) log('error', 'a key is not as it should be', { key, reason });
+        if (errors.length > 0) throw errors[0];
+        return { KeysUnusable: problems.length };
       }),
       check('policies', async () => {
-        const behind = await readPolicies(tenantsOf(await newest), policiesBehind, deployment, now);
-        policiesBehind = [...behind.tenants];
-        return { PoliciesBehind: behind.count };
+        const { own, tenants, unread } = await readPolicies(tenantsOf(await newest), policiesBehind, deployment, now);
+        policiesBehind = unread.length === 0 ? [...tenants] : [...new Set([...tenants, ...policiesBehind])];
+        const isRefused = ({ name, error }: (typeof unread)[number]) =>
+          name === NOTICE_KEY && error instanceof KeyAccessDeniedError;
+        areNoticesStopped ||= own.includes(NOTICE_KEY) || unread.some(isRefused);
+        const [first] = unread;
+        if (first !== undefined) throw first.error;
+        return { PoliciesBehind: own.length + tenants.length };
       }),
       check('locks', async () => {
         const point = await newest;
@@ -195,7 +226,7 @@ export const handler = step({
         const isWhole = point !== undefined || Object.keys((await ledger).recoveryPoints).length === 0;
         const { found, countOfStanding } = await lose(
           ['object-gone'],
-          isWhole,
+          { isWhole, isLookedFor: loss => isWhole || ('key' in loss && asked.includes(loss.key)) },
           gone.map(key => ({ kind: 'object-gone', key })),
         );
         const all = await accepted;
@@ -231,9 +262,10 @@ export const handler = step({
       });
       return {};
     });
-    // Last, and whatever was found: what it tells is that pulse runs. Alarms tell the rest.
+    // Last, and whatever was found: what it tells is that pulse runs. Alarms tell the rest, as long as they can.
     await check('heartbeat', async () => {
-      await sendHeartbeat();
+      if (areNoticesStopped) log('error', 'no heartbeat is sent, because alarms may reach nobody', { key: NOTICE_KEY });
+      else await sendHeartbeat();
       return {};
     });
 
@@ -247,13 +279,21 @@ function tenantsOf(newest: RecoveryPoint | undefined): string[] {
   return [...new Set(known)].sort();
 }
 
+/** How far some kinds of loss were looked for. */
+interface Look {
+  /** All that there may be of them was. */
+  readonly isWhole: boolean;
+  /** Whether one that was missed before was: if not, it is lost still. */
+  readonly isLookedFor: (loss: Loss) => boolean;
+}
+
 /**
- * Takes note of what is missed of some kinds; `isWhole`: all of them was looked for. @returns the name of each thing, and how many
- * nobody accepted.
+ * Takes note of what is missed of some kinds, and of what was missed before and nobody could look for. @returns the name of
+ * each thing that is missed now, and how many nobody accepted, of both.
  */
 type Lose = (
   kinds: readonly LossKind[],
-  isWhole: boolean,
+  look: Look,
   missed: readonly MissedThing[],
 ) => Promise<{ readonly found: readonly (string | undefined)[]; readonly countOfStanding: number }>;
 
@@ -261,13 +301,25 @@ function contentOf({ contentSha256 }: { contentSha256: string | null }): string 
   return contentSha256?.slice(0, CONTENT_LENGTH) ?? 'unnamed';
 }
 
-async function reportManifests({ altered, unread }: RootManifests, lose: Lose): Promise<PulseValues> {
+/** The root manifests, and what nobody accepted of their losses. */
+interface MissedManifests extends RootManifests {
+  readonly countOfStanding: number;
+  /** Recovery points of which nobody knows now which snapshots they named. */
+  readonly unknown: ReadonlySet<string>;
+}
+
+async function missManifests(manifests: RootManifests, accepted: AcceptedLosses, lose: Lose): Promise<MissedManifests> {
+  const { altered, unread } = manifests;
   for (const { recoveryPointId, reason } of altered) {
     log('error', 'a root manifest is not what was recorded', { recoveryPointId, reason });
   }
-  const { countOfStanding } = await lose(
+  const notRead = new Set(unread.map(({ recoveryPointId }) => recoveryPointId));
+  const { found, countOfStanding } = await lose(
     ['root-manifest-gone', 'root-manifest-altered'],
-    unread.length === 0,
+    {
+      isWhole: unread.length === 0,
+      isLookedFor: loss => !('recoveryPointId' in loss && notRead.has(loss.recoveryPointId)),
+    },
     altered.map(
       (point): MissedThing =>
         point.how === 'gone'
@@ -275,6 +327,12 @@ async function reportManifests({ altered, unread }: RootManifests, lose: Lose): 
           : { kind: 'root-manifest-altered', recoveryPointId: point.recoveryPointId, content: contentOf(point) },
     ),
   );
+  const standing = altered.filter((_point, index) => !Object.hasOwn(accepted, found[index] ?? ''));
+  const unknown = new Set([...standing.map(({ recoveryPointId }) => recoveryPointId), ...notRead]);
+  return { ...manifests, countOfStanding, unknown };
+}
+
+function reportManifests({ unread, countOfStanding }: MissedManifests): PulseValues {
   const [first] = unread;
   if (first !== undefined) throw first.error;
   return { RootManifestsAltered: countOfStanding };
@@ -289,19 +347,28 @@ function reportRecords({ altered, unread }: TestRecords): PulseValues {
   return {};
 }
 
+/**
+ * Compares snapshots with the root manifests. Which ones a recovery point named whose manifest is not as recorded nobody
+ * knows for certain: until that loss is accepted, not all was looked for, and no snapshot is called unproved.
+ */
 async function readSnapshots(
-  { snapshots: expected, unread }: RootManifests,
+  { snapshots, remembered, altered, unread, unknown }: MissedManifests,
   now: Date,
   lose: Lose,
 ): Promise<PulseValues> {
   const listed = new Map(
     (await listManualSnapshots()).map(snapshot => [snapshot.DBSnapshotIdentifier ?? '', snapshot]),
   );
-  const there = expected.filter(({ id }) => listed.has(id));
+  const expected = [...snapshots, ...remembered.filter(({ recoveryPointId }) => unknown.has(recoveryPointId))];
+  const named = new Set(expected.map(({ id }) => id));
+  const ends = [...altered, ...unread].map(({ recoveryPointId }) => `-${recoveryPointId}`);
+  const isOfThose = (id: string) => ends.some(end => id.endsWith(end));
+  // What one of those named is nobody else's to restore either.
+  const there = [...listed.keys()].filter(id => named.has(id) || (id.startsWith(SNAPSHOT_PREFIX) && isOfThose(id)));
   const shares = new Map<string, string[]>();
   for (let from = 0; from < there.length; from += SHARES_READ_AT_ONCE) {
     const part = there.slice(from, from + SHARES_READ_AT_ONCE);
-    await Promise.all(part.map(async ({ id }) => shares.set(id, await listSnapshotShares(id))));
+    await Promise.all(part.map(async id => shares.set(id, await listSnapshotShares(id))));
   }
   const problems = assessSnapshots(
     expected,
@@ -315,6 +382,14 @@ async function readSnapshots(
   );
   for (const { snapshotId, problem, reason } of problems) {
     log('error', 'a snapshot is not as it should be', { snapshotId, problem, reason });
+  }
+  const sharedBeside = there.filter(id => !named.has(id) && (shares.get(id) ?? []).length > 0);
+  for (const snapshotId of sharedBeside) {
+    log('error', 'a snapshot is not as it should be', {
+      snapshotId,
+      problem: 'shared',
+      reason: 'others may restore it',
+    });
   }
   const unproved = findUnproved(
     expected,
@@ -330,16 +405,17 @@ async function readSnapshots(
     log('info', 'no recovery point names a snapshot', { snapshotId, ageMs });
   }
   const lost = lostSnapshots(problems);
+  const isWhole = unknown.size === 0;
+  const isLookedFor = (loss: Loss) => !('snapshotId' in loss && isOfThose(loss.snapshotId));
   const count = async (...kinds: readonly LossKind[]) => {
     const missed = lost.filter(({ kind }) => kinds.includes(kind));
-    return (await lose(kinds, unread.length === 0, missed)).countOfStanding;
+    return (await lose(kinds, { isWhole, isLookedFor }, missed)).countOfStanding;
   };
   return {
-    // What a root manifest names that could not be read is not left behind.
-    ...(unread.length === 0 && { OldestUnprovedSnapshotAge: Math.max(0, ...unproved.map(({ ageMs }) => ageMs)) }),
+    ...(isWhole && { OldestUnprovedSnapshotAge: Math.max(0, ...unproved.map(({ ageMs }) => ageMs)) }),
     SnapshotsMissing: await count('snapshot-missing'),
     SnapshotsAltered: await count('snapshot-replaced', 'snapshot-unavailable'),
-    SnapshotsShared: snapshotsWith(problems, 'shared').length,
+    SnapshotsShared: snapshotsWith(problems, 'shared').length + sharedBeside.length,
   };
 }
 
@@ -357,11 +433,6 @@ async function readRegister(
     RegisterEntriesAltered: problems.length,
     ContactsNotConfirmed: contactsNotConfirmed(register, now).length,
   };
-}
-
-async function findUnusable(keys: readonly string[]): Promise<string[]> {
-  const found = await Promise.all(keys.map(key => findKey(key)));
-  return keys.filter((_key, index) => found[index]?.enabled !== true);
 }
 
 async function readSchedules(): Promise<PulseValues> {

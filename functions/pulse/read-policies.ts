@@ -1,5 +1,11 @@
 import type { Deployment } from '../contracts/configuration.ts';
-import { type BucketPolicyName, KEY_ALIASES, NeededPolicies } from '../contracts/policies.ts';
+import {
+  type BucketPolicyName,
+  KEY_ALIASES,
+  NeededPolicies,
+  type OwnPolicyName,
+  type PolicyName,
+} from '../contracts/policies.ts';
 import { trailBucketName } from '../contracts/tampering.ts';
 import { tenantKeyAlias } from '../contracts/vault-layout.ts';
 import { readBucketPolicy } from '../platform/bucket-policy.ts';
@@ -11,58 +17,91 @@ import { comparePolicy, isAsNeeded } from '../platform/policy-comparison.ts';
 import { currentRuntime } from '../platform/runtime.ts';
 import { ObjectNotFoundError } from '../platform/s3.ts';
 import { tenantKeyPolicy } from '../platform/tenant-key-policy.ts';
+import { ownKeys } from './own-keys.ts';
 import { rotateSample } from './rotate-sample.ts';
 
 /** Tenants' keys that each pulse looks at. */
 const KEYS_AT_ONCE = 10;
 const AT_ONCE = { underWay: 5, waiting: 5 };
 
-/** How many policies are not what this release needs, and the tenants whose keys' are among them. */
-export interface PoliciesBehind {
-  readonly count: number;
+/** What was found of policies. */
+export interface PolicyFindings {
+  /** Those that are not what this release needs, of what there is one of. */
+  readonly own: readonly OwnPolicyName[];
+  /** Tenants whose keys' are not. */
   readonly tenants: readonly string[];
+  /** What could not be read, with what came instead: it hides no other. */
+  readonly unread: readonly { readonly name: PolicyName; readonly error: unknown }[];
 }
 
 /** The function was not told what this release needs. */
 export class NeededPoliciesError extends PermanentError {}
 
 /**
- * Counts the policies that are not what this release needs, by what they say: of every key and bucket that there is one of,
+ * Finds the policies that are not what this release needs, by what they say: of every key and bucket that there is one of,
  * and of a sample of tenants' keys. `daybreak keys check` compares all of them.
  * @param tenants those of the newest recovery point; empty where it is not known.
  * @param before tenants whose keys' were behind at the last pulse: they are looked at until they are not.
- * @throws NeededPoliciesError
+ * @throws NeededPoliciesError, WatchedKeysError
  */
 export async function readPolicies(
   tenants: readonly string[],
   before: readonly string[],
   deployment: Deployment,
   now: Date,
-): Promise<PoliciesBehind> {
+): Promise<PolicyFindings> {
   const needed = readNeeded();
   const asked = new Set([
     ...before.filter(tenant => tenants.length === 0 || tenants.includes(tenant)),
     ...rotateSample(tenants, KEYS_AT_ONCE, now),
   ]);
   const places = [
-    ...entries(KEY_ALIASES).map(([name, alias]) => ({ name, subject: alias, read: readPolicyOfKey })),
-    ...entries(bucketsOf(deployment)).map(([name, bucket]) => ({ name, subject: bucket, read: readPolicyOfBucket })),
+    ...entries(ownKeys(deployment)).map(([name, key]) => ({
+      name,
+      subject: KEY_ALIASES[name],
+      read: () => readPolicyOfKey(key),
+    })),
+    ...entries(bucketsOf(deployment)).map(([name, bucket]) => ({
+      name,
+      subject: bucket,
+      read: () => readPolicyOfBucket(bucket),
+    })),
   ];
-  let count = 0;
+  const own: OwnPolicyName[] = [];
+  const behind: string[] = [];
+  const unread: { name: PolicyName; error: unknown }[] = [];
   const compared = inOrder(
     places,
-    async ({ name, subject, read }) => tell(subject, isAsNeeded(name, await read(subject), needed[name], deployment)),
+    async ({ name, subject, read }) => {
+      try {
+        const found = await read();
+        return { name, isCurrent: tell(subject, isAsNeeded(name, found, needed[name], deployment)) };
+      } catch (error) {
+        return { name, error };
+      }
+    },
     AT_ONCE,
   );
-  for await (const isCurrent of compared) if (!isCurrent) count++;
-  const behind: string[] = [];
+  for await (const one of compared) {
+    if ('error' in one) unread.push({ name: one.name, error: one.error });
+    else if (!one.isCurrent) own.push(one.name);
+  }
   const ofTenants = inOrder(
     asked,
-    async tenant => ({ tenant, isCurrent: await isTenantCurrent(tenant, deployment) }),
+    async tenant => {
+      try {
+        return { tenant, isCurrent: await isTenantCurrent(tenant, deployment) };
+      } catch (error) {
+        return { tenant, error };
+      }
+    },
     AT_ONCE,
   );
-  for await (const { tenant, isCurrent } of ofTenants) if (!isCurrent) behind.push(tenant);
-  return { count: count + behind.length, tenants: behind };
+  for await (const one of ofTenants) {
+    if ('error' in one) unread.push({ name: 'tenant-key', error: one.error });
+    else if (!one.isCurrent) behind.push(one.tenant);
+  }
+  return { own, tenants: behind, unread };
 }
 
 function readNeeded(): NeededPolicies {
@@ -76,9 +115,10 @@ function readNeeded(): NeededPolicies {
   }
 }
 
-async function readPolicyOfKey(alias: string): Promise<string | undefined> {
-  const key = await findKey(alias);
-  return key && readKeyPolicy(key.arn);
+/** Undefined also where the key is gone. @param key its ARN or alias; `GetKeyPolicy` takes no alias. */
+async function readPolicyOfKey(key: string): Promise<string | undefined> {
+  const found = await findKey(key);
+  return found && readKeyPolicy(found.arn);
 }
 
 /** Undefined also where there is no such bucket: the checks of what lies in it fail. */

@@ -10,7 +10,10 @@ import { rotateSample } from './rotate-sample.ts';
 
 /** What the root manifests of the ledger's recovery points say. */
 export interface RootManifests {
+  /** What those name that are as recorded. */
   readonly snapshots: readonly ExpectedSnapshot[];
+  /** What those named that are not, or could not be read now, when this runtime saw them last: others know nothing of it. */
+  readonly remembered: readonly (ExpectedSnapshot & { readonly recoveryPointId: string })[];
   /** The newest recovery point that was read this time and is as recorded; undefined when none was. */
   readonly newest: RecoveryPoint | undefined;
   /** Recovery points whose root manifest is gone or not what was recorded, each with what it is instead. */
@@ -41,10 +44,13 @@ const READ_AT_ONCE = 8;
 /**
  * Reads root manifests back and compares them with the ledger: each one once in a function's lifetime, the newest and one
  * other, in turn, every time; one that was not right, every time.
+ * @param doubted recovery points whose root manifest any runtime missed last: what this one saw of them holds no longer.
+ * `all` where nobody knows.
  */
 export async function readRootManifests(
   state: Pick<LedgerProjection, 'recoveryPoints' | 'signedFrom'>,
   deployment: Deployment,
+  doubted: ReadonlySet<string> | 'all',
   now: Date,
 ): Promise<RootManifests> {
   const known = oncePerRuntime(readRootManifests, () => new Map<string, Standing>());
@@ -56,7 +62,8 @@ export async function readRootManifests(
     const said = JSON.stringify(point);
     const standing = known.get(said);
     const snapshots = standing?.snapshots;
-    if (standing?.isRight && recoveryPointId !== newestId && recoveryPointId !== turn) {
+    const isDoubted = doubted === 'all' || doubted.has(recoveryPointId);
+    if (standing?.isRight && !isDoubted && recoveryPointId !== newestId && recoveryPointId !== turn) {
       return { recoveryPointId, snapshots };
     }
     const differs = (difference: Difference) => {
@@ -84,18 +91,21 @@ export async function readRootManifests(
     }
   };
   const snapshots: ExpectedSnapshot[] = [];
+  const remembered: (ExpectedSnapshot & { recoveryPointId: string })[] = [];
   const altered: (Difference & { recoveryPointId: string })[] = [];
   const unread: { recoveryPointId: string; error: unknown }[] = [];
   let newest: RecoveryPoint | undefined;
   // Of a year of them only the newest is kept: each names every school.
   for await (const result of inOrder(recorded, read, { underWay: READ_AT_ONCE, waiting: READ_AT_ONCE })) {
     const { recoveryPointId, difference } = result;
-    snapshots.push(...(result.snapshots ?? []));
+    const named = result.snapshots ?? [];
+    if (difference === undefined && !('error' in result)) snapshots.push(...named);
+    else remembered.push(...named.map(snapshot => ({ ...snapshot, recoveryPointId })));
     newest = result.recoveryPoint ?? newest;
     if (difference !== undefined) altered.push({ recoveryPointId, ...difference });
     if ('error' in result) unread.push({ recoveryPointId, error: result.error });
   }
-  return { snapshots, newest, altered, unread };
+  return { snapshots, remembered, newest, altered, unread };
 }
 
 function snapshotsOf({ databases }: RecoveryPoint): ExpectedSnapshot[] {

@@ -179,7 +179,8 @@ export const SupplierConfiguration = z
       .optional(),
     /**
      * An address outside AWS that gets a GET every 15 minutes, and that tells you when it no longer comes (a check at
-     * healthchecks.io, say). Nothing else tells of an account that is closed or suspended. Keep it to yourself.
+     * healthchecks.io, say). Nothing else tells of an account that is closed or suspended, or that alarms can reach nobody. Keep it
+     * to yourself.
      */
     heartbeatUrl: z.url({ protocol: /^https$/, error: 'must be an https address' }).optional(),
     /** What a change of the register waits for: `docs/register.md`. */

@@ -174,10 +174,11 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
     },
     {
       id: 'key-unusable',
-      meaning: "The vault key, a signing key or a school's key is gone or not enabled.",
+      meaning:
+        "A key of Daybreak's or a school's is gone or not enabled, or an alias of Daybreak's stands for another key.",
       metric: 'KeysUnusable',
       limit: { most: 0 },
-      command: findings('a key is gone or not enabled'),
+      command: findings('a key is not as it should be'),
       runbook: 'key-unusable.md',
       urgent: true,
     },

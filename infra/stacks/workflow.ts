@@ -6,6 +6,7 @@ import { CfnSchedule } from 'aws-cdk-lib/aws-scheduler';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { Configuration, Deployment } from '../../functions/contracts/configuration.ts';
+import type { WatchedKeys } from '../../functions/contracts/pulse.ts';
 import { type ScheduleId, scheduleName } from '../../functions/contracts/schedules.ts';
 import { acknowledgeInlinePolicy, acknowledgeWildcard, addPermission } from '../access/allow.ts';
 import { endpointStatement } from '../access/endpoint-policy.ts';
@@ -33,6 +34,7 @@ import type { Placement } from '../steps/step.ts';
 import { DEFINITIONS } from '../workflows/definitions.ts';
 import { parseDefinition } from '../workflows/language/definition.ts';
 import type { WorkflowReferences } from '../workflows/states-language.ts';
+import type { TrailStack } from './trail.ts';
 import type { VaultKeys } from './vault.ts';
 
 /** As long as the longest id that AWS gives to a security group. */
@@ -47,7 +49,7 @@ export class WorkflowStack extends Stack {
     scope: Construct,
     id: string,
     configuration: SupplierConfiguration,
-    { vault, registerKeyArn }: { vault: VaultKeys; registerKeyArn: string },
+    { vault, registerKeyArn, trail }: { vault: VaultKeys; registerKeyArn: string; trail: Pick<TrailStack, 'keyArn'> },
   ) {
     const { account, region } = configuration;
     super(scope, id, { env: { account, region }, description: 'Daybreak: backup and restore test' });
@@ -79,17 +81,19 @@ export class WorkflowStack extends Stack {
       DAYBREAK_CONFIGURATION: this.toJsonString(runtime(isolation.restored.securityGroupId)),
       DAYBREAK_DEPLOYMENT: this.toJsonString(deployment),
     };
-    const release = { neededPolicies: neededPolicies(configuration), roleNames: ROLE_NAMES };
-    const more = (step: Step): Readonly<Record<string, string>> => {
+    const needed = neededPolicies(configuration);
+    const more = (step: Step, watchedKeys: WatchedKeys): Readonly<Record<string, string>> => {
       const { environment } = STEP_DEFINITIONS[step];
+      const release = { neededPolicies: needed, watchedKeys, roleNames: ROLE_NAMES };
       return environment === 'nothing more' ? {} : environment(configuration, release);
     };
+    const watchedKeys: WatchedKeys = { 'log-key': vault.logKeyArn, 'trail-key': trail.keyArn };
     const sampleKeyArn = `arn:aws:kms:${REGION}:${account}:key/00000000-0000-0000-0000-000000000000`;
     const environmentBytes = (step: Step) =>
       Buffer.byteLength(
         JSON.stringify([
           { ...environment, DAYBREAK_CONFIGURATION: '', DAYBREAK_DEPLOYMENT: '', AWS_ENDPOINT_URL_KMS: SAMPLE_KMS_URL },
-          more(step),
+          more(step, { 'log-key': sampleKeyArn, 'trail-key': sampleKeyArn }),
           runtime(SAMPLE_SECURITY_GROUP_ID),
           {
             ...deployment,
@@ -123,7 +127,7 @@ export class WorkflowStack extends Stack {
           callers,
           limits,
           placement: placed?.placement,
-          environment: { ...environment, ...placed?.environment, ...more(step) },
+          environment: { ...environment, ...placed?.environment, ...more(step, watchedKeys) },
         }),
       );
     }

@@ -12,8 +12,9 @@ export const PULSE_STEPS = defineSteps({
     builtFor: { items: 365, of: 'recovery points', bytes: GIB, payloadBytes: KIB },
     placement: 'outside',
     callers: ['schedule'],
-    environment: ({ heartbeatUrl }, { neededPolicies }) => ({
+    environment: ({ heartbeatUrl }, { neededPolicies, watchedKeys }) => ({
       DAYBREAK_POLICIES: JSON.stringify(neededPolicies),
+      DAYBREAK_WATCHED_KEYS: JSON.stringify(watchedKeys),
       ...(heartbeatUrl !== undefined && { DAYBREAK_HEARTBEAT_URL: heartbeatUrl }),
     }),
     permissions: within => {

@@ -1,4 +1,5 @@
 import type { NeededPolicies } from '../../functions/contracts/policies.ts';
+import type { WatchedKeys } from '../../functions/contracts/pulse.ts';
 import type { Permission } from '../access/permission.ts';
 import type { SupplierConfiguration } from '../config/configuration.ts';
 import type { Reach, SharedPermissions } from './shared-permissions.ts';
@@ -24,9 +25,10 @@ export interface StepDefinition {
   readonly permissions: (within: Reach & SharedPermissions) => readonly Permission[];
 }
 
-/** What functions cannot know of the release that they are of. */
+/** What functions cannot know of the release that they are of, and of what the stacks made. */
 export interface Release {
   readonly neededPolicies: NeededPolicies;
+  readonly watchedKeys: WatchedKeys;
   readonly roleNames: readonly string[];
 }
 

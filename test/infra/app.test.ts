@@ -603,6 +603,17 @@ describe('over a vault that stands', () => {
     ]);
     const workflows = readFileSync(join(outdir, 'DaybreakWorkflows.template.json'), 'utf8');
     expect(workflows).not.toContain('Fn::ImportValue');
+    const pulse = named(
+      JSON.parse(workflows).Resources,
+      'AWS::Lambda::Function',
+      'FunctionName',
+      'daybreak-pulse-read-back',
+    );
+    const { DAYBREAK_WATCHED_KEYS } = pulse.Properties.Environment.Variables;
+    expect(JSON.parse(DAYBREAK_WATCHED_KEYS)).toEqual({
+      'log-key': existing.logKeyArn,
+      'trail-key': existing.trailKeyArn,
+    });
     // The maps of snapshots and copies, in which no function runs for long, and the janitor's.
     const limits = [...workflows.matchAll(/MaxConcurrency\\*":(\d+)/g)].map(([, limit]) => Number(limit));
     expect(new Set(limits)).toEqual(new Set([6, 3, 40, 1]));

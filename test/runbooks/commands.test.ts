@@ -198,7 +198,6 @@ const ACTIONS: Record<string, string> = {
   'aws s3 cp': 's3:GetObject',
   'aws s3 rm': 's3:DeleteObject',
   'aws s3api list-object-versions': 's3:ListBucketVersions',
-  'aws s3api head-object': 's3:GetObject',
   'aws resourcegroupstaggingapi get-resources': 'tag:GetResources',
   'aws lambda invoke': 'lambda:InvokeFunction',
 };

@@ -21,6 +21,7 @@ import {
 import { GetObjectRetentionCommand, ListObjectVersionsCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { expect } from 'vitest';
 import type { Deployment } from '../../functions/contracts/configuration.ts';
+import { KEY_ALIASES } from '../../functions/contracts/policies.ts';
 import { UNDELIVERED_QUEUE } from '../../functions/contracts/tampering.ts';
 import { tenantKeyAlias } from '../../functions/contracts/vault-layout.ts';
 import { readConfiguration } from '../../infra/config/configuration.ts';
@@ -237,7 +238,7 @@ export const STATES: readonly State[] = [
       ...runbook('vault-altered', ['aws rds describe-db-snapshots', /"Status": "available"/]),
       ...runbook(
         'key-unusable',
-        ...(['vault', 'signing', 'ledger', 'entries', 'tenant-ids'] as const).map(
+        ...(['vault', 'signing', 'ledger', 'entries', 'tenant-ids', 'logs', 'trail', 'alarms'] as const).map(
           alias => [`aws kms describe-key --region eu-west-2 --key-id alias/daybreak/${alias}`, /"Enabled"/] as const,
         ),
       ),
@@ -390,6 +391,26 @@ export const STATES: readonly State[] = [
     commands: runbook('README', ['aws kms update-alias', DONE]),
     rights: async world => expect(await keyOf(world)).toBe(kept.keyArn),
   },
+  {
+    name: 'the alias of one of Daybreak’s keys was moved',
+    breaks: async world => {
+      const ALIAS = KEY_ALIASES['ledger-key'];
+      const other = { KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' } as const;
+      const { KeyMetadata } = await kms(world).send(new CreateKeyCommand(other));
+      await kms(world).send(new UpdateAliasCommand({ AliasName: ALIAS, TargetKeyId: KeyMetadata?.KeyId }));
+      await later(world, 16);
+      return { ALIAS, KEY_ID: world.deployment.ledgerKeyArn };
+    },
+    commands: [
+      ...firstCommands(/a key is not as it should be/, /it is the alias of another key/),
+      ...runbook('README', ['aws kms update-alias', DONE]),
+    ],
+    rights: async world => {
+      expect(await keyOf(world, KEY_ALIASES['ledger-key'])).toBe(world.deployment.ledgerKeyArn);
+      await later(world, 16);
+      expect(world.cloud.alarms.stateOf('daybreak-key-unusable')).toBe('OK');
+    },
+  },
   ...(['tampering', 'snapshot-shared'] as const).map(
     (page): State => ({
       name: `a grant is not Daybreak’s (${page})`,
@@ -501,7 +522,7 @@ export const STATES: readonly State[] = [
       'unproved-snapshot-left',
       ['aws rds describe-db-snapshots', /daybreak-app-20261101t023000z\tavailable\t/],
       ['aws stepfunctions start-execution', STARTED],
-      ['aws s3api head-object', /NotFound/, { refused: true }],
+      ['aws s3api list-object-versions', /\[\s*null,\s*null\s*\]/],
       ['aws rds delete-db-snapshot', /"DBSnapshotIdentifier": "daybreak-app-20261101t023000z"/],
     ),
   },
@@ -762,7 +783,7 @@ export const STATES: readonly State[] = [
     name: 'an alarm of pulse tells where its log is',
     breaks: async () => ({}),
     commands: firstCommands(
-      /a check could not|a root manifest|a key is gone|a policy is not|a database does|a part of the tamper|no recovery point names/,
+      /a check could not|a root manifest|a policy is not|a database does|a part of the tamper|no recovery point names/,
       DONE,
     ),
   },

@@ -5,7 +5,12 @@ import { describe, expect, it } from 'vitest';
 import { idOfInstant } from '../../../functions/contracts/identifiers.ts';
 import { LEDGER_STATE_FORM } from '../../../functions/contracts/ledger.ts';
 import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
-import { headKey, ledgerEntryKey, rootManifestKey } from '../../../functions/contracts/vault-layout.ts';
+import {
+  headKey,
+  ledgerEntryKey,
+  restoreTestRecordKey,
+  rootManifestKey,
+} from '../../../functions/contracts/vault-layout.ts';
 import { signHead } from '../../../functions/evidence/sign-head.ts';
 import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-json.ts';
 import { signDocument } from '../../../functions/platform/kms.ts';
@@ -15,6 +20,8 @@ import { isKeptStateForged, isTimeToFoldAfresh } from '../../../functions/pulse/
 import { LedgerHeadInvalidError, readHeadAge } from '../../../functions/pulse/read-head-age.ts';
 import { findNotLocked } from '../../../functions/pulse/read-locks.ts';
 import { readRootManifests } from '../../../functions/pulse/read-root-manifests.ts';
+import { readTestRecords } from '../../../functions/pulse/read-test-records.ts';
+import { rotateSample } from '../../../functions/pulse/rotate-sample.ts';
 import { lose } from '../../../infra/local/s3/damage.ts';
 import { stepRuntime } from '../../fixtures/step-runtime.ts';
 import { draft, openLedger } from '../evidence/local-ledger.ts';
@@ -124,7 +131,8 @@ describe('root manifests', () => {
         }),
       ),
     );
-    const read = () => readRootManifests({ recoveryPoints, signedFrom: 1 }, deployment, clock.now());
+    const read = (doubted: ReadonlySet<string> | 'all' = new Set()) =>
+      readRootManifests({ recoveryPoints, signedFrom: 1 }, deployment, doubted, clock.now());
     return { ...runtime, write, read, recoveryPoints };
   }
 
@@ -150,7 +158,7 @@ describe('root manifests', () => {
     await client.send(new DeleteObjectCommand({ Bucket: 'vault', Key: rootManifestKey(IDS[0]) }));
     await put('vault', rootManifestKey(IDS[1]), '{}');
     await write(IDS[2], '2026-11-22T02:50:00.000Z');
-    const { altered, newest, snapshots } = await run(read);
+    const { altered, newest, snapshots } = await run(() => read());
     expect(altered.map(({ reason }) => reason.replace(/; do not.*/, ''))).toEqual([
       `${rootManifestKey(IDS[0])}: it is hidden by a delete marker`,
       `${rootManifestKey(IDS[1])}: it is not a root manifest`,
@@ -164,15 +172,15 @@ describe('root manifests', () => {
     const [, , point] = Object.values(recoveryPoints);
     if (point !== undefined) point.status = 'incomplete';
     await write(IDS[2], '2026-11-22T07:30:00.000Z');
-    const { altered, newest } = await run(read);
+    const { altered, newest } = await run(() => read());
     expect([altered, newest?.completedAt]).toEqual([[], '2026-11-22T07:30:00.000Z']);
     // One of a time that has not come would be never altered.
     await write(IDS[2], '2999-11-22T07:30:00.000Z');
-    expect((await run(read)).altered).toHaveLength(1);
+    expect((await run(() => read())).altered).toHaveLength(1);
     // A good one is superseded by none.
     if (point !== undefined) point.status = 'good';
     await write(IDS[2], '2026-11-22T07:30:00.000Z');
-    expect((await run(read)).altered).toHaveLength(1);
+    expect((await run(() => read())).altered).toHaveLength(1);
   });
 
   it('stay altered once they were found to be, also when it is the turn of another', async () => {
@@ -187,6 +195,31 @@ describe('root manifests', () => {
       }
       expect(counts).toEqual([...counts].sort());
       expect(counts.at(-1)).toBe(1);
+    });
+  });
+
+  it('that another runtime missed are read again, whatever this one saw of them', async () => {
+    const { run, read, write, requests } = await vault();
+    await run(async () => {
+      expect((await read()).altered).toEqual([]);
+      requests.length = 0;
+      await read();
+      // Neither the newest, nor the one whose turn it is.
+      const id = IDS.find(one => !requests.some(request => request.includes(one))) ?? '';
+      await write(id, '2026-11-20T02:50:00.000Z');
+      expect((await read()).altered).toEqual([]);
+      const found = await read(new Set([id]));
+      expect(found.altered.map(({ recoveryPointId }) => recoveryPointId)).toEqual([id]);
+      // What it named is known to this runtime alone.
+      expect(found.snapshots.map(one => one.id)).not.toContain(`daybreak-app-${id}`);
+      expect(found.remembered).toEqual([expect.objectContaining({ id: `daybreak-app-${id}`, recoveryPointId: id })]);
+    });
+    // Where nobody knows what was missed, everything is read.
+    await run(async () => {
+      await read();
+      requests.length = 0;
+      await read('all');
+      expect(requests.filter(request => request.startsWith('s3 GET /vault/recovery-points/'))).toHaveLength(IDS.length);
     });
   });
 
@@ -232,8 +265,8 @@ describe('root manifests', () => {
       }
       return next();
     });
-    const read = () => readRootManifests({ recoveryPoints, signedFrom: 1 }, deployment, clock.now());
-    expect((await run(read)).snapshots).toHaveLength(POINTS);
+    const read = () => readRootManifests({ recoveryPoints, signedFrom: 1 }, deployment, new Set(), clock.now());
+    expect((await run(() => read())).snapshots).toHaveLength(POINTS);
     const [few = 0, all = 0] = heap;
     // A third of a megabyte each.
     expect(all - few).toBeLessThan(2_000_000);
@@ -245,7 +278,7 @@ describe('root manifests', () => {
       if (request.path.includes(IDS[2])) throw new Error('the connection broke');
       return next();
     });
-    const { unread, altered, newest, snapshots } = await run(read);
+    const { unread, altered, newest, snapshots } = await run(() => read());
     expect(unread.map(({ recoveryPointId }) => recoveryPointId)).toEqual([IDS[2]]);
     expect([altered, newest?.recoveryPointId]).toEqual([[], IDS[1]]);
     expect(snapshots).toHaveLength(2);
@@ -261,6 +294,39 @@ it('objects that are gone, hidden or under no lock are found, and those under a 
   const keys = ['held', 'hidden', 'free', 'never-there'];
   const found = await run(() => findNotLocked('vault', keys, clock.now()));
   expect(found).toEqual({ gone: ['hidden', 'never-there'], notLocked: ['free'] });
+});
+
+it('the record of a restore test that another runtime missed is read again, whatever this one saw of it', async () => {
+  const { run, put, remove, deployment, clock } = stepRuntime();
+  const ids = ['20261101t023000z', '20261102t023000z', '20261103t023000z'];
+  const restoreTests: LedgerProjection['restoreTests'] = {};
+  for (const [index, restoreTestId] of ids.entries()) {
+    const said = { restoreTestId, recoveryPointId: null, verdict: 'passed' as const };
+    const record = canonicalJson(said);
+    await put('evidence', restoreTestRecordKey(restoreTestId), record);
+    const recordedAt = '2026-11-03T03:00:00.000Z';
+    restoreTests[restoreTestId] = { ...said, sequence: index + 1, recordedAt, recordSha256: sha256Hex(record) };
+  }
+  const read = async (doubted: ReadonlySet<string> | 'all') => {
+    const found = await readTestRecords({ restoreTests, signedFrom: 1 }, deployment, doubted, clock.now());
+    return found.altered.map(({ restoreTestId, how }) => `${restoreTestId} ${how}`);
+  };
+  await run(async () => {
+    expect(await read(new Set())).toEqual([]);
+    // Neither the newest, nor the one whose turn it is.
+    const turn = rotateSample(ids, 1, clock.now());
+    const id = ids.slice(0, -1).find(one => !turn.includes(one)) ?? '';
+    await remove('evidence', restoreTestRecordKey(id));
+    expect(await read(new Set())).toEqual([]);
+    expect(await read(new Set([id]))).toEqual([`${id} gone`]);
+  });
+  await run(async () => {
+    const lost = await read(new Set());
+    await remove('evidence', restoreTestRecordKey(ids[0] ?? ''));
+    await remove('evidence', restoreTestRecordKey(ids[1] ?? ''));
+    // Where nobody knows what was missed, everything is read.
+    expect([lost.length, (await read('all')).length]).toEqual([1, 2]);
+  });
 });
 
 describe('the kept state of the ledger', () => {

@@ -1,4 +1,4 @@
-import { PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3';
+import { PutBucketVersioningCommand } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
 import type { RegisterContent } from '../../../functions/contracts/register.ts';
 import { registerEntryKey } from '../../../functions/contracts/vault-layout.ts';
@@ -108,7 +108,7 @@ describe('whoever is stopped on the way', () => {
 it('records no version of a bucket that keeps none', async () => {
   const own = await openSchool();
   const bucket = { Bucket: 'register', VersioningConfiguration: { Status: 'Suspended' } } as const;
-  await new S3Client(own.clientConfiguration).send(new PutBucketVersioningCommand(bucket));
+  await own.client.send(new PutBucketVersioningCommand(bucket));
   await expect(own.change(own.head, { email: 'new@oakfield.example' })).rejects.toThrow('keeps no versions');
   expect(await recordedKinds(own)).toHaveLength(2);
 });

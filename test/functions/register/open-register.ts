@@ -4,10 +4,10 @@ import type { RegisterContent } from '../../../functions/contracts/register.ts';
 import { registerEntryKey } from '../../../functions/contracts/vault-layout.ts';
 import { append } from '../../../functions/evidence/append.ts';
 import { describeDecision } from '../../../functions/evidence/describe-decision.ts';
-import { assessRegister } from '../../../functions/pulse/assess-register.ts';
 import { readLedgerState } from '../../../functions/platform/ledger.ts';
-import { listVersions } from '../../../functions/platform/s3-listing.ts';
 import { currentRuntime, withRuntime } from '../../../functions/platform/runtime.ts';
+import { listVersions } from '../../../functions/platform/s3-listing.ts';
+import { assessRegister } from '../../../functions/pulse/assess-register.ts';
 import { contactsOf, findingsOf, type Register } from '../../../functions/register/judge-register.ts';
 import {
   addEntry,

@@ -1,7 +1,16 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DescribeKeyCommand, DisableKeyCommand, EnableKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import {
+  CreateKeyCommand,
+  DescribeKeyCommand,
+  DisableKeyCommand,
+  EnableKeyCommand,
+  GetKeyPolicyCommand,
+  KMSClient,
+  PutKeyPolicyCommand,
+  UpdateAliasCommand,
+} from '@aws-sdk/client-kms';
 import {
   DeleteDBSnapshotCommand,
   ModifyDBParameterGroupCommand,
@@ -19,6 +28,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { Deployment } from '../../../functions/contracts/configuration.ts';
 import type { Decision } from '../../../functions/contracts/decisions.ts';
 import type { LedgerDraft } from '../../../functions/contracts/ledger.ts';
+import { KEY_ALIASES } from '../../../functions/contracts/policies.ts';
 import { FoundWrong, type PULSE_METRICS } from '../../../functions/contracts/pulse.ts';
 import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
 import {
@@ -33,11 +43,13 @@ import {
 } from '../../../functions/contracts/vault-layout.ts';
 import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-json.ts';
 import { systemClock } from '../../../functions/platform/clock.ts';
+import { judgeLook } from '../../../functions/platform/found-wrong.ts';
 import { signDocument } from '../../../functions/platform/kms.ts';
 import { withRuntime } from '../../../functions/platform/runtime.ts';
 import { NOTHING_WRONG } from '../../../functions/pulse/found-wrong.ts';
 import { roleArn, type Step, stepName } from '../../../infra/access/role-names.ts';
 import { createApp } from '../../../infra/app.ts';
+import { EXIT } from '../../../infra/command-line/failure.ts';
 import { readConfiguration } from '../../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../../infra/config/example.ts';
 import { LocalClock } from '../../../infra/local/clock.ts';
@@ -47,6 +59,7 @@ import { localConfiguration } from '../../../infra/local/cloudformation/local-co
 import type { InstanceRecord } from '../../../infra/local/rds/records.ts';
 import { lose } from '../../../infra/local/s3/damage.ts';
 import { alarmsOf } from '../../../infra/monitoring/alarms.ts';
+import { answerLosses } from '../../../runbooks/cli/loss.ts';
 import { recordDecision } from '../../../runbooks/cli/record-decision.ts';
 import { snapshotRecord } from '../../fixtures/snapshot-record.ts';
 
@@ -107,6 +120,9 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
   const append = (draft: Partial<LedgerDraft> & Pick<LedgerDraft, 'kind' | 'eventId'>) =>
     invoke('evidence/append-entry', { draft: { actor: 'test', subject: 'test', body: {}, ...draft } });
   let seen = 0;
+  const pointsOf = (metric: keyof typeof PULSE_METRICS) =>
+    cloud.metrics.listMetrics().find(one => one.name === metric && one.dimensions.Workflow === 'pulse')?.values ?? [];
+  const valuesOf = (metric: keyof typeof PULSE_METRICS) => pointsOf(metric).map(({ value }) => value);
   return {
     cloud,
     clock,
@@ -145,11 +161,32 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
           ({ at, state: is, alarm, notified }) =>
             `${at.toISOString().slice(8, 16)} ${is} ${alarm.replace(/^daybreak-/, '')} → ${notified.map(topic => topic.replace(/.*:daybreak-/, '')).join(', ')}`,
         ),
-    lastValue: (metric: keyof typeof PULSE_METRICS) =>
-      cloud.metrics
-        .listMetrics()
-        .find(one => one.name === metric && one.dimensions.Workflow === 'pulse')
-        ?.values.at(-1)?.value,
+    lastValue: (metric: keyof typeof PULSE_METRICS) => valuesOf(metric).at(-1),
+    valuesOf,
+    /** The hour and minute of a metric's last value. */
+    lastAt: (metric: keyof typeof PULSE_METRICS) => pointsOf(metric).at(-1)?.timestamp.toISOString().slice(11, 16),
+    /** Has pulse's next run begin with nothing in memory. */
+    coldStart: () => {
+      const pulse = stepName('pulse/read-back');
+      cloud.lambda.limitTime(pulse, cloud.lambda.limitTime(pulse, 1));
+    },
+    /** What the last pulse left for the next. */
+    left: async (): Promise<FoundWrong> => {
+      const { Body } = await s3.send(new GetObjectCommand({ Bucket: deployment.workBucket, Key: FOUND_WRONG_KEY }));
+      return FoundWrong.parse(JSON.parse((await Body?.transformToString()) ?? ''));
+    },
+    /** Records a decision, as `daybreak loss accept` does it. */
+    say: (decision: Decision) =>
+      withRuntime(
+        {
+          environment: {},
+          clock: systemClock,
+          clientConfiguration: cloud.clientConfiguration(cloud.root),
+          writeLine: () => undefined,
+          instances: new Map(),
+        },
+        () => recordDecision({ region: 'eu-west-2', accountId: account }, decision),
+      ),
     /** What a daily backup of one school leaves behind: its key, an object, the manifests, the entry. */
     backUp: async (recoveryPointId: string, objects: 'written' | 'adopted' = 'written') => {
       const takenAt = takenAtOf(recoveryPointId);
@@ -278,6 +315,10 @@ function rootManifest(recoveryPointId: string, takenAt: string, kmsKeyArn: strin
 const keyOf = async (keys: KMSClient, alias: string) =>
   (await keys.send(new DescribeKeyCommand({ KeyId: alias }))).KeyMetadata?.Arn;
 
+const OPEN_POLICY = JSON.stringify({
+  Version: '2012-10-17',
+  Statement: [{ Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${account}:root` }, Action: 'kms:*', Resource: '*' }],
+});
 const FIRST = '20261122t023000z';
 const OF_PULSE = [...alarmsOf(readConfiguration(exampleConfiguration)).map(({ id }) => id), 'pager'];
 const UNSAFE_WITHOUT_A_BACKUP = ['no-good-recovery-point', 'no-passed-restore-test', 'ledger-unsigned', 'pager'];
@@ -465,31 +506,15 @@ describe('pulse and its alarms, as time passes', () => {
 
   it('counts an accepted loss no more, takes nothing for good by it, and sounds for the next one', async () => {
     const [second, third] = ['20261122t033000z', '20261122t073000z'];
-    const { until, backUp, test, cloud, deployment, invoke, rds, s3, as, keys, lastValue } = await deploy('accepted', [
-      FIRST,
-      second,
-      third,
-    ]);
+    const { until, backUp, test, cloud, deployment, invoke, rds, as, keys, say, left, lastValue } = await deploy(
+      'accepted',
+      [FIRST, second, third],
+    );
     await backUp(FIRST);
     await backUp(second);
     await test('20261122t080000z', 'passed');
     await until('2026-11-22T08:16:00Z');
-    const left = async (): Promise<FoundWrong> => {
-      const { Body } = await s3.send(new GetObjectCommand({ Bucket: deployment.workBucket, Key: FOUND_WRONG_KEY }));
-      return JSON.parse((await Body?.transformToString()) ?? '');
-    };
     const lost = async () => (await left()).lost;
-    const say = (decision: Decision) =>
-      withRuntime(
-        {
-          environment: {},
-          clock: systemClock,
-          clientConfiguration: cloud.clientConfiguration(cloud.root),
-          writeLine: () => undefined,
-          instances: new Map(),
-        },
-        () => recordDecision({ region: 'eu-west-2', accountId: account }, decision),
-      );
     // As `daybreak loss accept` does it.
     const decide = (loss: string) =>
       say({ kind: 'loss.accepted', loss, reason: 'mistake', reference: 'INC-42', by: 'staff-7' });
@@ -591,11 +616,7 @@ describe('pulse and its alarms, as time passes', () => {
   });
 
   it('leaves word of when it looked, and of what it could not look for, and writes anew what is no list of its own', async () => {
-    const { until, backUp, cloud, deployment, s3, as, rds } = await deploy('looked', [FIRST]);
-    const left = async (): Promise<FoundWrong> => {
-      const { Body } = await s3.send(new GetObjectCommand({ Bucket: deployment.workBucket, Key: FOUND_WRONG_KEY }));
-      return FoundWrong.parse(JSON.parse((await Body?.transformToString()) ?? ''));
-    };
+    const { until, backUp, cloud, deployment, as, rds, left } = await deploy('looked', [FIRST]);
     await backUp(FIRST);
     await until('2026-11-22T08:16:00Z');
     expect(await left()).toEqual({ ...NOTHING_WRONG, lookedAt: '2026-11-22T08:15:00.000Z' });
@@ -688,7 +709,7 @@ describe('pulse and its alarms, as time passes', () => {
     await cloud.close();
   });
 
-  it('sends a heartbeat whatever it found, and counts one that fails as a check, without telling its address', async () => {
+  it('sends a heartbeat whatever it found of backups, and counts one that fails as a check, without telling its address', async () => {
     const { until, cloud, lastValue } = await deploy('heartbeat', []);
     const pulse = stepName('pulse/read-back');
     expect(cloud.lambda.environmentOf(pulse).DAYBREAK_HEARTBEAT_URL).toBe(HEARTBEAT_URL);
@@ -703,6 +724,160 @@ describe('pulse and its alarms, as time passes', () => {
     const lines = cloud.lambda.linesOf(pulse);
     expect(lines.filter(line => line.includes('"check":"heartbeat"'))).toHaveLength(1);
     expect(lines.filter(line => line.includes(HEARTBEAT_URL))).toEqual([]);
+    await cloud.close();
+  });
+
+  it('does not forget, after a cold start, what a root manifest named that is gone, until that is accepted', async () => {
+    const second = '20261122t073000z';
+    const { until, backUp, cloud, deployment, rds, say, left, coldStart, lastValue, lastAt } = await deploy('unnamed', [
+      FIRST,
+      second,
+    ]);
+    await backUp(FIRST);
+    await backUp(second);
+    await until('2026-11-22T08:16:00Z');
+    const snapshot = vaultSnapshotId(FIRST, 'app');
+    await rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: snapshot }));
+    await until('2026-11-22T08:31:00Z');
+    expect([lastValue('SnapshotsMissing'), lastAt('OldestUnprovedSnapshotAge')]).toEqual([1, '08:30']);
+
+    for (const id of [FIRST, second]) lose(cloud.s3, deployment.vaultBucket, rootManifestKey(id));
+    const share = { DBSnapshotIdentifier: vaultSnapshotId(second, 'app'), AttributeName: 'restore' };
+    await rds.send(new ModifyDBSnapshotAttributeCommand({ ...share, ValuesToAdd: ['999988887777'] }));
+    coldStart();
+    await until('2026-11-22T08:46:00Z');
+    const gone = [FIRST, second].map(id => `root-manifest-gone/${id}/20261122t084500z`);
+    const snapshotKinds = ['snapshot-missing', 'snapshot-replaced', 'snapshot-unavailable'];
+    expect(await left()).toMatchObject({
+      lost: [...gone, `snapshot-missing/${snapshot}`],
+      notLookedFor: [...snapshotKinds, 'object-gone'],
+    });
+    expect(answerLosses(judgeLook(await left(), cloud.clock.now())).exitCode).toBe(EXIT.unreachable);
+    expect([lastValue('SnapshotsMissing'), lastValue('SnapshotsShared'), lastAt('SnapshotsMissing')]).toEqual([
+      1,
+      1,
+      '08:45',
+    ]);
+    // Of a snapshot whose manifest is gone nobody says that no recovery point names it.
+    expect(lastAt('OldestUnprovedSnapshotAge')).toBe('08:30');
+
+    // What is accepted is no question any more; what it named, and was missed before, is accepted by its own name or not.
+    const accept = (loss: string) =>
+      say({ kind: 'loss.accepted', loss, reason: 'mistake', reference: 'INC-42', by: 'staff-7' });
+    expect(await accept(`snapshot-missing/${snapshot}`)).toMatchObject({ errorName: 'LossNotFoundError' });
+    for (const loss of gone) expect(await accept(loss)).toEqual({ sequence: expect.any(Number) });
+    await until('2026-11-22T09:01:00Z');
+    expect(await left()).toMatchObject({
+      lost: [`snapshot-missing/${snapshot}`],
+      explained: gone,
+      notLookedFor: ['object-gone'],
+    });
+    expect([lastValue('SnapshotsMissing'), lastAt('OldestUnprovedSnapshotAge')]).toEqual([1, '09:00']);
+    expect(await accept(`snapshot-missing/${snapshot}`)).toEqual({ sequence: expect.any(Number) });
+    await until('2026-11-22T09:16:00Z');
+    expect([lastValue('SnapshotsMissing'), (await left()).lost]).toEqual([0, []]);
+    await cloud.close();
+  });
+
+  it('tells of a lost record in each of its runtimes, once one of them has missed it', async () => {
+    const { until, test, cloud, deployment, valuesOf } = await deploy('runtimes', []);
+    const ids = ['20261122t080000z', '20261122t080100z', '20261122t080200z'];
+    for (const id of ids) await test(id, 'passed');
+    const pulse = () => cloud.lambda.invoke(stepName('pulse/read-back'), {}, cloud.root);
+    // Two at the same time are two runtimes, and both have seen it.
+    await Promise.all([pulse(), pulse()]);
+    expect(valuesOf('LedgerBroken').slice(-2)).toEqual([0, 0]);
+    lose(cloud.s3, deployment.evidenceBucket, restoreTestRecordKey(ids[0] ?? ''));
+    const next = () => until(new Date(cloud.clock.now().getTime() + 15 * MINUTE_MS).toISOString());
+    for (let turn = 1; turn <= ids.length && valuesOf('LedgerBroken').at(-1) === 0; turn++) await next();
+    // It is the turn of another record.
+    await next();
+    await Promise.all([pulse(), pulse()]);
+    expect(valuesOf('LedgerBroken').slice(-3)).toEqual([1, 1, 1]);
+    await cloud.close();
+  });
+
+  it('watches the keys of logs, of the trail and of notices, and is silent outside where alarms may reach nobody', async () => {
+    const { until, cloud, keys, lastValue, deployment, left, as } = await deploy('own-keys', []);
+    const sent = vi.spyOn(globalThis, 'fetch').mockImplementation(async () => new Response('OK'));
+    const heartbeats = () => {
+      const count = sent.mock.calls.length;
+      sent.mockClear();
+      return count;
+    };
+    const said = (message: string) => {
+      const lines = cloud.lambda.linesOf(stepName('pulse/read-back')).map(line => JSON.parse(line));
+      return lines.filter(line => line.message === message && line.level !== 'info');
+    };
+    const next = () => until(new Date(cloud.clock.now().getTime() + 15 * MINUTE_MS).toISOString());
+    await until('2026-11-22T08:16:00Z');
+    expect([lastValue('KeysUnusable'), lastValue('PoliciesBehind'), heartbeats()]).toEqual([0, 0, 1]);
+    const arns = new Map<string, string>();
+    for (const name of ['log-key', 'trail-key', 'notice-key', 'ledger-key'] as const) {
+      arns.set(name, (await keyOf(keys, KEY_ALIASES[name])) ?? '');
+    }
+    const disable = (name: string) => keys.send(new DisableKeyCommand({ KeyId: arns.get(name) }));
+    const enable = (name: string) => keys.send(new EnableKeyCommand({ KeyId: arns.get(name) }));
+
+    await disable('log-key');
+    await disable('trail-key');
+    await next();
+    expect([lastValue('KeysUnusable'), heartbeats()]).toEqual([2, 1]);
+    await enable('log-key');
+    await enable('trail-key');
+    await disable('notice-key');
+    await next();
+    expect([lastValue('KeysUnusable'), lastValue('PulseChecksFailed'), heartbeats()]).toEqual([1, 0, 0]);
+    expect(said('no heartbeat is sent, because alarms may reach nobody')).toHaveLength(1);
+    await enable('notice-key');
+    await next();
+    expect([lastValue('KeysUnusable'), heartbeats()]).toEqual([0, 1]);
+
+    // One that CloudWatch may not use is as good as none, whether pulse may read that or not.
+    const { Policy = '' } = await keys.send(new GetKeyPolicyCommand({ KeyId: arns.get('notice-key') }));
+    const policy: { Statement: { Sid: string; Action: string | string[] }[] } = JSON.parse(Policy);
+    const put = (Statement: object[]) =>
+      keys.send(
+        new PutKeyPolicyCommand({ KeyId: arns.get('notice-key'), Policy: JSON.stringify({ ...policy, Statement }) }),
+      );
+    await put(policy.Statement.filter(({ Sid }) => Sid !== 'AlarmsEncryptNotices'));
+    await next();
+    expect([lastValue('KeysUnusable'), lastValue('PoliciesBehind'), heartbeats()]).toEqual([0, 1, 0]);
+    const refused = {
+      Effect: 'Deny',
+      Principal: { AWS: roleArn(account, stepName('pulse/read-back')) },
+      Resource: '*',
+    };
+    await put([...policy.Statement, { ...refused, Sid: 'Hidden', Action: 'kms:GetKeyPolicy' }]);
+    const remembered = { ...(await left()), policiesBehind: ['s-1'] };
+    await as('pulse/read-back').send(
+      new PutObjectCommand({ Bucket: deployment.workBucket, Key: FOUND_WRONG_KEY, Body: JSON.stringify(remembered) }),
+    );
+    await next();
+    expect([lastValue('PulseChecksFailed'), heartbeats()]).toEqual([1, 0]);
+    // What could not all be read forgets nothing.
+    expect((await left()).policiesBehind).toEqual(['s-1']);
+    await put([...policy.Statement, { ...refused, Sid: 'Hidden', Action: 'kms:DescribeKey' }]);
+    await next();
+    expect([lastValue('KeysUnusable'), heartbeats()]).toEqual([1, 0]);
+    await put(policy.Statement);
+    await next();
+    expect([lastValue('KeysUnusable'), lastValue('PoliciesBehind'), heartbeats()]).toEqual([0, 0, 1]);
+
+    // Whoever moves an alias to a sound key hides nothing of the one that it stood for.
+    const { KeyMetadata: other } = await keys.send(
+      new CreateKeyCommand({ KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' }),
+    );
+    const needed = await keys.send(new GetKeyPolicyCommand({ KeyId: arns.get('ledger-key') }));
+    await keys.send(new PutKeyPolicyCommand({ KeyId: other?.KeyId, Policy: needed.Policy }));
+    await keys.send(new PutKeyPolicyCommand({ KeyId: arns.get('ledger-key'), Policy: OPEN_POLICY }));
+    await keys.send(new UpdateAliasCommand({ AliasName: KEY_ALIASES['ledger-key'], TargetKeyId: other?.KeyId }));
+    await next();
+    expect([lastValue('KeysUnusable'), lastValue('PoliciesBehind')]).toEqual([1, 1]);
+    expect(said('a key is not as it should be').at(-1)).toMatchObject({
+      key: KEY_ALIASES['ledger-key'],
+      reason: `it is the alias of another key than ${deployment.ledgerKeyArn}`,
+    });
     await cloud.close();
   });
 
