@@ -92,7 +92,8 @@ export async function changeEntry(
   if (isThere && current.versionId === previous.latest.versionId) {
     throw new EntryNotAsAskedError(`${id} says that already: nothing to change`);
   }
-  const versionId = requireVersion(isThere ? current : await write(place, id, bytes, current?.eTag));
+  // Written anew though they may lie there: as a version that no earlier entry of the ledger can have named.
+  const versionId = requireVersion(await write(place, id, bytes, current?.eTag));
   await record({ kind: 'register.put-back', entry: id, sha256, versionId, by });
   return readBack(place, id, { sha256, versionId });
 }
