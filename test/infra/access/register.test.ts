@@ -19,6 +19,7 @@ import { type RegisterPlace, readRegister, writeDocument } from '../../../functi
 import { operatorPolicy } from '../../../infra/access/operator-policy.ts';
 import { registrarPolicy } from '../../../infra/access/registrar-policy.ts';
 import { responderPolicy } from '../../../infra/access/responder-policy.ts';
+import { roleArn, stepName } from '../../../infra/access/role-names.ts';
 import { readConfiguration } from '../../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../../infra/config/example.ts';
 import type { Principal } from '../../../infra/local/service.ts';
@@ -224,6 +225,21 @@ describe('the bucket and the key of the register', () => {
     expect(await decrypt(operator, {})).not.toBe(ALLOWED);
     const elsewhere = { ...context, 'kms:EncryptionContext:aws:s3:arn': 'arn:aws:s3:::elsewhere/entries/a' };
     expect(await decrypt(comingRole('register-step-to-come'), elsewhere)).toBe(RESOURCE_SILENT);
+  });
+
+  it('tell no function what lies there but pulse, which sees versions and no words', async () => {
+    const pulse = roleArn(account, stepName('pulse/read-back'));
+    const list = (principal: Principal) =>
+      attempt(() => attacked.s3(principal).send(new ListObjectVersionsCommand({ Bucket })));
+    const read = (principal: Principal) =>
+      attempt(() => attacked.s3(principal).send(new GetObjectCommand({ Bucket, Key: registerEntryKey(contact) })));
+    const listing: string[] = [];
+    await ofAllRoles(async principal => {
+      if (principal.kind === 'role' && (await list(principal)) === ALLOWED) listing.push(principal.arn);
+      return '';
+    });
+    expect(listing).toEqual([pulse]);
+    expect(await ofAllRoles(read)).toEqual([NOT_ALLOWED]);
   });
 
   it('refuse what is written or deleted without having been read, copied, or put under another key', async () => {
