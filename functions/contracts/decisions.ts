@@ -81,9 +81,19 @@ const EndedUpgrade = Upgrade.extend({
  * recording sees their salted hash alone.
  */
 const RegisterAct = z.strictObject({ entry: RegisterEntryId, by: OpaqueId });
-const ChangedEntry = RegisterAct.extend({
+/** S3 names versions in 1,024 bytes at most. `null`: the bucket keeps none. https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html */
+const VersionId = z
+  .string()
+  .max(1024)
+  .regex(/^(?!null$)[A-Za-z0-9._-]+$/);
+/** Where words lie, so that a listing tells whether they still do. */
+const LyingWords = {
   /** SHA-256 of the document, salt and all. */
   sha256: Sha256,
+  versionId: VersionId,
+};
+const ChangedEntry = RegisterAct.extend({
+  ...LyingWords,
   /** Of the newest one that the ledger held when this one was written; null for a new entry. Another one came first otherwise. */
   previousSha256: Sha256.nullable(),
 });
@@ -92,6 +102,8 @@ const ConfirmedEntry = RegisterAct.extend({
   /** When somebody asked whether it is still right: it may be confirmed again, by the same person too. */
   on: z.iso.date(),
 });
+/** The words that were recorded lie in the bucket as another version than before: somebody wrote over them, or hid them. */
+const PutBackEntry = RegisterAct.extend(LyingWords);
 const RemovedEntry = RegisterAct.extend({ previousSha256: Sha256 });
 
 /** What a person has recorded. Each kind of it is one of the ledger's. */
@@ -102,6 +114,7 @@ export const Decision = z.discriminatedUnion('kind', [
   EndedUpgrade.extend({ kind: z.literal('policies.upgraded') }),
   ChangedEntry.extend({ kind: z.literal('register.changed') }),
   ConfirmedEntry.extend({ kind: z.literal('register.confirmed') }),
+  PutBackEntry.extend({ kind: z.literal('register.put-back') }),
   RemovedEntry.extend({ kind: z.literal('register.removed') }),
 ]);
 export type Decision = z.infer<typeof Decision>;

@@ -20,6 +20,7 @@ export const LedgerKind = z.enum([
   'loss.acceptance-withdrawn',
   'register.changed',
   'register.confirmed',
+  'register.put-back',
   'register.removed',
 ]);
 export type LedgerKind = z.infer<typeof LedgerKind>;

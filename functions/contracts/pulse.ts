@@ -81,6 +81,10 @@ export const PULSE_METRICS = {
   KeysUnusable: 'Count',
   /** Policies of keys and buckets, tenants' of the sample among them, that are not what this release needs. */
   PoliciesBehind: 'Count',
+  /** Entries of the register that do not lie as the ledger recorded them, and what lies there that it did not. */
+  RegisterEntriesAltered: 'Count',
+  /** Contacts of the register that nobody confirmed for twelve months. */
+  ContactsNotConfirmed: 'Count',
   /** Objects of the sample that are gone, or that no lock holds. */
   ObjectsNotLocked: 'Count',
   /** Protected instances that do not force TLS 1.2 or newer, or of which it is not certain. */

@@ -105,6 +105,9 @@ export const kindOfEntry = (id: RegisterEntryId): RegisterKind => id.slice(0, id
 /** What changed words wait before they count: what decides for a controller. A person's name and a text decide nothing. */
 export const COOLED_KINDS: readonly RegisterKind[] = ['controller', 'tenant', 'contact'];
 
+/** A contact is to be confirmed within twelve months, one of them leap. */
+export const CONFIRMED_WITHIN_MS = 366 * 24 * 60 * 60 * 1000;
+
 /** `entries/<id>.json` of the register's bucket: canonical JSON, whose SHA-256 the ledger holds. */
 export const RegisterDocument = z.strictObject({
   version: z.literal(1),

@@ -1,4 +1,5 @@
 /** Where everything lies in the four buckets. Every key is built here, and nowhere else. */
+import { RegisterEntryId } from './identifiers.ts';
 import { LEDGER_STATE_FORM } from './ledger.ts';
 import { FOUND_WRONG_FORM } from './pulse.ts';
 
@@ -58,6 +59,12 @@ export const restoreTestRecordKey = (restoreTestId: string): string => `restore-
 /** In the register's bucket. */
 export const REGISTER_PREFIX = 'entries/';
 export const registerEntryKey = (entry: string): string => `${REGISTER_PREFIX}${entry}.json`;
+
+/** The entry that lies under a key of the register's bucket; undefined where none may. */
+export function entryOfRegisterKey(key: string): RegisterEntryId | undefined {
+  const { data } = RegisterEntryId.safeParse(key.slice(REGISTER_PREFIX.length, -'.json'.length));
+  return data !== undefined && registerEntryKey(data) === key ? data : undefined;
+}
 
 /** In the work bucket. */
 /** The cached fold of the ledger. Its name changes with its form, so that a new release never reads an old one. */

@@ -32,6 +32,7 @@ export function describeDecision(
   switch (decision.kind) {
     case 'register.changed':
     case 'register.confirmed':
+    case 'register.put-back':
     case 'register.removed': {
       const { kind, entry, by, ...said } = decision;
       const waits = COOLED_KINDS.includes(kindOfEntry(entry)) ? coolingOffDays : 0;

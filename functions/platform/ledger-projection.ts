@@ -58,6 +58,8 @@ const RecordedLoss = AcceptedLoss.omit({ loss: true }).extend({
 /** Words of an entry of the register, by their salted hash. */
 const RecordedWords = z.strictObject({
   sha256: Sha256,
+  /** Of the version as which they lie in the register's bucket. */
+  versionId: z.string(),
   recordedAt: InstantText,
   sequence: z.int(),
   countsFrom: InstantText,
@@ -138,10 +140,12 @@ const RestoreTestCompleted = z.looseObject({
 
 const RegisterChanged = z.looseObject({
   sha256: Sha256,
+  versionId: z.string().max(1024),
   previousSha256: Sha256.nullable(),
   coolingOffDays: z.int().min(0).max(3650),
 });
 const RegisterConfirmed = z.looseObject({ sha256: Sha256 });
+const RegisterPutBack = z.looseObject({ sha256: Sha256, versionId: z.string().max(1024) });
 const RegisterRemoved = z.looseObject({ previousSha256: Sha256 });
 
 /**
@@ -184,6 +188,7 @@ export function fold(state: LedgerProjection, entry: StoredLedgerEntry, entrySha
       return foldWithdrawal(next, entry);
     case 'register.changed':
     case 'register.confirmed':
+    case 'register.put-back':
     case 'register.removed':
       return foldRegister(next, entry);
     case 'backup.failed':
@@ -269,6 +274,12 @@ function foldRegister(state: LedgerProjection, entry: StoredLedgerEntry): Ledger
     if (body === undefined) return notUnderstood(state, entry);
     return known?.latest.sha256 === body.sha256 ? become({ ...known, confirmedAt: recordedAt }) : state;
   }
+  if (entry.kind === 'register.put-back') {
+    const { data: body } = RegisterPutBack.safeParse(entry.body);
+    if (body === undefined) return notUnderstood(state, entry);
+    if (known?.latest.sha256 !== body.sha256) return state;
+    return become({ ...known, latest: { ...known.latest, versionId: body.versionId } });
+  }
   if (entry.kind === 'register.removed') {
     const { data: body } = RegisterRemoved.safeParse(entry.body);
     if (body === undefined) return notUnderstood(state, entry);
@@ -281,7 +292,7 @@ function foldRegister(state: LedgerProjection, entry: StoredLedgerEntry): Ledger
   if ((known?.latest.sha256 ?? null) !== body.previousSha256) return state;
   const countsFrom = addMs(parseInstant(recordedAt), body.coolingOffDays * DAY_MS).toISOString();
   return become({
-    latest: { sha256: body.sha256, recordedAt, sequence, countsFrom },
+    latest: { sha256: body.sha256, versionId: body.versionId, recordedAt, sequence, countsFrom },
     before: known === undefined ? null : known.latest.countsFrom <= recordedAt ? known.latest : known.before,
     confirmedAt: recordedAt,
   });

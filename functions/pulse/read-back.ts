@@ -1,3 +1,4 @@
+import type { Deployment } from '../contracts/configuration.ts';
 import { idOfInstant } from '../contracts/identifiers.ts';
 import {
   CONTENT_LENGTH,
@@ -32,6 +33,7 @@ import { sendHeartbeat } from '../platform/heartbeat.ts';
 import { countKeys, KeyAccessDeniedError } from '../platform/kms.ts';
 import { readLedgerState } from '../platform/ledger.ts';
 import { LedgerBrokenError } from '../platform/ledger-entry.ts';
+import type { LedgerProjection } from '../platform/ledger-projection.ts';
 import { log } from '../platform/log.ts';
 import { publishMetrics } from '../platform/metrics.ts';
 import {
@@ -42,10 +44,12 @@ import {
   tagOf,
   takenAt,
 } from '../platform/rds.ts';
+import { listVersions } from '../platform/s3-listing.ts';
 import { madeAt } from '../platform/scheduled-instant.ts';
 import { isScheduleEnabled } from '../platform/scheduler.ts';
 import { assessLedger } from './assess-ledger.ts';
 import { assessQuotas, type Quota } from './assess-quotas.ts';
+import { assessRegister, contactsNotConfirmed } from './assess-register.ts';
 import { assessSnapshots, findUnproved, lostSnapshots, snapshotsWith } from './assess-snapshots.ts';
 import { isKeptStateForged, isTimeToFoldAfresh } from './check-kept-state.ts';
 import { NOTHING_WRONG, writeFoundWrong } from './found-wrong.ts';
@@ -67,6 +71,8 @@ const KEYS_AT_ONCE = 10;
 /** https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html */
 const KEYS_ALLOWED = 100_000;
 const SHARES_READ_AT_ONCE = 8;
+/** Where a bucket was emptied, its first entries tell as much as all. */
+const ENTRIES_NAMED = 100;
 
 /**
  * Folds the ledger, reads AWS back, and publishes ages and counts: so that the story cannot stay green while a snapshot is
@@ -230,6 +236,7 @@ export const handler = step({
         for (const key of wrongVaultKeys) log('error', 'a vault object is gone or not locked', { key });
         return { ObjectsNotLocked: countOfStanding + notLocked.length };
       }),
+      check('register', async () => readRegister(await ledger, deployment, now)),
       check('tls', () => readTls(configuration)),
       check('schedules', readSchedules),
       check('tamper-watch', () => readTamperWatch(deployment)),
@@ -409,6 +416,22 @@ async function readSnapshots(
     SnapshotsMissing: await count('snapshot-missing'),
     SnapshotsAltered: await count('snapshot-replaced', 'snapshot-unavailable'),
     SnapshotsShared: snapshotsWith(problems, 'shared').length + sharedBeside.length,
+  };
+}
+
+/** The bucket is listed after the ledger was read: what is recorded meanwhile lies there since a moment ago. */
+async function readRegister(
+  { register }: LedgerProjection,
+  { registerBucket }: Deployment,
+  now: Date,
+): Promise<PulseValues> {
+  const problems = assessRegister(register, await Array.fromAsync(listVersions(registerBucket, '')), now);
+  for (const { entry, problem } of problems.slice(0, ENTRIES_NAMED)) {
+    log('error', 'an entry of the register does not lie as it was recorded', { entry, problem });
+  }
+  return {
+    RegisterEntriesAltered: problems.length,
+    ContactsNotConfirmed: contactsNotConfirmed(register, now).length,
   };
 }
 

@@ -1,5 +1,11 @@
 import type { RegisterEntryId } from '../contracts/identifiers.ts';
-import { kindOfEntry, type Power, type RegisterContent, type RegisterKind } from '../contracts/register.ts';
+import {
+  CONFIRMED_WITHIN_MS,
+  kindOfEntry,
+  type Power,
+  type RegisterContent,
+  type RegisterKind,
+} from '../contracts/register.ts';
 import { addMs, parseInstant } from '../platform/clock.ts';
 import type { RecordedEntry } from '../platform/ledger-projection.ts';
 
@@ -28,9 +34,6 @@ export const FINDINGS = {
   'without-controller': 'its controller is not in the register',
 } as const;
 export type Finding = keyof typeof FINDINGS;
-
-/** Twelve months, one of them leap. */
-const CONFIRMED_WITHIN_MS = 366 * 24 * 60 * 60 * 1000;
 
 /** Whether the newest words of an entry still wait to count. */
 export function waits({ recorded }: Pick<ReadEntry, 'recorded'>, now: Date): boolean {
@@ -84,7 +87,6 @@ export function findingsOf(entry: ReadEntry, register: Register, now: Date): Fin
   const { recorded, latest, before, lies } = entry;
   if (recorded === undefined) return lies === 'nothing' ? [] : ['left'];
   const isGone = latest === undefined || (waits(entry, now) && recorded.before !== null && before === undefined);
-  const kind = kindOfEntry(entry.id);
   const isOld = now.getTime() > addMs(parseInstant(recorded.confirmedAt), CONFIRMED_WITHIN_MS).getTime();
   // The newest words say whose it is going to be; what counts until then may say another.
   const controllers = [latest, countingOf(entry, now)].flatMap(content =>
@@ -92,7 +94,7 @@ export function findingsOf(entry: ReadEntry, register: Register, now: Date): Fin
   );
   return [
     ...(isGone ? (['gone'] as const) : lies === 'as recorded' ? [] : (['altered'] as const)),
-    ...(kind === 'contact' && isOld ? (['not-confirmed'] as const) : []),
+    ...(kindOfEntry(entry.id) === 'contact' && isOld ? (['not-confirmed'] as const) : []),
     ...(controllers.some(id => register.get(id)?.recorded === undefined) ? (['without-controller'] as const) : []),
   ];
 }

@@ -68,7 +68,7 @@ export async function addEntry(
 }
 
 /**
- * Changes an entry. Where that changes none of its words, and something else lies in their place, they are put back.
+ * Changes an entry. Where that changes none of its words, and another version lies in their place, they are put back.
  * @param edit makes the new words of those that the ledger recorded last.
  * @throws EntryNotAsAskedError where there is no such entry, its words are gone, or nothing would change.
  */
@@ -88,11 +88,14 @@ export async function changeEntry(
   if (canonicalJson(edited) !== canonicalJson(content))
     return change(place, { id, content: edited, by, previous }, record);
   const current = await readCurrent(place, id);
-  if (current !== undefined && sha256Hex(current.bytes) === sha256) {
+  const isThere = current !== undefined && sha256Hex(current.bytes) === sha256;
+  if (isThere && current.versionId === previous.latest.versionId) {
     throw new EntryNotAsAskedError(`${id} says that already: nothing to change`);
   }
-  await write(place, id, bytes, current?.eTag);
-  return readBack(place, id, sha256);
+  // Written anew though they may lie there: as a version that no earlier entry of the ledger can have named.
+  const versionId = requireVersion(await write(place, id, bytes, current?.eTag));
+  await record({ kind: 'register.put-back', entry: id, sha256, versionId, by });
+  return readBack(place, id, { sha256, versionId });
 }
 
 /** Says that an entry is still right. @param on the day. */
@@ -154,12 +157,12 @@ async function change(
   const current = await readCurrent(place, id);
   const lying = current && readContent(id, current.bytes);
   const isThere = lying !== undefined && canonicalJson(lying) === canonicalJson(content);
-  const bytes = isThere && current !== undefined ? current.bytes : writeDocument(id, content);
-  if (bytes !== current?.bytes) await write(place, id, bytes, current?.eTag);
-  const sha256 = sha256Hex(bytes);
+  const lies =
+    isThere && current !== undefined ? current : await write(place, id, writeDocument(id, content), current?.eTag);
+  const words = { sha256: sha256Hex(lies.bytes), versionId: requireVersion(lies) };
   const previousSha256 = previous?.latest.sha256 ?? null;
-  await record({ kind: 'register.changed', entry: id, sha256, previousSha256, by });
-  return readBack(place, id, sha256);
+  await record({ kind: 'register.changed', entry: id, ...words, previousSha256, by });
+  return readBack(place, id, words);
 }
 
 /** @throws EntryNotAsAskedError naming a tenant or contact of this controller: without it nobody could say whose they are. */
@@ -196,17 +199,23 @@ function draw(kind: RegisterKind): RegisterEntryId {
   return `${kind}/${letters.join('')}`;
 }
 
+interface LyingVersion {
+  readonly bytes: Buffer;
+  readonly versionId: string | undefined;
+}
+
 async function readCurrent(
   { registerBucket }: RegisterPlace,
   id: RegisterEntryId,
-): Promise<{ bytes: Buffer; eTag: string } | undefined> {
+): Promise<(LyingVersion & { eTag: string }) | undefined> {
   try {
-    const { body, sizeBytes, eTag } = await readObject(registerBucket, registerEntryKey(id));
+    const { body, sizeBytes, eTag, versionId } = await readObject(registerBucket, registerEntryKey(id));
+    const version = { eTag, versionId };
     if (sizeBytes <= LONGEST_DOCUMENT_BYTES)
-      return { bytes: Buffer.concat(await Array.fromAsync(readChunks(id, body))), eTag };
+      return { ...version, bytes: Buffer.concat(await Array.fromAsync(readChunks(id, body))) };
     // It is no document, and is written over or deleted without being read.
     body.destroy();
-    return { bytes: Buffer.alloc(0), eTag };
+    return { ...version, bytes: Buffer.alloc(0) };
   } catch (error) {
     if (error instanceof ObjectNotFoundError) return undefined;
     throw error;
@@ -218,14 +227,23 @@ async function write(
   id: RegisterEntryId,
   bytes: Buffer,
   eTag: string | undefined,
-): Promise<void> {
+): Promise<LyingVersion> {
   const options = { contentType: 'application/json' };
   try {
     const condition = eTag === undefined ? { onlyIfAbsent: true } : { ifMatch: eTag };
-    await writeBytes(registerBucket, registerEntryKey(id), bytes, { ...options, ...condition });
+    const { versionId } = await writeBytes(registerBucket, registerEntryKey(id), bytes, { ...options, ...condition });
+    return { bytes, versionId };
   } catch (error) {
     throw isMeanwhile(error) ? changedMeanwhile(id, error) : error;
   }
+}
+
+/** @throws EntryNotAsAskedError: what is written over in a bucket without versions is gone, and nobody could tell. */
+function requireVersion({ versionId }: LyingVersion): string {
+  if (versionId !== undefined && versionId !== 'null') return versionId;
+  throw new EntryNotAsAskedError(
+    'not recorded: the register’s bucket keeps no versions. See who changed it (runbooks/tampering.md), have an administrator enable its versioning, and run this again',
+  );
 }
 
 async function requireRecorded(place: RegisterPlace, id: RegisterEntryId): Promise<RecordedEntry> {
@@ -245,11 +263,16 @@ async function requireStanding(place: RegisterPlace, id: RegisterEntryId, sha256
   return { id, recorded };
 }
 
-/** The same, where they lie in the bucket as well. */
-async function readBack(place: RegisterPlace, id: RegisterEntryId, sha256: string): Promise<KeptEntry> {
+/** The same, where they lie in the bucket as well, as the version that was recorded. */
+async function readBack(
+  place: RegisterPlace,
+  id: RegisterEntryId,
+  { sha256, versionId }: { sha256: string; versionId: string },
+): Promise<KeptEntry> {
   const kept = await requireStanding(place, id, sha256);
   const current = await readCurrent(place, id);
-  if (current === undefined || sha256Hex(current.bytes) !== sha256) throw changedMeanwhile(id);
+  const isThere = current !== undefined && sha256Hex(current.bytes) === sha256 && current.versionId === versionId;
+  if (!isThere || kept.recorded.latest.versionId !== versionId) throw changedMeanwhile(id);
   return kept;
 }
 

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Deployment } from '../contracts/configuration.ts';
-import { RegisterEntryId } from '../contracts/identifiers.ts';
+import type { RegisterEntryId } from '../contracts/identifiers.ts';
 import { kindOfEntry, REGISTER_CONTENTS, type RegisterContent, RegisterDocument } from '../contracts/register.ts';
-import { REGISTER_PREFIX, registerEntryKey } from '../contracts/vault-layout.ts';
+import { entryOfRegisterKey, REGISTER_PREFIX, registerEntryKey } from '../contracts/vault-layout.ts';
 import { canonicalJson, sha256Hex } from '../platform/canonical-json.ts';
 import { inOrder } from '../platform/in-order.ts';
 import { type LedgerPlace, readLedgerState } from '../platform/ledger.ts';
@@ -32,7 +32,7 @@ export async function readRegister(
   const { register } = await readLedgerState(place);
   const versions = new Map<RegisterEntryId, ListedVersion[]>();
   for await (const version of listVersions(place.registerBucket, REGISTER_PREFIX)) {
-    const id = idOfKey(version.key);
+    const id = entryOfRegisterKey(version.key);
     if (id !== undefined && isAsked(id)) versions.set(id, [...(versions.get(id) ?? []), version]);
   }
   const ids = new Set([...(Object.keys(register) as RegisterEntryId[]).filter(isAsked), ...versions.keys()]);
@@ -65,11 +65,6 @@ export async function findRecorded(
   return (await findByHash(registerBucket, versions, [sha256])).get(sha256)?.bytes;
 }
 
-function idOfKey(key: string): RegisterEntryId | undefined {
-  const { data } = RegisterEntryId.safeParse(key.slice(REGISTER_PREFIX.length, -'.json'.length));
-  return data !== undefined && registerEntryKey(data) === key ? data : undefined;
-}
-
 async function readEntry(
   { registerBucket }: RegisterPlace,
   id: RegisterEntryId,
@@ -90,7 +85,8 @@ async function readEntry(
     const bytes = sha256 === undefined ? undefined : found.get(sha256)?.bytes;
     return bytes && readContent(id, bytes);
   };
-  const isAsRecorded = current !== undefined && found.get(latest)?.versionId === current.versionId;
+  const { versionId } = recorded.latest;
+  const isAsRecorded = current?.versionId === versionId && found.get(latest)?.versionId === versionId;
   const lies = !isThere ? 'nothing' : isAsRecorded ? 'as recorded' : 'something else';
   return { id, recorded, latest: words(latest), before: words(before), lies };
 }

@@ -195,6 +195,26 @@ export function alarmsOf(configuration: SupplierConfiguration): readonly AlarmDe
       urgent: false,
     },
     {
+      id: 'register-altered',
+      meaning: 'Something lies in the register that the ledger did not record, or what it recorded is gone.',
+      metric: 'RegisterEntriesAltered',
+      limit: { most: 0 },
+      // A removal is recorded a moment before the words are hidden.
+      lastingMinutes: 30,
+      command: findings('an entry of the register does not lie as it was recorded'),
+      runbook: 'register.md',
+      urgent: false,
+    },
+    {
+      id: 'contacts-not-confirmed',
+      meaning: 'Nobody has confirmed a contact of the register for twelve months.',
+      metric: 'ContactsNotConfirmed',
+      limit: { most: 0 },
+      command: `npm run daybreak -- register contact show --evidence-bucket ${evidenceBucket}`,
+      runbook: 'register.md',
+      urgent: false,
+    },
+    {
       id: 'tls-not-forced',
       meaning: 'A database lets somebody talk to it without TLS 1.2, or it is not certain that it does not.',
       metric: 'DatabasesWithoutTls',

@@ -165,6 +165,7 @@ export class MonitoringStack extends Stack {
           graph('Ledger: head unsigned for (ms)', 'LedgerHeadAge'),
           graph('Pulse: checks that failed', 'PulseChecksFailed'),
         ],
+        [graph('Register: not as recorded, contacts to confirm', 'RegisterEntriesAltered', 'ContactsNotConfirmed')],
       ],
     });
   }

@@ -60,6 +60,8 @@ export const PULSE_STEPS = defineSteps({
           ],
         },
         { actions: ['kms:DescribeKey', 'kms:GetKeyPolicy'], resources: [tenantKeys] },
+        // What lies there is known by its versions. It reads no words, and the register's key does not let it.
+        { actions: ['s3:ListBucketVersions'], resources: [`arn:aws:s3:::${registerBucket}`] },
         {
           actions: ['s3:GetBucketPolicy'],
           resources: [

@@ -695,6 +695,8 @@ describe('the monitoring stack', () => {
       'object-not-locked': '> 0 for 1',
       'key-unusable': '> 0 for 1',
       'policy-behind': '> 0 for 4',
+      'register-altered': '> 0 for 2',
+      'contacts-not-confirmed': '> 0 for 1',
       'tls-not-forced': '> 0 for 1',
       'schedule-stopped': '> 0 for 1',
       'tamper-watch-stopped': '> 0 for 1',

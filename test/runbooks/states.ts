@@ -673,6 +673,36 @@ export const STATES: readonly State[] = [
     ),
   },
   {
+    name: 'somebody wrote over an entry of the register',
+    breaks: async world => {
+      const s3 = new S3Client(root(world));
+      const Bucket = world.deployment.registerBucket;
+      const { Versions: [{ Key = '', ETag } = {}] = [] } = await s3.send(
+        new ListObjectVersionsCommand({ Bucket, Prefix: 'entries/contact/' }),
+      );
+      await s3.send(new PutObjectCommand({ Bucket, Key, Body: '{}', IfMatch: ETag }));
+      await later(world, 61 + 45);
+      expect(world.cloud.alarms.stateOf('daybreak-register-altered')).toBe('ALARM');
+      return { CONTACT: Key.slice('entries/'.length, -'.json'.length), YOUR_ID: 'staff-7' };
+    },
+    commands: [
+      ...runbook('register', [READ_LOG, /"entry\\":\\"contact\/\w+\\",\\"problem\\":\\"altered/]),
+      ...firstCommands(/register does not lie/, /altered/),
+      ...runbook(
+        'register',
+        [`${DAYBREAK}register contact show`, /altered/, { refused: true }],
+        [`${DAYBREAK}evidence show`, /register\.changed/],
+        [`${DAYBREAK}register contact change`, /contact\/\w+: entry \d+ of the ledger/],
+        [`${DAYBREAK}register contact confirm`, /confirmed at/],
+      ),
+      ...firstCommands(/register contact show/, /Head/),
+    ],
+    rights: async world => {
+      await later(world, 20);
+      expect(world.cloud.alarms.stateOf('daybreak-register-altered')).toBe('OK');
+    },
+  },
+  {
     name: 'a loss was accepted by mistake',
     breaks: async world => {
       await later(world, 16);

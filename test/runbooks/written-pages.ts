@@ -21,6 +21,7 @@ const PROJECT = join(import.meta.dirname, '../..');
 const OTHERS: Readonly<Record<string, WrittenLine['by']>> = {
   'DEPLOYING.md': 'administrator',
   'docs/register.md': 'registrar',
+  'runbooks/register.md': 'registrar',
 };
 const folder = (name: string) => readdirSync(join(PROJECT, name)).map(file => `${name}/${file}`);
 

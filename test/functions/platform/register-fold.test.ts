@@ -11,12 +11,23 @@ const DAY_MS = 86_400_000;
 const STARTS_MS = Date.parse('2026-11-01T09:00:00.000Z');
 const day = (days: number) => new Date(STARTS_MS + days * DAY_MS).toISOString();
 
+/** As what words lie in the bucket. */
+const versionOf = (sha256: string) => `version-${sha256[0]}`;
+
 type Act = Extract<Decision, { entry: string }>;
 const changed = (sha256: string, previousSha256: string | null, entry = HEAD): Act => ({
   kind: 'register.changed',
   entry,
   sha256,
+  versionId: versionOf(sha256),
   previousSha256,
+  by: 'staff-7',
+});
+const putBack = (sha256: string, versionId: string): Act => ({
+  kind: 'register.put-back',
+  entry: HEAD,
+  sha256,
+  versionId,
   by: 'staff-7',
 });
 const confirmed = (sha256: string): Act => ({
@@ -53,6 +64,7 @@ const recordAll = (...acts: readonly (readonly [days: number, act: Act])[]) =>
 
 const words = (sha256: string, days: number, sequence: number, coolingOffDays = 7) => ({
   sha256,
+  versionId: versionOf(sha256),
   recordedAt: day(days),
   sequence,
   countsFrom: day(days + coolingOffDays),
@@ -66,7 +78,7 @@ describe('what the ledger knows of an entry of the register', () => {
       kind: 'register.changed',
       actor: 'person/staff-7',
       subject: HEAD,
-      body: { sha256: A, previousSha256: null, coolingOffDays: 7 },
+      body: { sha256: A, versionId: 'version-a', previousSha256: null, coolingOffDays: 7 },
     });
   });
 
@@ -180,12 +192,25 @@ describe('what the ledger knows of an entry of the register', () => {
     ).toBe(2);
   });
 
+  it('says as which version its newest words lie, and what is put back counts no sooner and no later by that', () => {
+    const [first, second] = [recordAll([0, changed(A, null)], [8, changed(B, A)]), putBack(B, 'version-x')];
+    expect(recordAll([0, changed(A, null)], [8, changed(B, A)], [9, second])).toEqual({
+      ...first,
+      latest: { ...first?.latest, versionId: 'version-x' },
+    });
+    // Words that are not the newest, or of what was removed, are put back nowhere.
+    expect(recordAll([0, changed(A, null)], [8, changed(B, A)], [9, putBack(A, 'version-x')])).toEqual(first);
+    expect(recordAll([0, changed(A, null)], [8, removed(A)], [9, putBack(A, 'version-x')])).toBeUndefined();
+  });
+
   it('does not change by an entry that no appender signed, or that this release does not understand', () => {
     for (const part of [
       { version: 1, signature: undefined },
       { subject: 'contact/../../oak' },
-      { body: { sha256: A, previousSha256: null, coolingOffDays: -7 } },
-      { body: { sha256: 'Head', previousSha256: null, coolingOffDays: 7 } },
+      { body: { sha256: A, versionId: 'v', previousSha256: null, coolingOffDays: -7 } },
+      { body: { sha256: 'Head', versionId: 'v', previousSha256: null, coolingOffDays: 7 } },
+      { body: { sha256: A, previousSha256: null, coolingOffDays: 7 } },
+      { kind: 'register.put-back', body: { sha256: A } },
       { kind: 'register.removed', body: {} },
       { kind: 'register.confirmed', body: {} },
     ]) {
@@ -235,6 +260,8 @@ it.each<[string, object]>([
   ['a person’s name', { by: 'Jane Smith' }],
   ['words for a hash', { sha256: 'Jane Smith' }],
   ['a cooling-off of its sender’s', { coolingOffDays: 0 }],
+  ['a version of a bucket that keeps none', { versionId: 'null' }],
+  ['a sentence for a version', { versionId: 'Jane Smith' }],
   ['words beside it', { content: { name: 'Jane Smith' } }],
 ])('%s is no decision', (_name, part) => {
   expect(Decision.safeParse({ ...changed(A, null), ...part }).success).toBe(false);

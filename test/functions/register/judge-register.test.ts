@@ -38,7 +38,13 @@ const tenant = (of = SCHOOL): RegisterContent<'tenant'> => ({
   endsOn: null,
   note: null,
 });
-const words = (sha256: string, countsFrom: string) => ({ sha256, recordedAt: WRITTEN, sequence: 1, countsFrom });
+const words = (sha256: string, countsFrom: string) => ({
+  sha256,
+  versionId: `version-${sha256[0]}`,
+  recordedAt: WRITTEN,
+  sequence: 1,
+  countsFrom,
+});
 /** An entry whose newest words count from `countsFrom` on, and what counted before them. */
 function entry(
   id: string,

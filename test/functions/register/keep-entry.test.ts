@@ -1,3 +1,4 @@
+import { PutBucketVersioningCommand } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
 import type { RegisterContent } from '../../../functions/contracts/register.ts';
 import { registerEntryKey } from '../../../functions/contracts/vault-layout.ts';
@@ -14,6 +15,8 @@ import {
   recordedKinds,
   stopAtEach,
 } from './open-register.ts';
+
+const HOUR_MS = 60 * 60 * 1000;
 
 describe('an entry', () => {
   it('lies in the bucket with a salt of its own, and the ledger holds its hash and none of its words', async () => {
@@ -98,8 +101,16 @@ describe('whoever is stopped on the way', () => {
     await own.change(own.head, {});
     expect(await own.remove(left)).toEqual({ wasRecorded: false });
     expect(findings(own, await own.read())).toEqual({});
-    expect(await recordedKinds(own)).toHaveLength(2);
+    expect((await recordedKinds(own)).slice(2)).toEqual(['register.put-back']);
   });
+});
+
+it('records no version of a bucket that keeps none', async () => {
+  const own = await openSchool();
+  const bucket = { Bucket: 'register', VersioningConfiguration: { Status: 'Suspended' } } as const;
+  await own.client.send(new PutBucketVersioningCommand(bucket));
+  await expect(own.change(own.head, { email: 'new@oakfield.example' })).rejects.toThrow('keeps no versions');
+  expect(await recordedKinds(own)).toHaveLength(2);
 });
 
 describe('two editors', () => {
@@ -168,6 +179,14 @@ describe('whoever writes to the bucket and not to the ledger', () => {
       'head@oakfield.example',
     ],
     [
+      'the same words once more',
+      async own => {
+        await own.put(own.head, await own.get('register', registerEntryKey(own.head)));
+      },
+      ['altered'],
+      'head@oakfield.example',
+    ],
+    [
       'an older version',
       async own => {
         const old = await own.get('register', registerEntryKey(own.head));
@@ -194,8 +213,12 @@ describe('whoever writes to the bucket and not to the ledger', () => {
     expect(addresses(own, await own.read(), own.controller)).toContain(email);
     expect(addresses(own, await own.read(), own.controller)).not.toContain(thief.email);
     expect(findings(own, await own.read())).toMatchObject({ [own.head]: found });
-    // And is put right.
+    own.clock.advance(HOUR_MS);
+    expect(await own.altered()).toEqual([{ entry: own.head, problem: 'altered' }]);
+    // And is put right: what lies there is what the ledger says, by its version too.
     await own.change(own.head, {});
     expect(findings(own, await own.read())).toEqual({});
+    expect(await own.altered()).toEqual([]);
+    await expect(own.change(own.head, {})).rejects.toThrow('nothing to change');
   });
 });

@@ -6,6 +6,8 @@ import { append } from '../../../functions/evidence/append.ts';
 import { describeDecision } from '../../../functions/evidence/describe-decision.ts';
 import { readLedgerState } from '../../../functions/platform/ledger.ts';
 import { currentRuntime, withRuntime } from '../../../functions/platform/runtime.ts';
+import { listVersions } from '../../../functions/platform/s3-listing.ts';
+import { assessRegister } from '../../../functions/pulse/assess-register.ts';
 import { contactsOf, findingsOf, type Register } from '../../../functions/register/judge-register.ts';
 import {
   addEntry,
@@ -61,6 +63,12 @@ async function openRegister() {
     remove: (id: string, recorder = record) => run(() => removeEntry(place, { id, by: BY }, recorder)),
     read: () => run(() => readRegister(place, clock.now())),
     state: () => run(() => readLedgerState(place)),
+    /** What pulse finds. */
+    altered: () =>
+      run(async () => {
+        const { register } = await readLedgerState(place);
+        return assessRegister(register, await Array.fromAsync(listVersions('register', '')), clock.now());
+      }),
     hide: (id: string) => runtime.remove('register', registerEntryKey(id)),
     /** Puts something in an entry's place, as whoever may write there. */
     put: async (id: string, body: Buffer | string) => {
@@ -163,6 +171,21 @@ export const ACTS: Readonly<
       expect(findings(own, await own.read())).toEqual({});
       expect(await own.list('register', 'entries/contact/')).toHaveLength(2);
       expect(await recordedKinds(own)).toHaveLength(3);
+    },
+  },
+  'puts back what was written over': {
+    act: async own => {
+      const isFirst = (await own.altered()).length === 0 && (await recordedKinds(own)).length === 2;
+      if (isFirst) {
+        await own.put(own.head, '{}');
+        own.clock.advance(DAY_MS);
+      }
+      await own.change(own.head, {});
+    },
+    done: async own => {
+      expect(findings(own, await own.read())).toEqual({});
+      expect(await own.altered()).toEqual([]);
+      expect((await recordedKinds(own)).slice(2)).toEqual(['register.put-back']);
     },
   },
   'removes it, words and all': {

@@ -11,6 +11,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { RegisterContent } from '../../../functions/contracts/register.ts';
 import { registerEntryKey } from '../../../functions/contracts/vault-layout.ts';
+import { sha256Hex } from '../../../functions/platform/canonical-json.ts';
 import { type Runtime, withRuntime } from '../../../functions/platform/runtime.ts';
 import { contactsOf, findingsOf } from '../../../functions/register/judge-register.ts';
 import { addEntry, changeEntry, type Recorder } from '../../../functions/register/keep-entry.ts';
@@ -18,6 +19,7 @@ import { type RegisterPlace, readRegister, writeDocument } from '../../../functi
 import { operatorPolicy } from '../../../infra/access/operator-policy.ts';
 import { registrarPolicy } from '../../../infra/access/registrar-policy.ts';
 import { responderPolicy } from '../../../infra/access/responder-policy.ts';
+import { roleArn, stepName } from '../../../infra/access/role-names.ts';
 import { readConfiguration } from '../../../infra/config/configuration.ts';
 import { exampleConfiguration } from '../../../infra/config/example.ts';
 import type { Principal } from '../../../infra/local/service.ts';
@@ -170,7 +172,7 @@ describe('who keeps the register', () => {
       for (const word of ['Oakfield', 'Head', 'oakfield.example', 'On leave']) expect(text).not.toContain(word);
     }
     expect(executions.map(({ name }) => name)).toEqual(
-      executions.map(() => expect.stringMatching(/^register-[a-z]+-[0-9a-f]{16}-\d+$/)),
+      executions.map(() => expect.stringMatching(/^register-[a-z-]+-[0-9a-f]{16}-\d+$/)),
     );
   });
 });
@@ -223,6 +225,21 @@ describe('the bucket and the key of the register', () => {
     expect(await decrypt(operator, {})).not.toBe(ALLOWED);
     const elsewhere = { ...context, 'kms:EncryptionContext:aws:s3:arn': 'arn:aws:s3:::elsewhere/entries/a' };
     expect(await decrypt(comingRole('register-step-to-come'), elsewhere)).toBe(RESOURCE_SILENT);
+  });
+
+  it('tell no function what lies there but pulse, which sees versions and no words', async () => {
+    const pulse = roleArn(account, stepName('pulse/read-back'));
+    const list = (principal: Principal) =>
+      attempt(() => attacked.s3(principal).send(new ListObjectVersionsCommand({ Bucket })));
+    const read = (principal: Principal) =>
+      attempt(() => attacked.s3(principal).send(new GetObjectCommand({ Bucket, Key: registerEntryKey(contact) })));
+    const listing: string[] = [];
+    await ofAllRoles(async principal => {
+      if (principal.kind === 'role' && (await list(principal)) === ALLOWED) listing.push(principal.arn);
+      return '';
+    });
+    expect(listing).toEqual([pulse]);
+    expect(await ofAllRoles(read)).toEqual([NOT_ALLOWED]);
   });
 
   it('refuse what is written or deleted without having been read, copied, or put under another key', async () => {
@@ -296,11 +313,65 @@ describe('a contact that somebody changes so that he receives', () => {
     }
   });
 
+  it('receives nothing by words that are said to have been put back, and hastens none that wait', async () => {
+    const say = async (sha256: string, versionId: string) => {
+      const decision = { kind: 'register.put-back', entry: contact, sha256, versionId, by: 'staff-7' } as const;
+      await as(() => record(decision));
+      expect(await addressesThatCount()).toEqual(['new@oakfield.example']);
+    };
+    const Key = registerEntryKey(contact);
+    const { ETag: IfMatch } = await attacked.s3(operator).send(new HeadObjectCommand({ Bucket, Key }));
+    const forged = writeDocument(contact, head(controller, thief));
+    const put = new PutObjectCommand({ Bucket, Key, Body: forged, IfMatch });
+    const { VersionId = '' } = await attacked.s3(operator).send(put);
+    const { recorded } = await as(async place => {
+      const found = (await readRegister(place, attacked.cloud.clock.now())).get(contact);
+      return { recorded: found?.recorded };
+    });
+    const right = recorded?.latest.sha256 ?? '';
+    // By their own hash, which nobody recorded; and as the version of the words that count, which is believed of no words.
+    await say(sha256Hex(forged), VersionId);
+    await say(right, VersionId);
+    const found = async () => {
+      const now = attacked.cloud.clock.now();
+      const register = await as(place => readRegister(place, now));
+      return [...register.values()].flatMap(one => findingsOf(one, register, now));
+    };
+    expect(await found()).toEqual(['altered']);
+    // He who puts it back is heard, however often somebody says otherwise.
+    const putBack = () =>
+      as(place => changeEntry(place, { id: contact, edit: before => before, by: 'staff-7' }, record));
+    const back = (await putBack()).recorded.latest;
+    expect(back).toEqual({ ...recorded?.latest, versionId: back.versionId });
+    await say(right, 'elsewhere');
+    await putBack();
+    await say(right, 'elsewhere-too');
+    await putBack();
+    expect(await found()).toEqual([]);
+
+    // A change that waits is not what is put back, and counts no sooner by it.
+    const edit = (before: RegisterContent) => ({ ...before, email: thief }) as RegisterContent;
+    const waiting = (await as(place => changeEntry(place, { id: contact, edit, by: 'staff-7' }, record))).recorded
+      .latest;
+    await attacked.cloud.clock.advance(6 * DAY_MS);
+    await say(waiting.sha256, waiting.versionId);
+    await say(waiting.sha256, back.versionId);
+    await attacked.cloud.clock.advance(DAY_MS / 2);
+    await say(right, back.versionId);
+    const restore = (before: RegisterContent) => ({ ...before, email: 'new@oakfield.example' }) as RegisterContent;
+    await as(place => changeEntry(place, { id: contact, edit: restore, by: 'staff-7' }, record));
+    await say(waiting.sha256, waiting.versionId);
+    await attacked.cloud.clock.advance(9 * DAY_MS);
+    expect(await addressesThatCount()).toEqual(['new@oakfield.example']);
+    expect(await found()).toEqual([]);
+  });
+
   it('has no cooling-off that its sender chooses', async () => {
     const decision = {
       kind: 'register.changed',
       entry: contact,
       sha256: 'f'.repeat(64),
+      versionId: 'f',
       previousSha256: null,
       by: 'staff-7',
     } as const;

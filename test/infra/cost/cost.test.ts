@@ -134,7 +134,7 @@ describe('the prices', () => {
 });
 
 it('counts what is deployed', () => {
-  expect(countResources(configuration)).toMatchObject({ compositeAlarms: 23, dashboards: 1, endpoints: 2 });
+  expect(countResources(configuration)).toMatchObject({ compositeAlarms: 25, dashboards: 1, endpoints: 2 });
   const network = { ...configuration.network, kmsEndpointSecurityGroupId: 'sg-0123456789abcdef0' };
   expect(countResources({ ...configuration, network }).endpoints).toBe(0);
 });

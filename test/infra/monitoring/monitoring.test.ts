@@ -20,6 +20,7 @@ import {
 import {
   DeleteObjectCommand,
   GetObjectCommand,
+  HeadObjectCommand,
   PutObjectCommand,
   PutObjectRetentionCommand,
   S3Client,
@@ -31,11 +32,13 @@ import type { LedgerDraft } from '../../../functions/contracts/ledger.ts';
 import { KEY_ALIASES } from '../../../functions/contracts/policies.ts';
 import { FoundWrong, type PULSE_METRICS } from '../../../functions/contracts/pulse.ts';
 import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
+import type { RegisterContent } from '../../../functions/contracts/register.ts';
 import {
   FOUND_WRONG_KEY,
   ledgerEntryKey,
   manifestKey,
   objectKey,
+  registerEntryKey,
   restoreTestRecordKey,
   rootManifestKey,
   tenantKeyAlias,
@@ -45,8 +48,9 @@ import { canonicalJson, sha256Hex } from '../../../functions/platform/canonical-
 import { systemClock } from '../../../functions/platform/clock.ts';
 import { judgeLook } from '../../../functions/platform/found-wrong.ts';
 import { signDocument } from '../../../functions/platform/kms.ts';
-import { withRuntime } from '../../../functions/platform/runtime.ts';
+import { type Runtime, withRuntime } from '../../../functions/platform/runtime.ts';
 import { NOTHING_WRONG } from '../../../functions/pulse/found-wrong.ts';
+import { addEntry, changeEntry, removeEntry } from '../../../functions/register/keep-entry.ts';
 import { roleArn, type Step, stepName } from '../../../infra/access/role-names.ts';
 import { createApp } from '../../../infra/app.ts';
 import { EXIT } from '../../../infra/command-line/failure.ts';
@@ -498,6 +502,7 @@ describe('pulse and its alarms, as time passes', () => {
       's3:GetObject',
       's3:GetObjectRetention',
       's3:ListBucket',
+      's3:ListBucketVersions',
       's3:PutObject',
       'scheduler:GetSchedule',
     ]);
@@ -884,6 +889,75 @@ describe('pulse and its alarms, as time passes', () => {
       key: KEY_ALIASES['ledger-key'],
       reason: `it is the alias of another key than ${deployment.ledgerKeyArn}`,
     });
+    await cloud.close();
+  });
+
+  it('tells of words of the register that nobody recorded, or that were hidden, until it is right again', async () => {
+    const { until, cloud, clock, deployment, s3, say, lastValue, valuesOf } = await deploy('register', []);
+    const ofRegister = async (instant: string) =>
+      (await until(instant)).filter(change => /register|contacts/.test(change));
+    const hand: Runtime = {
+      environment: {},
+      clock,
+      clientConfiguration: cloud.clientConfiguration(cloud.root),
+      writeLine: () => undefined,
+      instances: new Map(),
+    };
+    const record = async (decision: Decision) => {
+      expect(await say(decision)).toMatchObject({ sequence: expect.any(Number) });
+    };
+    const act = <T>(work: (recorder: typeof record) => Promise<T>) => withRuntime(hand, () => work(record));
+    const add = (kind: 'controller' | 'contact', content: RegisterContent) =>
+      act(recorder => addEntry(deployment, { kind, id: null, content, by: 'staff-7' }, recorder));
+    const putBack = (id: string) =>
+      act(recorder => changeEntry(deployment, { id, edit: content => content, by: 'staff-7' }, recorder));
+
+    const { id: controller } = await add('controller', { type: 'school', name: 'Oakfield', answers: {}, note: null });
+    const head = {
+      controller,
+      name: 'Head',
+      email: 'head@oakfield.example',
+      phone: null,
+      may: ['receive' as const],
+      note: null,
+    };
+    const { id: contact } = await add('contact', head);
+    await until('2026-11-22T08:16:00Z');
+    expect([lastValue('RegisterEntriesAltered'), lastValue('ContactsNotConfirmed')]).toEqual([0, 0]);
+
+    // Whoever keeps the register may write there without a word to the ledger. An hour is for those who are about to tell it.
+    const Key = registerEntryKey(contact);
+    const { ETag: IfMatch } = await s3.send(new HeadObjectCommand({ Bucket: deployment.registerBucket, Key }));
+    await s3.send(new PutObjectCommand({ Bucket: deployment.registerBucket, Key, Body: 'thief@example', IfMatch }));
+    expect(await ofRegister('2026-11-22T09:46:00Z')).toEqual(['22T09:46 +register-altered']);
+    const named = cloud.lambda
+      .linesOf(stepName('pulse/read-back'))
+      .map(line => JSON.parse(line))
+      .filter(({ message }) => message === 'an entry of the register does not lie as it was recorded');
+    expect(named.at(-1)).toMatchObject({ entry: contact, problem: 'altered' });
+    await putBack(contact);
+    expect(await ofRegister('2026-11-22T10:01:00Z')).toEqual(['22T10:01 -register-altered']);
+
+    // What is hidden without a word is no removal.
+    const { ETag } = await s3.send(new HeadObjectCommand({ Bucket: deployment.registerBucket, Key }));
+    await s3.send(new DeleteObjectCommand({ Bucket: deployment.registerBucket, Key, IfMatch: ETag }));
+    expect(await ofRegister('2026-11-22T11:31:00Z')).toEqual(['22T11:31 +register-altered']);
+    await act(recorder => removeEntry(deployment, { id: contact, by: 'staff-7' }, recorder));
+    expect(await ofRegister('2026-11-22T11:46:00Z')).toEqual(['22T11:46 -register-altered']);
+    await add('contact', head);
+    await until('2026-11-22T12:16:00Z');
+    expect(lastValue('RegisterEntriesAltered')).toBe(0);
+
+    // Where the bucket cannot be listed, nobody says that all is well.
+    const { length } = valuesOf('RegisterEntriesAltered');
+    const role = roleArn(account, stepName('pulse/read-back'));
+    const Statement = [
+      { Effect: 'Allow', Action: '*', Resource: '*' },
+      { Effect: 'Deny', Action: 's3:ListBucketVersions', Resource: `arn:aws:s3:::${deployment.registerBucket}` },
+    ];
+    cloud.iam.putRole({ arn: role, policies: [{ Version: '2012-10-17', Statement }] });
+    await until('2026-11-22T12:31:00Z');
+    expect([valuesOf('RegisterEntriesAltered').length, lastValue('PulseChecksFailed')]).toEqual([length, 1]);
     await cloud.close();
   });
 
