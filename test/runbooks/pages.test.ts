@@ -33,7 +33,8 @@ describe.each(pages)('runbooks/$name', ({ text }) => {
 
   it('names only commands, errors, workflows and pages that exist', () => {
     const verbs = VERB_GROUPS.flatMap(group => group.verbs.map(({ name }) => `${group.name} ${name}`));
-    for (const command of matches(text, /npm run daybreak -- (\w+(?: [a-z][a-z-]*)+)/g)) expect(verbs).toContain(command);
+    for (const command of matches(text, /npm run daybreak -- (\w+(?: [a-z][a-z-]*)+)/g))
+      expect(verbs).toContain(command);
     for (const error of matches(text, /`(?:[^`]*\W)?(\w+Error)\b/g)) {
       const isDefined = new RegExp(`class ${error} extends|(?:(?:Error|[fF]ailure):|=) '${error}'`).test(source);
       expect(isDefined, error).toBe(true);
