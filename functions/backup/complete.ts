@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Configuration, Deployment } from '../contracts/configuration.ts';
 import { CompleteInput, CompleteOutput, type DatabaseOutcome, TenantItem } from '../contracts/daily-backup.ts';
 import type { InstanceDatabase } from '../contracts/fingerprint.ts';
+import type { SchemaName } from '../contracts/gap.ts';
 import { instantOfId } from '../contracts/identifiers.ts';
 import { placeOf, TenantBackupResult } from '../contracts/object-manifest.ts';
 import type { DatabaseRecoveryPoint, RecoveryPoint, UnprovedDatabase } from '../contracts/recovery-point.ts';
@@ -28,6 +29,7 @@ import { findSnapshot, takenAt as snapshotTakenAt, tagSnapshot } from '../platfo
 import { readRootManifest } from '../platform/root-manifest.ts';
 import { PreconditionFailedError, readBytes, writeBytes } from '../platform/s3.ts';
 import { refuseLateClosing } from '../platform/scheduled-instant.ts';
+import { sqlName } from '../platform/sql-name.ts';
 import { checkMoments } from './check-moments.ts';
 import { checkVaultCopy } from './check-vault-copy.ts';
 import { findMoments } from './find-moments.ts';
@@ -128,7 +130,7 @@ async function close(
     readBacks.push(await readBackDatabase({ recoveryPointId, instanceId, snapshotId }, outcome, deployment));
   }
   const databases = readBacks.map(
-    ({ instanceId: _instance, rowsWithoutTenant: _count, others: _others, ...database }) => database,
+    ({ instanceId: _instance, rowsWithoutTenant: _count, lateTables: _late, others: _others, ...database }) => database,
   );
   const results = keepStored(
     await readItems(deployment.workBucket, tenantsKey, TenantBackupResult),
@@ -151,6 +153,7 @@ async function close(
       notCompared: findNotCompared(lost, results),
       unlistedBucketIds,
       postponedTenantCount,
+      accepted: configuration.accepted,
       expected: { databaseIds: configuration.databases.map(({ id }) => id), items },
     }),
     databases,
@@ -222,6 +225,8 @@ interface ReadBack extends DatabaseRecoveryPoint {
   readonly instanceId: string;
   /** Rows of its root table without an id. */
   readonly rowsWithoutTenant: number;
+  /** Tables that one of its measurements, or both, had no time for, each once. */
+  readonly lateTables: readonly SchemaName[];
   /** The other databases of its instance, by each of its fingerprints. */
   readonly others: readonly (readonly InstanceDatabase[])[];
 }
@@ -252,6 +257,7 @@ async function readBackDatabase(
     fingerprints: null,
     rowCount: 0,
     rowsWithoutTenant: 0,
+    lateTables: [],
     others: [],
   };
   const found = await findSnapshot(snapshotId);
@@ -283,6 +289,11 @@ async function readBackDatabase(
       rowCount: before.rowCount,
       failure: null,
       rowsWithoutTenant: before.rowsWithoutTenant,
+      lateTables: [
+        ...new Map(
+          [...before.lateTables, ...after.lateTables].map(table => [sqlName(table.schema, table.name), table]),
+        ).values(),
+      ],
       others: [before.others, after.others],
     };
   } catch (error) {
@@ -313,6 +324,9 @@ async function readFingerprint(
         : index.tables.map(table => table.firstMeasuredAt),
     rowCount: index.tables.reduce((sum, { rowCount }) => sum + rowCount, 0),
     rowsWithoutTenant: index.root.rowsWithoutId,
+    lateTables: index.unreadable
+      .filter(({ reason }) => reason === 'out-of-time')
+      .map(({ schema, relation: name }) => ({ schema, name })),
     others: index.instanceDatabases,
   };
 }

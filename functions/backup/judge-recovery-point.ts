@@ -1,5 +1,7 @@
+import type { Acceptance, SchemaName } from '../contracts/gap.ts';
 import type { NotCoveredReason, TenantBackupResult } from '../contracts/object-manifest.ts';
 import type { DatabaseRecoveryPoint, RecoveryPoint } from '../contracts/recovery-point.ts';
+import { gapName } from '../platform/gap-name.ts';
 
 /** Whether a recovery point in which there is such an object lacks something. */
 const LACKS: Readonly<Record<NotCoveredReason, boolean>> = {
@@ -19,7 +21,13 @@ const LACKS: Readonly<Record<NotCoveredReason, boolean>> = {
  * one reason makes it incomplete. No reason holds a file name.
  */
 export function judgeRecoveryPoint(parts: {
-  databases: readonly (Pick<DatabaseRecoveryPoint, 'databaseId' | 'failure'> & { rowsWithoutTenant: number })[];
+  databases: readonly (Pick<DatabaseRecoveryPoint, 'databaseId' | 'failure'> & {
+    rowsWithoutTenant: number;
+    /** Tables that one of its measurements, or both, had no time for, each once. */
+    lateTables: readonly SchemaName[];
+  })[];
+  /** What restore tests may leave unproved. */
+  accepted: readonly Acceptance[];
   tenants: readonly Pick<TenantBackupResult, 'bucketId' | 'tenant' | 'manifestSha256' | 'failure' | 'notCovered'>[];
   /** Whose manifests were not compared with what is known as lost in the vault. */
   notCompared: readonly { bucketId: string; tenant: string | null }[];
@@ -49,6 +57,12 @@ export function judgeRecoveryPoint(parts: {
         ({ databaseId, rowsWithoutTenant }) =>
           `database ${databaseId}: ${rowsWithoutTenant} ${rowsWithoutTenant === 1 ? 'row' : 'rows'} of the root table without an id; what belongs to them is no tenant's`,
       ),
+    ...parts.databases.flatMap(({ databaseId, lateTables }) => {
+      const count = lateTables.filter(table => !isAccepted(databaseId, table, parts.accepted)).length;
+      return count === 0
+        ? []
+        : [`database ${databaseId}: ${count} ${count === 1 ? 'table' : 'tables'} not measured in time`];
+    }),
     ...parts.expected.items
       .filter(item => !tenants.has(nameTenant(item)))
       .map(item => `${nameTenant(item)}: no result`),
@@ -65,6 +79,17 @@ export function judgeRecoveryPoint(parts: {
     ]),
   ];
   return { status: reasons.length === 0 ? 'good' : 'incomplete', reasons };
+}
+
+/** Whether a person accepts the gap that a restore test finds where a table was not measured in time, under any of its names. */
+function isAccepted(databaseId: string, table: SchemaName, accepted: readonly Acceptance[]): boolean {
+  const why = 'out-of-time';
+  const names = [
+    gapName({ kind: 'table-of-no-end', databaseId, table, why }),
+    gapName({ kind: 'table-not-bounded', databaseId, table, why, rowCount: null }),
+    gapName({ kind: 'rows-unreadable', databaseId, table, why }),
+  ];
+  return accepted.some(({ what }) => names.includes(what));
 }
 
 function nameTenant({ bucketId, tenant }: { bucketId: string; tenant: string | null }): string {

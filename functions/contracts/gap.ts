@@ -117,7 +117,7 @@ export const AcceptanceReason = z.enum([
 ]);
 
 /**
- * A gap that a person accepts, by the name that the record of a restore test gives it (`restore-test/describe-gap.ts`):
+ * A gap that a person accepts, by the name that the record of a restore test gives it (`platform/gap-name.ts`):
  * `app/other-database:reports`, `app/rows-unreadable:permission-denied:"a.b".c`, `app/large-objects`. It then does not keep
  * a test from passing, and every record, summary and verdict repeats it. It goes into signed records: nothing personal may
  * be in it, and so `reason` is one of a list, and `reference` the number of a ticket or minute, not a text.

@@ -1,5 +1,5 @@
 import { type Acceptance, type Gap, type GapTotal, MAY_PASS, type NamedGap } from '../contracts/gap.ts';
-import { gapName } from './describe-gap.ts';
+import { gapName } from '../platform/gap-name.ts';
 
 /**
  * The gaps of one database, each once, those first that keep a test from passing, then those that were accepted. An

@@ -102,12 +102,20 @@ function fingerprint(moment: 'before' | 'after', measuredAt: string, describedAt
 const catalogsKey = (moment: 'before' | 'after') =>
   fingerprintCatalogsKey(recoveryPointId, 'app', moment, sha256Hex(catalogs));
 
-async function putFingerprints(before: string, after: string, describedAt = before): Promise<void> {
+type Unreadable = DatabaseFingerprint['unreadable'];
+
+async function putFingerprints(
+  before: string,
+  after: string,
+  describedAt = before,
+  unreadable: { before?: Unreadable; after?: Unreadable } = {},
+): Promise<void> {
   for (const [moment, measuredAt] of [
     ['before', before],
     ['after', after],
   ] as const) {
-    const body = zstdCompressSync(JSON.stringify(fingerprint(moment, measuredAt, describedAt)));
+    const measured = { ...fingerprint(moment, measuredAt, describedAt), unreadable: unreadable[moment] ?? [] };
+    const body = zstdCompressSync(JSON.stringify(measured));
     await cloud.put('vault', fingerprintKey(recoveryPointId, 'app', moment), body);
     await cloud.put('vault', fingerprintPartKey(recoveryPointId, 'app', moment, sha256Hex(part)), part);
     await cloud.put('vault', catalogsKey(moment), catalogs);
@@ -172,6 +180,30 @@ describe('complete', () => {
       status: 'good',
       unproved: [{ instanceId: database.instanceId, name: 'reports', tableCount: 3 }],
     });
+  });
+
+  it.each(['before', 'after'] as const)('is incomplete where a table was not measured in time %s', async moment => {
+    const relation = { schema: 'public', relation: 'event', rowCount: null };
+    await putFingerprints(at(35), at(45), at(35), {
+      before: [{ ...relation, relation: 'locked', reason: 'locked' }],
+      [moment]: [{ ...relation, reason: 'out-of-time' }],
+    });
+    expect(await complete()).toMatchObject({ status: 'incomplete', databases: [{ failure: null, rowCount: 3 }] });
+    expect((await stored()).recoveryPoint.reasons).toEqual(['database app: 1 table not measured in time']);
+  });
+
+  it('counts a table once that was measured at neither moment, and not one of which that is accepted', async () => {
+    const late = (relation: string) => ({
+      ...{ schema: 'public', relation, rowCount: null },
+      reason: 'out-of-time' as const,
+    });
+    cloud.configuration.accepted.push({ what: 'app/table-of-no-end:out-of-time:public.log', reason: 'being-removed' });
+    const both = [late('event'), late('log')];
+    await putFingerprints(at(35), at(45), at(35), { before: both, after: both });
+    expect(await complete()).toMatchObject({ status: 'incomplete' });
+    expect((await stored()).recoveryPoint.reasons).toEqual(['database app: 1 table not measured in time']);
+    await putFingerprints(at(35), at(45), at(35), { before: both.slice(1), after: both.slice(1) });
+    expect(await complete()).toMatchObject({ status: 'good' });
   });
 
   it.each([

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { judgeRecoveryPoint } from '../../../functions/backup/judge-recovery-point.ts';
+import type { Acceptance, SchemaName } from '../../../functions/contracts/gap.ts';
 
 const expected = {
   databaseIds: ['app'],
@@ -9,18 +10,34 @@ const expected = {
   ],
 };
 const whole = {
-  databases: [{ databaseId: 'app', failure: null, rowsWithoutTenant: 0 }],
+  databases: [{ databaseId: 'app', failure: null, rowsWithoutTenant: 0, lateTables: [] as SchemaName[] }],
   tenants: [
     { bucketId: 'uploads', tenant: 'oak', manifestSha256: 'a'.repeat(64), failure: null, notCovered: {} },
     { bucketId: 'uploads', tenant: null, manifestSha256: 'a'.repeat(64), failure: null, notCovered: { archived: 0 } },
   ],
+  accepted: [] as Acceptance[],
   notCompared: [] as { bucketId: string; tenant: string | null }[],
   unlistedBucketIds: [] as string[],
   postponedTenantCount: 0,
   expected,
 };
 
+const late = (lateTables: SchemaName[]) => ({
+  ...whole,
+  databases: whole.databases.map(database => ({ ...database, lateTables })),
+});
+const accepting = (whats: readonly string[]): Acceptance[] => whats.map(what => ({ what, reason: 'being-removed' }));
+
 describe('judgeRecoveryPoint', () => {
+  it.each(['table-of-no-end', 'table-not-bounded', 'rows-unreadable'])(
+    'calls it good where it is accepted that a table is not measured in time, as %s',
+    kind => {
+      const parts = late([{ schema: 'a.b', name: 'c' }]);
+      const accepted = accepting([`app/${kind}:out-of-time:"a.b".c`]);
+      expect(judgeRecoveryPoint({ ...parts, accepted })).toEqual({ status: 'good', reasons: [] });
+    },
+  );
+
   it('calls a recovery point good when everything expected is whole', () => {
     expect(judgeRecoveryPoint(whole)).toEqual({ status: 'good', reasons: [] });
   });
@@ -49,13 +66,41 @@ describe('judgeRecoveryPoint', () => {
     ['a database without a result', { ...whole, databases: [] }, 'database app: no result'],
     [
       'a database that failed',
-      { ...whole, databases: [{ databaseId: 'app', failure: 'SnapshotFailedError', rowsWithoutTenant: 0 }] },
+      {
+        ...whole,
+        databases: [{ databaseId: 'app', failure: 'SnapshotFailedError', rowsWithoutTenant: 0, lateTables: [] }],
+      },
       'database app: SnapshotFailedError',
     ],
     [
       'rows of the root table without an id',
-      { ...whole, databases: [{ databaseId: 'app', failure: null, rowsWithoutTenant: 2 }] },
+      { ...whole, databases: [{ databaseId: 'app', failure: null, rowsWithoutTenant: 2, lateTables: [] }] },
       "database app: 2 rows of the root table without an id; what belongs to them is no tenant's",
+    ],
+    [
+      'a table that was not measured in time',
+      late([{ schema: 'public', name: 'event' }]),
+      'database app: 1 table not measured in time',
+    ],
+    [
+      'tables that were not measured in time, but for those of which that is accepted',
+      late([
+        { schema: 'public', name: 'event' },
+        { schema: 'a.b', name: 'c' },
+        { schema: 'a', name: 'b.c' },
+      ]),
+      'database app: 2 tables not measured in time',
+      ['app/table-of-no-end:out-of-time:"a.b".c'],
+    ],
+    [
+      'a table of which something else is accepted, or another table',
+      late([{ schema: 'public', name: 'event' }]),
+      'database app: 1 table not measured in time',
+      [
+        'app/rows-unreadable:locked:public.event',
+        'app/check-not-made:out-of-time:heap:public.event',
+        'other/rows-unreadable:out-of-time:public.event',
+      ],
     ],
     [
       'a tenant without a result',
@@ -100,7 +145,10 @@ describe('judgeRecoveryPoint', () => {
       { ...whole, notCompared: [{ bucketId: 'uploads', tenant: 'oak' }] },
       'tenant oak in bucket uploads: not compared with what is known as lost in the vault',
     ],
-  ])('calls it incomplete for %s', (_name, parts, reason) => {
-    expect(judgeRecoveryPoint(parts)).toEqual({ status: 'incomplete', reasons: [reason] });
+  ])('calls it incomplete for %s', (_name, parts, reason, whats: string[] = []) => {
+    expect(judgeRecoveryPoint({ ...parts, accepted: accepting(whats) })).toEqual({
+      status: 'incomplete',
+      reasons: [reason],
+    });
   });
 });

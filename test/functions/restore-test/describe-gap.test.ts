@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { Acceptance, type Gap } from '../../../functions/contracts/gap.ts';
 import type { DatabaseVerification } from '../../../functions/contracts/restore-test-record.ts';
 import { canonicalJson } from '../../../functions/platform/canonical-json.ts';
+import { gapName } from '../../../functions/platform/gap-name.ts';
 import { acceptGaps, totalGaps } from '../../../functions/restore-test/accept-gaps.ts';
-import { gapName } from '../../../functions/restore-test/describe-gap.ts';
 import { describeVerdict } from '../../../functions/restore-test/describe-verdict.ts';
 
 const databaseId = 'app';
