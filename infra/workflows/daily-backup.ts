@@ -13,6 +13,7 @@ import {
   longerThan,
   mapOverItems,
   mapOverLines,
+  notRefused,
   type States,
   THIS_RUN,
   type WorkflowDefinition,
@@ -39,6 +40,7 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
       Begin: {
         Type: 'Pass',
         Assign: {
+          ...notRefused(),
           measureEndsAt: afterStart(DAILY_BACKUP.measuredHours),
           snapshotEndsAt: afterStart(DAILY_BACKUP.snapshotHours),
           partEndsAt: afterStart(DAILY_BACKUP.partHours),
@@ -167,7 +169,7 @@ function measure(references: WorkflowReferences, moment: 'Before' | 'After', end
     States: {
       [database]: {
         Type: 'Pass',
-        Assign: { database: '{% $states.input.item %}', [endsAt]: `{% $states.input.${endsAt} %}` },
+        Assign: { ...notRefused(), database: '{% $states.input.item %}', [endsAt]: `{% $states.input.${endsAt} %}` },
         Next: isLate,
       },
       // Its turn came too late, after those that were measured before it.
@@ -291,6 +293,7 @@ const DATABASE_OUTCOMES = `{% ($again := $states.result[0].measured; $copies := 
  * branch's output says where the results are, or why there are none.
  */
 function backUpFiles(references: WorkflowReferences): States {
+  const refused = 'filesRefused';
   // The id is spliced into the string literal that the expression holds.
   const results = (name: string) => `{% '${workPrefix("' & $plan.recoveryPointId & '")}${name}' %}`;
   const toList = { recoveryPointId: '{% $plan.recoveryPointId %}', asOf: '{% $asOf %}', listing: '{% $listing %}' };
@@ -305,7 +308,7 @@ function backUpFiles(references: WorkflowReferences): States {
   return {
     StartAt: 'BeginFiles',
     States: {
-      BeginFiles: { Type: 'Pass', Assign: { listing: null }, Next: 'ListTenants' },
+      BeginFiles: { Type: 'Pass', Assign: { ...notRefused(refused), listing: null }, Next: 'ListTenants' },
       ...invokeInTurn('ListTenants', references, 'backup/list-tenants', {
         Payload: toList,
         Assign: {
@@ -314,6 +317,7 @@ function backUpFiles(references: WorkflowReferences): States {
           bucketIdsWithoutVersions: '{% $states.result.Payload.bucketIdsWithoutVersions %}',
         },
         endsAt: 'partEndsAt',
+        refused,
         Catch: catchLate('ListingTimedOut', 'FilesFailed', 'filesFailure'),
         Next: 'AreTenantsListed',
       }),
@@ -353,6 +357,7 @@ function backUpFiles(references: WorkflowReferences): States {
         Payload: toList,
         Assign: listed,
         endsAt: 'settleEndsAt',
+        refused,
         Catch: catchAll('NotListedAgain', 'listingFailure'),
         late: 'NotListedInTime',
         Next: 'AreTenantsListedAgain',
@@ -377,6 +382,7 @@ function backUpFiles(references: WorkflowReferences): States {
         },
         Assign: { settlingItemsKey: '{% $states.result.Payload.itemsKey %}' },
         endsAt: 'settleEndsAt',
+        refused,
         Catch: catchAll('CloseTenants', 'settlingFailure'),
         Next: 'IsAnyToSettle',
       }),
@@ -420,6 +426,7 @@ function backUpFiles(references: WorkflowReferences): States {
         },
         Assign: { cursor: '{% $states.result.Payload.cursor %}' },
         endsAt: 'lookEndsAt',
+        refused,
         Catch: catchAll('FilesFailed', 'filesFailure'),
         Next: 'AreTenantsClosed',
       }),
@@ -492,6 +499,7 @@ function backUpTenant(references: WorkflowReferences, name: 'Tenant' | 'SettledT
       [name]: {
         Type: 'Pass',
         Assign: {
+          ...notRefused(),
           item: '{% $states.input.item %}',
           pass: '{% $states.input.pass %}',
           deadlineAt: '{% $states.input.deadlineAt %}',

@@ -5,6 +5,7 @@ import {
   afterStart,
   catchAll,
   catchLate,
+  catchPassing,
   deadlineBefore,
   ENTERED_AT,
   elapsedMs,
@@ -13,6 +14,7 @@ import {
   longerThan,
   mapOverItems,
   mapOverLines,
+  notRefused,
   type States,
   THIS_RUN,
   untilAskingAgain,
@@ -51,6 +53,7 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
       Begin: {
         Type: 'Pass',
         Assign: {
+          ...notRefused(),
           restoreTestId: "{% $lowercase($replace($substring($states.input.scheduledAt, 0, 19), /[-:]/, '')) & 'z' %}",
           startedAt: `{% ${ENTERED_AT} %}`,
           chosen: null,
@@ -128,7 +131,11 @@ export function restoreTest(references: WorkflowReferences): WorkflowDefinition 
       ...invokeInTurn('TearDown', references, 'restore-test/tear-down', {
         Payload: { restoreTestId: '{% $restoreTestId %}' },
         endsAt: 'tearDownEndsAt',
-        Catch: [{ ErrorEquals: ['States.ALL'], Assign: keepFirst('$states.errorOutput.Error'), Next: 'Conclude' }],
+        Catch: [
+          // Copies of children's data are running: what may pass is only not done yet.
+          { ...catchPassing('IsTornDown', {}), Output: { done: false } },
+          { ErrorEquals: ['States.ALL'], Assign: keepFirst('$states.errorOutput.Error'), Next: 'Conclude' },
+        ],
         Next: 'IsTornDown',
       }),
       IsTornDown: {
@@ -213,6 +220,7 @@ function testSnapshot(references: WorkflowReferences): States {
       Snapshot: {
         Type: 'Pass',
         Assign: {
+          ...notRefused(),
           snapshot: '{% $states.input.item %}',
           restored: false,
           snapshotCount: '{% $states.input.snapshotCount %}',
@@ -303,6 +311,7 @@ function testDatabase(references: WorkflowReferences): States {
       Database: {
         Type: 'Pass',
         Assign: {
+          ...notRefused(),
           database: '{% $states.input.item %}',
           endpoint: '{% $states.input.endpoint %}',
           hydrateEndsAt: '{% $states.input.hydrateEndsAt %}',
@@ -390,7 +399,12 @@ function testObjects(references: WorkflowReferences): States {
     States: {
       Tenant: {
         Type: 'Pass',
-        Assign: { item: '{% $states.input.item %}', endsAt: '{% $states.input.endsAt %}', cursor: null },
+        Assign: {
+          ...notRefused(),
+          item: '{% $states.input.item %}',
+          endsAt: '{% $states.input.endsAt %}',
+          cursor: null,
+        },
         Next: 'AreObjectsLate',
       },
       AreObjectsLate: {

@@ -3,6 +3,7 @@ import {
   catchAll,
   catchBusy,
   catchLate,
+  catchPassing,
   ENTERED_AT,
   invoke,
   isPast,
@@ -133,17 +134,18 @@ function askInstance(references: WorkflowReferences, thing: Thing): States {
     failure,
     why,
   });
+  const others = catchLate(notYet, failed, 'instanceFailure');
+  const refused = {
+    why: '{% $states.errorOutput.Error %}',
+    refusedSince: `{% $refusedSince != null ? $refusedSince : ${ENTERED_AT} %}`,
+  };
+  // What was in the way is over.
+  const answered = { refusedSince: null, why: null };
   const Catch = [
-    catchBusy(notYet, { why: NO_FUNCTION_FREE }),
-    {
-      ErrorEquals: ['RetryableError'],
-      Assign: {
-        why: '{% $states.errorOutput.Error %}',
-        refusedSince: `{% $refusedSince != null ? $refusedSince : ${ENTERED_AT} %}`,
-      },
-      Next: mayPass,
-    },
-    ...catchLate(notYet, failed, 'instanceFailure'),
+    // Nobody was asked: this is no time of refusals.
+    catchBusy(notYet, { why: NO_FUNCTION_FREE, refusedSince: null }),
+    catchPassing(mayPass, refused, others),
+    ...others,
   ];
   const instanceOnly = {
     recoveryPointId: '{% $instance.recoveryPointId %}',
@@ -175,15 +177,14 @@ function askInstance(references: WorkflowReferences, thing: Thing): States {
       },
       [order]: invoke(references, step, {
         Payload: { ...instanceOnly, measuredAt: '{% $measuredAt %}' },
-        Assign: { snapshotId: '{% $states.result.Payload.snapshotId %}' },
+        Assign: { snapshotId: '{% $states.result.Payload.snapshotId %}', ...answered },
         endsAt: 'endsAt',
         Catch,
         Next: describe,
       }),
       [describe]: invoke(references, 'backup/describe-snapshot', {
         Payload: { snapshotId: '{% $snapshotId %}' },
-        // It was answered: what was in the way is over.
-        Assign: { takenAt: '{% $states.result.Payload.takenAt %}', refusedSince: null, why: null },
+        Assign: { takenAt: '{% $states.result.Payload.takenAt %}', ...answered },
         endsAt: 'endsAt',
         Catch,
         Next: isAvailable,

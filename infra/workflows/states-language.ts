@@ -221,6 +221,22 @@ const SECONDS_BETWEEN_TURNS = 240;
 /** Why something was given up that found no function of the account free until its hour. */
 export const NO_FUNCTION_FREE = 'NoFunctionFreeError';
 
+/** What may be over after a while, though a few tries did not outlast it; that every function is busy is another matter. */
+const PASSING_ERRORS = [WAKING, UNKNOWN, PASSING, KILLED].flatMap(({ ErrorEquals }) => ErrorEquals);
+/** So long a call waits for such an error to pass, where its part does not end before: each try may be a whole run. */
+const PASSING_HOURS = 1;
+
+/** What a call was refused by since it was last answered: `since` is null while every function is busy, for nobody was asked. */
+const NOT_REFUSED = { since: null, error: null, cause: null };
+
+/**
+ * What `invokeInTurn` finds assigned: whoever stands in these states assigns it in the first of them.
+ * @param variable in a branch another one than outside, for an inner scope cannot assign what an outer one does.
+ */
+export function notRefused(variable = 'refused'): Assignments {
+  return { [variable]: NOT_REFUSED };
+}
+
 type Call = Transition & {
   Payload: Json;
   Assign?: Assignments;
@@ -262,34 +278,56 @@ export function invoke({ functionArn }: WorkflowReferences, step: Step, state: C
  * The states in which the function of a step is called, and in which the call waits for its turn while every function of the
  * account is busy, until the instant in the variable `endsAt`. From then on it is as if the call had failed by
  * `NO_FUNCTION_FREE`, for whatever catches everything. New accounts run ten functions at a time, which the supplier's app
- * shares, so that one may be free only once another long part is done.
+ * shares, so that one may be free only once another long part is done. In the same way it waits, for an hour at most, while
+ * the call fails by what may pass, and then fails by the last such error. What it catches by its name is its own matter.
  * https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
  * @param name the task's, and what the names of the other two begin with.
- * @param state.late where it goes on when no function was free in time. @default where every error leads
+ * @param state.late where it goes on when it was not answered until the end. @default where every error leads
+ * @param state.refused the variable that `notRefused` assigned.
  */
 export function invokeInTurn(
   name: string,
   references: WorkflowReferences,
   step: Step,
-  state: Call & { endsAt: string; late?: string },
+  state: Call & { endsAt: string; late?: string; refused?: string },
 ): States['States'] {
-  const { late, ...call } = state;
+  const { late, refused = 'refused', ...call } = state;
   const [waits, mayWait] = [`${name}WaitsForTurn`, `${name}MayWait`];
   const catcher = state.Catch.find(({ ErrorEquals }) => ErrorEquals.includes('States.ALL'));
   if (catcher === undefined) throw new TypeError(`${name} does not catch everything`);
+  const answered = notRefused(refused);
+  const givenUp = { ...asIfFailed(catcher.Assign ?? {}, refused), ...answered };
+  const since = `$${refused}.since`;
+  // The task is entered again with the input that it had.
+  const Output = '{% $states.input %}';
+  const passing = {
+    since: `{% ${since} != null ? ${since} : ${ENTERED_AT} %}`,
+    error: '{% $states.errorOutput.Error %}',
+    cause: BEGINNING_OF_CAUSE,
+  };
   return {
-    // The task is entered again with the input that it had.
     [name]: invoke(references, step, {
       ...call,
-      Catch: [{ ...catchBusy(mayWait), Output: '{% $states.input %}' }, ...state.Catch],
+      Assign: { ...call.Assign, ...answered },
+      Catch: [
+        {
+          ...catchBusy(mayWait, { [refused]: { since: null, error: NO_FUNCTION_FREE, cause: NONE_WAS_FREE } }),
+          Output,
+        },
+        ...[catchPassing(mayWait, { [refused]: passing }, state.Catch)]
+          .filter(({ ErrorEquals }) => ErrorEquals.length > 0)
+          .map(one => ({ ...one, Output })),
+        ...state.Catch.map(one => ({ ...one, Assign: { ...one.Assign, ...answered } })),
+      ],
     }),
     [mayWait]: {
       Type: 'Choice',
       Choices: [
+        { Condition: isPast(state.endsAt), Assign: givenUp, Next: late ?? catcher.Next },
         {
-          Condition: isPast(state.endsAt),
-          ...(catcher.Assign && { Assign: asIfFailed(catcher.Assign) }),
-          Next: late ?? catcher.Next,
+          Condition: `{% ${since} != null ? $toMillis($states.context.State.EnteredTime) - $toMillis(${since}) > ${PASSING_HOURS * 60 * 60 * 1000} : false %}`,
+          Assign: givenUp,
+          Next: catcher.Next,
         },
       ],
       Default: waits,
@@ -298,15 +336,17 @@ export function invokeInTurn(
   };
 }
 
-/** What a catcher assigns, of the error that nothing was called. */
-function asIfFailed(assigned: Assignments): Assignments {
-  const error = `'${NO_FUNCTION_FREE}'`;
-  const cause = "'no function of the account was free until its hour: see concurrency in DEPLOYING.md'";
+const NONE_WAS_FREE = 'no function of the account was free until its hour: see concurrency in DEPLOYING.md';
+
+/** What a catcher assigns, of the error that the call was last refused by. */
+function asIfFailed(assigned: Assignments, refused: string): Assignments {
   return Object.fromEntries(
     Object.entries(assigned).map(([variable, value]) => [
       variable,
       typeof value === 'string'
-        ? value.replaceAll('$states.errorOutput.Error', error).replaceAll('$states.errorOutput.Cause', cause)
+        ? value
+            .replaceAll('$states.errorOutput.Error', `$${refused}.error`)
+            .replaceAll('$states.errorOutput.Cause', `$${refused}.cause`)
         : value,
     ]),
   );
@@ -319,14 +359,10 @@ function asIfFailed(assigned: Assignments): Assignments {
  * https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html
  */
 export function catchAll(next: string, variable = 'failure'): readonly Catcher[] {
-  const cause = '$states.errorOutput.Cause';
   return [
     {
       ErrorEquals: ['States.ALL'],
-      Assign: {
-        [variable]: '{% $states.errorOutput.Error %}',
-        [`${variable}Cause`]: `{% $exists(${cause}) ? $substring(${cause}, 0, ${CAUSE_CHARACTERS}) : '' %}`,
-      },
+      Assign: { [variable]: '{% $states.errorOutput.Error %}', [`${variable}Cause`]: BEGINNING_OF_CAUSE },
       Next: next,
     },
   ];
@@ -338,12 +374,19 @@ export function catchLate(timedOut: string, next: string, variable: string): rea
 }
 
 /** What finds every function of the account busy, after a few tries, leads to `next`. */
-export function catchBusy(next: string, Assign?: Assignments): Catcher {
-  return { ErrorEquals: ['Lambda.TooManyRequestsException'], ...(Assign && { Assign }), Next: next };
+export function catchBusy(next: string, Assign: Assignments): Catcher {
+  return { ErrorEquals: ['Lambda.TooManyRequestsException'], Assign, Next: next };
+}
+
+/** What may pass, and did not in a few tries, leads to `next`, but for what one of `others` catches by its name. */
+export function catchPassing(next: string, Assign: Assignments, others: readonly Catcher[] = []): Catcher {
+  const own = others.flatMap(({ ErrorEquals }) => ErrorEquals);
+  return { ErrorEquals: PASSING_ERRORS.filter(name => !own.includes(name)), Assign, Next: next };
 }
 
 /** So much of a cause is kept: enough for a message, and short of the stack that follows it. */
-const CAUSE_CHARACTERS = 600;
+const BEGINNING_OF_CAUSE =
+  "{% $exists($states.errorOutput.Cause) ? $substring($states.errorOutput.Cause, 0, 600) : '' %}";
 
 /**
  * JSONata for an execution's name and the milliseconds of its start. The name alone, and with it the ARN, is not enough: it is free

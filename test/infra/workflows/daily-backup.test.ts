@@ -651,6 +651,90 @@ describe('the daily backup', () => {
     });
   });
 
+  describe('where what may pass does so, but later than a few tries', () => {
+    /** Each step fails so long from when it was first called on, by one error. */
+    async function failing(error: string, forMs: number) {
+      let elapsedMs = () => 0;
+      const first = new Map<string, number>();
+      const steps = Object.fromEntries(
+        Object.entries(allGoesWell).map(([step, script]): [string, ScriptedStep] => [
+          step,
+          (input, call, takeTime) => {
+            const since = first.get(step) ?? elapsedMs();
+            first.set(step, since);
+            return elapsedMs() - since < forMs ? failure(error) : script(input, call, takeTime);
+          },
+        ]),
+      );
+      return runWorkflow(dailyBackup, steps, {
+        ...{ input: { scheduledAt }, itemsKey, items: [item('oak'), item(null)], files: { [settlingKey]: [] } },
+        onStart: clock => {
+          elapsedMs = clock;
+        },
+      });
+    }
+
+    it.each([
+      'RetryableError',
+      'Lambda.ServiceException',
+      'Lambda.SdkClientException',
+      'Lambda.Unknown',
+      'Lambda.ResourceNotReadyException',
+      'Sandbox.Timedout',
+    ])('is good though each step fails for a quarter of an hour: %s', async error => {
+      const { execution, inputsOf } = await failing(error, QUARTER_MS);
+      expect(execution.status).toBe('SUCCEEDED');
+      expect(inputsOf('backup/complete').at(-1)).toMatchObject({ databases: outcomes(null, null, null) });
+      expect(inputsOf('backup/settle-tenants').length).toBeGreaterThan(2);
+    });
+
+    it('gives up after an hour of it, in which no function of the account was free does not count, and says why', async () => {
+      let elapsedMs = () => 0;
+      const { execution, calls } = await runWorkflow(
+        dailyBackup,
+        {
+          ...allGoesWell,
+          'backup/complete': () =>
+            failure(elapsedMs() < 2 * HOUR_MS ? 'Lambda.TooManyRequestsException' : 'Lambda.ServiceException'),
+        },
+        {
+          ...{ input: { scheduledAt }, itemsKey, items: [item('oak')], files: { [settlingKey]: [] } },
+          onStart: clock => {
+            elapsedMs = clock;
+          },
+        },
+      );
+      expect([execution.status, execution.error]).toEqual(['FAILED', 'Lambda.ServiceException']);
+      const asked = calls.filter(({ step }) => step === 'backup/complete').at(-1)?.atMs ?? 0;
+      expect(asked).toBeGreaterThan(2.75 * HOUR_MS);
+      expect(asked).toBeLessThan(3.25 * HOUR_MS);
+    });
+  });
+
+  it('takes no time for one of refusals in which it could not ask', async () => {
+    let elapsedMs = () => 0;
+    const { execution, inputsOf } = await runWorkflow(
+      dailyBackup,
+      {
+        ...allGoesWell,
+        'backup/create-snapshot': ({ instanceId }) => {
+          const minutes = elapsedMs() / 60_000;
+          if (minutes < 5 || (minutes > 60 && minutes < 65)) failure('RetryableError');
+          if (minutes <= 60) failure('Lambda.TooManyRequestsException');
+          return { snapshotId: `daybreak-intermediate-${instanceId}` };
+        },
+      },
+      {
+        ...{ input: { scheduledAt }, itemsKey, items: [item('oak')], files: { [settlingKey]: [] } },
+        onStart: clock => {
+          elapsedMs = clock;
+        },
+      },
+    );
+    expect(execution.status).toBe('SUCCEEDED');
+    expect(inputsOf('backup/complete')).toMatchObject([{ databases: outcomes(null, null, null) }]);
+  });
+
   it('gives up for half an hour’s refusals alone, and holds up no other instance with one that refuses', async () => {
     const { calls, inputsOf } = await run({
       'backup/create-snapshot': ({ instanceId }) =>

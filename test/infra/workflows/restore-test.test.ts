@@ -78,24 +78,27 @@ const allGoesWell: Record<string, ScriptedStep> = {
 
 async function run(
   steps: Partial<Record<ContractedStep, ScriptedStep>> = {},
-  { workflow = restoreTest, ...idle }: { workflow?: typeof restoreTest; idleMs?: number } = {},
+  {
+    workflow = restoreTest,
+    ...options
+  }: { workflow?: typeof restoreTest; idleMs?: number; onStart?: (elapsedMs: () => number) => void } = {},
 ) {
   const ran = await runWorkflow(
     workflow,
     { ...allGoesWell, ...steps },
-    { input: { scheduledAt }, itemsKey, items: [item('oak'), item('elm')], ...idle },
+    { input: { scheduledAt }, itemsKey, items: [item('oak'), item('elm')], ...options },
   );
   const [conclusion] = ran.inputsOf('restore-test/conclude').map(input => ConcludeInput.parse(input));
   return { ...ran, conclusion };
 }
 
-/** The same workflow without the retries that name one of these errors. */
+/** The same workflow without the retries, and the catchers, that name this error. */
 const without =
   (error: string): typeof restoreTest =>
   references =>
     JSON.parse(
       JSON.stringify(restoreTest(references), (key, value) =>
-        key === 'Retry'
+        key === 'Retry' || key === 'Catch'
           ? value.filter(({ ErrorEquals }: { ErrorEquals: string[] }) => !ErrorEquals.includes(error))
           : value,
       ),
@@ -115,7 +118,7 @@ describe('the restore test a month after its functions were last called', () => 
     expect(calls.at(-1)?.atMs).toBe(10 * 140_000);
   });
 
-  it('would not be concluded without the retry', async () => {
+  it('would not be concluded without the retry and the wait', async () => {
     const { execution, calls } = await run({}, { idleMs, workflow: without('Lambda.ResourceNotReadyException') });
     expect([execution.status, execution.error]).toEqual(['FAILED', 'Lambda.ResourceNotReadyException']);
     expect(calls).toEqual([]);
@@ -386,6 +389,32 @@ describe('the restore test', () => {
     const { conclusion } = await run({ 'restore-test/tear-down': tearDown });
     expect(conclusion?.failure).toBe(expected);
     expect(conclusion?.databases).toHaveLength(3);
+  });
+
+  it.each([
+    ['and is done once it has passed', 20, null, 0.75],
+    ['and says so after two hours', 24 * 60, 'TearDownTimedOutError', 2.25],
+  ])('goes on tearing down while that fails by what may pass, %s', async (_name, minutes, expected, mostHours) => {
+    let elapsedMs = () => 0;
+    let first: number | undefined;
+    const { conclusion, calls } = await run(
+      {
+        'restore-test/tear-down': () => {
+          first ??= elapsedMs();
+          return elapsedMs() - first < minutes * 60_000 ? failure('RetryableError') : { done: true };
+        },
+      },
+      {
+        onStart: clock => {
+          elapsedMs = clock;
+        },
+      },
+    );
+    expect(conclusion?.failure).toBe(expected);
+    const asked = calls.filter(({ step }) => step === 'restore-test/tear-down').map(({ atMs }) => atMs);
+    const lastedMs = (asked.at(-1) ?? 0) - (asked[0] ?? 0);
+    expect(lastedMs).toBeGreaterThanOrEqual(Math.min(minutes, 115) * 60_000);
+    expect(lastedMs).toBeLessThan(mostHours * 60 * 60_000);
   });
 
   it('keeps the first error when tearing down fails as well', async () => {
