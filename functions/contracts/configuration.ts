@@ -64,7 +64,7 @@ export const RegisterConfiguration = z
   })
   .prefault({});
 
-/** What the functions need to know of the supplier's choices. It travels as JSON in `DAYBREAK_CONFIGURATION`. */
+/** What the functions need to know of the supplier's choices. It travels in `DAYBREAK_CONFIGURATION`, packed. */
 export const Configuration = z.strictObject({
   databases: z.array(DatabaseConfiguration),
   buckets: z.array(BucketConfiguration),

@@ -7,6 +7,7 @@ import { RecoveryPointId, RestoreTestId } from '../contracts/identifiers.ts';
 import { addMs } from './clock.ts';
 import { describeError, isRetryable, PermanentError, RetryableError } from './errors.ts';
 import { addToEachLine, log } from './log.ts';
+import { unpackConfiguration } from './packed-configuration.ts';
 import { currentRuntime, oncePerRuntime } from './runtime.ts';
 
 /** What a step knows beside its input. */
@@ -117,7 +118,7 @@ export function readConfiguration(): { configuration: Configuration; deployment:
       }
     };
     return {
-      configuration: parse('DAYBREAK_CONFIGURATION', Configuration),
+      configuration: parse('DAYBREAK_CONFIGURATION', z.preprocess(unpackConfiguration, Configuration)),
       deployment: parse('DAYBREAK_DEPLOYMENT', Deployment),
     };
   });

@@ -82,6 +82,7 @@ export class StepLambda extends Construct {
     });
     acknowledgeInlinePolicy(this.role);
     logGroup.grantWrite(this.role);
+    this.node.addValidation({ validate: () => whyTooLong(step, this.role) });
     const entry = `functions/${step}.ts`;
     this.function = new NodejsFunction(this, 'Function', {
       functionName,
@@ -149,6 +150,17 @@ export class StepLambda extends Construct {
 }
 
 /**
+ * The CDK puts what is too long for a role's own policy into managed ones, which CloudFormation may attach to no role here.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+ */
+function whyTooLong(step: Step, role: Role): string[] {
+  if (role.node.tryFindChild('OverflowPolicy1') === undefined) return [];
+  return [
+    `${step}: its role's policy would be longer than the 10,240 characters that IAM allows: name fewer databases, or shorten their ids`,
+  ];
+}
+
+/**
  * Lambda manages a function's network interfaces under the function's own role. The code in it gets none of that.
  * https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
  */
@@ -185,8 +197,13 @@ function goBeforePolicy(group: SecurityGroup, role: Role): void {
   (group.node.defaultChild as CfnSecurityGroup).addResourceDependency(policy);
 }
 
-// The same permission asked for twice is written once, and one for nothing (no database configured) not at all.
+// What several permissions allow of the same resources is written once, for a policy has little room and the CDK measures it
+// before it does so itself; a permission for nothing (no database configured) is not written at all.
 function merge(permissions: readonly Permission[]): readonly Permission[] {
   const needed = permissions.filter(({ resources }) => resources.length > 0);
-  return [...new Map(needed.map(permission => [JSON.stringify(permission), permission])).values()];
+  const alike = Map.groupBy(needed, ({ actions: _actions, ...rest }) => JSON.stringify(rest));
+  return [...alike.values()].map(all => ({
+    ...(all[0] as Permission),
+    actions: [...new Set(all.flatMap(({ actions }) => actions))],
+  }));
 }

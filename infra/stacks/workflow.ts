@@ -5,9 +5,10 @@ import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { CfnSchedule } from 'aws-cdk-lib/aws-scheduler';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import type { Configuration, Deployment } from '../../functions/contracts/configuration.ts';
+import type { Deployment } from '../../functions/contracts/configuration.ts';
 import type { WatchedKeys } from '../../functions/contracts/pulse.ts';
 import { type ScheduleId, scheduleName } from '../../functions/contracts/schedules.ts';
+import { type PackedConfiguration, packConfiguration } from '../../functions/platform/packed-configuration.ts';
 import { acknowledgeInlinePolicy, acknowledgeWildcard, addPermission } from '../access/allow.ts';
 import { endpointStatement } from '../access/endpoint-policy.ts';
 import { guardrailStatements } from '../access/guardrails.ts';
@@ -75,8 +76,10 @@ export class WorkflowStack extends Stack {
     const isolation = new Isolation(this, 'Isolation', configuration, service =>
       endpointStatement(service, permissions, account),
     );
-    const runtime = (securityGroupId: string): Configuration =>
-      runtimeConfiguration(configuration, { subnetGroupName: Isolation.SUBNET_GROUP_NAME, securityGroupId });
+    const runtime = (securityGroupId: string): PackedConfiguration =>
+      packConfiguration(
+        runtimeConfiguration(configuration, { subnetGroupName: Isolation.SUBNET_GROUP_NAME, securityGroupId }),
+      );
     const environment = {
       DAYBREAK_CONFIGURATION: this.toJsonString(runtime(isolation.restored.securityGroupId)),
       DAYBREAK_DEPLOYMENT: this.toJsonString(deployment),

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -465,17 +466,50 @@ describe('the workflow stack', () => {
     }
   });
 
-  it('refuses more configuration than a function can be given', () => {
+  const withDatabases = (count: number) => {
     const [database] = exampleConfiguration.databases;
     if (database === undefined) throw new Error('the example has no database');
-    const databases = Array.from({ length: 25 }, (_, index) => ({
+    const databases = Array.from({ length: count }, (_, index) => ({
       ...database,
       id: `database-${index}`,
       instanceId: `instance-${index}`,
-      resourceId: `db-INSTANCE${index}`,
+      resourceId: `db-EXAMPLE00000000000000000${String(index).padStart(2, '0')}`,
+      kmsKeyArn: `arn:aws:kms:eu-west-2:111122223333:key/00000000-0000-4000-8000-0000000000${String(index).padStart(2, '0')}`,
     }));
-    const quotas = { manualSnapshots: 1100 };
-    expect(() => createApp({ ...exampleConfiguration, databases, quotas }, { bundle: false })).toThrow(
+    return { ...exampleConfiguration, databases, quotas: { manualSnapshots: 1100 } };
+  };
+
+  // `docs/limits.md` names the number.
+  it('takes sixteen databases, each under a key of its own, and leaves their functions room', () => {
+    const resources = synthesize(withDatabases(16), 'sixteen', false)('DaybreakWorkflows');
+    const bytes = ofType(resources, 'AWS::Lambda::Function').map(
+      ([, { Properties }]) => JSON.stringify(Properties.Environment.Variables).length,
+    );
+    expect(Math.max(...bytes)).toBeLessThan(3500);
+    const policies = ofType(resources, 'AWS::IAM::Policy').map(
+      ([, { Properties }]) => JSON.stringify(Properties.PolicyDocument).length,
+    );
+    expect(Math.max(...policies)).toBeLessThan(10_240);
+    expect(
+      ofType(resources, 'AWS::IAM::ManagedPolicy').map(([, { Properties }]) => Properties.ManagedPolicyName),
+    ).toEqual(['daybreak-guardrails']);
+  });
+
+  it('refuses more databases than the policy of a role can name', () => {
+    expect(() => synthesize(withDatabases(17), 'seventeen', false)).toThrow(
+      /\] backup\/create-snapshot: its role's policy would be longer than the 10,240 characters that IAM allows: name fewer/,
+    );
+  });
+
+  it('refuses more configuration than a function can be given', () => {
+    const [bucket] = exampleConfiguration.buckets;
+    if (bucket === undefined) throw new Error('the example has no bucket');
+    const buckets = Array.from({ length: 100 }, (_, index) => ({
+      ...bucket,
+      id: `bucket-${index}`,
+      name: createHash('sha256').update(`${index}`).digest('hex').slice(1),
+    }));
+    expect(() => createApp({ ...exampleConfiguration, buckets }, { bundle: false })).toThrow(
       /^backup\/plan: its environment would take \d{4} bytes, and Lambda allows 4096: name fewer databases and buckets/,
     );
   });

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { Configuration } from '../../../functions/contracts/configuration.ts';
 import { PermanentError, RetryableError } from '../../../functions/platform/errors.ts';
 import { handler } from '../../../functions/platform/handler.ts';
 import { log } from '../../../functions/platform/log.ts';
+import { packConfiguration } from '../../../functions/platform/packed-configuration.ts';
 import { withRuntime } from '../../../functions/platform/runtime.ts';
 import { LocalClock } from '../../../infra/local/clock.ts';
 
@@ -98,6 +100,30 @@ describe('a step', () => {
   });
 });
 
+describe('a configuration as it is deployed', () => {
+  it('says what it said before, in a fraction of the length', async () => {
+    const databases = Array.from({ length: 40 }, (_, index) => ({
+      ...{
+        id: `database-${index}`,
+        instanceId: `instance-${index}`,
+        databaseName: 'app',
+        readerUser: 'daybreak_reader',
+      },
+      ...{ rootTable: 'public.school', rootColumn: 'id' },
+    }));
+    const whole = Configuration.parse({ databases, buckets: [], restoreTest });
+    const text = JSON.stringify(packConfiguration(whole));
+    expect(text.length).toBeLessThan(JSON.stringify(whole).length / 4);
+    const seen: unknown[] = [];
+    const run: Parameters<typeof invoke>[0] = async (_input, { configuration }) => {
+      seen.push(configuration);
+      return { twice: 2 };
+    };
+    await invoke(run, { count: 1 }, { ...environment, DAYBREAK_CONFIGURATION: text });
+    expect(seen).toEqual([whole]);
+  });
+});
+
 describe('a failure', () => {
   const fails = async (error: Error) => {
     const { outcome, lines } = await invoke(() => Promise.reject(error), { count: 1 });
@@ -138,6 +164,12 @@ describe('a failure', () => {
   it('of the output is none that passes for success', async () => {
     const { outcome } = await invoke(async () => ({ twice: 0.5 }), { count: 1 });
     expect((outcome as { error: Error }).error).toMatchObject({ name: 'ZodError' });
+  });
+
+  it('of a packed configuration is the same', async () => {
+    const packed = JSON.stringify({ packed: Buffer.from('[').toString('base64'), restoreTest });
+    const { outcome } = await invoke(async () => ({ twice: 0 }), { count: 1 }, { DAYBREAK_CONFIGURATION: packed });
+    expect((outcome as { error: Error }).error.message).toMatch(/^the environment variable DAYBREAK_CONFIGURATION is/);
   });
 
   it('of the configuration names the variable', async () => {
