@@ -17,6 +17,10 @@ export const objectKey = (tenant: string | null, name: string): string => `${obj
 export const manifestKey = (tenant: string | null, sha256: string): string =>
   `${tenantRoot(tenant)}manifests/${sha256}.jsonl.zst`;
 
+/** Whether a key is that of an object, or of a tenant's manifest. */
+export const isVaultObjectKey = (key: string): boolean =>
+  /^(?:tenants\/[A-Za-z0-9._-]+|shared)\/(?:objects\/[0-9a-f]{64}|manifests\/[0-9a-f]{64}\.jsonl\.zst)$/.test(key);
+
 /** The list of what could not be backed up: zstd-compressed lines (`NotCoveredObject`), named by their digest. */
 export const notCoveredKey = (tenant: string | null, sha256: string): string =>
   `${tenantRoot(tenant)}not-covered/${sha256}.jsonl.zst`;

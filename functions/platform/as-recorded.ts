@@ -23,7 +23,14 @@ const TestRecord = z.looseObject({
   restoreTestId: z.string(),
   recoveryPointId: z.string().nullable(),
   verdict: z.string(),
+  objects: z.looseObject({ objectCount: z.int() }).optional().catch(undefined),
+  findingCount: z.int().optional().catch(undefined),
+  findings: z
+    .array(z.looseObject({ kind: z.string(), place: z.string() }))
+    .optional()
+    .catch(undefined),
 });
+export type TestRecord = z.infer<typeof TestRecord>;
 
 /**
  * Why the ledger's word about a recovery point is not to be believed; undefined where its root manifest is there, has the
@@ -54,26 +61,31 @@ export function whyPointDiffers(
 }
 
 /** The same for a restore test: its record in the evidence bucket is read. */
-export async function whyTestDiffers(
+export async function whyTestDiffers(...recorded: Parameters<typeof readTestRecord>): Promise<Difference | undefined> {
+  return (await readTestRecord(...recorded)).difference;
+}
+
+/** What the record of a restore test says, where it is what the ledger recorded; null where that names none. */
+export async function readTestRecord(
   evidenceBucket: string,
   recorded: RecordedTest,
   { signedFrom }: Pick<State, 'signedFrom'>,
-): Promise<Difference | undefined> {
+): Promise<{ difference: Difference } | { difference: undefined; record: TestRecord | null }> {
   const { restoreTestId, recordSha256, recoveryPointId, verdict } = recorded;
   if (recordSha256 === null) {
     return isOfEarlierRelease(recorded, signedFrom)
-      ? undefined
-      : { how: 'altered', reason: 'the ledger names no hash of its record', contentSha256: null };
+      ? { difference: undefined, record: null }
+      : { difference: { how: 'altered', reason: 'the ledger names no hash of its record', contentSha256: null } };
   }
   const bytes = await readBytesIfThere(evidenceBucket, restoreTestRecordKey(restoreTestId));
-  if (bytes === undefined) return { how: 'gone', reason: 'its record is gone' };
+  if (bytes === undefined) return { difference: { how: 'gone', reason: 'its record is gone' } };
   const contentSha256 = sha256Hex(bytes);
-  const differs = (reason: string): Difference => ({ how: 'altered', reason, contentSha256 });
+  const differs = (reason: string) => ({ difference: { how: 'altered' as const, reason, contentSha256 } });
   if (contentSha256 !== recordSha256) return differs('the hash of its record is not the one that the ledger recorded');
   const record = parseDocument(TestRecord, bytes);
   const saysTheSame =
     record?.restoreTestId === restoreTestId && record.recoveryPointId === recoveryPointId && record.verdict === verdict;
-  return saysTheSame ? undefined : differs('its record says something else than the ledger');
+  return saysTheSame ? { difference: undefined, record } : differs('its record says something else than the ledger');
 }
 
 /** Whether an entry that names no hash may be without one: in this release each names one, and is signed. */

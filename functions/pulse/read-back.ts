@@ -57,7 +57,7 @@ import { nameLosses } from './name-losses.ts';
 import { NOTICE_KEY } from './own-keys.ts';
 import { readHeadAge } from './read-head-age.ts';
 import { readKeys } from './read-keys.ts';
-import { chooseVaultKeys, findNotLocked } from './read-locks.ts';
+import { chooseOlderManifests, chooseTested, chooseVaultKeys, findNotLocked } from './read-locks.ts';
 import { readPolicies } from './read-policies.ts';
 import { type RootManifests, readRootManifests } from './read-root-manifests.ts';
 import { readTamperWatch } from './read-tamper-watch.ts';
@@ -221,12 +221,18 @@ export const handler = step({
         const point = await newest;
         const chosen = point === undefined ? [] : await chooseVaultKeys(deployment.vaultBucket, point, now);
         const explained = explainedBefore.map(readLossName).flatMap(loss => ('key' in loss ? [loss.key] : []));
-        const asked = [...new Set([...wrongVaultKeys, ...explained, ...chosen])];
-        const { gone, notLocked } = await findNotLocked(deployment.vaultBucket, asked, now);
-        const isWhole = point !== undefined || Object.keys((await ledger).recoveryPoints).length === 0;
+        const pointCount = Object.keys((await ledger).recoveryPoints).length;
+        const tested = chooseTested(await records);
+        const older = chooseOlderManifests((await manifests).inTurn, pointCount, now);
+        const sampled = new Set([...wrongVaultKeys, ...explained, ...chosen]);
+        const asked = sampled.union(new Set([...tested.keys, ...older]));
+        const { gone, notLocked: unlocked } = await findNotLocked(deployment.vaultBucket, [...asked], now);
+        // What only an older recovery point names may have no lock any more.
+        const notLocked = unlocked.filter(key => sampled.has(key));
+        const isWhole = (point !== undefined || pointCount === 0) && tested.isWhole;
         const { found, countOfStanding } = await lose(
           ['object-gone'],
-          { isWhole, isLookedFor: loss => isWhole || ('key' in loss && asked.includes(loss.key)) },
+          { isWhole, isLookedFor: loss => 'key' in loss && asked.has(loss.key) },
           gone.map(key => ({ kind: 'object-gone', key })),
         );
         const all = await accepted;

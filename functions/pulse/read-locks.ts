@@ -1,11 +1,16 @@
 import type { RecoveryPoint } from '../contracts/recovery-point.ts';
 import { manifestKey, objectKey, objectPrefix, rootManifestKey } from '../contracts/vault-layout.ts';
+import { inOrder } from '../platform/in-order.ts';
 import { listObjects, ObjectNotFoundError, readLock } from '../platform/s3.ts';
 import { isHeld } from './assess-lock.ts';
+import type { TestRecords } from './read-test-records.ts';
 import { rotateNameStart, rotateSample } from './rotate-sample.ts';
 
 const TENANTS_AT_ONCE = 3;
 const OBJECTS_OF_EACH = 3;
+const OLDER_MANIFESTS_AT_ONCE = 50;
+const TESTED_KEPT = 2000;
+const LOOKED_AT_ONCE = 16;
 
 /**
  * Chooses vault objects to look at: the newest root manifest, and of a few tenants, in turn, the manifest and some objects.
@@ -17,6 +22,31 @@ export async function chooseVaultKeys(vaultBucket: string, newest: RecoveryPoint
     keys.push(...(await listSome(vaultBucket, tenant, rotateNameStart(now))));
   }
   return [...new Set(keys)];
+}
+
+/**
+ * Some tenants' manifests of an older recovery point: where points come round in turn, the next ones each time that all of
+ * them did. Each of a thousand schools' manifests of a year is looked at within three months.
+ * @param pointCount how many recovery points there are.
+ */
+export function chooseOlderManifests(inTurn: RecoveryPoint | undefined, pointCount: number, now: Date): string[] {
+  if (inTurn === undefined) return [];
+  const round = new Date(now.getTime() / Math.max(1, pointCount));
+  return manifestKeys(rotateSample(inTurn.tenants, OLDER_MANIFESTS_AT_ONCE, round));
+}
+
+function manifestKeys(tenants: RecoveryPoint['tenants']): string[] {
+  return tenants.flatMap(({ tenant, manifestSha256 }) =>
+    manifestSha256 === null ? [] : [manifestKey(tenant, manifestSha256)],
+  );
+}
+
+/** What restore tests missed. Of what is named more than can be looked at, the newest. */
+export function chooseTested({ lostObjects, unread }: TestRecords): { keys: string[]; isWhole: boolean } {
+  const keys = new Set(lostObjects.flatMap(({ missing }) => missing));
+  // The next test names the rest of what one could not name.
+  const isCut = keys.size > TESTED_KEPT || lostObjects.find(({ objectCount }) => objectCount > 0)?.isCut === true;
+  return { keys: [...keys].slice(0, TESTED_KEPT), isWhole: unread.length === 0 && !isCut };
 }
 
 async function listSome(vaultBucket: string, tenant: string | null, start: string): Promise<string[]> {
@@ -33,16 +63,16 @@ export async function findNotLocked(
   keys: readonly string[],
   now: Date,
 ): Promise<{ readonly gone: string[]; readonly notLocked: string[] }> {
-  const found = await Promise.all(
-    keys.map(async key => {
-      try {
-        return isHeld(await readLock(vaultBucket, key), now) ? 'held' : 'not locked';
-      } catch (error) {
-        if (error instanceof ObjectNotFoundError) return 'gone';
-        throw error;
-      }
-    }),
-  );
+  const look = async (key: string) => {
+    try {
+      return isHeld(await readLock(vaultBucket, key), now) ? 'held' : 'not locked';
+    } catch (error) {
+      if (error instanceof ObjectNotFoundError) return 'gone';
+      throw error;
+    }
+  };
+  const limits = { underWay: LOOKED_AT_ONCE, waiting: keys.length };
+  const found = await Array.fromAsync(inOrder(keys, look, limits));
   const those = (is: (typeof found)[number]) => keys.filter((_key, index) => found[index] === is);
   return { gone: those('gone'), notLocked: those('not locked') };
 }

@@ -16,6 +16,12 @@ export interface RootManifests {
   readonly remembered: readonly (ExpectedSnapshot & { readonly recoveryPointId: string })[];
   /** The newest recovery point that was read this time and is as recorded; undefined when none was. */
   readonly newest: RecoveryPoint | undefined;
+  /** Whether that is the newest one of the ledger: what it does not name is named no more. */
+  readonly isNewestRead: boolean;
+  /** The one whose turn it is. */
+  readonly inTurn: RecoveryPoint | undefined;
+  /** The newest one whose backup knew what pulse missed; undefined where there is none, or it was not read. */
+  readonly knowing: RecoveryPoint | undefined;
   /** Recovery points whose root manifest is gone or not what was recorded, each with what it is instead. */
   readonly altered: readonly (Difference & { readonly recoveryPointId: string })[];
   /** Recovery points whose root manifest could not be read, with what came instead. */
@@ -57,13 +63,15 @@ export async function readRootManifests(
   const recorded = Object.values(state.recoveryPoints).sort((a, b) => (a.recoveryPointId < b.recoveryPointId ? -1 : 1));
   const newestId = recorded.at(-1)?.recoveryPointId;
   const turn = rotateSample(recorded, 1, now)[0]?.recoveryPointId;
+  const knowingId = recorded.findLast(({ objectLosses }) => (objectLosses?.knownAt ?? null) !== null)?.recoveryPointId;
+  const everyTime = [newestId, turn, knowingId];
   const read = async (point: Recorded): Promise<Reading> => {
     const { recoveryPointId } = point;
     const said = JSON.stringify(point);
     const standing = known.get(said);
     const snapshots = standing?.snapshots;
     const isDoubted = doubted === 'all' || doubted.has(recoveryPointId);
-    if (standing?.isRight && !isDoubted && recoveryPointId !== newestId && recoveryPointId !== turn) {
+    if (standing?.isRight && !isDoubted && !everyTime.includes(recoveryPointId)) {
       return { recoveryPointId, snapshots };
     }
     const differs = (difference: Difference) => {
@@ -95,17 +103,24 @@ export async function readRootManifests(
   const altered: (Difference & { recoveryPointId: string })[] = [];
   const unread: { recoveryPointId: string; error: unknown }[] = [];
   let newest: RecoveryPoint | undefined;
-  // Of a year of them only the newest is kept: each names every school.
+  // Of a year of them these alone are kept: each names every school.
+  const kept = new Map<string | undefined, RecoveryPoint>();
   for await (const result of inOrder(recorded, read, { underWay: READ_AT_ONCE, waiting: READ_AT_ONCE })) {
     const { recoveryPointId, difference } = result;
     const named = result.snapshots ?? [];
     if (difference === undefined && !('error' in result)) snapshots.push(...named);
     else remembered.push(...named.map(snapshot => ({ ...snapshot, recoveryPointId })));
     newest = result.recoveryPoint ?? newest;
+    if (result.recoveryPoint && everyTime.includes(recoveryPointId)) kept.set(recoveryPointId, result.recoveryPoint);
     if (difference !== undefined) altered.push({ recoveryPointId, ...difference });
     if ('error' in result) unread.push({ recoveryPointId, error: result.error });
   }
-  return { snapshots, remembered, newest, altered, unread };
+  return {
+    ...{ snapshots, remembered, newest, altered, unread },
+    isNewestRead: kept.has(newestId),
+    inTurn: kept.get(turn),
+    knowing: kept.get(knowingId),
+  };
 }
 
 function snapshotsOf({ databases }: RecoveryPoint): ExpectedSnapshot[] {

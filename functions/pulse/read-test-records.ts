@@ -1,4 +1,6 @@
-import { type Difference, whyTestDiffers } from '../platform/as-recorded.ts';
+import type { Finding } from '../contracts/restore-test-record.ts';
+import { isVaultObjectKey } from '../contracts/vault-layout.ts';
+import { type Difference, readTestRecord, type TestRecord } from '../platform/as-recorded.ts';
 import { inOrder } from '../platform/in-order.ts';
 import type { LedgerProjection } from '../platform/ledger-projection.ts';
 import { oncePerRuntime } from '../platform/runtime.ts';
@@ -10,6 +12,21 @@ export interface TestRecords {
   readonly altered: readonly (Difference & { readonly restoreTestId: string })[];
   /** Tests whose record could not be read, with what came instead. */
   readonly unread: readonly { restoreTestId: string; error: unknown }[];
+  /** What those say that are as recorded, the newest test first. */
+  readonly lostObjects: readonly TestedObjects[];
+}
+
+/** What one restore test found of the vault's objects. Its record names 100 findings of all kinds. */
+export interface TestedObjects {
+  readonly recordedAt: string;
+  /** So many it looked for. */
+  readonly objectCount: number;
+  /** Keys in the vault of objects and tenants' manifests that were missing. */
+  readonly missing: readonly string[];
+  /** Keys of those that were not what was backed up. */
+  readonly altered: readonly string[];
+  /** Whether it found more than it names. */
+  readonly isCut: boolean;
 }
 
 const READ_AT_ONCE = 8;
@@ -26,7 +43,7 @@ export async function readTestRecords(
   doubted: ReadonlySet<string> | 'all',
   now: Date,
 ): Promise<TestRecords> {
-  const right = oncePerRuntime(readTestRecords, () => new Set<string>());
+  const right = oncePerRuntime(readTestRecords, () => new Map<string, TestedObjects>());
   const recorded = Object.values(state.restoreTests).sort((a, b) => (a.restoreTestId < b.restoreTestId ? -1 : 1));
   const everyTime = [recorded.at(-1), rotateSample(recorded, 1, now)[0]];
   const isDoubted = (id: string) => doubted === 'all' || doubted.has(id);
@@ -36,12 +53,12 @@ export async function readTestRecords(
   const read = async (test: (typeof recorded)[number]) => {
     const { restoreTestId } = test;
     try {
-      const difference = await whyTestDiffers(evidenceBucket, test, state);
-      if (difference !== undefined) {
+      const found = await readTestRecord(evidenceBucket, test, state);
+      if (found.difference !== undefined) {
         right.delete(JSON.stringify(test));
-        return { restoreTestId, difference };
+        return { restoreTestId, difference: found.difference };
       }
-      right.add(JSON.stringify(test));
+      right.set(JSON.stringify(test), testedObjects(test, found.record));
       return { restoreTestId };
     } catch (error) {
       return { restoreTestId, error };
@@ -55,5 +72,21 @@ export async function readTestRecords(
     unread: found.flatMap(result =>
       'error' in result ? [{ restoreTestId: result.restoreTestId, error: result.error }] : [],
     ),
+    lostObjects: recorded.toReversed().flatMap(test => right.get(JSON.stringify(test)) ?? []),
+  };
+}
+
+type RecordedTest = LedgerProjection['restoreTests'][string];
+
+function testedObjects({ recordedAt }: RecordedTest, record: TestRecord | null): TestedObjects {
+  const findings = record?.findings ?? [];
+  const placesOf = (kind: Finding['kind']) =>
+    findings.filter(finding => finding.kind === kind && isVaultObjectKey(finding.place)).map(({ place }) => place);
+  return {
+    recordedAt,
+    objectCount: record?.objects?.objectCount ?? 0,
+    missing: placesOf('object-missing'),
+    altered: placesOf('object-altered'),
+    isCut: (record?.findingCount ?? 0) > findings.length,
   };
 }

@@ -192,12 +192,17 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
         () => recordDecision({ region: 'eu-west-2', accountId: account }, decision),
       ),
     /** What a daily backup of one school leaves behind: its key, an object, the manifests, the entry. */
-    backUp: async (recoveryPointId: string, objects: 'written' | 'adopted' = 'written') => {
+    backUp: async (
+      recoveryPointId: string,
+      objects: 'written' | 'adopted' = 'written',
+      manifestSha256: string = EMPTY_SHA256,
+      objectLosses?: RecoveryPoint['objectLosses'],
+    ) => {
       const takenAt = takenAtOf(recoveryPointId);
       const { keyArn } = (await invoke('tenants/ensure-key', { tenant: 's-1' })) as { keyArn: string };
       await invoke('tenants/ensure-key', { tenant: 's-1', recordedKeyArn: keyArn });
       const under = { Bucket: deployment.vaultBucket, ServerSideEncryption: 'aws:kms', SSEKMSKeyId: keyArn } as const;
-      const keys = [objectKey('s-1', '5'.repeat(64)), manifestKey('s-1', EMPTY_SHA256)];
+      const keys = [objectKey('s-1', '5'.repeat(64)), manifestKey('s-1', manifestSha256)];
       for (const Key of objects === 'written' ? keys : []) {
         const put = new PutObjectCommand({ ...under, Key, Body: 'sealed', IfNoneMatch: '*' });
         // What a backup before this one has put there is adopted.
@@ -207,7 +212,10 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
             if (error.name !== 'PreconditionFailed') throw error;
           });
       }
-      const recoveryPoint = rootManifest(recoveryPointId, takenAt, deployment.vaultKeyArn);
+      const recoveryPoint = {
+        ...rootManifest(recoveryPointId, takenAt, deployment.vaultKeyArn, manifestSha256),
+        ...(objectLosses && { objectLosses }),
+      };
       const signed = await withRuntime(
         {
           environment: {},
@@ -225,11 +233,20 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
       return append({
         eventId: `backup/${recoveryPointId}`,
         kind: 'backup.completed',
-        body: { recoveryPointId, status: 'good', rootManifestSha256: sha256Hex(Body) },
+        body: {
+          recoveryPointId,
+          status: 'good',
+          rootManifestSha256: sha256Hex(Body),
+          ...(objectLosses && { objectLosses }),
+        },
       });
     },
     /** What a restore test leaves behind: its record, where it has one, and the entry. */
-    test: async (restoreTestId: string, verdict: string, record: { verdict: string } | 'none' = { verdict }) => {
+    test: async (
+      restoreTestId: string,
+      verdict: string,
+      record: { verdict: string; findingCount?: number; findings?: object[] } | 'none' = { verdict },
+    ) => {
       const said = { restoreTestId, recoveryPointId: null, verdict };
       const Body = canonicalJson({ ...said, ...(record !== 'none' && record) });
       if (record !== 'none') {
@@ -279,7 +296,12 @@ const INSTANCE: InstanceRecord = {
   port: undefined,
 };
 
-function rootManifest(recoveryPointId: string, takenAt: string, kmsKeyArn: string): RecoveryPoint {
+function rootManifest(
+  recoveryPointId: string,
+  takenAt: string,
+  kmsKeyArn: string,
+  manifestSha256: string,
+): RecoveryPoint {
   const id = vaultSnapshotId(recoveryPointId, 'app');
   const arn = `arn:aws:rds:eu-west-2:${account}:snapshot:${id}`;
   return {
@@ -301,7 +323,7 @@ function rootManifest(recoveryPointId: string, takenAt: string, kmsKeyArn: strin
       {
         bucketId: 'uploads',
         tenant: 's-1',
-        manifestSha256: EMPTY_SHA256,
+        manifestSha256,
         previousManifestSha256: null,
         objectCount: 1,
         byteCount: 6,
@@ -689,20 +711,39 @@ describe('pulse and its alarms, as time passes', () => {
   });
 
   it('remembers what its samples found wrong until it is right, and what the ledger suffers', async () => {
-    const { until, backUp, cloud, deployment, as, lastValue } = await deploy('remembered', [FIRST]);
-    const lastSequence = await backUp(FIRST);
-    const gone = objectKey('s-1', 'f'.repeat(64));
+    const { until, backUp, test, cloud, deployment, as, left, lastValue } = await deploy('remembered', [
+      FIRST,
+      '20261122t073000z',
+    ]);
+    await backUp(FIRST);
+    const finding = (key: string) => ({ kind: 'object-missing', place: key, detail: 'the vault has none' });
+    const named = ['f', 'e', '5'].map(digit => objectKey('s-1', digit.repeat(64)));
+    const findings = [...named, '../x', rootManifestKey(FIRST)].map(finding);
+    const record = { verdict: 'failed', objects: { objectCount: 9 }, findingCount: 5, findings };
+    await test('20261122t080000z', 'failed', record);
+    await until('2026-11-22T08:31:00Z');
+    // Of what a restore test missed that is lost which is not there now; nobody else would ever ask for it.
+    const lost = ['e', 'f'].map(digit => `object-gone/${FIRST}/20261122t081500z/${objectKey('s-1', digit.repeat(64))}`);
+    expect([lastValue('ObjectsNotLocked'), (await left()).lost, (await left()).notLookedFor]).toEqual([2, lost, []]);
+    await test('20261122t080100z', 'failed', { ...record, findingCount: 101 });
     await as('pulse/read-back').send(
       new PutObjectCommand({
         Bucket: deployment.workBucket,
         Key: FOUND_WRONG_KEY,
-        Body: JSON.stringify({ ...NOTHING_WRONG, tenants: ['s-1', 'left-long-ago'], vaultKeys: [gone] }),
+        Body: JSON.stringify({ ...(await left()), tenants: ['s-1', 'left-long-ago'] }),
       }),
     );
+    const { sequence } = (await backUp('20261122t073000z', 'written', sha256Hex('other'))) as { sequence: number };
     await until('2026-11-22T08:46:00Z');
-    expect([lastValue('ObjectsNotLocked'), lastValue('KeysUnusable')]).toEqual([1, 0]);
+    expect([lastValue('ObjectsNotLocked'), lastValue('KeysUnusable')]).toEqual([2, 0]);
+    expect(await left()).toMatchObject({ lost, notLookedFor: ['object-gone'] });
 
-    const Key = ledgerEntryKey((lastSequence as { sequence: number }).sequence + 1);
+    // A manifest that only an older recovery point names.
+    lose(cloud.s3, deployment.vaultBucket, manifestKey('s-1', EMPTY_SHA256));
+    await until('2026-11-22T09:16:00Z');
+    expect((await left()).lost).toContainEqual(expect.stringMatching(/^object-gone\/20261122t073000z\/.*jsonl.zst$/));
+
+    const Key = ledgerEntryKey(sequence + 1);
     await as('evidence/append-entry').send(
       new PutObjectCommand({
         Bucket: deployment.evidenceBucket,
@@ -713,8 +754,8 @@ describe('pulse and its alarms, as time passes', () => {
         SSEKMSKeyId: deployment.vaultKeyArn,
       }),
     );
-    const changes = await until('2026-11-22T09:01:00Z');
-    expect(changes).toEqual(['22T09:01 +ledger-broken']);
+    const changes = await until('2026-11-22T09:31:00Z');
+    expect(changes).toEqual(['22T09:31 +ledger-broken']);
     expect(lastValue('LedgerBroken')).toBe(1);
     await cloud.close();
   });
