@@ -134,7 +134,8 @@ async function proceed(
   const isLate = () => isDeadlineOver(input.deadlineAt);
   let phase: z.output<typeof TenantCursor>['phase'] = cursor?.phase ?? 'listing';
   const { vaultBucket, workBucket } = context.deployment;
-  const lost = lostOf(await readLostObjects(workBucket, item.recoveryPointId), item.tenant);
+  const { lostObjectsSha256 } = item;
+  const lost = lostOf(await readLostObjects(workBucket, item.recoveryPointId, lostObjectsSha256), item.tenant);
   if (phase === 'listing') {
     const task = copyTask(input, context, limits, lost, () => context.timeIsShort() || isLate());
     const compared = compare(input, context, previous, manifest.lastKey);
@@ -169,7 +170,10 @@ async function proceed(
       present.add(notCoveredKey(tenant, notCovered.sha256));
     }
     present.add(manifestKey(tenant, lines.sha256));
-    if (lost.size > 0) progress.absentObjects = nameAbsent(lost, present);
+    if (lost.size > 0 && lostObjectsSha256 !== null) {
+      progress.absentObjects = nameAbsent(lost, present);
+      progress.lostObjectsSha256 = lostObjectsSha256;
+    }
   } finally {
     await Promise.all([lines.close(), notCovered.close()]);
   }

@@ -115,6 +115,7 @@ async function close(
     tenantsKey,
     unlistedBucketIds,
     postponedTenantCount,
+    lostObjectsSha256,
   }: z.output<typeof CompleteInput>,
   superseded: { recoveryPoint: RecoveryPoint; eTag: string } | undefined,
   { now, configuration, deployment }: { now: Date; configuration: Configuration; deployment: Deployment },
@@ -136,7 +137,7 @@ async function close(
     await readItems(deployment.workBucket, tenantsKey, TenantBackupResult),
     superseded?.recoveryPoint.tenants ?? [],
   );
-  const lost = await readLostObjects(deployment.workBucket, recoveryPointId);
+  const lost = await readLostObjects(deployment.workBucket, recoveryPointId, lostObjectsSha256);
   const items = await readItems(deployment.workBucket, itemsKey('backup', recoveryPointId), TenantItem);
   const asOfItem = new Map(items.map(item => [placeOf(item), item.asOf]));
   const tenants = [...results].sort(
@@ -150,7 +151,7 @@ async function close(
     ...judgeRecoveryPoint({
       databases: readBacks,
       tenants: results,
-      notCompared: findNotCompared(lost, results),
+      notCompared: findNotCompared(lost, lostObjectsSha256, results),
       unlistedBucketIds,
       postponedTenantCount,
       accepted: configuration.accepted,
@@ -166,7 +167,7 @@ async function close(
     ),
     unproved: findUnproved(configuration, readBacks),
     tenants,
-    ...(lost && { objectLosses: settleLosses(lost, results) }),
+    ...(lost && { objectLosses: settleLosses(lost, lostObjectsSha256, results) }),
   };
   // What the manifest will name can no longer be deleted by who copied it.
   for (const { arn } of provedSnapshots(recoveryPoint)) {
@@ -218,7 +219,7 @@ function keepStored(
   const places = new Set(results.map(placeOf));
   const left = earlier.filter(result => result.manifestSha256 !== null && !places.has(placeOf(result)));
   // What that one compared them with is not what is known now.
-  return [...results, ...left.map(({ absentObjects: _absent, ...result }) => result)];
+  return [...results, ...left.map(({ absentObjects: _absent, lostObjectsSha256: _known, ...result }) => result)];
 }
 
 interface ReadBack extends DatabaseRecoveryPoint {

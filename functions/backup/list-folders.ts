@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { Configuration } from '../contracts/configuration.ts';
-import { InstantText } from '../contracts/identifiers.ts';
+import { InstantText, Sha256 } from '../contracts/identifiers.ts';
 import { describeError, PermanentError } from '../platform/errors.ts';
 import { findBucket } from '../platform/find-configured.ts';
 import { compareKeys } from '../platform/key-order.ts';
@@ -42,6 +42,8 @@ export const FolderListing = z.strictObject({
   isWritten: z.boolean(),
   /** New tenants that wait for the next run, of those that were listed when items were last written. */
   postponedTenantCount: z.int(),
+  /** Of what the run knows of losses; null before it has items. */
+  lostObjectsSha256: Sha256.nullable().default(null),
   buckets: z.array(BucketFolders),
 });
 export type FolderListing = z.infer<typeof FolderListing>;
@@ -54,6 +56,7 @@ export function beginListing(bucketIds: readonly string[], moment: string): Fold
     moment,
     isWritten: false,
     postponedTenantCount: 0,
+    lostObjectsSha256: null,
     buckets: bucketIds.map(bucketId => ({
       bucketId,
       asOf: null,

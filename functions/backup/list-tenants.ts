@@ -70,22 +70,27 @@ export const handler = step({
         itemCount: 0,
         ...describeBuckets(listing),
         postponedTenantCount: listing.postponedTenantCount,
+        lostObjectsSha256: listing.lostObjectsSha256,
         listing: await writeListing(deployment, recoveryPointId, listing),
       };
     }
     // Known once for the whole run, so that all its parts look for the same.
-    if (listing.isFirst) await writeLostObjects(recoveryPointId, deployment);
-    const { items, postponedTenantCount } = await findItems(recoveryPointId, listing, { configuration, deployment });
+    const lostObjectsSha256 = listing.isFirst
+      ? await writeLostObjects(recoveryPointId, deployment)
+      : listing.lostObjectsSha256;
+    const known = { ...listing, lostObjectsSha256 };
+    const { items, postponedTenantCount } = await findItems(recoveryPointId, known, { configuration, deployment });
     const body = Buffer.from(items.map(item => `${JSON.stringify(item)}\n`).join(''));
     await writeBytes(deployment.workBucket, itemsKey('backup', recoveryPointId), body, {
       contentType: 'application/jsonl',
     });
-    const written: FolderListing = { ...listing, postponedTenantCount, isWritten: true };
+    const written: FolderListing = { ...known, postponedTenantCount, isWritten: true };
     return {
       itemsKey: itemsKey('backup', recoveryPointId),
       itemCount: items.length,
       ...describeBuckets(written),
       postponedTenantCount,
+      lostObjectsSha256,
       listing: await writeListing(deployment, recoveryPointId, written),
     };
   },
@@ -101,7 +106,7 @@ function describeBuckets({ buckets }: FolderListing) {
 
 async function findItems(
   recoveryPointId: string,
-  { buckets, isFirst }: FolderListing,
+  { buckets, isFirst, lostObjectsSha256 }: FolderListing,
   { configuration, deployment }: { configuration: Configuration; deployment: Deployment },
 ): Promise<{ items: TenantItem[]; postponedTenantCount: number }> {
   const databases: RootTenants[] = [];
@@ -148,6 +153,7 @@ async function findItems(
     previous,
     earlier,
     tenantFoldersSha256: await writeFolders(describeFolders(named, postponed), recoveryPointId, deployment),
+    lostObjectsSha256,
   });
   return { items: addItems(known, planned), postponedTenantCount: postponed.length };
 }

@@ -4,23 +4,28 @@ import { readLossName } from '../contracts/losses.ts';
 import type { TenantBackupResult } from '../contracts/object-manifest.ts';
 import type { ObjectLosses } from '../contracts/recovery-point.ts';
 import { lostObjectsKey, RECOVERY_POINT_PREFIX, tenantRoot } from '../contracts/vault-layout.ts';
-import { describeError } from '../platform/errors.ts';
+import { sha256Hex } from '../platform/canonical-json.ts';
+import { describeError, PermanentError } from '../platform/errors.ts';
 import { LOSSES_KEPT, readFoundWrong } from '../platform/found-wrong.ts';
 import { readLedgerState } from '../platform/ledger.ts';
 import { LedgerBrokenError } from '../platform/ledger-entry.ts';
 import type { LedgerProjection } from '../platform/ledger-projection.ts';
 import { log } from '../platform/log.ts';
-import { readBytesIfThere, writeBytes } from '../platform/s3.ts';
+import { readBytes, writeBytes } from '../platform/s3.ts';
 
 /** So many keys a result, and a root manifest, names. */
 const RESULT_NAMES = 100;
 const POINT_NAMES = 300;
 
+/** What a run knows of losses is not what was written for it. */
+export class LostObjectsAlteredError extends PermanentError {}
+
 /**
  * Writes down which vault objects are lost: what somebody accepted as lost, and what pulse misses now. It may name more than
  * is lost, for each is looked at before it is copied again.
+ * @returns the file's SHA-256, which is its name: two runs for one recovery point may know different things.
  */
-export async function writeLostObjects(recoveryPointId: string, deployment: Deployment): Promise<void> {
+export async function writeLostObjects(recoveryPointId: string, deployment: Deployment): Promise<string> {
   const state = await readStateIfWhole(deployment);
   const found = await readFoundWrong(deployment.workBucket);
   const missed = [...(found?.lost ?? []), ...(found?.explained ?? [])];
@@ -35,7 +40,10 @@ export async function writeLostObjects(recoveryPointId: string, deployment: Depl
     keys: [...keys].filter(key => !key.startsWith(RECOVERY_POINT_PREFIX)).sort(),
   };
   const body = Buffer.from(JSON.stringify(lost));
-  await writeBytes(deployment.workBucket, lostObjectsKey(recoveryPointId), body, { contentType: 'application/json' });
+  const sha256 = sha256Hex(body);
+  const key = lostObjectsKey(recoveryPointId, sha256);
+  await writeBytes(deployment.workBucket, key, body, { contentType: 'application/json' });
+  return sha256;
 }
 
 /** Pulse keeps so many names at most: of a list that is full nobody knows what it lacks. */
@@ -66,10 +74,19 @@ async function readStateIfWhole(deployment: Deployment): Promise<LedgerProjectio
   }
 }
 
-/** What was known when the run began; undefined where an earlier release began it. */
-export async function readLostObjects(workBucket: string, recoveryPointId: string): Promise<LostObjects | undefined> {
-  const bytes = await readBytesIfThere(workBucket, lostObjectsKey(recoveryPointId));
-  return bytes && LostObjects.parse(JSON.parse(bytes.toString('utf8')));
+/** What was known when the run began; undefined where an earlier release began it. @throws LostObjectsAlteredError */
+export async function readLostObjects(
+  workBucket: string,
+  recoveryPointId: string,
+  sha256: string | null,
+): Promise<LostObjects | undefined> {
+  if (sha256 === null) return undefined;
+  const key = lostObjectsKey(recoveryPointId, sha256);
+  const bytes = await readBytes(workBucket, key);
+  if (sha256Hex(bytes) !== sha256) {
+    throw new LostObjectsAlteredError(`${key} is not what was written for this run; run the backup again`);
+  }
+  return LostObjects.parse(JSON.parse(bytes.toString('utf8')));
 }
 
 /** Those of one tenant (null: of none). */
@@ -87,8 +104,15 @@ export function nameAbsent(lost: ReadonlySet<string>, present: ReadonlySet<strin
  * What became of all of them. One is there again when a manifest of its tenant, in any bucket, names it, for whoever wrote that
  * saw it or copied it.
  */
-export function settleLosses(lost: LostObjects, results: readonly TenantBackupResult[]): ObjectLosses {
-  const looked = results.filter(({ failure, manifestSha256 }) => failure === null && manifestSha256 !== null);
+export function settleLosses(
+  lost: LostObjects,
+  sha256: string | null,
+  results: readonly TenantBackupResult[],
+): ObjectLosses {
+  const looked = results.filter(
+    ({ failure, manifestSha256, lostObjectsSha256 }) =>
+      failure === null && manifestSha256 !== null && lostObjectsSha256 === sha256,
+  );
   const present = new Set(
     looked.flatMap(({ tenant, absentObjects }) =>
       absentObjects ? [...lostOf(lost, tenant).difference(new Set(absentObjects))] : [],
@@ -99,13 +123,12 @@ export function settleLosses(lost: LostObjects, results: readonly TenantBackupRe
   return { ledgerSequence, knownAt, absent: absent.length > POINT_NAMES ? null : absent };
 }
 
-/** Results with a manifest that nobody compared with what is lost. */
-export function findNotCompared<Result extends Pick<TenantBackupResult, 'tenant' | 'manifestSha256' | 'absentObjects'>>(
-  lost: LostObjects | undefined,
-  results: readonly Result[],
-): Result[] {
+/** Results with a manifest that nobody compared with what this run knows as lost, but at most with what another run knew. */
+export function findNotCompared<
+  Result extends Pick<TenantBackupResult, 'tenant' | 'manifestSha256' | 'lostObjectsSha256'>,
+>(lost: LostObjects | undefined, sha256: string | null, results: readonly Result[]): Result[] {
   return results.filter(
-    ({ tenant, manifestSha256, absentObjects }) =>
-      manifestSha256 !== null && absentObjects === undefined && lostOf(lost, tenant).size > 0,
+    ({ tenant, manifestSha256, lostObjectsSha256 }) =>
+      manifestSha256 !== null && lostObjectsSha256 !== sha256 && lostOf(lost, tenant).size > 0,
   );
 }

@@ -28,6 +28,7 @@ export function planItems(known: {
   /** What an earlier run of this recovery point came to. */
   earlier: readonly TenantBackupResult[];
   tenantFoldersSha256: string | null;
+  lostObjectsSha256: string | null;
 }): TenantItem[] {
   const stored = new Map(
     known.earlier.filter(({ manifestSha256 }) => manifestSha256 !== null).map(result => [placeOf(result), result]),
@@ -51,6 +52,7 @@ export function planItems(known: {
         partialManifestSha256: result?.partialManifestSha256 ?? null,
         asOf,
         tenantFoldersSha256: known.tenantFoldersSha256,
+        lostObjectsSha256: known.lostObjectsSha256,
         ...(storedEarlier && { earlier: storedEarlier }),
       };
     });

@@ -111,6 +111,8 @@ export const ListTenantsOutput = z.strictObject({
   postponedTenantCount: z.int(),
   /** The digest of what it has listed so far (`folderListingKey`), whether it is done or not. */
   listing: Sha256,
+  /** The digest of what this run knows of losses (`lostObjectsKey`); null as long as it has no items. */
+  lostObjectsSha256: Sha256.nullable(),
 });
 
 /**
@@ -131,6 +133,8 @@ export const TenantItem = z.strictObject({
   asOf: InstantText.nullable().default(null),
   /** The file that says where the tenants' folders are (`tenantFoldersKey`); null where each is called as its tenant. */
   tenantFoldersSha256: Sha256.nullable().default(null),
+  /** The file that says which vault objects are lost (`lostObjectsKey`); null in items of an earlier release. */
+  lostObjectsSha256: Sha256.nullable().default(null),
   /** What an earlier run of the same recovery point stored: another one goes on from that, as a further pass does. */
   earlier: TenantBackupResult.optional(),
 });
@@ -232,6 +236,8 @@ export const CompleteInput = z.strictObject({
   tenantsKey: z.string(),
   unlistedBucketIds: z.array(z.string()),
   postponedTenantCount: z.int(),
+  /** What this run knows of losses, as it was handed from state to state; null where an earlier release began it. */
+  lostObjectsSha256: Sha256.nullable().default(null),
 });
 export const CompleteOutput = z.strictObject({
   recoveryPointId: RecoveryPointId,

@@ -109,6 +109,8 @@ export const TenantBackupResult = z.strictObject({
    * none was known, and where nothing was compared.
    */
   absentObjects: z.array(z.string()).nullable().optional(),
+  /** Of the list (`lostObjectsKey`) that they were compared with; absent where nothing was, and in results of earlier releases. */
+  lostObjectsSha256: Sha256.optional(),
   /** The error's name, when the tenant could not be backed up. */
   failure: z.string().nullable(),
 });

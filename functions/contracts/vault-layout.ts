@@ -86,8 +86,8 @@ export const tenantFoldersKey = (id: string, sha256: string): string =>
   `${workPrefix(id)}tenant-folders/${sha256}.json`;
 /** What folders a run has listed so far. `sha256` is the file's digest. */
 export const folderListingKey = (id: string, sha256: string): string => `${workPrefix(id)}folders/${sha256}.json`;
-/** The vault objects that were known as lost when a run began. */
-export const lostObjectsKey = (id: string): string => `${workPrefix(id)}lost-objects.json`;
+/** The vault objects that were known as lost when a run began. `sha256` is the file's digest: each run has its own. */
+export const lostObjectsKey = (id: string, sha256: string): string => `${workPrefix(id)}lost-objects/${sha256}.json`;
 /** The items (JSONL) of the second pass over tenants. */
 export const settlingItemsKey = (id: string): string => `${workPrefix(id)}settling.jsonl`;
 /** What backing up each tenant came to in the end (JSONL). */

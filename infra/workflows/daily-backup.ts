@@ -110,6 +110,7 @@ export function dailyBackup(references: WorkflowReferences): WorkflowDefinition 
           tenantsKey: '{% $files.tenantsKey %}',
           unlistedBucketIds: '{% $files.unlistedBucketIds %}',
           postponedTenantCount: '{% $files.postponedTenantCount %}',
+          lostObjectsSha256: '{% $files.lostObjectsSha256 %}',
         },
         Assign: { status: '{% $states.result.Payload.status %}' },
         endsAt: 'closeEndsAt',
@@ -301,6 +302,7 @@ function backUpFiles(references: WorkflowReferences): States {
     listing: '{% $states.result.Payload.listing %}',
     unlistedBucketIds: '{% $states.result.Payload.unlistedBucketIds %}',
     postponedTenantCount: '{% $states.result.Payload.postponedTenantCount %}',
+    lostObjectsSha256: '{% $states.result.Payload.lostObjectsSha256 %}',
   };
   const notListedAgain = {
     unlistedBucketIds: '{% [$distinct($append($unlistedBucketIds, $bucketIdsWithoutVersions))] %}',
@@ -451,6 +453,7 @@ function backUpFiles(references: WorkflowReferences): States {
           tenantsKey: '{% $states.input.tenantsKey %}',
           unlistedBucketIds: '{% $unlistedBucketIds %}',
           postponedTenantCount: '{% $postponedTenantCount %}',
+          lostObjectsSha256: '{% $lostObjectsSha256 %}',
           failure: null,
         },
         End: true,

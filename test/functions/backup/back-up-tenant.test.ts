@@ -107,7 +107,6 @@ describe('back-up-tenant', () => {
     expect(second).toEqual({ ...first, copiedObjectCount: 0, copiedByteCount: 0 });
     expect(cloud.requests).toEqual([
       `s3 GET /vault/${manifestKey('oakfield', first.manifestSha256 ?? '')}`,
-      's3 GET /work/work/20261122t023000z/lost-objects.json',
       's3 GET /school-uploads/?list-type&encoding-type&prefix',
     ]);
   });

@@ -36,6 +36,7 @@ const items: TenantItem[] = [null, 'oak'].map(tenant => ({
   partialManifestSha256: null,
   asOf: null,
   tenantFoldersSha256: null,
+  lostObjectsSha256: null,
 }));
 const whole: TenantBackupResult[] = items.map(({ bucketId, tenant }) => ({
   bucketId,
@@ -263,9 +264,11 @@ describe('complete', () => {
   it('signs what it knew of losses, and is not good where a manifest was not compared with it', async () => {
     const key = objectKey('oak', '1'.repeat(64));
     const lost = { ledgerSequence: 7, knownAt: at(15), keys: [key] };
-    await cloud.put('work', lostObjectsKey(recoveryPointId), JSON.stringify(lost));
+    const lostObjectsSha256 = sha256Hex(Buffer.from(JSON.stringify(lost)));
+    const listKey = lostObjectsKey(recoveryPointId, lostObjectsSha256);
+    await cloud.put('work', listKey, JSON.stringify(lost));
     const places = whole.filter(({ tenant }) => tenant === 'oak').length;
-    const unlooked = await complete();
+    const unlooked = await complete({ lostObjectsSha256 });
     expect(unlooked).toMatchObject({ status: 'incomplete' });
     const { reasons } = (await stored()).recoveryPoint;
     expect(reasons).toEqual(
@@ -275,12 +278,28 @@ describe('complete', () => {
     );
     expect(places).toBeGreaterThan(0);
 
-    await putResults(whole.map(result => (result.tenant === 'oak' ? { ...result, absentObjects: [key] } : result)));
-    const { status, draft } = await complete();
+    const compared = (sha256: string) =>
+      whole.map(result =>
+        result.tenant === 'oak' ? { ...result, absentObjects: [key], lostObjectsSha256: sha256 } : result,
+      );
+    // Of another run of the same recovery point, which knew of other losses.
+    await putResults(compared('c'.repeat(64)));
+    await complete({ lostObjectsSha256 });
+    expect((await stored()).recoveryPoint.reasons).toEqual(reasons);
+
+    await putResults(compared(lostObjectsSha256));
+    const { status, draft } = await complete({ lostObjectsSha256 });
     const objectLosses = { ledgerSequence: 7, knownAt: at(15), absent: [key] };
     expect([status, draft.body.objectLosses]).toEqual(['good', objectLosses]);
     expect((await stored()).recoveryPoint.objectLosses).toEqual(objectLosses);
     expect(JSON.stringify(draft).length).toBeLessThan(64 * 1024);
+  });
+
+  it('signs no list of losses that another wrote over this run’s', async () => {
+    const lostObjectsSha256 = 'd'.repeat(64);
+    const forged = { ledgerSequence: 9_000_000, knownAt: null, keys: [] };
+    await cloud.put('work', lostObjectsKey(recoveryPointId, lostObjectsSha256), JSON.stringify(forged));
+    await expect(complete({ lostObjectsSha256 })).rejects.toMatchObject({ name: 'LostObjectsAlteredError' });
   });
 
   it('names no snapshot any more, however late it was redriven, once one may be being removed', async () => {

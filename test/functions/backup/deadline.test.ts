@@ -30,6 +30,7 @@ async function runDay(previous: TenantBackupResult | undefined, minutes: number 
     previous: previous === undefined ? [] : [previous],
     earlier: [],
     tenantFoldersSha256: null,
+    lostObjectsSha256: null,
   });
   const item = items.find(({ tenant }) => tenant === 'oak');
   const deadlineAt = minutes === null ? null : new Date(cloud.clock.now().getTime() + minutes * 60_000).toISOString();

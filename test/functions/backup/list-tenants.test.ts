@@ -37,9 +37,10 @@ async function itemsOf(id: string): Promise<TenantItem[]> {
 }
 
 async function listItems(): Promise<TenantItem[]> {
-  const { itemCount } = await cloud.invoke(handler, { recoveryPointId, asOf });
+  const { itemCount, lostObjectsSha256 } = await cloud.invoke(handler, { recoveryPointId, asOf });
   const items = await itemsOf(recoveryPointId);
   expect(items).toHaveLength(itemCount);
+  for (const item of items) expect(item.lostObjectsSha256).toBe(lostObjectsSha256);
   return items;
 }
 
@@ -117,6 +118,7 @@ describe('list-tenants', () => {
         partialManifestSha256: null,
         asOf: null,
         tenantFoldersSha256: null,
+        lostObjectsSha256: expect.stringMatching(/^[0-9a-f]{64}$/),
       })),
     );
     expect(cloud.lines).toContainEqual(expect.objectContaining({ level: 'info', strangeFolderCount: 1 }));
@@ -493,7 +495,7 @@ describe('the items', () => {
   it('that are known stay, whatever is planned anew', () => {
     const item = (tenant: string | null, more: Partial<TenantItem> = {}): TenantItem => ({
       ...{ recoveryPointId, bucketId: 'uploads', tenant, previousManifestSha256: null, partialManifestSha256: null },
-      ...{ asOf: null, tenantFoldersSha256: hash('f'), ...more },
+      ...{ asOf: null, tenantFoldersSha256: hash('f'), lostObjectsSha256: null, ...more },
     });
     const known = [item(null), item('a', { previousManifestSha256: hash('1') }), item('gone')];
     const planned = [null, 'a', 'b'].map(tenant => item(tenant, { tenantFoldersSha256: hash('e'), asOf }));
@@ -516,6 +518,7 @@ describe('the items', () => {
       previous: [tenantResult('a', hash('1')), { ...tenantResult('d', hash('2')), bucketId: 'exports' }],
       earlier: [tenantResult('a', hash('3')), tenantResult('e', hash('4')), tenantResult('f', null)],
       tenantFoldersSha256: null,
+      lostObjectsSha256: null,
     });
     const digit = (sha256: string | null | undefined) => sha256?.[0] ?? null;
     expect(

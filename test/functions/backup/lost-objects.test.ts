@@ -2,11 +2,12 @@ import { zstdDecompressSync } from 'node:zlib';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { handler as backUpTenant } from '../../../functions/backup/back-up-tenant.ts';
 import { handler as listTenants } from '../../../functions/backup/list-tenants.ts';
-import { findNotCompared, settleLosses } from '../../../functions/backup/lost-objects.ts';
-import type { LostObjects, TenantPass } from '../../../functions/contracts/daily-backup.ts';
+import { findNotCompared, readLostObjects, settleLosses } from '../../../functions/backup/lost-objects.ts';
+import { type LostObjects, TenantItem, type TenantPass } from '../../../functions/contracts/daily-backup.ts';
 import type { ObjectManifestLine, TenantBackupResult } from '../../../functions/contracts/object-manifest.ts';
 import {
   FOUND_WRONG_KEY,
+  itemsKey,
   ledgerEntryKey,
   lostObjectsKey,
   manifestKey,
@@ -14,6 +15,8 @@ import {
   rootManifestKey,
   tenantKeyAlias,
 } from '../../../functions/contracts/vault-layout.ts';
+import { sha256Hex } from '../../../functions/platform/canonical-json.ts';
+import { readItems } from '../../../functions/platform/map-results.ts';
 import { NOTHING_WRONG } from '../../../functions/pulse/found-wrong.ts';
 import { handler as verifyObjects } from '../../../functions/restore-test/verify-objects.ts';
 import { stepRuntime, type TestRuntime } from '../../fixtures/step-runtime.ts';
@@ -23,18 +26,22 @@ let cloud: TestRuntime;
 let keyArn: string;
 beforeEach(async () => {
   cloud = stepRuntime();
+  lostObjectsSha256 = null;
   keyArn = cloud.kms.createKeyFromTemplate({}).keyArn;
   cloud.kms.createAliasFromTemplate(tenantKeyAlias('oak'), keyArn);
   for (const name of ['a', 'b', 'c']) await upload(name, `content of ${name}`);
 });
 
 const upload = (name: string, body: string) => cloud.put('school-uploads', `schools/oak/${name}`, body);
-const knowLost = (...keys: string[]) => {
-  const lost: LostObjects = { ledgerSequence: 7, knownAt: null, keys };
-  return cloud.put('work', lostObjectsKey(recoveryPointId), JSON.stringify(lost));
-};
+const LIST = 'b'.repeat(64);
+let lostObjectsSha256: string | null;
+async function knowLost(...keys: string[]) {
+  const lost = JSON.stringify({ ledgerSequence: 7, knownAt: null, keys } satisfies LostObjects);
+  lostObjectsSha256 = sha256Hex(Buffer.from(lost));
+  await cloud.put('work', lostObjectsKey(recoveryPointId, lostObjectsSha256), lost);
+}
 async function backUp(previousManifestSha256: string | null = null, pass: TenantPass = { kind: 'first' }) {
-  const item = { recoveryPointId, bucketId: 'uploads', tenant: 'oak', previousManifestSha256 };
+  const item = { recoveryPointId, bucketId: 'uploads', tenant: 'oak', previousManifestSha256, lostObjectsSha256 };
   const { result } = await cloud.invoke(backUpTenant, { item, pass, keyArn, cursor: null });
   return result as TenantBackupResult & { manifestSha256: string };
 }
@@ -150,9 +157,10 @@ describe('a vault object that is known as lost', () => {
 describe('what a run knows of losses', () => {
   const name = (key: string) => `object-gone/${recoveryPointId}/${recoveryPointId}/${key}`;
   const [ONE, TWO] = [objectKey('oak', '1'), objectKey('oak', '2')];
+  const list = () => cloud.invoke(listTenants, { recoveryPointId, asOf: null, listing: null });
   const know = async () => {
-    await cloud.invoke(listTenants, { recoveryPointId, asOf: null, listing: null });
-    return JSON.parse((await cloud.get('work', lostObjectsKey(recoveryPointId))).toString());
+    const { lostObjectsSha256: sha256 } = await list();
+    return JSON.parse((await cloud.get('work', lostObjectsKey(recoveryPointId, sha256 ?? ''))).toString());
   };
   const missed = (more: object) =>
     cloud.put(
@@ -176,6 +184,32 @@ describe('what a run knows of losses', () => {
     }
   });
 
+  it('is of one run: another one for the same recovery point, which knows more, changes nothing of it', async () => {
+    await missed({ lost: [name(ONE)] });
+    const one = await list();
+    const item = async () => (await readItems('work', itemsKey('backup', recoveryPointId), TenantItem))[0];
+    const ofOne = await cloud.run(item);
+    await missed({ lost: [name(ONE), name(TWO)] });
+    const other = await list();
+    const ofOther = await cloud.run(item);
+    expect([ofOne?.lostObjectsSha256, ofOther?.lostObjectsSha256]).toEqual([
+      one.lostObjectsSha256,
+      other.lostObjectsSha256,
+    ]);
+    const keysOf = ({ lostObjectsSha256: sha256 }: typeof one) =>
+      cloud.run(async () => (await readLostObjects('work', recoveryPointId, sha256))?.keys);
+    expect([await keysOf(one), await keysOf(other)]).toEqual([[ONE], [ONE, TWO]]);
+    // Listing again, each goes on with its own.
+    const again = { recoveryPointId, asOf: null, listing: one.listing };
+    expect((await cloud.invoke(listTenants, again)).lostObjectsSha256).toBe(one.lostObjectsSha256);
+  });
+
+  it('is believed by nobody where it is not what the run wrote', async () => {
+    await knowLost(ONE);
+    await cloud.put('work', lostObjectsKey(recoveryPointId, lostObjectsSha256 ?? ''), '{"keys":[]}');
+    await expect(backUp()).rejects.toMatchObject({ name: 'LostObjectsAlteredError' });
+  });
+
   it('is what it can be where the ledger is broken: a backup is made all the same', async () => {
     await cloud.put('evidence', ledgerEntryKey(1), '{}');
     await missed({ lost: [name(ONE)] });
@@ -186,16 +220,25 @@ describe('what a run knows of losses', () => {
     const lost = { ledgerSequence: 7, knownAt: null, keys: [ONE, TWO] };
     const result = (bucketId: string, more: object) =>
       ({ bucketId, tenant: 'oak', manifestSha256: 'a'.repeat(64), failure: null, ...more }) as TenantBackupResult;
-    const settle = (...results: TenantBackupResult[]) => settleLosses(lost, results).absent;
-    const [none, both] = [{ absentObjects: [ONE, TWO] }, { absentObjects: [] }];
-    expect(settle(result('x', none), result('y', { absentObjects: [TWO] }))).toEqual([TWO]);
+    const settle = (...results: TenantBackupResult[]) => settleLosses(lost, LIST, results).absent;
+    const by = { lostObjectsSha256: LIST };
+    const [none, both] = [
+      { absentObjects: [ONE, TWO], ...by },
+      { absentObjects: [], ...by },
+    ];
+    expect(settle(result('x', none), result('y', { ...none, absentObjects: [TWO] }))).toEqual([TWO]);
     expect(settle(result('x', none), result('y', both))).toEqual([]);
     expect(settle(result('x', { ...both, failure: 'NoResultError' }))).toEqual([ONE, TWO]);
-    expect(settle(result('x', { ...both, tenant: 'elm' }), result('x', { absentObjects: null }))).toEqual([ONE, TWO]);
+    expect(settle(result('x', { ...both, tenant: 'elm' }), result('x', { ...both, absentObjects: null }))).toEqual([
+      ONE,
+      TWO,
+    ]);
     const many = Array.from({ length: 301 }, (_, index) => objectKey('oak', `${index}`));
-    expect(settleLosses({ ...lost, keys: many }, []).absent).toBeNull();
-    const places = [result('x', both), result('y', {}), result('z', { tenant: 'elm' })];
-    expect(findNotCompared(lost, places).map(({ bucketId }) => bucketId)).toEqual(['y']);
-    expect(findNotCompared(undefined, places)).toEqual([]);
+    expect(settleLosses({ ...lost, keys: many }, LIST, []).absent).toBeNull();
+    const ofAnotherRun = { ...both, lostObjectsSha256: 'c'.repeat(64) };
+    expect(settle(result('x', ofAnotherRun))).toEqual([ONE, TWO]);
+    const places = [...[result('x', both), result('y', {}), result('z', { tenant: 'elm' })], result('w', ofAnotherRun)];
+    expect(findNotCompared(lost, LIST, places).map(({ bucketId }) => bucketId)).toEqual(['y', 'w']);
+    expect(findNotCompared(undefined, null, places)).toEqual([]);
   });
 });

@@ -43,6 +43,7 @@ const listed = {
   bucketIdsWithoutVersions: ['uploads'],
   postponedTenantCount: 0,
   listing: 'd'.repeat(64),
+  lostObjectsSha256: 'e'.repeat(64),
 };
 const available = { available: true, progressPercent: 100, takenAt: '2026-11-22T02:40:00.000Z' };
 const HOUR_MS = 60 * 60 * 1000;
@@ -133,7 +134,11 @@ describe('the daily backup', () => {
     ]);
     const [complete] = inputsOf('backup/complete') as { databases: unknown }[];
     const [settled, closed] = inputsOf('backup/settle-tenants') as { tenantResultsKey: string }[];
-    expect(complete).toMatchObject({ unlistedBucketIds: ['closed'], asOf });
+    expect(complete).toMatchObject({
+      unlistedBucketIds: ['closed'],
+      asOf,
+      lostObjectsSha256: listed.lostObjectsSha256,
+    });
     expect(complete?.databases).toEqual(outcomes(null, null, null));
     const results = await mapResults(settled?.tenantResultsKey ?? '');
     expect(results.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))).toEqual([

@@ -102,7 +102,12 @@ describe('a run of six instances with three databases each', () => {
   it('backs up with as many as that', async () => {
     const { underWay, during } = counting();
     const itemsKey = `work/${id}/backup-items.jsonl`;
-    const listed = { unlistedBucketIds: [], bucketIdsWithoutVersions: [], postponedTenantCount: 0 };
+    const listed = {
+      unlistedBucketIds: [],
+      bucketIdsWithoutVersions: [],
+      postponedTenantCount: 0,
+      lostObjectsSha256: null,
+    };
     const draft = { eventId: 'e', kind: 'backup.completed', actor: 'a', subject: id, body: {} };
     const ofTenant = { manifestSha256: 'a'.repeat(64), previousManifestSha256: null, notCovered: {}, failure: null };
     const counts = { objectCount: 1, byteCount: 1, copiedObjectCount: 1, copiedByteCount: 1, recopiedObjectCount: 0 };

@@ -55,6 +55,7 @@ async function run(instances: number, hours: { snapshot: number; copy: number; m
       'backup/list-tenants': () => ({
         ...{ itemsKey, itemCount: 0, unlistedBucketIds: [], bucketIdsWithoutVersions: [], postponedTenantCount: 0 },
         listing: 'd'.repeat(64),
+        lostObjectsSha256: null,
       }),
       'backup/settle-tenants': ({ moment }) =>
         moment === 'before'

@@ -13,7 +13,6 @@ import {
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
-import type { LostObjects } from '../../../../functions/contracts/daily-backup.ts';
 import { idOfInstant } from '../../../../functions/contracts/identifiers.ts';
 import { type LedgerEntry, SEGMENT_LENGTH } from '../../../../functions/contracts/ledger.ts';
 import {
@@ -24,7 +23,6 @@ import {
   LEDGER_PREFIX,
   LEDGER_PROJECTION_KEY,
   ledgerEntryKey,
-  lostObjectsKey,
   PURPOSE_TAG,
   RECOVERY_POINT_TAG,
   rootManifestKey,
@@ -364,9 +362,6 @@ class BadDay {
   /** Pulse has looked, and the next backup reads that. */
   async leaveNothingLost(): Promise<void> {
     await this.#put('pulse/read-back', this.#deployment.workBucket, FOUND_WRONG_KEY, JSON.stringify(NOTHING_WRONG));
-    // For backups of which single steps are called.
-    const nothing = JSON.stringify({ ledgerSequence: 0, knownAt: null, keys: [] } satisfies LostObjects);
-    await this.#put('backup/list-tenants', this.#deployment.workBucket, lostObjectsKey(UNKNOWN), nothing);
   }
 
   /** A person accepts what pulse found lost. */
