@@ -46,7 +46,7 @@ import { type ComparedObject, compareListing, isSameContent, settleListing } fro
 import { type CopyOutcome, type CopyTask, copyToVault } from './copy-to-vault.ts';
 import { listAsOf } from './list-as-of.ts';
 import { lookAgain } from './look-again.ts';
-import { lostOf, nameAbsent, readLostObjects } from './lost-objects.ts';
+import { describeLosses, lostOf, RESULT_NAMES, readLostObjects } from './lost-objects.ts';
 import { readNamingSecret } from './object-name.ts';
 import { type SegmentStore, UnfinishedManifest } from './unfinished-manifest.ts';
 import { type List, type Passed, walkFolders, walkOutsideTenants } from './walk-bucket.ts';
@@ -136,8 +136,9 @@ async function proceed(
   const { vaultBucket, workBucket } = context.deployment;
   const { lostObjectsSha256 } = item;
   const lost = lostOf(await readLostObjects(workBucket, item.recoveryPointId, lostObjectsSha256), item.tenant);
+  const amiss = new Set(progress.goneObjects);
   if (phase === 'listing') {
-    const task = copyTask(input, context, limits, lost, () => context.timeIsShort() || isLate());
+    const task = copyTask(input, context, limits, { lost, amiss }, () => context.timeIsShort() || isLate());
     const compared = compare(input, context, previous, manifest.lastKey);
     if (!isLate() && (await gather(manifest, progress, compared, task))) {
       progress.listedTo = currentRuntime().clock.now().toISOString();
@@ -146,6 +147,7 @@ async function proceed(
     // A large manifest is written in a call of its own, with all the time there is.
     if (phase !== 'listed' || manifest.stored.length > 0) {
       await manifest.suspend();
+      if (amiss.size > 0) progress.goneObjects = [...amiss].slice(0, RESULT_NAMES);
       return { result: null, cursor: { segments: [...manifest.stored], phase, progress } };
     }
   }
@@ -171,7 +173,7 @@ async function proceed(
     }
     present.add(manifestKey(tenant, lines.sha256));
     if (lost.size > 0 && lostObjectsSha256 !== null) {
-      progress.absentObjects = nameAbsent(lost, present);
+      Object.assign(progress, await describeLosses(lost, { present, amiss, vaultBucket }));
       progress.lostObjectsSha256 = lostObjectsSha256;
     }
   } finally {
@@ -184,7 +186,7 @@ function copyTask(
   { item, keyArn }: z.output<typeof BackUpTenantInput>,
   { configuration, deployment }: StepContext,
   limits: CopyLimits,
-  lost: ReadonlySet<string>,
+  losses: Pick<CopyTask, 'lost' | 'amiss'>,
   timeIsShort: () => boolean,
 ): CopyTask {
   const { tenant } = item;
@@ -197,7 +199,7 @@ function copyTask(
       secret ??= readNamingSecret(deployment.vaultBucket, tenant, keyArn);
       return secret;
     },
-    lost,
+    ...losses,
     limits,
     timeIsShort,
   };

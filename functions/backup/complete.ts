@@ -219,7 +219,13 @@ function keepStored(
   const places = new Set(results.map(placeOf));
   const left = earlier.filter(result => result.manifestSha256 !== null && !places.has(placeOf(result)));
   // What that one compared them with is not what is known now.
-  return [...results, ...left.map(({ absentObjects: _absent, lostObjectsSha256: _known, ...result }) => result)];
+  return [
+    ...results,
+    ...left.map(
+      ({ absentObjects: _absent, backObjects: _back, goneObjects: _gone, lostObjectsSha256: _known, ...result }) =>
+        result,
+    ),
+  ];
 }
 
 interface ReadBack extends DatabaseRecoveryPoint {

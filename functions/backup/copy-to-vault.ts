@@ -41,6 +41,8 @@ export interface CopyTask {
   namingSecret(): Promise<Uint8Array>;
   /** Keys in the vault of what is known as lost: nothing that lies there is adopted unproved. */
   readonly lost: ReadonlySet<string>;
+  /** Of these, what is found not to be in its place as its line says. */
+  readonly amiss: Set<string>;
   readonly limits: CopyLimits;
   timeIsShort(): boolean;
 }

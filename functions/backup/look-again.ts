@@ -12,8 +12,10 @@ import { type CopyTask, vaultRefused } from './copy-to-vault.ts';
  */
 export async function lookAgain(compared: ComparedObject, task: CopyTask): Promise<ComparedObject> {
   const line = lineOf(compared);
-  if (line === undefined || !task.lost.has(objectKey(task.vault.tenant, line.vaultName))) return compared;
-  if (await isThere(line, task)) return compared;
+  if (line === undefined) return compared;
+  const place = objectKey(task.vault.tenant, line.vaultName);
+  if (!task.lost.has(place) || (await isThere(line, task))) return compared;
+  task.amiss.add(place);
   switch (compared.kind) {
     case 'unchanged':
       return { kind: 'new', key: compared.key, object: compared.object, before: null, lost: line };

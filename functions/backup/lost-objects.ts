@@ -7,21 +7,24 @@ import { lostObjectsKey, RECOVERY_POINT_PREFIX, tenantRoot } from '../contracts/
 import { sha256Hex } from '../platform/canonical-json.ts';
 import { describeError, PermanentError } from '../platform/errors.ts';
 import { LOSSES_KEPT, readFoundWrong } from '../platform/found-wrong.ts';
+import { inOrder } from '../platform/in-order.ts';
 import { readLedgerState } from '../platform/ledger.ts';
 import { LedgerBrokenError } from '../platform/ledger-entry.ts';
 import type { LedgerProjection } from '../platform/ledger-projection.ts';
 import { log } from '../platform/log.ts';
-import { readBytes, writeBytes } from '../platform/s3.ts';
+import { describeObject, ObjectStorageError, readBytes, writeBytes } from '../platform/s3.ts';
+import { vaultRefused } from './copy-to-vault.ts';
 
-/** So many keys a result, and a root manifest, names. */
-const RESULT_NAMES = 100;
-const POINT_NAMES = 300;
+/** So many keys of each kind a result, and a root manifest, names. */
+export const RESULT_NAMES = 80;
+const POINT_NAMES = 150;
+const LOOKS_AT_ONCE = 16;
 
 /** What a run knows of losses is not what was written for it. */
 export class LostObjectsAlteredError extends PermanentError {}
 
 /**
- * Writes down which vault objects are lost: what somebody accepted as lost, and what pulse misses now. It may name more than
+ * Writes down which vault objects are lost: what somebody accepted as lost and no backup has again, and what pulse misses now. It may name more than
  * is lost, for each is looked at before it is copied again.
  * @returns the file's SHA-256, which is its name: two runs for one recovery point may know different things.
  */
@@ -29,15 +32,16 @@ export async function writeLostObjects(recoveryPointId: string, deployment: Depl
   const state = await readStateIfWhole(deployment);
   const found = await readFoundWrong(deployment.workBucket);
   const missed = [...(found?.lost ?? []), ...(found?.explained ?? [])];
+  const accepted = Object.entries(state?.acceptedLosses ?? {}).filter(([, { isBack }]) => !isBack);
   const keys = new Set(
-    [...Object.keys(state?.acceptedLosses ?? {}), ...missed]
+    [...accepted.map(([name]) => name).sort(), ...missed.sort()]
       .map(readLossName)
       .flatMap(loss => ('key' in loss ? [loss.key] : [])),
   );
   const lost: LostObjects = {
     ledgerSequence: state?.lastSequence ?? null,
     knownAt: found === undefined || isCut(found) ? null : found.lookedAt,
-    keys: [...keys].filter(key => !key.startsWith(RECOVERY_POINT_PREFIX)).sort(),
+    keys: [...keys].filter(key => !key.startsWith(RECOVERY_POINT_PREFIX)),
   };
   const body = Buffer.from(JSON.stringify(lost));
   const sha256 = sha256Hex(body);
@@ -94,15 +98,40 @@ export function lostOf(lost: LostObjects | undefined, tenant: string | null): Re
   return new Set(lost?.keys.filter(key => key.startsWith(tenantRoot(tenant))));
 }
 
-/** What a result says of those that its manifest does not name. */
-export function nameAbsent(lost: ReadonlySet<string>, present: ReadonlySet<string>): string[] | null {
+/**
+ * What a result says of them.
+ * @param present what its manifest names, and itself.
+ * @param amiss what was not in its place as its line says, when it was looked for.
+ * @throws VaultAccessDeniedError
+ */
+export async function describeLosses(
+  lost: ReadonlySet<string>,
+  { present, amiss, vaultBucket }: { present: ReadonlySet<string>; amiss: ReadonlySet<string>; vaultBucket: string },
+): Promise<Required<Pick<TenantBackupResult, 'absentObjects' | 'backObjects' | 'goneObjects'>>> {
   const absent = [...lost.difference(present)];
-  return absent.length > RESULT_NAMES ? null : absent;
+  const named = absent.slice(0, RESULT_NAMES);
+  const look = async (key: string) => (amiss.has(key) || (await isGone(vaultBucket, key)) ? [key] : []);
+  const gone = await Array.fromAsync(inOrder(named, look, { underWay: LOOKS_AT_ONCE, waiting: RESULT_NAMES }));
+  return {
+    absentObjects: absent.length > RESULT_NAMES ? null : absent,
+    backObjects: [...lost.intersection(present)].slice(0, RESULT_NAMES),
+    goneObjects: gone.flat(),
+  };
+}
+
+async function isGone(vaultBucket: string, key: string): Promise<boolean> {
+  try {
+    return (await describeObject(vaultBucket, key)) === undefined;
+  } catch (error) {
+    // Something is there.
+    if (error instanceof ObjectStorageError) return false;
+    throw vaultRefused(error);
+  }
 }
 
 /**
- * What became of all of them. One is there again when a manifest of its tenant, in any bucket, names it, for whoever wrote that
- * saw it or copied it.
+ * What became of all of them, by what results say: one is there again when a manifest of its tenant, in any bucket, names it,
+ * for whoever wrote that saw it or copied it. What no result speaks of is neither.
  */
 export function settleLosses(
   lost: LostObjects,
@@ -113,14 +142,17 @@ export function settleLosses(
     ({ failure, manifestSha256, lostObjectsSha256 }) =>
       failure === null && manifestSha256 !== null && lostObjectsSha256 === sha256,
   );
-  const present = new Set(
-    looked.flatMap(({ tenant, absentObjects }) =>
-      absentObjects ? [...lostOf(lost, tenant).difference(new Set(absentObjects))] : [],
-    ),
-  );
-  const absent = lost.keys.filter(key => !present.has(key));
+  const said = (pick: 'backObjects' | 'goneObjects') => new Set(looked.flatMap(result => result[pick] ?? []));
+  const [back, gone] = [said('backObjects'), said('goneObjects')];
+  const absent = lost.keys.filter(key => !back.has(key));
   const { ledgerSequence, knownAt } = lost;
-  return { ledgerSequence, knownAt, absent: absent.length > POINT_NAMES ? null : absent };
+  return {
+    ledgerSequence,
+    knownAt,
+    absent: absent.length > POINT_NAMES ? null : absent,
+    back: lost.keys.filter(key => back.has(key)).slice(0, POINT_NAMES),
+    gone: absent.filter(key => gone.has(key)).slice(0, POINT_NAMES),
+  };
 }
 
 /** Results with a manifest that nobody compared with what this run knows as lost, but at most with what another run knew. */

@@ -141,7 +141,10 @@ export const TenantItem = z.strictObject({
 export type TenantItem = z.infer<typeof TenantItem>;
 
 /** What a run knows of vault objects that are lost (`lostObjectsKey`). Root manifests are none of them: they are not copied. */
-export const LostObjects = ObjectLosses.omit({ absent: true }).extend({ keys: z.array(z.string()) });
+export const LostObjects = ObjectLosses.pick({ ledgerSequence: true, knownAt: true }).extend({
+  /** First those that are accepted: where not all can be named, they are. */
+  keys: z.array(z.string()),
+});
 export type LostObjects = z.infer<typeof LostObjects>;
 
 /**

@@ -105,10 +105,14 @@ export const TenantBackupResult = z.strictObject({
   notCoveredSha256: Sha256.optional(),
   /**
    * Of the tenant's vault objects that were known as lost when the run began, those that its manifest does not name: nothing was
-   * put in their place. What it names of them was seen as its line says, or copied again. Null: more than 100. Absent where
+   * put in their place. What it names of them was seen as its line says, or copied again. Null: more than 80. Absent where
    * none was known, and where nothing was compared.
    */
   absentObjects: z.array(z.string()).nullable().optional(),
+  /** The first 80 of them that its manifest names. */
+  backObjects: z.array(z.string()).optional(),
+  /** The first 80 of them in whose place the vault had nothing, or another thing than their line says, and has nothing new. */
+  goneObjects: z.array(z.string()).optional(),
   /** Of the list (`lostObjectsKey`) that they were compared with; absent where nothing was, and in results of earlier releases. */
   lostObjectsSha256: Sha256.optional(),
   /** The error's name, when the tenant could not be backed up. */

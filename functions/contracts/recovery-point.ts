@@ -59,6 +59,10 @@ export const ObjectLosses = z.strictObject({
   knownAt: InstantText.nullable(),
   /** Keys in the vault of those that no manifest of the recovery point names; null: more than can be named, so that any may be. */
   absent: z.array(z.string()).nullable(),
+  /** The first 150 of those that a manifest names: each was seen as its line says, or copied again. Absent in earlier ones. */
+  back: z.array(z.string()).optional(),
+  /** The first 150 of those in whose place there is nothing, or another thing. Absent in earlier ones. */
+  gone: z.array(z.string()).optional(),
 });
 export type ObjectLosses = z.infer<typeof ObjectLosses>;
 

@@ -24,7 +24,7 @@ const RecordedRecoveryPoint = z.strictObject({
   sequence: z.int(),
   rootManifestSha256: Sha256.nullable(),
   /** Which losses of vault objects its backup knew of; null where it looked for none. */
-  objectLosses: ObjectLosses.omit({ absent: true }).nullable(),
+  objectLosses: ObjectLosses.pick({ ledgerSequence: true, knownAt: true }).nullable(),
 });
 
 type RecordedPoint = z.infer<typeof RecordedRecoveryPoint>;
@@ -51,8 +51,10 @@ const RecordedLoss = AcceptedLoss.omit({ loss: true }).extend({
   actor: z.string(),
   recordedAt: InstantText,
   sequence: z.int(),
-  /** Of a vault object: whether the last backup that knew of it has it again, there as it was, or copied again. */
+  /** Of a vault object: whether a backup that knew of it has it again, there as it was or copied again, and none found it gone since. */
   isBack: z.boolean(),
+  /** What the backup that found it gone after that knew of the ledger; null where none did. Those before it may name it. */
+  lostAgainAt: z.int().nullable(),
 });
 
 /** Words of an entry of the register, by their salted hash. */
@@ -208,29 +210,44 @@ function foldBackup(state: LedgerProjection, entry: StoredLedgerEntry): LedgerPr
   // A good root manifest is never superseded: an incomplete one recorded later is of a slower run for the same instant.
   if (status === 'incomplete' && state.recoveryPoints[recoveryPointId]?.status === 'good') return state;
   const { recordedAt, sequence } = entry;
-  const { absent, ...known } = objectLosses ?? { absent: null, ledgerSequence: null, knownAt: null };
   const recorded = {
     ...{ recoveryPointId, status, recordedAt, sequence, rootManifestSha256 },
-    objectLosses: objectLosses ? { ledgerSequence: known.ledgerSequence, knownAt: known.knownAt } : null,
+    objectLosses: objectLosses ? knownBefore(objectLosses, entry) : null,
   };
+  const { back = [], gone = [] } = objectLosses ?? {};
   const acceptedLosses = Object.fromEntries(
     Object.entries(state.acceptedLosses).map(([name, accepted]) => {
       const loss = readLossName(name);
       if (!('key' in loss) || !wasKnown(recorded, loss, accepted)) return [name, accepted];
-      return [name, { ...accepted, isBack: absent !== null && !absent.includes(loss.key) }];
+      if (back.includes(loss.key)) return [name, { ...accepted, isBack: true }];
+      // What no manifest names any more, because its source changed, is in the vault all the same.
+      if (!accepted.isBack || !gone.includes(loss.key)) return [name, accepted];
+      return [name, { ...accepted, isBack: false, lostAgainAt: recorded.objectLosses?.ledgerSequence ?? sequence }];
     }),
   );
   return { ...state, acceptedLosses, recoveryPoints: { ...state.recoveryPoints, [recoveryPointId]: recorded } };
+}
+
+/** Nobody knew, before an entry was recorded, what came after it: neither entries nor what pulse missed. */
+function knownBefore(
+  { ledgerSequence, knownAt }: z.infer<typeof ObjectLosses>,
+  { sequence, recordedAt }: StoredLedgerEntry,
+): NonNullable<RecordedPoint['objectLosses']> {
+  return {
+    ledgerSequence: ledgerSequence === null ? null : Math.min(ledgerSequence, sequence - 1),
+    knownAt: knownAt !== null && knownAt > recordedAt ? null : knownAt,
+  };
 }
 
 /** Whether the backup that made a recovery point knew of an accepted loss of a vault object, and so looked for it. */
 export function wasKnown(
   { objectLosses }: Pick<RecordedPoint, 'objectLosses'>,
   { since }: { since: string },
-  { sequence }: { sequence: number },
+  { sequence, lostAgainAt }: { sequence: number; lostAgainAt: number | null },
 ): boolean {
   if (objectLosses === null) return false;
   const { ledgerSequence, knownAt } = objectLosses;
+  if (lostAgainAt !== null) return ledgerSequence !== null && ledgerSequence >= lostAgainAt;
   const wasAccepted = ledgerSequence !== null && sequence <= ledgerSequence;
   return wasAccepted || (knownAt !== null && since <= idOfInstant(knownAt));
 }
@@ -251,7 +268,7 @@ function foldLoss(state: LedgerProjection, entry: StoredLedgerEntry): LedgerProj
   // The first word about a loss stands, until it is withdrawn.
   if (Object.hasOwn(state.acceptedLosses, loss)) return state;
   const { actor, recordedAt, sequence } = entry;
-  const recorded = { reason, reference, actor, recordedAt, sequence, isBack: false };
+  const recorded = { reason, reference, actor, recordedAt, sequence, isBack: false, lostAgainAt: null };
   return { ...state, acceptedLosses: { ...state.acceptedLosses, [loss]: recorded } };
 }
 

@@ -278,10 +278,9 @@ describe('complete', () => {
     );
     expect(places).toBeGreaterThan(0);
 
+    const said = { absentObjects: [key], backObjects: [], goneObjects: [key] };
     const compared = (sha256: string) =>
-      whole.map(result =>
-        result.tenant === 'oak' ? { ...result, absentObjects: [key], lostObjectsSha256: sha256 } : result,
-      );
+      whole.map(result => (result.tenant === 'oak' ? { ...result, ...said, lostObjectsSha256: sha256 } : result));
     // Of another run of the same recovery point, which knew of other losses.
     await putResults(compared('c'.repeat(64)));
     await complete({ lostObjectsSha256 });
@@ -289,7 +288,7 @@ describe('complete', () => {
 
     await putResults(compared(lostObjectsSha256));
     const { status, draft } = await complete({ lostObjectsSha256 });
-    const objectLosses = { ledgerSequence: 7, knownAt: at(15), absent: [key] };
+    const objectLosses = { ledgerSequence: 7, knownAt: at(15), absent: [key], back: [], gone: [key] };
     expect([status, draft.body.objectLosses]).toEqual(['good', objectLosses]);
     expect((await stored()).recoveryPoint.objectLosses).toEqual(objectLosses);
     expect(JSON.stringify(draft).length).toBeLessThan(64 * 1024);

@@ -79,6 +79,7 @@ describe('a vault object that is known as lost', () => {
       await knowLost(lost);
       const again = await backUp(first.manifestSha256);
       expect(again).toMatchObject({ objectCount: 3, copiedObjectCount: 1, notCovered: {}, absentObjects: [] });
+      expect([again.backObjects, again.goneObjects]).toEqual([[lost], []]);
       const [a, b, c] = await linesOf(first);
       const lines = await linesOf(again);
       expect(lines).toEqual([a, { ...b, vaultVersionId: lines[1]?.vaultVersionId }, c]);
@@ -97,7 +98,9 @@ describe('a vault object that is known as lost', () => {
     await cloud.put('vault', lost, 'CONTENT OF B', underTenantKey());
     await knowLost(lost);
     const again = await backUp(first.manifestSha256);
-    expect(again).toMatchObject({ copiedObjectCount: 1, notCovered: {}, absentObjects: [lost] });
+    expect(again).toMatchObject({ copiedObjectCount: 1, notCovered: {}, absentObjects: [lost], backObjects: [] });
+    // Something lies there, and it is not what was lost.
+    expect(again.goneObjects).toEqual([lost]);
     const other = placeOf((await linesOf(again))[1]);
     expect((await cloud.get('vault', other)).toString()).toBe('content of b');
     expect(await test(again.manifestSha256)).toEqual([]);
@@ -126,7 +129,10 @@ describe('a vault object that is known as lost', () => {
     vaultObjects()?.remove(lost);
     await knowLost(lost);
     await cloud.remove('school-uploads', 'schools/oak/b');
-    expect(await backUp(first.manifestSha256)).toMatchObject({ objectCount: 2, notCovered: {}, absentObjects: [lost] });
+    expect(await backUp(first.manifestSha256)).toMatchObject({
+      ...{ objectCount: 2, notCovered: {} },
+      ...{ absentObjects: [lost], backObjects: [], goneObjects: [lost] },
+    });
     // What this very recovery point had of it is named: restored rows may name it.
     const pass: TenantPass = { kind: 'settle', result: first };
     expect(await backUp(null, pass)).toMatchObject({
@@ -134,6 +140,23 @@ describe('a vault object that is known as lost', () => {
       notCovered: { vanished: 1 },
       absentObjects: [lost],
     });
+  });
+
+  it('is not gone once it was copied again, though no later manifest names it, as its source changed', async () => {
+    const first = await backUp();
+    const lost = [placeOf((await linesOf(first))[1]), manifestKey('oak', first.manifestSha256)];
+    await knowLost(lost[1] ?? '');
+    vaultObjects()?.remove(lost[1] ?? '');
+    expect(await backUp(first.manifestSha256)).toMatchObject({ backObjects: [lost[1]] });
+    await knowLost(...lost);
+    vaultObjects()?.remove(lost[0] ?? '');
+    const { manifestSha256: previous, ...again } = await backUp(first.manifestSha256);
+    expect([again.backObjects, again.goneObjects]).toEqual([[lost[0]], []]);
+    await cloud.remove('school-uploads', 'schools/oak/b');
+    const absent = { absentObjects: lost, backObjects: [], goneObjects: [] };
+    expect(await backUp(previous)).toMatchObject({ objectCount: 2, ...absent });
+    await upload('b', 'another content');
+    expect(await backUp(previous)).toMatchObject({ objectCount: 3, ...absent });
   });
 
   it('is a manifest, and is written again', async () => {
@@ -150,7 +173,7 @@ describe('a vault object that is known as lost', () => {
 
   it('is named in no payload that could grow: of thousands a result says that there are many', async () => {
     await knowLost(...Array.from({ length: 5000 }, (_, index) => objectKey('oak', `${index}`.padStart(64, '0'))));
-    expect(await backUp()).toMatchObject({ objectCount: 3, absentObjects: null });
+    expect(await backUp()).toMatchObject({ objectCount: 3, absentObjects: null, goneObjects: { length: 80 } });
   });
 });
 
@@ -223,16 +246,22 @@ describe('what a run knows of losses', () => {
     const settle = (...results: TenantBackupResult[]) => settleLosses(lost, LIST, results).absent;
     const by = { lostObjectsSha256: LIST };
     const [none, both] = [
-      { absentObjects: [ONE, TWO], ...by },
-      { absentObjects: [], ...by },
+      { absentObjects: [ONE, TWO], backObjects: [], goneObjects: [ONE, TWO], ...by },
+      { absentObjects: [], backObjects: [ONE, TWO], goneObjects: [], ...by },
     ];
-    expect(settle(result('x', none), result('y', { ...none, absentObjects: [TWO] }))).toEqual([TWO]);
+    expect(settle(result('x', none), result('y', { ...none, backObjects: [ONE], goneObjects: [TWO] }))).toEqual([TWO]);
     expect(settle(result('x', none), result('y', both))).toEqual([]);
     expect(settle(result('x', { ...both, failure: 'NoResultError' }))).toEqual([ONE, TWO]);
-    expect(settle(result('x', { ...both, tenant: 'elm' }), result('x', { ...both, absentObjects: null }))).toEqual([
-      ONE,
-      TWO,
-    ]);
+    expect(settle(result('x', {}))).toEqual([ONE, TWO]);
+    // What no result names is neither back nor gone.
+    const unnamed = { ...by, absentObjects: null, backObjects: [], goneObjects: [TWO] };
+    expect(settleLosses(lost, LIST, [result('x', unnamed)])).toMatchObject({
+      absent: [ONE, TWO],
+      back: [],
+      gone: [TWO],
+    });
+    const oneHas = settleLosses(lost, LIST, [result('x', none), result('y', both)]);
+    expect(oneHas).toMatchObject({ absent: [], back: [ONE, TWO], gone: [] });
     const many = Array.from({ length: 301 }, (_, index) => objectKey('oak', `${index}`));
     expect(settleLosses({ ...lost, keys: many }, LIST, []).absent).toBeNull();
     const ofAnotherRun = { ...both, lostObjectsSha256: 'c'.repeat(64) };

@@ -248,7 +248,8 @@ const GONE_NAME = `object-gone/${TUESDAY}/20261124t090000z/${GONE}`;
 const backedUp = (state: LedgerProjection, id: string, objectLosses: ObjectLosses | null) => {
   const body = { recoveryPointId: id, status: 'good', rootManifestSha256: 'c'.repeat(64), objectLosses };
   const draft = { kind: 'backup.completed' as const, eventId: id, actor: 'workflow/daily-backup', subject: id, body };
-  return fold(state, entryOf(draft, state, 2), 'c'.repeat(64));
+  const entry = { ...entryOf(draft, state, 2), recordedAt: '2026-11-29T09:00:00.000Z' };
+  return fold(state, entry, 'c'.repeat(64));
 };
 const lostIn = (state: LedgerProjection) => [...recoveryPointsLost(state)].sort();
 
@@ -258,17 +259,39 @@ it('calls none good that may name a vault object that is lost, until a backup ha
   expect(lostIn(accepted)).toEqual([MONDAY, TUESDAY]);
   const known = { ledgerSequence: accepted.lastSequence, knownAt: null };
   // Copied again, or there as it was: all that name it are whole.
-  const copied = backedUp(accepted, WEDNESDAY, { ...known, absent: [] });
+  const back = { absent: [], back: [GONE], gone: [] };
+  const copied = backedUp(accepted, WEDNESDAY, { ...known, ...back });
   expect(lostIn(copied)).toEqual([]);
+  // Its source changed since, or its school failed that night: what was copied lies in the vault.
+  const unnamed = backedUp(copied, '20261126t023000z', { ...known, absent: [GONE], back: [], gone: [] });
+  expect(lostIn(unnamed)).toEqual([]);
   // Lost once more before anybody looked, and found so by the next backup.
-  expect(lostIn(backedUp(copied, '20261126t023000z', { ...known, absent: [GONE] }))).toEqual([MONDAY, TUESDAY]);
+  const then = { ledgerSequence: unnamed.lastSequence, knownAt: null };
+  const again = backedUp(unnamed, '20261127t023000z', { ...then, absent: [GONE], back: [], gone: [GONE] });
+  // Also those in doubt that found it back: they name what is lost now.
+  expect(lostIn(again)).toEqual([MONDAY, TUESDAY, WEDNESDAY, '20261126t023000z']);
+  const later = { ledgerSequence: again.lastSequence, knownAt: null };
+  expect(lostIn(backedUp(again, '20261128t023000z', { ...later, ...back }))).toEqual([]);
+  // What is merely not called absent, as by an earlier release, is not there by that.
+  expect(lostIn(backedUp(accepted, WEDNESDAY, { ...known, absent: [] }))).toEqual([MONDAY, TUESDAY]);
   // Gone at its source too, or too many to be named: what looked for it is judged by itself, and nothing before it is good.
   expect(lostIn(backedUp(accepted, WEDNESDAY, { ...known, absent: [GONE] }))).toEqual([MONDAY, TUESDAY]);
   expect(lostIn(backedUp(accepted, WEDNESDAY, { ...known, absent: null }))).toEqual([MONDAY, TUESDAY]);
   // Another release's, and one that could not know, looked for nothing.
   expect(lostIn(backedUp(accepted, WEDNESDAY, null))).toEqual([MONDAY, TUESDAY, WEDNESDAY]);
-  const blind = { ledgerSequence: null, knownAt: '2026-11-24T08:45:00.000Z', absent: [] };
+  const blind = { ledgerSequence: null, knownAt: '2026-11-24T08:45:00.000Z', ...back };
   expect(lostIn(backedUp(accepted, WEDNESDAY, blind))).toEqual([MONDAY, TUESDAY, WEDNESDAY]);
+});
+
+it('believes no backup that it knew what came after it', () => {
+  const OTHER = `object-gone/${WEDNESDAY}/20261125t090000z/tenants/s-1/objects/ee`;
+  for (const claim of [
+    { ledgerSequence: 9_000_000_000, knownAt: null },
+    { ledgerSequence: null, knownAt: '2031-01-01T00:00:00.000Z' },
+  ]) {
+    const claimed = backedUp(EMPTY_PROJECTION, MONDAY, { ...claim, absent: [], back: [], gone: [] });
+    expect(lostIn(accept(claimed, OTHER))).toEqual([MONDAY]);
+  }
 });
 
 it('believes one whose backup looked for it before anybody accepted it', () => {

@@ -26,6 +26,7 @@ const ACCEPTED = {
   recordedAt: '',
   sequence: 1,
   isBack: false,
+  lostAgainAt: null,
 } as const;
 const SNAPSHOT = `daybreak-app-${FIRST}`;
 const [ONE, OTHER] = ['a'.repeat(16), 'b'.repeat(16)];
