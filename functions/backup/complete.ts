@@ -89,12 +89,19 @@ export const handler = step({
           copiedObjectCount: total(({ copiedObjectCount }) => copiedObjectCount),
           reasonCount: recoveryPoint.reasons.length,
           skewMs: recoveryPoint.moments?.skewMs ?? null,
-          objectLosses: recoveryPoint.objectLosses ?? null,
+          objectLosses: describeKnown(recoveryPoint),
         },
       },
     };
   },
 });
+
+/** The same in the ledger's words. */
+function describeKnown({ objectLosses }: RecoveryPoint) {
+  if (objectLosses === undefined) return null;
+  const { back = [], gone = [], ...known } = objectLosses;
+  return { ...known, back, gone };
+}
 
 async function requireProvedSnapshots(recoveryPoint: RecoveryPoint): Promise<void> {
   const gone: string[] = [];

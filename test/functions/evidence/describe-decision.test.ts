@@ -246,7 +246,8 @@ const [MONDAY, TUESDAY, WEDNESDAY] = ['20261123t023000z', '20261124t023000z', '2
 const GONE = 'tenants/s-1/objects/ff';
 const GONE_NAME = `object-gone/${TUESDAY}/20261124t090000z/${GONE}`;
 const backedUp = (state: LedgerProjection, id: string, objectLosses: ObjectLosses | null) => {
-  const body = { recoveryPointId: id, status: 'good', rootManifestSha256: 'c'.repeat(64), objectLosses };
+  const losses = objectLosses && { ...objectLosses, back: objectLosses.back ?? [], gone: objectLosses.gone ?? [] };
+  const body = { recoveryPointId: id, status: 'good', rootManifestSha256: 'c'.repeat(64), objectLosses: losses };
   const draft = { kind: 'backup.completed' as const, eventId: id, actor: 'workflow/daily-backup', subject: id, body };
   const entry = { ...entryOf(draft, state, 2), recordedAt: '2026-11-29T09:00:00.000Z' };
   return fold(state, entry, 'c'.repeat(64));
