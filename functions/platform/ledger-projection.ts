@@ -37,6 +37,8 @@ const RecordedRestoreTest = z.strictObject({
   sequence: z.int(),
   /** Of `restore-tests/<id>.json`. */
   recordSha256: Sha256.nullable(),
+  /** When it began, where it restored and compared every object; null where it compared a sample, or nobody said. */
+  allObjectsFrom: InstantText.nullable(),
 });
 
 /** A run that ended without a result. */
@@ -138,6 +140,9 @@ const RestoreTestCompleted = z.looseObject({
   recoveryPointId: RecoveryPointId.nullable(),
   verdict: Verdict,
   recordSha256: Sha256.nullish(),
+  startedAt: InstantText.nullish(),
+  objectCount: z.int().nullish(),
+  objectsRestored: z.int().nullish(),
 });
 
 const RegisterChanged = z.looseObject({
@@ -255,9 +260,11 @@ export function wasKnown(
 function foldRestoreTest(state: LedgerProjection, entry: StoredLedgerEntry): LedgerProjection {
   const { data: body } = RestoreTestCompleted.safeParse(entry.body);
   if (body === undefined) return notUnderstood(state, entry);
-  const { restoreTestId, recoveryPointId, verdict, recordSha256 = null } = body;
+  const { restoreTestId, recoveryPointId, verdict, recordSha256 = null, startedAt = null } = body;
   const { recordedAt, sequence } = entry;
-  const recorded = { restoreTestId, recoveryPointId, verdict, recordedAt, sequence, recordSha256 };
+  const comparedAll = typeof body.objectCount === 'number' && body.objectsRestored === body.objectCount;
+  const allObjectsFrom = comparedAll ? startedAt : null;
+  const recorded = { restoreTestId, recoveryPointId, verdict, recordedAt, sequence, recordSha256, allObjectsFrom };
   return { ...state, restoreTests: { ...state.restoreTests, [restoreTestId]: recorded } };
 }
 

@@ -284,6 +284,33 @@ it('calls none good that may name a vault object that is lost, until a backup ha
   expect(lostIn(backedUp(accepted, WEDNESDAY, blind))).toEqual([MONDAY, TUESDAY, WEDNESDAY]);
 });
 
+it('lifts the doubt of one recovery point by a test of it that began after the acceptance and compared every object', () => {
+  const before = [MONDAY, TUESDAY].reduce((state, id) => backedUp(state, id, null), EMPTY_PROJECTION);
+  const tested = (state: LedgerProjection, more: object) => {
+    const restoreTestId = '20261130t060000z';
+    const said = { restoreTestId, recoveryPointId: MONDAY, verdict: 'passed', startedAt: '2026-11-30T06:00:00.000Z' };
+    const body = { ...said, objectCount: 12, objectsRestored: 12, ...more };
+    const names = { eventId: restoreTestId, actor: 'workflow/restore-test', subject: MONDAY };
+    const entry = entryOf({ kind: 'restore-test.completed', ...names, body }, state, 2);
+    return fold(state, { ...entry, recordedAt: '2026-11-30T09:00:00.000Z' }, 'c'.repeat(64));
+  };
+  const accepted = accept(before, GONE_NAME);
+  expect(lostIn(tested(accepted, {}))).toEqual([TUESDAY]);
+  for (const less of [
+    { verdict: 'failed' },
+    { objectsRestored: 11 },
+    { objectCount: null },
+    { startedAt: '2026-11-22T08:59:59.000Z' },
+    { startedAt: null },
+    { recoveryPointId: null },
+  ]) {
+    expect(lostIn(tested(accepted, less))).toEqual([MONDAY, TUESDAY]);
+  }
+  // Of before the acceptance, and of before the recovery point was closed anew.
+  expect(lostIn(accept(tested(before, {}), GONE_NAME))).toEqual([MONDAY, TUESDAY]);
+  expect(lostIn(backedUp(tested(accepted, {}), MONDAY, null))).toEqual([MONDAY, TUESDAY]);
+});
+
 it('believes no backup that it knew what came after it', () => {
   const OTHER = `object-gone/${WEDNESDAY}/20261125t090000z/tenants/s-1/objects/ee`;
   for (const claim of [

@@ -82,6 +82,7 @@ describe('fold', () => {
         recordedAt,
         sequence: 3,
         recordSha256: 'b'.repeat(64),
+        allObjectsFrom: null,
       },
       '20261122t060000z': {
         restoreTestId: '20261122t060000z',
@@ -90,6 +91,7 @@ describe('fold', () => {
         recordedAt,
         sequence: 4,
         recordSha256: 'b'.repeat(64),
+        allObjectsFrom: null,
       },
     });
     expect(state.lastSequence).toBe(4);

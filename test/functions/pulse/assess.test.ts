@@ -45,6 +45,7 @@ function storyOf(events: readonly Event[]): Story {
         recordedAt,
         sequence,
         recordSha256: null,
+        allObjectsFrom: null,
       };
     }
   });

@@ -306,7 +306,13 @@ it('the record of a restore test that another runtime missed is read again, what
     const record = canonicalJson(said);
     await put('evidence', restoreTestRecordKey(restoreTestId), record);
     const recordedAt = '2026-11-03T03:00:00.000Z';
-    restoreTests[restoreTestId] = { ...said, sequence: index + 1, recordedAt, recordSha256: sha256Hex(record) };
+    restoreTests[restoreTestId] = {
+      ...said,
+      sequence: index + 1,
+      recordedAt,
+      recordSha256: sha256Hex(record),
+      allObjectsFrom: null,
+    };
   }
   const read = async (doubted: ReadonlySet<string> | 'all') => {
     const found = await readTestRecords({ restoreTests, signedFrom: 1 }, deployment, doubted, clock.now());
