@@ -344,21 +344,32 @@ async function add(
 async function addOutcome(
   manifest: UnfinishedManifest,
   progress: TenantBackupResult,
-  { key, object, before, outcome }: Extract<Gathered, { kind: 'tried' }>,
+  { key, object, before, lost, outcome }: Extract<Gathered, { kind: 'tried' }>,
 ): Promise<void> {
   const listed = { eTag: object.eTag, sizeBytes: object.sizeBytes };
   const isCovered = before !== null && isSameContent(before.line, listed);
+  // What the lock holds of a copy that is lost lies under a delete marker still: its line says as which version.
+  const lostLine = lost === null ? {} : { line: lost };
+  const isLostListed = lost !== null && isSameContent(lost, listed);
+  const nameLost = async (reason: 'vanished' | 'replaced') => {
+    if (lost === null) return;
+    const content = { eTag: lost.eTag, sizeBytes: lost.sizeBytes };
+    await addNotCovered(manifest, progress, { key, reason, content, line: lost });
+  };
   switch (outcome.kind) {
     // What the first pass has stays where there is nothing to take in its place.
     case 'vanished':
       if (before !== null) await addKept(manifest, progress, before.line);
-      if (!isCovered) await addNotCovered(manifest, progress, { key, reason: 'vanished', content: listed });
+      await nameLost('vanished');
+      if (!isCovered && !isLostListed) {
+        await addNotCovered(manifest, progress, { key, reason: 'vanished', content: listed });
+      }
       return;
     case 'not-covered':
       progress.recopiedObjectCount += outcome.recopied;
       if (isCovered) await addLine(manifest, progress, before.line);
       else if (before !== null) await addKept(manifest, progress, before.line);
-      await addNotCovered(manifest, progress, { key, reason: outcome.reason });
+      await addNotCovered(manifest, progress, { key, reason: outcome.reason, ...lostLine });
       return;
     case 'covered':
       progress.recopiedObjectCount += outcome.recopied;
@@ -373,8 +384,9 @@ async function addOutcome(
           ...{ key, reason: 'replaced', content: { eTag, sizeBytes }, line: before.line },
         });
       }
+      if (lost !== null && !isSameContent(lost, outcome.line)) await nameLost('replaced');
       // In a bucket that keeps versions it is the one that was listed.
-      if (!isCovered && !isSameContent(listed, outcome.line)) {
+      if (!isCovered && !isLostListed && !isSameContent(listed, outcome.line)) {
         await addNotCovered(manifest, progress, { key, reason: 'replaced', content: listed });
       }
   }

@@ -23,7 +23,8 @@ export async function lookAgain(compared: ComparedObject, task: CopyTask): Promi
       return { ...compared, before: null, lost: line };
     default: {
       const { key, eTag, sizeBytes } = line;
-      return { kind: 'not-covered', key, object: { key, reason: 'vanished', content: { eTag, sizeBytes } } };
+      // What the lock holds lies under a delete marker still: its line says as which version.
+      return { kind: 'not-covered', key, object: { key, reason: 'vanished', content: { eTag, sizeBytes }, line } };
     }
   }
 }

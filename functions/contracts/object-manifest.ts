@@ -67,7 +67,7 @@ export const NotCoveredObject = z.strictObject({
   reason: NotCoveredReason,
   /** What its content was, where it vanished or was replaced: the same may be found under another key. */
   content: z.strictObject({ eTag: z.string(), sizeBytes: z.int() }).optional(),
-  /** Where it was replaced after it had been copied: its own line, by which the vault has it. */
+  /** Where it was replaced, or its copy was lost, after it had been copied: its own line, by which the vault has it, or had it. */
   line: ObjectManifestLine.optional(),
 });
 export type NotCoveredObject = z.infer<typeof NotCoveredObject>;

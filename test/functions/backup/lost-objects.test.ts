@@ -11,6 +11,7 @@ import {
   ledgerEntryKey,
   lostObjectsKey,
   manifestKey,
+  notCoveredKey,
   objectKey,
   rootManifestKey,
   tenantKeyAlias,
@@ -157,6 +158,32 @@ describe('a vault object that is known as lost', () => {
     expect(await backUp(previous)).toMatchObject({ objectCount: 2, ...absent });
     await upload('b', 'another content');
     expect(await backUp(previous)).toMatchObject({ objectCount: 3, ...absent });
+  });
+
+  it('keeps its line in a rerun that cannot copy it, for its version may lie under a delete marker', async () => {
+    const first = await backUp();
+    const [, line] = await linesOf(first);
+    const lost = placeOf(line);
+    await cloud.remove('vault', lost);
+    await knowLost(lost);
+    const named = async (result: TenantBackupResult) => {
+      const stored = await cloud.get('vault', notCoveredKey('oak', result.notCoveredSha256 ?? ''));
+      return zstdDecompressSync(stored)
+        .toString()
+        .split('\n')
+        .slice(0, -1)
+        .map(text => JSON.parse(text));
+    };
+    const pass: TenantPass = { kind: 'settle', result: first };
+    const content = { eTag: line?.eTag, sizeBytes: line?.sizeBytes };
+    await cloud.clock.advance(60_000);
+    await upload('b', 'another content');
+    expect(await named(await backUp(null, pass))).toEqual([{ key: line?.key, reason: 'replaced', content, line }]);
+    await cloud.remove('school-uploads', 'schools/oak/b');
+    const rerun = await backUp(null, pass);
+    expect(await named(rerun)).toEqual([{ key: line?.key, reason: 'vanished', content, line }]);
+    // It stays named in the run after that.
+    expect(await named(await backUp(null, { kind: 'settle', result: rerun }))).toEqual(await named(rerun));
   });
 
   it('is a manifest, and is written again', async () => {
