@@ -28,23 +28,30 @@ export async function writeFoundWrong(workBucket: string, found: FoundWrong): Pr
 
 /**
  * The first 100 of each kind, 20 policies, and 2,000 losses; of objects that are accepted as lost 100, for each is looked at
- * again. A loss with a name that no decision can hold is counted as long as it is found, and is not among them: nobody could
- * accept it, and the next pulse could not read what is remembered.
+ * again. Kinds of which a loss is left out were not all looked for, to whoever reads it. A loss with a name that no decision
+ * can hold is counted as long as it is found, and is not among them: nobody could accept it, and the next pulse could not
+ * read what is remembered.
  */
 export function limitFoundWrong(found: FoundWrong): FoundWrong {
   const names = (all: readonly string[]) => all.filter(name => LossName.safeParse(name).success);
-  const explained = names(found.explained);
-  const isObject = (name: string) => readLossName(name).kind === 'object-gone';
+  const [lost, explained] = [names(found.lost), names(found.explained)];
+  const kindOf = (name: string) => readLossName(name).kind;
+  const isObject = (name: string) => kindOf(name) === 'object-gone';
+  const objects = explained.filter(isObject);
+  const others = explained.filter(name => !isObject(name));
+  const cut = [
+    ...lost.slice(LOSSES_KEPT.names),
+    ...objects.slice(LOSSES_KEPT.explainedObjects),
+    ...others.slice(LOSSES_KEPT.names),
+  ];
   return {
     ...found,
     tenants: found.tenants.slice(0, KEPT),
     vaultKeys: found.vaultKeys.slice(0, KEPT),
     policiesBehind: found.policiesBehind.slice(0, POLICIES_KEPT),
-    lost: names(found.lost).slice(0, LOSSES_KEPT.names),
-    explained: [
-      ...explained.filter(isObject).slice(0, LOSSES_KEPT.explainedObjects),
-      ...explained.filter(name => !isObject(name)).slice(0, LOSSES_KEPT.names),
-    ],
+    lost: lost.slice(0, LOSSES_KEPT.names),
+    explained: [...objects.slice(0, LOSSES_KEPT.explainedObjects), ...others.slice(0, LOSSES_KEPT.names)],
     acceptances: names(found.acceptances).slice(0, LOSSES_KEPT.names),
+    notLookedFor: [...new Set([...found.notLookedFor, ...cut.map(kindOf)])],
   };
 }

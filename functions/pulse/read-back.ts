@@ -57,7 +57,7 @@ import { nameLosses } from './name-losses.ts';
 import { NOTICE_KEY } from './own-keys.ts';
 import { readHeadAge } from './read-head-age.ts';
 import { readKeys } from './read-keys.ts';
-import { chooseOlderManifests, chooseTested, chooseVaultKeys, findNotLocked } from './read-locks.ts';
+import { chooseKnown, chooseOlderManifests, chooseTested, chooseVaultKeys, findNotLocked } from './read-locks.ts';
 import { readPolicies } from './read-policies.ts';
 import { type RootManifests, readRootManifests } from './read-root-manifests.ts';
 import { readTamperWatch } from './read-tamper-watch.ts';
@@ -131,8 +131,16 @@ export const handler = step({
       found => found.newest,
       () => undefined,
     );
+    // Only the newest of all tells whose keys are nobody's any more.
+    const stillNamed = async (tenants: readonly string[]) => {
+      const { newest: point, isNewestRead } = await manifests.catch(() => ({ newest: undefined, isNewestRead: false }));
+      const named = tenantsOf(point);
+      return isNewestRead && named.length > 0 ? tenants.filter(tenant => named.includes(tenant)) : tenants;
+    };
     const names: string[] = [];
     const notLookedFor = new Set(Object.keys(LOSS_KINDS) as LossKind[]);
+    // Of these nothing was asked at all; of the others each one is carried on that was not asked for.
+    const unasked = new Set(notLookedFor);
     const lose: Lose = async (kinds, { isWhole, isLookedFor }, missed) => {
       const moment = { since: idOfInstant(now.toISOString()), newestId: (await newest)?.recoveryPointId };
       const found = nameLosses(missed, namesBefore, moment);
@@ -140,6 +148,7 @@ export const handler = step({
       const carried = lossesBefore.filter(({ loss }) => kinds.includes(loss.kind) && !isLookedFor(loss));
       const all = [...named, ...carried.map(({ name }) => name)];
       names.push(...all);
+      for (const kind of kinds) unasked.delete(kind);
       if (isWhole) for (const kind of kinds) notLookedFor.delete(kind);
       const { standing } = subtractAccepted(all, await accepted);
       return { found, countOfStanding: standing.length + (found.length - named.length) };
@@ -194,10 +203,7 @@ export const handler = step({
       check('snapshots', async () => readSnapshots(await points, now, lose)),
       check('keys', async () => {
         const tenants = tenantsOf(await newest);
-        const asked = new Set([
-          ...wrongTenants.filter(tenant => tenants.length === 0 || tenants.includes(tenant)),
-          ...rotateSample(tenants, KEYS_AT_ONCE, now),
-        ]);
+        const asked = new Set([...(await stillNamed(wrongTenants)), ...rotateSample(tenants, KEYS_AT_ONCE, now)]);
         const { problems, errors } = await readKeys(asked, deployment);
         const wrong = problems.flatMap(({ of }) => ('tenant' in of ? [of.tenant] : []));
         // Which one gave no answer is not asked: none that was wrong is forgotten then.
@@ -208,7 +214,12 @@ export const handler = step({
         return { KeysUnusable: problems.length };
       }),
       check('policies', async () => {
-        const { own, tenants, unread } = await readPolicies(tenantsOf(await newest), policiesBehind, deployment, now);
+        const { own, tenants, unread } = await readPolicies(
+          tenantsOf(await newest),
+          await stillNamed(policiesBehind),
+          deployment,
+          now,
+        );
         policiesBehind = unread.length === 0 ? [...tenants] : [...new Set([...tenants, ...policiesBehind])];
         const isRefused = ({ name, error }: (typeof unread)[number]) =>
           name === NOTICE_KEY && error instanceof KeyAccessDeniedError;
@@ -220,26 +231,36 @@ export const handler = step({
       check('locks', async () => {
         const point = await newest;
         const chosen = point === undefined ? [] : await chooseVaultKeys(deployment.vaultBucket, point, now);
-        const explained = explainedBefore.map(readLossName).flatMap(loss => ('key' in loss ? [loss.key] : []));
-        const pointCount = Object.keys((await ledger).recoveryPoints).length;
+        const state = await ledger;
+        const pointCount = Object.keys(state.recoveryPoints).length;
+        const { knowing, inTurn, isNewestRead } = await manifests;
         const tested = chooseTested(await records);
-        const older = chooseOlderManifests((await manifests).inTurn, pointCount, now);
-        const sampled = new Set([...wrongVaultKeys, ...explained, ...chosen]);
-        const asked = sampled.union(new Set([...tested.keys, ...older]));
+        const older = chooseOlderManifests(inTurn, pointCount, now);
+        const missedBefore = lossesBefore.flatMap(({ loss }) => ('key' in loss ? [loss.key] : []));
+        // What was missed before is not known, or not all of it: whoever knew some of it is asked.
+        const isUnsure = !wasRead || remembered?.notLookedFor.includes('object-gone') === true;
+        const wasTold = Object.values(state.recoveryPoints).filter(one => (one.objectLosses?.knownAt ?? null) !== null);
+        const hasPassedSince = Object.values(state.restoreTests).some(
+          ({ verdict, sequence }) => verdict === 'passed' && wasTold.every(told => told.sequence < sequence),
+        );
+        const unknown = { accepted: wasRead ? {} : await accepted, isKnown: wasTold.length === 0 || hasPassedSince };
+        const known = isUnsure ? chooseKnown(point, knowing, unknown) : { keys: [], isWhole: true };
+        const sampled = new Set([...wrongVaultKeys, ...missedBefore, ...chosen]);
+        const asked = sampled.union(new Set([...tested.keys, ...older, ...known.keys]));
         const { gone, notLocked: unlocked } = await findNotLocked(deployment.vaultBucket, [...asked], now);
         // What only an older recovery point names may have no lock any more.
         const notLocked = unlocked.filter(key => sampled.has(key));
-        const isWhole = (point !== undefined || pointCount === 0) && tested.isWhole;
+        const isWhole = (isNewestRead || pointCount === 0) && tested.isWhole && (known.isWhole || unknown.isKnown);
         const { found, countOfStanding } = await lose(
           ['object-gone'],
           { isWhole, isLookedFor: loss => 'key' in loss && asked.has(loss.key) },
           gone.map(key => ({ kind: 'object-gone', key })),
         );
         const all = await accepted;
-        // What is accepted has to leave room for what is not.
         const standing = gone.filter((_key, index) => !Object.hasOwn(all, found[index] ?? ''));
-        wrongVaultKeys = [...standing, ...notLocked];
-        for (const key of wrongVaultKeys) log('error', 'a vault object is gone or not locked', { key });
+        // What has a name is remembered by it.
+        wrongVaultKeys = [...gone.filter((_key, index) => found[index] === undefined), ...notLocked];
+        for (const key of [...standing, ...notLocked]) log('error', 'a vault object is gone or not locked', { key });
         return { ObjectsNotLocked: countOfStanding + notLocked.length };
       }),
       check('register', async () => readRegister(await ledger, deployment, now)),
@@ -250,7 +271,7 @@ export const handler = step({
       check('quotas', readQuotas),
     ]);
     const all = await accepted;
-    const carried = namesBefore.filter(name => notLookedFor.has(readLossName(name).kind));
+    const carried = namesBefore.filter(name => unasked.has(readLossName(name).kind));
     const { standing, explained } = subtractAccepted([...names, ...carried], all);
     for (const loss of explained) log('info', 'a loss is accepted', { loss, ...all[loss] });
     await check('found-wrong', async () => {

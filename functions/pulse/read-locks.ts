@@ -1,3 +1,4 @@
+import { readLossName } from '../contracts/losses.ts';
 import type { RecoveryPoint } from '../contracts/recovery-point.ts';
 import { manifestKey, objectKey, objectPrefix, rootManifestKey } from '../contracts/vault-layout.ts';
 import { inOrder } from '../platform/in-order.ts';
@@ -5,6 +6,7 @@ import { listObjects, ObjectNotFoundError, readLock } from '../platform/s3.ts';
 import { isHeld } from './assess-lock.ts';
 import type { TestRecords } from './read-test-records.ts';
 import { rotateNameStart, rotateSample } from './rotate-sample.ts';
+import type { AcceptedLosses } from './subtract-accepted.ts';
 
 const TENANTS_AT_ONCE = 3;
 const OBJECTS_OF_EACH = 3;
@@ -47,6 +49,28 @@ export function chooseTested({ lostObjects, unread }: TestRecords): { keys: stri
   // The next test names the rest of what one could not name.
   const isCut = keys.size > TESTED_KEPT || lostObjects.find(({ objectCount }) => objectCount > 0)?.isCut === true;
   return { keys: [...keys].slice(0, TESTED_KEPT), isWhole: unread.length === 0 && !isCut };
+}
+
+/**
+ * What others know of losses, where pulse does not know what it missed: what was accepted, what the newest backup that was
+ * told of losses did not find again, and each tenant's newest manifest, which pulse may have missed since.
+ * @param isKnown whether it is all, also without that backup's word.
+ */
+export function chooseKnown(
+  newest: RecoveryPoint | undefined,
+  knowing: RecoveryPoint | undefined,
+  { accepted, isKnown }: { accepted: AcceptedLosses; isKnown: boolean },
+): { keys: string[]; isWhole: boolean } {
+  const absent = knowing?.objectLosses?.absent;
+  const ofAccepted = Object.keys(accepted).map(readLossName);
+  return {
+    keys: [
+      ...manifestKeys(newest?.tenants ?? []),
+      ...ofAccepted.flatMap(loss => ('key' in loss ? [loss.key] : [])),
+      ...(absent ?? []),
+    ],
+    isWhole: absent === undefined ? isKnown : absent !== null,
+  };
 }
 
 async function listSome(vaultBucket: string, tenant: string | null, start: string): Promise<string[]> {

@@ -41,7 +41,7 @@ export class NeededPoliciesError extends PermanentError {}
  * Finds the policies that are not what this release needs, by what they say: of every key and bucket that there is one of,
  * and of a sample of tenants' keys. `daybreak keys check` compares all of them.
  * @param tenants those of the newest recovery point; empty where it is not known.
- * @param before tenants whose keys' were behind at the last pulse: they are looked at until they are not.
+ * @param before tenants whose keys' were behind at the last pulse: they are looked at until they are not, or are named no more.
  * @throws NeededPoliciesError, WatchedKeysError
  */
 export async function readPolicies(
@@ -51,10 +51,7 @@ export async function readPolicies(
   now: Date,
 ): Promise<PolicyFindings> {
   const needed = readNeeded();
-  const asked = new Set([
-    ...before.filter(tenant => tenants.length === 0 || tenants.includes(tenant)),
-    ...rotateSample(tenants, KEYS_AT_ONCE, now),
-  ]);
+  const asked = new Set([...before, ...rotateSample(tenants, KEYS_AT_ONCE, now)]);
   const places = [
     ...entries(ownKeys(deployment)).map(([name, key]) => ({
       name,

@@ -176,3 +176,21 @@ it('is remembered so that the next pulse can read it, whatever an object is call
     }),
   );
 });
+
+it('is named as not all looked for where more of a kind is lost than can be remembered', () => {
+  const objects = Array.from({ length: 2001 }, (_, index) => {
+    return `object-gone/${FIRST}/${SECOND}/${manifestKey('oak', String(index).padStart(64, '0'))}`;
+  });
+  const keep = (part: Partial<FoundWrong>) => limitFoundWrong({ ...NOTHING_WRONG, ...part });
+  expect(keep({ lost: objects.slice(1), explained: objects.slice(0, 100) }).notLookedFor).toEqual([]);
+  expect(keep({ lost: objects })).toMatchObject({ lost: objects.slice(0, 2000), notLookedFor: ['object-gone'] });
+  expect(keep({ explained: objects.slice(0, 101) }).notLookedFor).toEqual(['object-gone']);
+  const records = Array.from(
+    { length: 2001 },
+    (_, index) => `test-record-gone/${FIRST}/2026${String(index).padStart(4, '0')}t023000z`,
+  );
+  expect(keep({ explained: records, notLookedFor: ['object-gone'] }).notLookedFor).toEqual([
+    'object-gone',
+    'test-record-gone',
+  ]);
+});

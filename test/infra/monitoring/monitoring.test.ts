@@ -648,7 +648,11 @@ describe('pulse and its alarms, as time passes', () => {
   });
 
   it('leaves word of when it looked, and of what it could not look for, and writes anew what is no list of its own', async () => {
-    const { until, backUp, cloud, deployment, as, rds, left } = await deploy('looked', [FIRST]);
+    const { until, backUp, cloud, deployment, as, rds, left } = await deploy('looked', [
+      FIRST,
+      '20261122t073000z',
+      '20261122t083000z',
+    ]);
     await backUp(FIRST);
     await until('2026-11-22T08:16:00Z');
     expect(await left()).toEqual({ ...NOTHING_WRONG, lookedAt: '2026-11-22T08:15:00.000Z' });
@@ -675,6 +679,35 @@ describe('pulse and its alarms, as time passes', () => {
       const next = new Date(cloud.clock.now().getTime() + 15 * MINUTE_MS).toISOString();
       await until(next);
       expect(await left()).toMatchObject({ notLookedFor: [], lost: [expect.stringMatching(/^snapshot-missing/)] });
+    }
+    const put = (Body: string) =>
+      as('pulse/read-back').send(new PutObjectCommand({ Bucket: deployment.workBucket, Key: FOUND_WRONG_KEY, Body }));
+    // Whatever number of them was missed is asked for again, and forgotten by none.
+    const [absent = '', ...others] = Array.from({ length: 151 }, (_, index) =>
+      objectKey('s-1', String(index).padStart(64, '0')),
+    );
+    const before = await left();
+    const lost = others.map(key => `object-gone/${FIRST}/20261122t084500z/${key}`);
+    await put(JSON.stringify({ ...before, lost: [...lost, ...before.lost] }));
+    await until(new Date(cloud.clock.now().getTime() + 15 * MINUTE_MS).toISOString());
+    expect(await left()).toMatchObject({ notLookedFor: [], lost: [...lost, ...before.lost] });
+    // Where that is gone, the newest backup knows, as far as it could name them.
+    for (const [id, keys] of [
+      ['20261122t073000z', [absent]],
+      ['20261122t083000z', null],
+    ] as const) {
+      await backUp(id, 'adopted', EMPTY_SHA256, {
+        ledgerSequence: 1,
+        knownAt: '2026-11-22T08:45:00.000Z',
+        absent: keys && [...keys],
+      });
+      await put('{');
+      await until(new Date(cloud.clock.now().getTime() + 15 * MINUTE_MS).toISOString());
+      const { lost: found, notLookedFor } = await left();
+      const objects = found.filter(name => name.startsWith('object-gone'));
+      expect([objects, notLookedFor]).toEqual(
+        keys ? [[expect.stringMatching(`/${absent}$`)], []] : [[], ['object-gone']],
+      );
     }
     await cloud.close();
   });
@@ -743,6 +776,16 @@ describe('pulse and its alarms, as time passes', () => {
     await until('2026-11-22T09:16:00Z');
     expect((await left()).lost).toContainEqual(expect.stringMatching(/^object-gone\/20261122t073000z\/.*jsonl.zst$/));
 
+    // While the newest recovery point cannot be read, no older one tells whose key is nobody's any more.
+    lose(cloud.s3, deployment.vaultBucket, rootManifestKey('20261122t073000z'));
+    const remembered = { ...(await left()), tenants: ['joined-lately'], policiesBehind: ['joined-lately'] };
+    await as('pulse/read-back').send(
+      new PutObjectCommand({ Bucket: deployment.workBucket, Key: FOUND_WRONG_KEY, Body: JSON.stringify(remembered) }),
+    );
+    await until('2026-11-22T09:31:00Z');
+    expect([lastValue('KeysUnusable'), (await left()).tenants]).toEqual([1, ['joined-lately']]);
+    expect((await left()).notLookedFor).toContain('object-gone');
+
     const Key = ledgerEntryKey(sequence + 1);
     await as('evidence/append-entry').send(
       new PutObjectCommand({
@@ -754,8 +797,8 @@ describe('pulse and its alarms, as time passes', () => {
         SSEKMSKeyId: deployment.vaultKeyArn,
       }),
     );
-    const changes = await until('2026-11-22T09:31:00Z');
-    expect(changes).toEqual(['22T09:31 +ledger-broken']);
+    const changes = await until('2026-11-22T09:46:00Z');
+    expect(changes).toEqual(['22T09:46 +ledger-broken']);
     expect(lastValue('LedgerBroken')).toBe(1);
     await cloud.close();
   });
