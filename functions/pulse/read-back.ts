@@ -57,7 +57,14 @@ import { nameLosses } from './name-losses.ts';
 import { NOTICE_KEY } from './own-keys.ts';
 import { readHeadAge } from './read-head-age.ts';
 import { readKeys } from './read-keys.ts';
-import { chooseKnown, chooseOlderManifests, chooseTested, chooseVaultKeys, findNotLocked } from './read-locks.ts';
+import {
+  chooseKnown,
+  chooseOlderManifests,
+  chooseTested,
+  chooseVaultKeys,
+  findNotLocked,
+  findUnprovedObjects,
+} from './read-locks.ts';
 import { readPolicies } from './read-policies.ts';
 import { type RootManifests, readRootManifests } from './read-root-manifests.ts';
 import { readTamperWatch } from './read-tamper-watch.ts';
@@ -247,7 +254,12 @@ export const handler = step({
         const known = isUnsure ? chooseKnown(point, knowing, unknown) : { keys: [], isWhole: true };
         const sampled = new Set([...wrongVaultKeys, ...missedBefore, ...chosen]);
         const asked = sampled.union(new Set([...tested.keys, ...older, ...known.keys]));
-        const { gone, notLocked: unlocked } = await findNotLocked(deployment.vaultBucket, [...asked], now);
+        const { gone: absentNow, notLocked: unlocked } = await findNotLocked(deployment.vaultBucket, [...asked], now);
+        const isObject = (loss: Loss) => loss.kind === 'object-gone' && loss.key.includes('/objects/');
+        const taken = lossesBefore.flatMap(({ loss }) =>
+          isObject(loss) && 'key' in loss && !absentNow.includes(loss.key) ? [loss] : [],
+        );
+        const gone = [...absentNow, ...(await findUnprovedObjects(deployment.vaultBucket, taken, knowing))];
         // What only an older recovery point names may have no lock any more.
         const notLocked = unlocked.filter(key => sampled.has(key));
         const isWhole = (isNewestRead || pointCount === 0) && tested.isWhole && (known.isWhole || unknown.isKnown);

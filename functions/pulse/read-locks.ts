@@ -1,3 +1,4 @@
+import { idOfInstant } from '../contracts/identifiers.ts';
 import { readLossName } from '../contracts/losses.ts';
 import type { RecoveryPoint } from '../contracts/recovery-point.ts';
 import { manifestKey, objectKey, objectPrefix, rootManifestKey } from '../contracts/vault-layout.ts';
@@ -99,4 +100,36 @@ export async function findNotLocked(
   const found = await Array.fromAsync(inOrder(keys, look, limits));
   const those = (is: (typeof found)[number]) => keys.filter((_key, index) => found[index] === is);
   return { gone: those('gone'), notLocked: those('not locked') };
+}
+
+/**
+ * Of objects that were missed before and whose names are taken now, those that nobody saw to be right: they are lost still.
+ * One is right that was last written before it was missed, so that only a marker hid it, and one that the newest backup that
+ * was told of it has again.
+ */
+export async function findUnprovedObjects(
+  vaultBucket: string,
+  missed: readonly { readonly key: string; readonly since: string }[],
+  knowing: RecoveryPoint | undefined,
+): Promise<string[]> {
+  const { knownAt = null, absent = null } = knowing?.objectLosses ?? {};
+  const isBack = ({ key, since }: (typeof missed)[number]) =>
+    knownAt !== null && since <= idOfInstant(knownAt) && absent !== null && !absent.includes(key);
+  const look = async ({ key, since }: (typeof missed)[number]) => {
+    for await (const { objects } of listObjects(vaultBucket, key, { pageSize: 1 })) {
+      const [object] = objects;
+      return object?.key === key && idOfInstant(object.lastModified) < since ? [] : [key];
+    }
+    return [key];
+  };
+  const limits = { underWay: LOOKED_AT_ONCE, waiting: missed.length };
+  return (
+    await Array.fromAsync(
+      inOrder(
+        missed.filter(one => !isBack(one)),
+        look,
+        limits,
+      ),
+    )
+  ).flat();
 }

@@ -18,7 +18,7 @@ import { keepLedgerState, readLedgerState } from '../../../functions/platform/le
 import type { LedgerProjection } from '../../../functions/platform/ledger-projection.ts';
 import { isKeptStateForged, isTimeToFoldAfresh } from '../../../functions/pulse/check-kept-state.ts';
 import { LedgerHeadInvalidError, readHeadAge } from '../../../functions/pulse/read-head-age.ts';
-import { findNotLocked } from '../../../functions/pulse/read-locks.ts';
+import { findNotLocked, findUnprovedObjects } from '../../../functions/pulse/read-locks.ts';
 import { readRootManifests } from '../../../functions/pulse/read-root-manifests.ts';
 import { readTestRecords } from '../../../functions/pulse/read-test-records.ts';
 import { rotateSample } from '../../../functions/pulse/rotate-sample.ts';
@@ -378,4 +378,22 @@ describe('the kept state of the ledger', () => {
     const quarters = Array.from({ length: 96 }, (_, index) => new Date(Date.UTC(2026, 10, 22, 0, 7 + 15 * index)));
     expect(quarters.filter(isTimeToFoldAfresh).map(at => at.toISOString())).toEqual(['2026-11-22T05:07:00.000Z']);
   });
+});
+
+it('a lost object is not right by what takes its name, but by a marker that was removed, or a backup that saw it', async () => {
+  const { run, put, clock } = stepRuntime({ startsAt: new Date('2026-11-22T08:00:00.000Z') });
+  await put('vault', 'tenants/oak/objects/a', 'as it was');
+  const loss = (key: string, since: string) => ({ key: `tenants/oak/objects/${key}`, since });
+  const missed = [loss('a', '20261122t083000z'), loss('b', '20261122t083000z')];
+  await clock.advance(60 * MINUTE_MS);
+  await put('vault', 'tenants/oak/objects/b', 'something else');
+  const told = (knownAt: string | null, absent: string[] | null) =>
+    ({ objectLosses: { ledgerSequence: 1, knownAt, absent } }) as unknown as RecoveryPoint;
+  const still = (knowing?: RecoveryPoint) => run(() => findUnprovedObjects('vault', missed, knowing));
+  const b = ['tenants/oak/objects/b'];
+  expect(await still()).toEqual(b);
+  expect(await still(told('2026-11-22T08:15:00.000Z', []))).toEqual(b);
+  expect(await still(told('2026-11-22T08:45:00.000Z', b))).toEqual(b);
+  expect(await still(told('2026-11-22T08:45:00.000Z', null))).toEqual(b);
+  expect(await still(told('2026-11-22T08:45:00.000Z', []))).toEqual([]);
 });
