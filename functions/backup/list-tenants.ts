@@ -26,7 +26,7 @@ import { listObjects, ObjectAccessDeniedError, readBytes, writeBytes } from '../
 import { drawTenantName, giveTenantName, readTenantNames } from '../platform/tenant-names.ts';
 import { beginListing, continueListing, FolderListing, isDone, listAgain } from './list-folders.ts';
 import { writeLostObjects } from './lost-objects.ts';
-import { addItems, planItems } from './plan-items.ts';
+import { addItems, orderForNight, planItems } from './plan-items.ts';
 import { describeFolders, type RecognizedTenant, recognizeTenants } from './recognize-tenants.ts';
 
 /** So many tenants at most get a key in one run: 1 USD a month each. Their keys come at 5 a second. */
@@ -80,7 +80,11 @@ export const handler = step({
       : listing.lostObjectsSha256;
     const known = { ...listing, lostObjectsSha256 };
     const { items, postponedTenantCount } = await findItems(recoveryPointId, known, { configuration, deployment });
-    const body = Buffer.from(items.map(item => `${JSON.stringify(item)}\n`).join(''));
+    const body = Buffer.from(
+      orderForNight(items)
+        .map(item => `${JSON.stringify(item)}\n`)
+        .join(''),
+    );
     await writeBytes(deployment.workBucket, itemsKey('backup', recoveryPointId), body, {
       contentType: 'application/jsonl',
     });

@@ -1,6 +1,7 @@
 import type { TenantItem } from '../contracts/daily-backup.ts';
 import type { TenantName } from '../contracts/identifiers.ts';
 import { placeOf, type TenantBackupResult } from '../contracts/object-manifest.ts';
+import { sha256Hex } from '../platform/canonical-json.ts';
 
 /** What is known of one bucket before its objects are listed. */
 export interface BucketTenants {
@@ -74,4 +75,13 @@ export function addItems(known: readonly TenantItem[], planned: readonly TenantI
     }),
     ...known.filter(item => !places.has(placeOf(item))).map(item => ({ ...item, tenantFoldersSha256 })),
   ];
+}
+
+/**
+ * The order in which items are worked on: another one for each recovery point, and the same for its reruns. A few at a time
+ * are, so that slow ones may stop what waits behind them: it shall not be the same each night.
+ */
+export function orderForNight(items: readonly TenantItem[]): TenantItem[] {
+  const ranks = new Map(items.map(item => [item, sha256Hex(`${item.recoveryPointId}/${placeOf(item)}`)]));
+  return items.toSorted((a, b) => ((ranks.get(a) ?? '') < (ranks.get(b) ?? '') ? -1 : 1));
 }

@@ -3,7 +3,7 @@ import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { beginListing, continueListing, isDone } from '../../../functions/backup/list-folders.ts';
 import { handler } from '../../../functions/backup/list-tenants.ts';
-import { addItems, planItems } from '../../../functions/backup/plan-items.ts';
+import { addItems, orderForNight, planItems } from '../../../functions/backup/plan-items.ts';
 import type { TenantItem } from '../../../functions/contracts/daily-backup.ts';
 import type { RecoveryPoint } from '../../../functions/contracts/recovery-point.ts';
 import { TenantFolders, type TenantIdComparison } from '../../../functions/contracts/tenant-names.ts';
@@ -28,12 +28,18 @@ beforeEach(() => {
   cloud = stepRuntime({ configuration: { databases: [{ ...database, readerUser: 'daybreak_reader' }] } });
 });
 
-async function itemsOf(id: string): Promise<TenantItem[]> {
+async function writtenItems(id: string): Promise<TenantItem[]> {
   const text = (await cloud.get('work', itemsKey('backup', id))).toString();
   return text
     .split('\n')
     .slice(0, -1)
     .map(line => JSON.parse(line));
+}
+
+/** By their places: they are written in the order of the night. */
+async function itemsOf(id: string): Promise<TenantItem[]> {
+  const place = ({ bucketId, tenant }: TenantItem) => `${bucketId}/${tenant ?? ''}`;
+  return (await writtenItems(id)).sort((a, b) => (place(a) < place(b) ? -1 : 1));
 }
 
 async function listItems(): Promise<TenantItem[]> {
@@ -505,6 +511,30 @@ describe('the items', () => {
       item('b', { tenantFoldersSha256: hash('e'), asOf }),
       item('gone', { tenantFoldersSha256: hash('e') }),
     ]);
+  });
+
+  it('are in another order for each recovery point, so that not the same wait behind slow ones each night', async () => {
+    const inOrder = (id: string) =>
+      orderForNight(
+        Array.from({ length: 60 }, (_, index) => ({
+          ...{ recoveryPointId: id, bucketId: 'uploads', tenant: `school-${index}` },
+          ...{ previousManifestSha256: null, partialManifestSha256: null, asOf: null, tenantFoldersSha256: null },
+        })),
+      ).map(({ tenant }) => tenant);
+    const nights = Array.from({ length: 28 }, (_, day) => inOrder(`202611${String(day + 1).padStart(2, '0')}t023000z`));
+    for (const night of nights) expect(night.toSorted()).toEqual(nights[0]?.toSorted());
+    expect(inOrder('20261101t023000z')).toEqual(nights[0]);
+    // Each of them is in the first half of some nights, and in the second half of others.
+    for (const tenant of nights[0] ?? []) {
+      const early = nights.filter(night => night.indexOf(tenant) < 30).length;
+      expect(early).toBeGreaterThan(3);
+      expect(early).toBeLessThan(25);
+    }
+    for (const name of ['b', 'a', 'c', 'd', 'e']) await cloud.put('school-uploads', `schools/${name}/x`, 'x');
+    await cloud.invoke(handler, { recoveryPointId, asOf });
+    const written = await writtenItems(recoveryPointId);
+    expect(written).toEqual(orderForNight(written.toReversed()));
+    expect(written.map(({ tenant }) => tenant)).not.toEqual([null, 'a', 'b', 'c', 'd', 'e']);
   });
 
   it('keep buckets apart', () => {

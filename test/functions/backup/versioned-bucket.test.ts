@@ -383,7 +383,9 @@ describe('list-tenants of a bucket that keeps versions', () => {
   async function listItems(asOf?: string) {
     const { itemsKey } = await cloud.invoke(listTenants, { recoveryPointId, asOf: asOf ?? null });
     const lines = (await cloud.get('work', itemsKey ?? '')).toString().split('\n').slice(0, -1);
-    return lines.map(line => JSON.parse(line)).map(item => [item.tenant, item.asOf]);
+    // They are written in the order of the night.
+    const items = lines.map(line => JSON.parse(line)).sort((a, b) => ((a.tenant ?? '') < (b.tenant ?? '') ? -1 : 1));
+    return items.map(item => [item.tenant, item.asOf]);
   }
 
   it('knows a school whose files were all moved away since, and none whose files were long gone', async () => {
