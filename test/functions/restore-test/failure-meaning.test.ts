@@ -31,7 +31,7 @@ it('decides about each error that the steps of a database can end with, and abou
   }
   const definition = JSON.stringify(restoreTest({ functionArn: name => name, workBucket: 'work', atOnce: AT_ONCE }));
   for (const [, assigned, written = '', name = assigned ?? written] of definition.matchAll(
-    /"(?:database|snapshot)Failure":"(?:{% ')?(\w+Error)|'failure': '(\w+Error)'/g,
+    /"(?:(?:database|snapshot)Failure|error)":"(?:{% ')?(\w+Error)"|'failure': '(\w+Error)'/g,
   ))
     thrown.add(name);
   expect(Object.keys(FAILURE_MEANINGS).toSorted()).toEqual([...thrown].toSorted());
