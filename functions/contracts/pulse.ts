@@ -18,6 +18,8 @@ export const FoundWrong = z.strictObject({
   ledgerState: z.boolean(),
   /** Tenants whose keys' policies are not what this release needs. */
   policiesBehind: z.array(TenantName),
+  /** Snapshots that other accounts may restore. */
+  sharedSnapshots: z.array(z.string()).default([]),
   /** Names of losses that nobody accepted: what a person may accept now. */
   lost: z.array(LossName),
   /** Names of losses that are accepted, and are lost still. */

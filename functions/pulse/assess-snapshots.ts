@@ -16,8 +16,6 @@ export interface FoundSnapshot {
   readonly status: string | undefined;
   readonly kmsKeyArn: string | undefined;
   readonly takenAt: Date | undefined;
-  /** The accounts that may restore it. */
-  readonly sharedWith: readonly string[];
 }
 
 /** A snapshot of the account, whoever made it. */
@@ -30,10 +28,7 @@ export interface ListedSnapshot {
 }
 
 /** Something wrong with one snapshot. */
-export type SnapshotProblem = { readonly snapshotId: string } & (
-  | SnapshotDifference
-  | { readonly problem: 'shared'; readonly reason: string }
-);
+export type SnapshotProblem = { readonly snapshotId: string } & SnapshotDifference;
 
 /** Compares the snapshots that recovery points name with what is there. One snapshot may have several problems. */
 export function assessSnapshots(
@@ -43,31 +38,16 @@ export function assessSnapshots(
   const byId = new Map(found.map(snapshot => [snapshot.id, snapshot]));
   return expected.flatMap((named): SnapshotProblem[] => {
     const { id: snapshotId } = named;
-    const snapshot = byId.get(snapshotId);
-    const problems = whySnapshotDiffers(named, snapshot).map(difference => ({ snapshotId, ...difference }));
-    if (snapshot === undefined || snapshot.sharedWith.length === 0) return problems;
-    const reason = snapshot.sharedWith.includes('all')
-      ? 'everybody may restore it'
-      : `${snapshot.sharedWith.length} other accounts may restore it`;
-    return [...problems, { snapshotId, problem: 'shared', reason }];
+    return whySnapshotDiffers(named, byId.get(snapshotId)).map(difference => ({ snapshotId, ...difference }));
   });
 }
 
-/** The snapshots that have a problem of one of these kinds. */
-export function snapshotsWith(
-  problems: readonly SnapshotProblem[],
-  ...kinds: readonly SnapshotProblem['problem'][]
-): string[] {
-  return [...new Set(problems.filter(({ problem }) => kinds.includes(problem)).map(({ snapshotId }) => snapshotId))];
-}
-
-/** What is lost of them: a snapshot that is shared is not. */
+/** What is lost of them. */
 export function lostSnapshots(problems: readonly SnapshotProblem[]): MissedThing[] {
   return problems.flatMap((found): MissedThing[] => {
     const { snapshotId } = found;
     if (found.problem === 'missing') return [{ kind: 'snapshot-missing', snapshotId }];
     if (found.problem === 'unavailable') return [{ kind: 'snapshot-unavailable', snapshotId, status: found.status }];
-    if (found.problem === 'shared') return [];
     return [{ kind: 'snapshot-replaced', snapshotId, content: found.content.slice(0, CONTENT_LENGTH) }];
   });
 }

@@ -1,3 +1,4 @@
+import type { DBSnapshot } from '@aws-sdk/client-rds';
 import type { Deployment } from '../contracts/configuration.ts';
 import { idOfInstant } from '../contracts/identifiers.ts';
 import {
@@ -36,21 +37,14 @@ import { LedgerBrokenError } from '../platform/ledger-entry.ts';
 import type { LedgerProjection } from '../platform/ledger-projection.ts';
 import { log } from '../platform/log.ts';
 import { publishMetrics } from '../platform/metrics.ts';
-import {
-  listInstances,
-  listManualSnapshots,
-  listSnapshotShares,
-  readDatabaseQuotas,
-  tagOf,
-  takenAt,
-} from '../platform/rds.ts';
+import { listInstances, listManualSnapshots, readDatabaseQuotas, tagOf, takenAt } from '../platform/rds.ts';
 import { listVersions } from '../platform/s3-listing.ts';
 import { madeAt } from '../platform/scheduled-instant.ts';
 import { isScheduleEnabled } from '../platform/scheduler.ts';
 import { assessLedger } from './assess-ledger.ts';
 import { assessQuotas, type Quota } from './assess-quotas.ts';
 import { assessRegister, contactsNotConfirmed } from './assess-register.ts';
-import { assessSnapshots, findUnproved, lostSnapshots, snapshotsWith } from './assess-snapshots.ts';
+import { assessSnapshots, type ExpectedSnapshot, findUnproved, lostSnapshots } from './assess-snapshots.ts';
 import { isKeptStateForged, isTimeToFoldAfresh } from './check-kept-state.ts';
 import { NOTHING_WRONG, writeFoundWrong } from './found-wrong.ts';
 import { nameLosses } from './name-losses.ts';
@@ -67,6 +61,7 @@ import {
 } from './read-locks.ts';
 import { readPolicies } from './read-policies.ts';
 import { type RootManifests, readRootManifests } from './read-root-manifests.ts';
+import { readShares } from './read-shares.ts';
 import { readTamperWatch } from './read-tamper-watch.ts';
 import { readTestRecords, type TestRecords } from './read-test-records.ts';
 import { readTls } from './read-tls.ts';
@@ -77,7 +72,6 @@ import { type AcceptedLosses, subtractAccepted } from './subtract-accepted.ts';
 const KEYS_AT_ONCE = 10;
 /** https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html */
 const KEYS_ALLOWED = 100_000;
-const SHARES_READ_AT_ONCE = 8;
 /** Where a bucket was emptied, its first entries tell as much as all. */
 const ENTRIES_NAMED = 100;
 
@@ -113,10 +107,12 @@ export const handler = step({
     const {
       tenants: tenantsBefore,
       vaultKeys: vaultKeysBefore,
+      sharedSnapshots: sharedBefore,
       lost: lostBefore,
       explained: explainedBefore,
     } = remembered ?? NOTHING_WRONG;
     let [wrongTenants, wrongVaultKeys] = [tenantsBefore, vaultKeysBefore];
+    let sharedSnapshots = sharedBefore;
     let { ledgerState: isStateWrong, policiesBehind } = remembered ?? NOTHING_WRONG;
     const namesBefore = [...lostBefore, ...explainedBefore];
     const lossesBefore = namesBefore.map(name => ({ name, loss: readLossName(name) }));
@@ -161,6 +157,7 @@ export const handler = step({
       return { found, countOfStanding: standing.length + (found.length - named.length) };
     };
     const points = manifests.then(async found => missManifests(found, await accepted, lose));
+    const listed = points.then(listSnapshots);
     let areNoticesStopped = false;
 
     await Promise.all([
@@ -207,7 +204,16 @@ export const handler = step({
       }),
       check('root-manifests', async () => reportManifests(await points)),
       check('test-records', async () => reportRecords(await records)),
-      check('snapshots', async () => readSnapshots(await points, now, lose)),
+      check('snapshots', async () => readSnapshots(await listed, now, lose)),
+      check('shares', async () => {
+        const { there } = await listed;
+        const { shared, unread } = await readShares(there, sharedBefore, (await newest)?.recoveryPointId, now);
+        // Which one gave no answer is not asked: none that was shared is forgotten then.
+        sharedSnapshots = unread.length === 0 ? [...shared] : [...new Set([...shared, ...sharedBefore])];
+        const [first] = unread;
+        if (first !== undefined) throw first.error;
+        return { SnapshotsShared: shared.length };
+      }),
       check('keys', async () => {
         const tenants = tenantsOf(await newest);
         const asked = new Set([...(await stillNamed(wrongTenants)), ...rotateSample(tenants, KEYS_AT_ONCE, now)]);
@@ -293,6 +299,7 @@ export const handler = step({
         vaultKeys: wrongVaultKeys,
         ledgerState: isStateWrong,
         policiesBehind,
+        sharedSnapshots,
         lost: standing.toSorted(),
         explained: explained.toSorted(),
         acceptances: Object.keys(all).toSorted(),
@@ -386,15 +393,25 @@ function reportRecords({ altered, unread }: TestRecords): PulseValues {
   return {};
 }
 
-/**
- * Compares snapshots with the root manifests. Which ones a recovery point named whose manifest is not as recorded nobody
- * knows for certain: until that loss is accepted, not all was looked for, and no snapshot is called unproved.
- */
-async function readSnapshots(
-  { snapshots, remembered, altered, unread, unknown }: MissedManifests,
-  now: Date,
-  lose: Lose,
-): Promise<PulseValues> {
+/** The account's snapshots, and what root manifests say of them. */
+interface ListedSnapshots {
+  readonly listed: ReadonlyMap<string, DBSnapshot>;
+  readonly expected: readonly ExpectedSnapshot[];
+  /** Those that a recovery point named, and that are there. */
+  readonly there: readonly string[];
+  /** Whether a recovery point may have named it whose manifest is not as recorded. */
+  readonly isOfThose: (id: string) => boolean;
+  /** Whether it is known of every recovery point which ones it named. */
+  readonly isWhole: boolean;
+}
+
+async function listSnapshots({
+  snapshots,
+  remembered,
+  altered,
+  unread,
+  unknown,
+}: MissedManifests): Promise<ListedSnapshots> {
   const listed = new Map(
     (await listManualSnapshots()).map(snapshot => [snapshot.DBSnapshotIdentifier ?? '', snapshot]),
   );
@@ -404,11 +421,18 @@ async function readSnapshots(
   const isOfThose = (id: string) => ends.some(end => id.endsWith(end));
   // What one of those named is nobody else's to restore either.
   const there = [...listed.keys()].filter(id => named.has(id) || (id.startsWith(SNAPSHOT_PREFIX) && isOfThose(id)));
-  const shares = new Map<string, string[]>();
-  for (let from = 0; from < there.length; from += SHARES_READ_AT_ONCE) {
-    const part = there.slice(from, from + SHARES_READ_AT_ONCE);
-    await Promise.all(part.map(async id => shares.set(id, await listSnapshotShares(id))));
-  }
+  return { listed, expected, there, isOfThose, isWhole: unknown.size === 0 };
+}
+
+/**
+ * Compares snapshots with the root manifests. Which ones a recovery point named whose manifest is not as recorded nobody
+ * knows for certain: until that loss is accepted, not all was looked for, and no snapshot is called unproved.
+ */
+async function readSnapshots(
+  { listed, expected, isOfThose, isWhole }: ListedSnapshots,
+  now: Date,
+  lose: Lose,
+): Promise<PulseValues> {
   const problems = assessSnapshots(
     expected,
     [...listed].map(([id, snapshot]) => ({
@@ -416,19 +440,10 @@ async function readSnapshots(
       status: snapshot.Status,
       kmsKeyArn: snapshot.KmsKeyId,
       takenAt: takenAt(snapshot),
-      sharedWith: shares.get(id) ?? [],
     })),
   );
   for (const { snapshotId, problem, reason } of problems) {
     log('error', 'a snapshot is not as it should be', { snapshotId, problem, reason });
-  }
-  const sharedBeside = there.filter(id => !named.has(id) && (shares.get(id) ?? []).length > 0);
-  for (const snapshotId of sharedBeside) {
-    log('error', 'a snapshot is not as it should be', {
-      snapshotId,
-      problem: 'shared',
-      reason: 'others may restore it',
-    });
   }
   const unproved = findUnproved(
     expected,
@@ -444,7 +459,6 @@ async function readSnapshots(
     log('info', 'no recovery point names a snapshot', { snapshotId, ageMs });
   }
   const lost = lostSnapshots(problems);
-  const isWhole = unknown.size === 0;
   const isLookedFor = (loss: Loss) => !('snapshotId' in loss && isOfThose(loss.snapshotId));
   const count = async (...kinds: readonly LossKind[]) => {
     const missed = lost.filter(({ kind }) => kinds.includes(kind));
@@ -454,7 +468,6 @@ async function readSnapshots(
     ...(isWhole && { OldestUnprovedSnapshotAge: Math.max(0, ...unproved.map(({ ageMs }) => ageMs)) }),
     SnapshotsMissing: await count('snapshot-missing'),
     SnapshotsAltered: await count('snapshot-replaced', 'snapshot-unavailable'),
-    SnapshotsShared: snapshotsWith(problems, 'shared').length + sharedBeside.length,
   };
 }
 

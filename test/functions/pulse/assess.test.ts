@@ -4,12 +4,8 @@ import { idOfInstant, instantOfId } from '../../../functions/contracts/identifie
 import { assessLedger } from '../../../functions/pulse/assess-ledger.ts';
 import { isHeld } from '../../../functions/pulse/assess-lock.ts';
 import { assessQuotas } from '../../../functions/pulse/assess-quotas.ts';
-import {
-  assessSnapshots,
-  type FoundSnapshot,
-  findUnproved,
-  snapshotsWith,
-} from '../../../functions/pulse/assess-snapshots.ts';
+import { assessSnapshots, type FoundSnapshot, findUnproved } from '../../../functions/pulse/assess-snapshots.ts';
+import { describeShares } from '../../../functions/pulse/read-shares.ts';
 import { PULSE_INTERVAL_MS, rotateNameStart, rotateSample } from '../../../functions/pulse/rotate-sample.ts';
 
 const NOW = new Date('2026-11-24T03:00:00.000Z');
@@ -157,31 +153,25 @@ describe('what RDS tells of snapshots', () => {
     status: 'available',
     kmsKeyArn: 'vault',
     takenAt: new Date(expected.takenAt),
-    sharedWith: [],
   };
-  it.each<[string, FoundSnapshot[], [number, number, number, number]]>([
-    ['is right', [sound], [0, 0, 0, 0]],
-    ['is gone', [{ ...sound, id: 'another' }], [1, 0, 0, 0]],
-    ['is being copied', [{ ...sound, status: 'copying' }], [0, 0, 1, 0]],
-    ['is under another key', [{ ...sound, kmsKeyArn: 'another' }], [0, 1, 0, 0]],
-    ['has no key', [{ ...sound, kmsKeyArn: undefined }], [0, 1, 0, 0]],
-    ['is of another time', [{ ...sound, takenAt: new Date(0) }], [0, 1, 0, 0]],
-    ['is another twice over, and counted once', [{ ...sound, kmsKeyArn: 'another', takenAt: undefined }], [0, 1, 0, 0]],
-    ['is shared', [{ ...sound, sharedWith: ['999988887777'] }], [0, 0, 0, 1]],
-    ['is public and under another key', [{ ...sound, kmsKeyArn: 'another', sharedWith: ['all'] }], [0, 1, 0, 1]],
+  it.each<[string, FoundSnapshot[], [number, number, number]]>([
+    ['is right', [sound], [0, 0, 0]],
+    ['is gone', [{ ...sound, id: 'another' }], [1, 0, 0]],
+    ['is being copied', [{ ...sound, status: 'copying' }], [0, 0, 1]],
+    ['is under another key', [{ ...sound, kmsKeyArn: 'another' }], [0, 1, 0]],
+    ['has no key', [{ ...sound, kmsKeyArn: undefined }], [0, 1, 0]],
+    ['is of another time', [{ ...sound, takenAt: new Date(0) }], [0, 1, 0]],
+    ['is another twice over, and counted once', [{ ...sound, kmsKeyArn: 'another', takenAt: undefined }], [0, 1, 0]],
   ])('sees one that %s', (_name, found, counts) => {
     const problems = assessSnapshots([expected], found);
-    expect([
-      snapshotsWith(problems, 'missing').length,
-      snapshotsWith(problems, 'replaced').length,
-      snapshotsWith(problems, 'unavailable').length,
-      snapshotsWith(problems, 'shared').length,
-    ]).toEqual(counts);
+    const counted = (kind: (typeof problems)[number]['problem']) =>
+      new Set(problems.filter(({ problem }) => problem === kind).map(({ snapshotId }) => snapshotId)).size;
+    expect([counted('missing'), counted('replaced'), counted('unavailable')]).toEqual(counts);
   });
 
   it('names no account in its reasons', () => {
-    const [problem] = assessSnapshots([expected], [{ ...sound, sharedWith: ['999988887777'] }]);
-    expect(problem?.reason).toBe('1 other accounts may restore it');
+    expect(describeShares(['999988887777'])).toBe('1 other accounts may restore it');
+    expect(describeShares(['999988887777', 'all'])).toBe('everybody may restore it');
   });
 });
 

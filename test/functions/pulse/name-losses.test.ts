@@ -128,7 +128,6 @@ it('calls a snapshot that is in no state to be restored from otherwise than anot
     status: 'available',
     kmsKeyArn: 'vault',
     takenAt: new Date(expected.takenAt),
-    sharedWith: [],
   };
   const seen = [
     [],
@@ -150,10 +149,7 @@ it('calls a snapshot that is in no state to be restored from otherwise than anot
     `snapshot-unavailable/${SNAPSHOT}/failed/${FIRST}`,
     `snapshot-unavailable/${SNAPSHOT}/unknown/${FIRST}`,
   ]);
-  const shared = assessSnapshots(
-    [expected],
-    [{ ...sound, status: 'failed', takenAt: new Date(0), sharedWith: ['all'] }],
-  );
+  const shared = assessSnapshots([expected], [{ ...sound, status: 'failed', takenAt: new Date(0) }]);
   expect(lostSnapshots(shared).map(({ kind }) => kind)).toEqual(['snapshot-unavailable', 'snapshot-replaced']);
 });
 
