@@ -38,7 +38,7 @@ import type { LedgerProjection } from '../platform/ledger-projection.ts';
 import { log } from '../platform/log.ts';
 import { publishMetrics } from '../platform/metrics.ts';
 import { listInstances, listManualSnapshots, readDatabaseQuotas, tagOf, takenAt } from '../platform/rds.ts';
-import { listVersions } from '../platform/s3-listing.ts';
+import { type ListedVersion, listVersions } from '../platform/s3-listing.ts';
 import { madeAt } from '../platform/scheduled-instant.ts';
 import { isScheduleEnabled } from '../platform/scheduler.ts';
 import { assessLedger } from './assess-ledger.ts';
@@ -72,6 +72,8 @@ import { type AcceptedLosses, subtractAccepted } from './subtract-accepted.ts';
 const KEYS_AT_ONCE = 10;
 /** https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html */
 const KEYS_ALLOWED = 100_000;
+/** Versions of the register's entries, of which 1,000 schools have some ten thousand in 35 days: more would fill the memory. */
+const VERSIONS_LISTED = 50_000;
 /** Where a bucket was emptied, its first entries tell as much as all. */
 const ENTRIES_NAMED = 100;
 
@@ -477,7 +479,17 @@ async function readRegister(
   { registerBucket }: Deployment,
   now: Date,
 ): Promise<PulseValues> {
-  const problems = assessRegister(register, await Array.fromAsync(listVersions(registerBucket, '')), now);
+  const versions: ListedVersion[] = [];
+  for await (const version of listVersions(registerBucket, '')) {
+    if (versions.length === VERSIONS_LISTED) {
+      log('error', 'the register has more versions than anybody writes: it was not compared', {
+        listed: VERSIONS_LISTED,
+      });
+      return { RegisterEntriesAltered: 1, ContactsNotConfirmed: contactsNotConfirmed(register, now).length };
+    }
+    versions.push(version);
+  }
+  const problems = assessRegister(register, versions, now);
   for (const { entry, problem } of problems.slice(0, ENTRIES_NAMED)) {
     log('error', 'an entry of the register does not lie as it was recorded', { entry, problem });
   }
