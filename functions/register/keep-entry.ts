@@ -24,6 +24,7 @@ import {
   type RegisterPlace,
   readContent,
   readRegister,
+  VERSIONS_SEARCHED,
   writeDocument,
 } from './read-register.ts';
 
@@ -79,10 +80,10 @@ export async function changeEntry(
 ): Promise<KeptEntry> {
   const previous = await requireRecorded(place, id);
   const { sha256 } = previous.latest;
-  const bytes = await findRecorded(place, id, sha256);
+  const bytes = await findRecorded(place, id, previous.latest);
   const content = bytes && readContent(id, bytes);
   if (bytes === undefined || content === undefined) {
-    throw new EntryNotAsAskedError(`the words of ${id} are gone: remove it, and add it anew`);
+    throw new EntryNotAsAskedError(whyGone(id));
   }
   const edited = edit(content);
   if (canonicalJson(edited) !== canonicalJson(content))
@@ -107,11 +108,15 @@ export async function confirmEntry(
   const { latest } = await requireRecorded(place, id);
   // Nobody confirms what cannot be read.
   const { sha256 } = latest;
-  if ((await findRecorded(place, id, sha256)) === undefined) {
-    throw new EntryNotAsAskedError(`the words of ${id} are gone: remove it, and add it anew`);
+  if ((await findRecorded(place, id, latest)) === undefined) {
+    throw new EntryNotAsAskedError(whyGone(id));
   }
   await record({ kind: 'register.confirmed', entry: id, sha256, by, on });
   return requireStanding(place, id, sha256);
+}
+
+function whyGone(id: RegisterEntryId): string {
+  return `the words of ${id} are gone: they lie neither in the version that was recorded nor in the ${VERSIONS_SEARCHED} newest others; remove it, and add it anew`;
 }
 
 /**

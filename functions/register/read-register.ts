@@ -14,9 +14,14 @@ import { type ReadEntry, type Register, waits } from './judge-register.ts';
 /** Where the register lies, and the ledger that says what of it counts. */
 export type RegisterPlace = LedgerPlace & Pick<Deployment, 'registerBucket'>;
 
+/** What the ledger recorded of words: which version holds them. */
+type RecordedWords = Pick<RecordedEntry['latest'], 'sha256' | 'versionId'>;
+
 /** No entry is as long; somebody else's may be made to fill the memory. */
 export const LONGEST_DOCUMENT_BYTES = 1024 * 1024;
 const AT_ONCE = { underWay: 16, waiting: 1024 };
+/** Somebody may write over an entry without end: of one whose recorded version is gone so many are searched for its words. */
+export const VERSIONS_SEARCHED = 300;
 
 /**
  * Reads entries of the register, and compares each with what the ledger recorded of it. What counts is found by its hash
@@ -33,7 +38,10 @@ export async function readRegister(
   const versions = new Map<RegisterEntryId, ListedVersion[]>();
   for await (const version of listVersions(place.registerBucket, REGISTER_PREFIX)) {
     const id = entryOfRegisterKey(version.key);
-    if (id !== undefined && isAsked(id)) versions.set(id, [...(versions.get(id) ?? []), version]);
+    if (id === undefined || !isAsked(id)) continue;
+    const listed = versions.get(id);
+    if (listed === undefined) versions.set(id, [version]);
+    else listed.push(version);
   }
   const ids = new Set([...(Object.keys(register) as RegisterEntryId[]).filter(isAsked), ...versions.keys()]);
   const read = (id: RegisterEntryId) => readEntry(place, id, register[id], versions.get(id) ?? [], now);
@@ -54,15 +62,15 @@ export function readContent(entry: RegisterEntryId, bytes: Buffer): RegisterCont
   return REGISTER_CONTENTS[kindOfEntry(entry)].safeParse(document.content).data;
 }
 
-/** The document with this hash among the versions of an entry; undefined where there is none. */
+/** The document that was recorded, in the version that the ledger names or among the newest 300 others; undefined where it is in none. */
 export async function findRecorded(
   { registerBucket }: Pick<RegisterPlace, 'registerBucket'>,
   entry: RegisterEntryId,
-  sha256: string,
+  recorded: RecordedWords,
 ): Promise<Buffer | undefined> {
   const key = registerEntryKey(entry);
   const versions = (await Array.fromAsync(listVersions(registerBucket, key))).filter(version => version.key === key);
-  return (await findByHash(registerBucket, versions, [sha256])).get(sha256)?.bytes;
+  return (await findByHash(registerBucket, versions, [recorded])).get(recorded.sha256)?.bytes;
 }
 
 async function readEntry(
@@ -79,8 +87,9 @@ async function readEntry(
   }
   const latest = recorded.latest.sha256;
   // What counted before is needed for as long as it counts, and may be gone afterwards.
-  const before = waits({ recorded }, now) ? recorded.before?.sha256 : undefined;
-  const found = await findByHash(registerBucket, versions, before === undefined ? [latest] : [latest, before]);
+  const before = waits({ recorded }, now) ? (recorded.before ?? undefined) : undefined;
+  const asked = before === undefined ? [recorded.latest] : [recorded.latest, before];
+  const found = await findByHash(registerBucket, versions, asked);
   const words = (sha256: string | undefined) => {
     const bytes = sha256 === undefined ? undefined : found.get(sha256)?.bytes;
     return bytes && readContent(id, bytes);
@@ -88,23 +97,27 @@ async function readEntry(
   const { versionId } = recorded.latest;
   const isAsRecorded = current?.versionId === versionId && found.get(latest)?.versionId === versionId;
   const lies = !isThere ? 'nothing' : isAsRecorded ? 'as recorded' : 'something else';
-  return { id, recorded, latest: words(latest), before: words(before), lies };
+  return { id, recorded, latest: words(latest), before: words(before?.sha256), lies };
 }
 
-/** Reads versions, the newest first, until each of the hashes was met. */
+/** Reads the versions that the ledger names, and then the newest others, until each of the hashes was met. */
 async function findByHash(
   bucket: string,
   versions: readonly ListedVersion[],
-  hashes: readonly string[],
+  recorded: readonly RecordedWords[],
 ): Promise<Map<string, { bytes: Buffer; versionId: string }>> {
   const found = new Map<string, { bytes: Buffer; versionId: string }>();
-  for (const { key, versionId, isDeleteMarker, sizeBytes } of versions) {
-    if (hashes.every(hash => found.has(hash))) break;
-    if (isDeleteMarker || sizeBytes > LONGEST_DOCUMENT_BYTES) continue;
+  const readable = versions.filter(
+    ({ isDeleteMarker, sizeBytes }) => !isDeleteMarker && sizeBytes <= LONGEST_DOCUMENT_BYTES,
+  );
+  const isNamed = ({ versionId }: ListedVersion) => recorded.some(words => words.versionId === versionId);
+  const others = readable.filter(version => !isNamed(version));
+  for (const { key, versionId } of [...readable.filter(isNamed), ...others.slice(0, VERSIONS_SEARCHED)]) {
+    if (recorded.every(({ sha256 }) => found.has(sha256))) return found;
     try {
       const bytes = await readBytes(bucket, key, { versionId });
       const hash = sha256Hex(bytes);
-      if (hashes.includes(hash) && !found.has(hash)) found.set(hash, { bytes, versionId });
+      if (recorded.some(({ sha256 }) => sha256 === hash) && !found.has(hash)) found.set(hash, { bytes, versionId });
     } catch (error) {
       // An old version may go between the listing and this.
       if (!(error instanceof ObjectNotFoundError)) throw error;

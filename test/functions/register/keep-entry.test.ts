@@ -1,9 +1,10 @@
-import { PutBucketVersioningCommand } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
 import type { RegisterContent } from '../../../functions/contracts/register.ts';
 import { registerEntryKey } from '../../../functions/contracts/vault-layout.ts';
+import { currentRuntime } from '../../../functions/platform/runtime.ts';
 import { EntryChangedMeanwhileError, EntryNotAsAskedError } from '../../../functions/register/keep-entry.ts';
-import { writeDocument } from '../../../functions/register/read-register.ts';
+import { VERSIONS_SEARCHED, writeDocument } from '../../../functions/register/read-register.ts';
 import {
   ACTS,
   addresses,
@@ -53,6 +54,23 @@ describe('an entry', () => {
     expect(findings(own, await own.read())).toEqual({ [own.head]: ['not-confirmed'] });
     await own.confirm(own.head);
     expect(findings(own, await own.read())).toEqual({});
+  });
+
+  it('is found by the version that was recorded, however many others lie above it, and else among the newest alone', async () => {
+    const own = await openSchool();
+    const words = await own.get('register', registerEntryKey(own.head));
+    const key = registerEntryKey(own.head);
+    await own.put(own.head, words);
+    for (let count = 0; count < VERSIONS_SEARCHED; count++) await own.put(own.head, '{}');
+    expect(addresses(own, await own.read(), own.controller)).toEqual(['head@oakfield.example']);
+    await own.confirm(own.head);
+
+    const versionId = (await own.state()).register[own.head]?.latest.versionId;
+    const client = await own.run(async () => currentRuntime().clientConfiguration);
+    await new S3Client(client).send(new DeleteObjectCommand({ Bucket: 'register', Key: key, VersionId: versionId }));
+    await expect(own.confirm(own.head)).rejects.toThrow(/are gone: .* nor in the 300 newest others; remove it/);
+    await own.put(own.head, words);
+    await own.confirm(own.head);
   });
 
   it('counts no more once it is removed, and its words are hidden', async () => {
