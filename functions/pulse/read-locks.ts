@@ -112,9 +112,9 @@ export async function findUnprovedObjects(
   missed: readonly { readonly key: string; readonly since: string }[],
   knowing: RecoveryPoint | undefined,
 ): Promise<string[]> {
-  const { knownAt = null, absent = null } = knowing?.objectLosses ?? {};
+  const { knownAt = null, back = [] } = knowing?.objectLosses ?? {};
   const isBack = ({ key, since }: (typeof missed)[number]) =>
-    knownAt !== null && since <= idOfInstant(knownAt) && absent !== null && !absent.includes(key);
+    knownAt !== null && since <= idOfInstant(knownAt) && back.includes(key);
   const look = async ({ key, since }: (typeof missed)[number]) => {
     for await (const { objects } of listObjects(vaultBucket, key, { pageSize: 1 })) {
       const [object] = objects;

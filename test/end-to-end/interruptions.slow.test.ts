@@ -207,7 +207,7 @@ it(
       's3 PUT work/work/*/fingerprints/school/before.json.zst',
       's3 PUT work/work/*/fingerprints/school/before.json.zst, the second time',
       's3 PUT work/work/*/folders/*',
-      's3 PUT work/work/*/lost-objects.json',
+      's3 PUT work/work/*/lost-objects/*',
       's3 PUT work/work/*/settling.jsonl',
       's3 PUT work/work/*/tenants.jsonl',
       's3 PUT work/work/tenant-keys/*',

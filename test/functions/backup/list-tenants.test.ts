@@ -518,7 +518,8 @@ describe('the items', () => {
       orderForNight(
         Array.from({ length: 60 }, (_, index) => ({
           ...{ recoveryPointId: id, bucketId: 'uploads', tenant: `school-${index}` },
-          ...{ previousManifestSha256: null, partialManifestSha256: null, asOf: null, tenantFoldersSha256: null },
+          ...{ previousManifestSha256: null, partialManifestSha256: null, asOf: null },
+          ...{ tenantFoldersSha256: null, lostObjectsSha256: null },
         })),
       ).map(({ tenant }) => tenant);
     const nights = Array.from({ length: 28 }, (_, day) => inOrder(`202611${String(day + 1).padStart(2, '0')}t023000z`));

@@ -387,13 +387,14 @@ it('a lost object is not right by what takes its name, but by a marker that was 
   const missed = [loss('a', '20261122t083000z'), loss('b', '20261122t083000z')];
   await clock.advance(60 * MINUTE_MS);
   await put('vault', 'tenants/oak/objects/b', 'something else');
-  const told = (knownAt: string | null, absent: string[] | null) =>
-    ({ objectLosses: { ledgerSequence: 1, knownAt, absent } }) as unknown as RecoveryPoint;
+  const told = (knownAt: string | null, back?: string[]) =>
+    ({ objectLosses: { ledgerSequence: 1, knownAt, absent: [], back } }) as unknown as RecoveryPoint;
   const still = (knowing?: RecoveryPoint) => run(() => findUnprovedObjects('vault', missed, knowing));
   const b = ['tenants/oak/objects/b'];
   expect(await still()).toEqual(b);
-  expect(await still(told('2026-11-22T08:15:00.000Z', []))).toEqual(b);
-  expect(await still(told('2026-11-22T08:45:00.000Z', b))).toEqual(b);
-  expect(await still(told('2026-11-22T08:45:00.000Z', null))).toEqual(b);
-  expect(await still(told('2026-11-22T08:45:00.000Z', []))).toEqual([]);
+  expect(await still(told('2026-11-22T08:15:00.000Z', b))).toEqual(b);
+  expect(await still(told('2026-11-22T08:45:00.000Z'))).toEqual(b);
+  expect(await still(told('2026-11-22T08:45:00.000Z', []))).toEqual(b);
+  expect(await still(told(null, b))).toEqual(b);
+  expect(await still(told('2026-11-22T08:45:00.000Z', b))).toEqual([]);
 });

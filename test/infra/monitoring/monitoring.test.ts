@@ -196,7 +196,7 @@ async function deploy(name: string, recoveryPointIds: readonly string[], startsA
       recoveryPointId: string,
       objects: 'written' | 'adopted' = 'written',
       manifestSha256: string = EMPTY_SHA256,
-      objectLosses?: RecoveryPoint['objectLosses'],
+      objectLosses?: { ledgerSequence: number; knownAt: string | null; absent: string[] | null },
     ) => {
       const takenAt = takenAtOf(recoveryPointId);
       const { keyArn } = (await invoke('tenants/ensure-key', { tenant: 's-1' })) as { keyArn: string };
