@@ -728,16 +728,13 @@ describe('pulse and its alarms, as time passes', () => {
     expect(await until('2026-11-22T08:31:00Z')).toEqual([]);
     const lines = cloud.lambda.linesOf(stepName('pulse/read-back')).map(line => JSON.parse(line));
     const named = lines.filter(({ message }) => message === 'a check could not be made').map(({ check }) => check);
-    expect(named.sort()).toEqual(['schedules', 'snapshots']);
+    expect(named.sort()).toEqual(['schedules', 'shares']);
     expect([lastValue('PulseChecksFailed'), lastValue('KeysUnusable'), lastValue('PulseCompleted')]).toEqual([2, 0, 1]);
     // Twice in a row; what is hidden sounds once the last good values are out of sight.
     expect(await until('2026-11-22T09:31:00Z')).toEqual([
       '22T08:46 +pulse-checks-failed',
-      '22T09:01 +snapshot-missing',
-      '22T09:01 +snapshot-altered',
       '22T09:01 +snapshot-shared',
       '22T09:01 +schedule-stopped',
-      '22T09:01 +unproved-snapshot-left',
       '22T09:01 +pager',
     ]);
     await cloud.close();

@@ -98,7 +98,7 @@ export const TOLERATED: readonly Tolerated[] = [
     isTold: (_answer, lines) => lines.some(line => /ledger projection not (?:kept|usable).*AccessDenied/.test(line)),
   },
   {
-    roles: ['backup-list-tenants', 'evidence-append-entry', 'evidence-record-tampering', 'restore-test-choose'],
+    roles: ['evidence-append-entry', 'evidence-record-tampering', 'restore-test-choose'],
     allowance: /^s3:ListBucket on arn:aws:s3:::daybreak-work-/,
     reason: 'The same: without it, a missing fold looks like one that may not be read.',
     isTold: (_answer, lines) => lines.some(line => /ledger projection not usable.*AccessDenied/.test(line)),
