@@ -20,9 +20,8 @@ const LOOKED_AT_ONCE = 16;
  */
 export async function chooseVaultKeys(vaultBucket: string, newest: RecoveryPoint, now: Date): Promise<string[]> {
   const keys = [rootManifestKey(newest.recoveryPointId)];
-  for (const { tenant, manifestSha256 } of rotateSample(newest.tenants, TENANTS_AT_ONCE, now)) {
-    if (manifestSha256 !== null) keys.push(manifestKey(tenant, manifestSha256));
-    keys.push(...(await listSome(vaultBucket, tenant, rotateNameStart(now))));
+  for (const result of rotateSample(newest.tenants, TENANTS_AT_ONCE, now)) {
+    keys.push(...manifestKeys([result]), ...(await listSome(vaultBucket, result.tenant, rotateNameStart(now))));
   }
   return [...new Set(keys)];
 }
@@ -113,8 +112,9 @@ export async function findUnprovedObjects(
   knowing: RecoveryPoint | undefined,
 ): Promise<string[]> {
   const { knownAt = null, back = [] } = knowing?.objectLosses ?? {};
-  const isBack = ({ key, since }: (typeof missed)[number]) =>
-    knownAt !== null && since <= idOfInstant(knownAt) && back.includes(key);
+  const asked = missed.filter(
+    ({ key, since }) => !(knownAt !== null && since <= idOfInstant(knownAt) && back.includes(key)),
+  );
   const look = async ({ key, since }: (typeof missed)[number]) => {
     for await (const { objects } of listObjects(vaultBucket, key, { pageSize: 1 })) {
       const [object] = objects;
@@ -122,14 +122,6 @@ export async function findUnprovedObjects(
     }
     return [key];
   };
-  const limits = { underWay: LOOKED_AT_ONCE, waiting: missed.length };
-  return (
-    await Array.fromAsync(
-      inOrder(
-        missed.filter(one => !isBack(one)),
-        look,
-        limits,
-      ),
-    )
-  ).flat();
+  const found = await Array.fromAsync(inOrder(asked, look, { underWay: LOOKED_AT_ONCE, waiting: asked.length }));
+  return found.flat();
 }

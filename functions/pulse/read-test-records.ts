@@ -1,4 +1,3 @@
-import type { Finding } from '../contracts/restore-test-record.ts';
 import { isVaultObjectKey } from '../contracts/vault-layout.ts';
 import { type Difference, readTestRecord, type TestRecord } from '../platform/as-recorded.ts';
 import { inOrder } from '../platform/in-order.ts';
@@ -18,13 +17,10 @@ export interface TestRecords {
 
 /** What one restore test found of the vault's objects. Its record names 100 findings of all kinds. */
 export interface TestedObjects {
-  readonly recordedAt: string;
   /** So many it looked for. */
   readonly objectCount: number;
   /** Keys in the vault of objects and tenants' manifests that were missing. */
   readonly missing: readonly string[];
-  /** Keys of those that were not what was backed up. */
-  readonly altered: readonly string[];
   /** Whether it found more than it names. */
   readonly isCut: boolean;
 }
@@ -58,7 +54,7 @@ export async function readTestRecords(
         right.delete(JSON.stringify(test));
         return { restoreTestId, difference: found.difference };
       }
-      right.set(JSON.stringify(test), testedObjects(test, found.record));
+      right.set(JSON.stringify(test), testedObjects(found.record));
       return { restoreTestId };
     } catch (error) {
       return { restoreTestId, error };
@@ -76,17 +72,12 @@ export async function readTestRecords(
   };
 }
 
-type RecordedTest = LedgerProjection['restoreTests'][string];
-
-function testedObjects({ recordedAt }: RecordedTest, record: TestRecord | null): TestedObjects {
+function testedObjects(record: TestRecord | null): TestedObjects {
   const findings = record?.findings ?? [];
-  const placesOf = (kind: Finding['kind']) =>
-    findings.filter(finding => finding.kind === kind && isVaultObjectKey(finding.place)).map(({ place }) => place);
+  const missing = findings.filter(({ kind, place }) => kind === 'object-missing' && isVaultObjectKey(place));
   return {
-    recordedAt,
     objectCount: record?.objects?.objectCount ?? 0,
-    missing: placesOf('object-missing'),
-    altered: placesOf('object-altered'),
+    missing: missing.map(({ place }) => place),
     isCut: (record?.findingCount ?? 0) > findings.length,
   };
 }

@@ -305,6 +305,7 @@ export function invokeInTurn(
     error: '{% $states.errorOutput.Error %}',
     cause: BEGINNING_OF_CAUSE,
   };
+  const mayPass = catchPassing(mayWait, { [refused]: passing }, state.Catch);
   return {
     [name]: invoke(references, step, {
       ...call,
@@ -314,9 +315,7 @@ export function invokeInTurn(
           ...catchBusy(mayWait, { [refused]: { since: null, error: NO_FUNCTION_FREE, cause: NONE_WAS_FREE } }),
           Output,
         },
-        ...[catchPassing(mayWait, { [refused]: passing }, state.Catch)]
-          .filter(({ ErrorEquals }) => ErrorEquals.length > 0)
-          .map(one => ({ ...one, Output })),
+        ...(mayPass.ErrorEquals.length > 0 ? [{ ...mayPass, Output }] : []),
         ...state.Catch.map(one => ({ ...one, Assign: { ...one.Assign, ...answered } })),
       ],
     }),

@@ -20,6 +20,7 @@ import { readTarget, recordingAccount, TARGET_OPTIONS, type Target, type TargetO
 import type { Answer, Verb, VerbGroup } from './verb.ts';
 
 const BUCKET = 'daybreak-evidence-ACCOUNT-eu-west-2';
+const NOTE = new Option('--note <text>', 'anything else');
 const CONTROLLER = 'controller/abcdefgh234567xy';
 
 interface Kind {
@@ -45,7 +46,7 @@ const KINDS: Readonly<Record<RegisterKind, Kind>> = {
         '--answer <question=answer...>',
         'what it answered once, for later requests: data-format=CSV; without an answer it is taken away',
       ),
-      new Option('--note <text>', 'anything else'),
+      NOTE,
     ],
     optional: ['note'],
     example: '--type school --name Oakfield',
@@ -58,7 +59,7 @@ const KINDS: Readonly<Record<RegisterKind, Kind>> = {
       new Option('--name <name>', 'its name'),
       new Option('--starts-on <day>', 'the first day of its contract'),
       new Option('--ends-on <day>', 'the last day, once it is known'),
-      new Option('--note <text>', 'anything else'),
+      NOTE,
     ],
     optional: ['endsOn', 'note'],
     example: `--id tenant/oak --controller ${CONTROLLER} --name Oakfield --starts-on 2026-09-01`,
@@ -72,7 +73,7 @@ const KINDS: Readonly<Record<RegisterKind, Kind>> = {
       new Option('--email <address>', 'the address'),
       new Option('--phone <number>', 'the number, with its country: +447700900123'),
       new Option('--may <power...>', 'instruct, receive what is handed over, be reached out of hours').choices(POWERS),
-      new Option('--note <text>', 'anything else'),
+      NOTE,
     ],
     optional: ['phone', 'note'],
     example: `--controller ${CONTROLLER} --name Head --email head@oakfield.example --may instruct receive`,
@@ -80,11 +81,7 @@ const KINDS: Readonly<Record<RegisterKind, Kind>> = {
   person: {
     what: 'one of your own people, who stands in the ledger by an id',
     id: 'person/staff-7',
-    words: [
-      new Option('--name <name>', 'the name'),
-      new Option('--email <address>', 'the address'),
-      new Option('--note <text>', 'anything else'),
-    ],
+    words: [new Option('--name <name>', 'the name'), new Option('--email <address>', 'the address'), NOTE],
     optional: ['email', 'note'],
     example: '--id person/staff-7 --name Sam',
   },
