@@ -140,16 +140,14 @@ async function close(
   const databases = readBacks.map(
     ({ instanceId: _instance, rowsWithoutTenant: _count, lateTables: _late, others: _others, ...database }) => database,
   );
+  // In one order, whichever they were worked on in that night.
   const results = keepStored(
     await readItems(deployment.workBucket, tenantsKey, TenantBackupResult),
     superseded?.recoveryPoint.tenants ?? [],
-  );
+  ).sort((a, b) => compareText(a.bucketId, b.bucketId) || compareText(a.tenant ?? '', b.tenant ?? ''));
   const lost = await readLostObjects(deployment.workBucket, recoveryPointId, lostObjectsSha256);
   const items = await readItems(deployment.workBucket, itemsKey('backup', recoveryPointId), TenantItem);
   const asOfItem = new Map(items.map(item => [placeOf(item), item.asOf]));
-  const tenants = [...results].sort(
-    (a, b) => compareText(a.bucketId, b.bucketId) || compareText(a.tenant ?? '', b.tenant ?? ''),
-  );
   const recoveryPoint: RecoveryPoint = {
     version: 1,
     recoveryPointId,
@@ -173,7 +171,7 @@ async function close(
       results.map(result => ({ ...result, asOf: asOfItem.get(placeOf(result)) ?? null })),
     ),
     unproved: findUnproved(configuration, readBacks),
-    tenants,
+    tenants: results,
     ...(lost && { objectLosses: settleLosses(lost, lostObjectsSha256, results) }),
   };
   // What the manifest will name can no longer be deleted by who copied it.
